@@ -1,0 +1,40 @@
+# Two commands for everybody: `make serve` and `make test`. The rest is for who works on it.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+
+.PHONY: serve test format starter bench lock
+
+serve: .venv/container  ## Serve models/starter, or MODEL=..., on http://localhost:8080
+	exec $(BIN)/python -m app
+
+test: .venv/tests  ## Every check: format, lint, types, tests with a coverage floor
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+format: .venv/tests
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+starter: .venv/training  ## Train models/starter anew, from its corpus; about an hour on two cores
+	$(BIN)/python -m finetune starter --out models/starter
+
+bench: .venv/training  ## Measure everything the README claims; about twenty minutes
+	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.parity
+
+lock:  ## Renew the locked requirements
+	cd requirements && for name in container training tests; do \
+		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+			--custom-compile-command "make lock" --overrides overrides.txt $$name.in --output-file $$name.txt; done
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON=...")'
+	$(PYTHON) -m venv .venv
+
+.venv/%: requirements/%.txt .venv/pyvenv.cfg
+	$(INSTALL) -r $<
+	@touch $@

@@ -1,0 +1,1 @@
+"""HTTP: what is asked (schemas), how it is read (body), and what is answered (generate, service)."""

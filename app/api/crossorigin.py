@@ -1,0 +1,16 @@
+"""Permission for pages of other origins to call and to read every reply, errors included."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Message, Send
+
+
+class CrossOrigin(CORSMiddleware):
+    """Starlette's middleware, except that a reply says so also when the request names no Origin."""
+
+    async def send(self, message: Message, send: Send, request_headers: Headers) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(self.simple_headers)
+        await super().send(message, send, request_headers)

@@ -1,0 +1,118 @@
+"""What a request may say: fields, types, limits and defaults, in one place.
+
+The same types validate every request, and they refuse what they do not know.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from app.engine.generation import Options
+from app.engine.sampling import Sampling
+from app.errors import InvalidRequest
+
+Probability = Annotated[float, Meta(ge=0, le=1)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+StopString = Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`/` and `/generate`."""
+
+    length: Annotated[int, Meta(ge=1, description="new tokens")] = 100
+    temperature: Annotated[float, Meta(ge=0, le=100, description="0 always takes the likeliest token")] = 0.7
+    top_k: Annotated[int, Meta(ge=0, lt=2**31, description="choose among the k likeliest, 0 for all")] = 0
+    top_p: Annotated[Probability, Meta(description="choose among the likeliest that add up to p, 0 for all")] = 0.0
+    min_p: Annotated[
+        Probability, Meta(description="choose among those at least p times as likely as the likeliest")
+    ] = 0.0
+    repetition_penalty: Annotated[float, Meta(gt=0, le=100, description="above 1, what was said is less likely")] = 1.0
+    presence_penalty: Penalty = 0.0
+    frequency_penalty: Penalty = 0.0
+    prefix: Annotated[str, Meta(description="the text to continue")] = ""
+    truncate: Annotated[str | None, Meta(description="end the text before this string")] = None
+    stop: StopString | Annotated[list[StopString], Meta(max_length=4)] | None = None
+    include_prefix: bool = True
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1, description="same seed, same text")] | None = None
+    nsamples: Annotated[int, Meta(ge=1, le=128, description="texts to write side by side")] = 1
+    stream: Annotated[bool, Meta(description="answer with server-sent events")] = False
+    model: str | None = None
+
+    def options(self) -> Options:
+        """How to generate; a seed is drawn where none was given."""
+        sampling = Sampling(
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+        )
+        stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        # Small enough for every JSON parser to read back exactly.
+        seed = secrets.randbelow(2**32) if self.seed is None else self.seed
+        return Options(
+            length=self.length,
+            samples=self.nsamples,
+            seed=seed,
+            sampling=sampling,
+            stops=stops,
+            truncate=self.truncate or None,
+        )
+
+
+Schema = TypeVar("Schema", bound=msgspec.Struct)
+
+
+def validate(fields: Mapping[str, Any], schema: type[Schema], *, text: bool = False) -> Schema:
+    """Convert plain values to `schema`; with `text`, values that are all strings, as in a query. Raises InvalidRequest."""
+    for name, value in fields.items():
+        check_value(name, value)
+    try:
+        return msgspec.convert(dict(fields), schema, strict=not text)
+    except msgspec.ValidationError as error:
+        raise refusal(str(error), fields, schema) from None
+
+
+def check_value(name: str, value: object) -> None:
+    """Refuse what msgspec lets through: integers beyond 64 bits, which escape its bounds, and halves of characters."""
+    if isinstance(value, list):
+        for item in value:
+            check_value(name, item)
+    elif (isinstance(value, int) and abs(value) >= 2**63) or (
+        isinstance(value, str) and value.lstrip("-").isdecimal() and abs(int(value)) >= 2**63
+    ):
+        raise InvalidRequest(f"{name} is too large a number: send a smaller one.", param=name, code="invalid_value")
+    elif isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidRequest(
+            f"{name} holds half a character (a lone surrogate): send whole ones.", param=name, code="invalid_value"
+        )
+
+
+def refusal(message: str, fields: Mapping[str, Any], schema: type[msgspec.Struct]) -> InvalidRequest:
+    """Turn msgspec's "Expected `int` >= 1 - at `$.length`" into an error that names the field and what it was."""
+    if unknown := re.search(r"unknown field `(.+)`", message):
+        names = ", ".join(schema.__struct_encode_fields__)
+        return InvalidRequest(
+            f"{unknown[1]} is not a field of this request, which has {names}.", param=unknown[1], code="unknown_field"
+        )
+    expected, _, path = message.partition(" - at `$.")
+    param = path.rstrip("`")
+    name = re.split(r"[.\[]", param)[0]
+    expected = expected.partition(", got")[0]
+    return InvalidRequest(
+        f"{param} is {shorten(fields[name])}: {expected[0].lower()}{expected[1:]}.", param=name, code="invalid_value"
+    )
+
+
+def shorten(value: object) -> str:
+    shown = json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= 40 else f"{shown[:39]}…"

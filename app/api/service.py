@@ -1,0 +1,23 @@
+"""What is said about the service rather than with it: `/health` and `/version`."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+import app
+from app.api.state import State
+
+
+async def health(request: Request[State]) -> Response:
+    """200 while requests are welcome, 503 once the server is shutting down. The port opens only when the model is loaded."""
+    if request.state["runner"].draining:
+        return JSONResponse({"status": "draining"}, status_code=503, headers={"Retry-After": "1"})
+    return JSONResponse({"status": "ok"})
+
+
+async def version(request: Request[State]) -> Response:
+    engine = request.state["runner"].engine
+    return JSONResponse(
+        {"version": app.__version__, "model": engine.name, "engine": engine.kind, "n_ctx": engine.n_ctx}
+    )

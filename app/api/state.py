@@ -1,0 +1,13 @@
+"""What lives as long as the server, reachable from every request as `request.state[...]`."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from app.engine.runner import Runner
+from app.settings import Settings
+
+
+class State(TypedDict):
+    runner: Runner
+    settings: Settings

@@ -1,0 +1,49 @@
+"""The application: routes, middleware, exception handlers, lifespan."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.routing import Route
+
+from app.api.crossorigin import CrossOrigin
+from app.api.failures import broken, gone, refused, unrouted
+from app.api.generate import METHODS, generate
+from app.api.service import health, version
+from app.api.state import State
+from app.engine.runner import Runner
+from app.errors import RequestError
+from app.settings import Settings
+
+
+def create_application(runner: Runner, settings: Settings) -> Starlette:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[State]:
+        yield {"runner": runner, "settings": settings}
+        runner.close()
+
+    return Starlette(
+        routes=[
+            Route("/", generate, methods=METHODS),
+            Route("/generate", generate, methods=METHODS),
+            Route("/health", health),
+            Route("/version", version),
+        ],
+        middleware=[
+            Middleware(
+                CrossOrigin, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"], max_age=86400
+            ),
+        ],
+        exception_handlers={
+            RequestError: refused,
+            HTTPException: unrouted,
+            ClientDisconnect: gone,
+            Exception: broken,
+        },
+        lifespan=lifespan,
+    )

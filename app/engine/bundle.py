@@ -1,0 +1,129 @@
+"""A bundle: the folder that `finetune export` writes and the app serves.
+
+    manifest.json     what the model is, how its texts end, how it was made, the SHA-256 of each other file
+    model.onnx        the graph
+    model.onnx.data   its weights, mapped into memory rather than read
+    tokenizer.json    the vocabulary, in the format of the tokenizers library
+
+Whatever does not match its manifest is refused, with the file named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from app.errors import BundleError
+
+FORMAT = 1
+FILES = ("model.onnx", "model.onnx.data", "tokenizer.json")
+Template = Literal["text", "qa", "chat"]
+
+
+class Hparams(msgspec.Struct, frozen=True):
+    """The shape of a GPT-2, under the names of gpt-2-simple's hparams.json."""
+
+    n_vocab: int
+    n_ctx: int
+    n_embd: int
+    n_head: int
+    n_layer: int
+
+
+class EndMark(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a text ends: a token's id, or a string of several ordinary tokens."""
+
+    token: int | None = None
+    text: str | None = None
+
+
+class Parity(msgspec.Struct, frozen=True):
+    """How far the bundle's logits are from TensorFlow's, measured when it was made.
+
+    Over `tokens` positions: the largest difference of a logit, the mean Kullback-Leibler divergence in nats from TensorFlow's
+    distribution, and the share of positions at which both find the same token likeliest.
+    """
+
+    tokens: int
+    max_difference: float
+    mean_kl: float
+    same_choice: float
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    format: int
+    name: str
+    hparams: Hparams
+    bits: Literal[4, 8, 32]
+    end: EndMark
+    template: Template
+    training: dict[str, int | float | str]
+    parity: Parity
+    made: dict[str, str]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files are what its manifest says."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model.onnx"
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.folder / "tokenizer.json"
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Read the manifest and check every file against it. Raises BundleError."""
+    manifest = read_manifest(folder)
+    for name in FILES:
+        path = folder / name
+        if not path.is_file():
+            raise BundleError(f"{path} is missing: copy the whole bundle, or export it again.")
+        if sha256(path) != manifest.files.get(name):
+            raise BundleError(
+                f"{path} is not the file its manifest describes: copy the bundle again, or export it again."
+            )
+    return Bundle(folder, manifest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    path = folder / "manifest.json"
+    make = f"`python -m finetune export --checkpoint CHECKPOINT --out {folder}` makes one"
+    if not folder.is_dir():
+        raise BundleError(f"{folder} is not a folder: set MODEL to a bundle; {make}.")
+    if (folder / "hparams.json").is_file() and not path.exists():
+        raise BundleError(
+            f"{folder} is a checkpoint, not a bundle: run `python -m finetune export --checkpoint {folder} --out models/NAME`."
+        )
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror}): set MODEL to a bundle; {make}.") from None
+    try:
+        version = msgspec.json.decode(text, type=dict[str, object]).get("format")
+        if version != FORMAT:
+            raise BundleError(
+                f"{path} has format {version!r} and this version reads {FORMAT}: export the bundle again."
+            )
+        return msgspec.json.decode(text, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path} is not a bundle's manifest ({error}): {make}.") from None
+
+
+def sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror}): copy the bundle again.") from None

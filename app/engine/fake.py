@@ -1,0 +1,68 @@
+"""An engine with known logits, for tests and for work on interfaces: it continues a script, byte by byte.
+
+Every byte is a token, token 256 ends a text. After a prompt it writes `script` over and over, with all but certainty;
+`doubt` spreads the rest of the probability evenly, so that sampling has something to choose from.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers
+
+from app.engine.base import End, Logits, Tokens
+from app.engine.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
+
+SCRIPT = "The quick brown fox jumps over the lazy dog. "
+
+
+def byte_tokenizer() -> Tokenizer:
+    vocabulary = {character: byte for byte, character in enumerate(byte_characters())} | {END_OF_TEXT: 256}
+    tokenizer = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return Tokenizer(tokenizer)
+
+
+class FakeEngine:
+    kind = "fake"
+    name = "fake"
+    end = End(token=256)
+
+    def __init__(
+        self, script: str = SCRIPT, n_ctx: int = 1024, seconds_per_token: float = 0.0, doubt: float = 0.0
+    ) -> None:
+        self.n_ctx = n_ctx
+        self.max_positions = 8 * n_ctx
+        self.tokenizer = byte_tokenizer()
+        self.script = [*script.encode()]
+        self.seconds_per_token = seconds_per_token
+        self.doubt = doubt
+
+    def decoder(self, rows: int, positions: int) -> FakeDecoder:
+        return FakeDecoder(self)
+
+
+class FakeDecoder:
+    def __init__(self, engine: FakeEngine) -> None:
+        self._engine = engine
+        self._written = 0
+
+    def prefill(self, tokens: Tokens) -> Logits:
+        return self._logits(len(tokens))
+
+    def step(self, tokens: Tokens) -> Logits:
+        time.sleep(self._engine.seconds_per_token)
+        return self._logits(len(tokens))
+
+    def _logits(self, rows: int) -> Logits:
+        script, size = self._engine.script, len(self._engine.tokenizer)
+        # An empty script is a model that ends every text at once.
+        token = script[self._written % len(script)] if script else 256
+        self._written += 1
+        doubt = max(self._engine.doubt, 1e-9)
+        logits = np.full((rows, size), np.log(doubt / size), np.float32)
+        logits[:, token] = np.log1p(-doubt * (size - 1) / size)
+        return logits

@@ -1,0 +1,103 @@
+"""The engine that serves: ONNX Runtime over a key-value cache that stays where it is.
+
+The graph (made by `finetune export`) writes each token's keys and values into the cache in place: the memory bound as
+past_* is also bound as its output, so nothing is copied from step to step. The cache is as long as the request needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from app.engine.base import End, Logits, Tokens
+from app.engine.bundle import Bundle
+from app.engine.tokenizer import Tokenizer
+
+# Keys and values of one request at most; one text over the whole window is always allowed.
+CACHE_BYTES = 192 * 2**20
+# A prompt is read in pieces: attention's scratch memory grows with the length of a piece times that of the prompt.
+CHUNK = 128
+
+
+class OnnxEngine:
+    kind = "onnx"
+
+    def __init__(self, bundle: Bundle, threads: int) -> None:
+        hparams = bundle.manifest.hparams
+        self.name = bundle.manifest.name
+        self.n_ctx = hparams.n_ctx
+        self.end = End(bundle.manifest.end.token, bundle.manifest.end.text)
+        self.tokenizer = Tokenizer.from_file(bundle.tokenizer)
+        self.hparams = hparams
+        self.max_positions = max(self.n_ctx, CACHE_BYTES // (8 * hparams.n_layer * hparams.n_embd))
+        self.session = open_session(bundle, threads)
+
+    def decoder(self, rows: int, positions: int) -> OnnxDecoder:
+        return OnnxDecoder(self, rows, positions)
+
+
+def open_session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(bundle.model), options, providers=["CPUExecutionProvider"])
+
+
+class OnnxDecoder:
+    def __init__(self, engine: OnnxEngine, rows: int, positions: int) -> None:
+        hparams = engine.hparams
+        self._session = engine.session
+        shape = (rows, hparams.n_head, positions, hparams.n_embd // hparams.n_head)
+        names = [(part, layer) for layer in range(hparams.n_layer) for part in ("key", "value")]
+        self._caches = {f"{part}_{layer}": np.empty(shape, np.float32) for part, layer in names}
+        self._logits = np.empty((rows, hparams.n_vocab), np.float32)
+        self._length = 0
+        self._bindings: dict[slice | None, Any] = {}
+
+    def prefill(self, tokens: Tokens) -> Logits:
+        for row, prompt in enumerate(tokens):
+            if row and np.array_equal(prompt, tokens[0]):
+                self._copy_first_row(row)
+            else:
+                self._read(row, prompt)
+        self._length = tokens.shape[1]
+        return self._logits
+
+    def step(self, tokens: Tokens) -> Logits:
+        self._run(slice(None), tokens[:, np.newaxis], self._length)
+        self._length += 1
+        return self._logits
+
+    def _read(self, row: int, prompt: Tokens) -> None:
+        for start in range(0, len(prompt), CHUNK):
+            self._run(slice(row, row + 1), prompt[np.newaxis, start : start + CHUNK], start)
+
+    def _copy_first_row(self, row: int) -> None:
+        for cache in self._caches.values():
+            cache[row] = cache[0]
+        self._logits[row] = self._logits[0]
+
+    def _run(self, rows: slice, tokens: Tokens, start: int) -> None:
+        """Feed tokens [rows, n] at positions start … start + n - 1 of the given rows of the cache."""
+        count, n = tokens.shape
+        inputs: Mapping[str, np.ndarray[Any, Any]] = {
+            "tokens": np.ascontiguousarray(tokens),
+            "positions": np.arange(start, start + n, dtype=np.int64),
+            "last": np.full(count, start + n - 1, np.int32),
+            "total": np.array(start + n, np.int32),
+        }
+        binding = self._session.io_binding()
+        for name, value in inputs.items():
+            binding.bind_cpu_input(name, value)
+        for name, whole in self._caches.items():
+            cache = whole[rows]
+            bind = ("cpu", 0, np.float32, cache.shape, cache.ctypes.data)
+            binding.bind_input(f"past_{name}", *bind)
+            binding.bind_output(name, *bind)
+        logits = self._logits[rows]
+        binding.bind_output("logits", "cpu", 0, np.float32, (count, 1, logits.shape[1]), logits.ctypes.data)
+        self._session.run_with_iobinding(binding)

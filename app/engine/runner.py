@@ -1,0 +1,105 @@
+"""Generations off the event loop: so many at a time, so many waiting, each with an end.
+
+A thread writes, the event loop reads. Whoever stops reading (the client left) stops the writing at the next token; a generation
+that outlasts its deadline finishes with what it has; one that cannot even begin before its deadline is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from app.engine.base import Engine
+from app.engine.generation import Deadline, Options, Piece, generate
+from app.errors import Overloaded
+
+# Cloud Run kills what is still running ten seconds after SIGTERM.
+GRACE = 7.0
+
+
+class Runner:
+    def __init__(self, engine: Engine, concurrency: int = 1, queue_limit: int = 32, timeout: float = 240.0) -> None:
+        self.engine = engine
+        self.draining = False
+        self._timeout = timeout
+        self._concurrency = concurrency
+        self._room = concurrency + queue_limit
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="generate")
+        self._deadlines: set[Deadline] = set()
+        self._mean_seconds = 1.0
+
+    @property
+    def pending(self) -> int:
+        """Generations that run or wait."""
+        return len(self._deadlines)
+
+    async def pieces(self, tokens: Sequence[int], options: Options) -> AsyncGenerator[Piece]:
+        """Generate on a thread, yielding pieces as they come. Raises Overloaded, at the first piece, where there is no room."""
+        deadline = self._admit()
+        loop = asyncio.get_running_loop()
+        arrived: asyncio.Queue[Piece | None] = asyncio.Queue()
+        left = threading.Event()
+
+        def put(piece: Piece | None) -> None:
+            loop.call_soon_threadsafe(arrived.put_nowait, piece)
+
+        def work() -> None:
+            try:
+                if not left.is_set():
+                    self._write(tokens, options, deadline, left, put)
+            finally:
+                put(None)
+
+        written = self._threads.submit(work)
+        written.add_done_callback(lambda _: self._deadlines.discard(deadline))
+        try:
+            while (piece := await arrived.get()) is not None:
+                yield piece
+            await asyncio.wrap_future(written)
+        finally:
+            left.set()
+            written.cancel()
+
+    def drain(self) -> None:
+        """Take nothing new and let what is there finish, but not for longer than the platform waits."""
+        self.draining = True
+        for deadline in list(self._deadlines):
+            deadline.at = min(deadline.at, time.monotonic() + GRACE)
+
+    def close(self) -> None:
+        self.draining = True
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _admit(self) -> Deadline:
+        if self.draining:
+            raise Overloaded("the server is shutting down: try again.", retry_after=1)
+        if self.pending >= self._room:
+            raise Overloaded(f"{self.pending} requests are being answered or waiting: try again later.", self._wait())
+        deadline = Deadline(time.monotonic() + self._timeout)
+        self._deadlines.add(deadline)
+        return deadline
+
+    def _wait(self) -> int:
+        """Seconds until there should be room, from how long generations took of late."""
+        return max(1, math.ceil(self._mean_seconds * (self.pending - self._room + 1) / self._concurrency))
+
+    def _write(
+        self,
+        tokens: Sequence[int],
+        options: Options,
+        deadline: Deadline,
+        left: threading.Event,
+        put: Callable[[Piece], None],
+    ) -> None:
+        began = time.monotonic()
+        if began >= deadline.at:
+            raise Overloaded("the request waited too long for its turn: try again later.", self._wait())
+        for piece in generate(self.engine, tokens, options, deadline):
+            put(piece)
+            if left.is_set():
+                return
+        self._mean_seconds += 0.2 * (time.monotonic() - began - self._mean_seconds)

@@ -1,0 +1,96 @@
+"""From logits to the next token: one function a rule, applied in the order of `choose`.
+
+All rules take one row of logits, float32 [n_vocab], and return logits of the same shape in which what is ruled out is -inf.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is chosen. Zero switches top_k, top_p and min_p off; temperature 0 always takes the likeliest."""
+
+    temperature: float = 0.7
+    top_k: int = 0
+    top_p: float = 0.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+
+    @property
+    def penalizes(self) -> bool:
+        return self.repetition_penalty != 1 or self.presence_penalty != 0 or self.frequency_penalty != 0
+
+
+def penalize(logits: Logits, prompted: NDArray[np.bool_], counts: NDArray[np.int32], sampling: Sampling) -> Logits:
+    """Make what was said less likely.
+
+    The repetition penalty (Keskar et al. 2019, arXiv 1909.05858) divides positive logits and multiplies negative ones,
+    for tokens of the prompt and of the text; the presence and frequency penalties, as OpenAI defines them, are
+    subtracted once and once per occurrence, for tokens of the text alone.
+    """
+    said = prompted | (counts > 0)
+    factor = np.float32(sampling.repetition_penalty)
+    repeated = np.where(logits > 0, logits / factor, logits * factor)
+    logits = np.where(said, repeated, logits)
+    logits -= np.float32(sampling.presence_penalty) * (counts > 0)
+    logits -= np.float32(sampling.frequency_penalty) * counts
+    return logits
+
+
+def keep_top_k(logits: Logits, k: int) -> Logits:
+    """Keep the k likeliest (and what ties with the last of them)."""
+    if not 0 < k < len(logits):
+        return logits
+    threshold = np.partition(logits, -k)[-k]
+    return np.where(logits >= threshold, logits, -np.inf).astype(np.float32)
+
+
+def keep_top_p(logits: Logits, p: float) -> Logits:
+    """Keep the fewest tokens whose probabilities add up to p: the nucleus (Holtzman et al. 2019, arXiv 1904.09751)."""
+    if not 0 < p < 1:
+        return logits
+    order = np.argsort(logits)[::-1]
+    before = np.cumsum(softmax(logits[order]), dtype=np.float64)
+    kept = order[: 1 + int(np.searchsorted(before, p))]
+    nucleus = np.full_like(logits, -np.inf)
+    nucleus[kept] = logits[kept]
+    return nucleus
+
+
+def keep_min_p(logits: Logits, p: float) -> Logits:
+    """Keep what is at least p times as likely as the likeliest (Nguyen et al. 2024, arXiv 2407.01082)."""
+    if p <= 0:
+        return logits
+    return np.where(logits >= logits.max() + np.float32(np.log(p)), logits, -np.inf).astype(np.float32)
+
+
+def softmax(logits: Logits) -> Logits:
+    weights: Logits = np.exp(logits - logits.max())
+    weights /= weights.sum()
+    return weights
+
+
+def draw(logits: Logits, random: np.random.Generator) -> int:
+    """Draw a token with the probabilities that the logits stand for."""
+    sums = np.cumsum(np.exp(logits - logits.max()), dtype=np.float64)
+    # Rounding may put the product at the very end of the range, where no token is.
+    return min(int(np.searchsorted(sums, random.random() * sums[-1], side="right")), int(np.argmax(sums)))
+
+
+def choose(logits: Logits, sampling: Sampling, random: np.random.Generator) -> int:
+    """Pick the next token: temperature, then top-k, top-p and min-p, then chance. Penalties come before."""
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    # A temperature near zero must not overflow: the likeliest is moved to 0 before the division.
+    logits = (logits - logits.max()) / np.float32(max(sampling.temperature, 1e-6))
+    logits = keep_min_p(keep_top_p(keep_top_k(logits, sampling.top_k), sampling.top_p), sampling.min_p)
+    return draw(logits, random)

@@ -1,0 +1,96 @@
+"""The reference: gpt-2-simple's own graph on TensorFlow, loaded by gpt-2-simple from its own checkpoint.
+
+Slow and large, and that is its use: every other engine is measured against it. `ENGINE=tensorflow MODEL=checkpoint/run1`
+serves with it. Importing gpt_2_simple switches TensorFlow's eager execution off for the whole process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine.base import End, Logits, Tokens
+from app.engine.checkpoint import open_checkpoint
+from app.engine.tokenizer import END_OF_TEXT
+from app.errors import CheckpointError, SettingError
+
+
+class TensorflowEngine:
+    kind = "tensorflow"
+
+    def __init__(self, folder: Path, threads: int = 1, end: End | None = None) -> None:
+        checkpoint = open_checkpoint(folder)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        try:
+            import gpt_2_simple
+            import tensorflow as tf
+            from gpt_2_simple.src import model
+        except ImportError:
+            raise SettingError(
+                "ENGINE=tensorflow needs requirements/training.txt, which is not installed here."
+            ) from None
+        self.hparams = checkpoint.hparams
+        self.name = folder.resolve().name
+        self.n_ctx = self.hparams.n_ctx
+        self.max_positions = 8 * self.n_ctx
+        self.end = end or End(text=END_OF_TEXT)
+        self.tokenizer = checkpoint.tokenizer
+        tf.compat.v1.reset_default_graph()
+        self.session = gpt_2_simple.start_tf_sess(threads=threads)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                where = {"run_name": self.name, "checkpoint_dir": str(folder.resolve().parent)}
+                gpt_2_simple.load_gpt2(self.session, checkpoint=checkpoint.save, **where)
+        except (tf.errors.OpError, ValueError):
+            raise CheckpointError(
+                f"{checkpoint.prefix} is damaged or not of this shape: copy the whole checkpoint folder again."
+            ) from None
+        # The graph is built once: what is added per call is never given back, the leak of gpt-2-simple's generate().
+        shape = model.past_shape(hparams=self.hparams, batch_size=None, sequence=None)
+        self.tokens = tf.compat.v1.placeholder(tf.int32, [None, None])
+        self.past = tf.compat.v1.placeholder(tf.float32, shape)
+        output = model.model(hparams=self.hparams, X=self.tokens, past=self.past, reuse=True)
+        self.logits, self.present = output["logits"], output["present"]
+        self.newest = self.logits[:, -1]
+
+    def decoder(self, rows: int, positions: int) -> TensorflowDecoder:
+        return TensorflowDecoder(self, rows)
+
+    def all_logits(self, tokens: Tokens) -> NDArray[np.float32]:
+        """The logits after each of the tokens [n] of one text, in one pass: [n, n_vocab]."""
+        logits: NDArray[np.float32] = self.session.run(self.logits, self.feed(tokens[np.newaxis], self.empty_past(1)))[
+            0
+        ]
+        return logits
+
+    def empty_past(self, rows: int) -> NDArray[np.float32]:
+        shape = self.hparams
+        return np.zeros((rows, shape.n_layer, 2, shape.n_head, 0, shape.n_embd // shape.n_head), np.float32)
+
+    def feed(self, tokens: Tokens, past: NDArray[np.float32]) -> dict[object, object]:
+        return {self.tokens: tokens, self.past: past}
+
+
+class TensorflowDecoder:
+    def __init__(self, engine: TensorflowEngine, rows: int) -> None:
+        self._engine = engine
+        self._past = engine.empty_past(rows)
+
+    def prefill(self, tokens: Tokens) -> Logits:
+        self._past = self._engine.empty_past(len(tokens))
+        return self._run(tokens)
+
+    def step(self, tokens: Tokens) -> Logits:
+        return self._run(tokens[:, np.newaxis])
+
+    def _run(self, tokens: Tokens) -> Logits:
+        engine = self._engine
+        logits: Logits
+        logits, present = engine.session.run([engine.newest, engine.present], engine.feed(tokens, self._past))
+        self._past = np.concatenate([self._past, present], axis=-2)
+        return logits

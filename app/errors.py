@@ -1,0 +1,111 @@
+"""Everything that can go wrong on purpose.
+
+GptError                        a sentence for a person: what is wrong and what to do
+├── StartError                  the process cannot begin: printed as one line, exit code 2
+│   ├── SettingError            an environment variable or a command-line value
+│   ├── BundleError             a bundle is missing, truncated, tampered with or of another version
+│   └── CheckpointError         likewise, a gpt-2-simple checkpoint
+└── RequestError                the request cannot be answered: API.md's error object with a status
+    ├── InvalidRequest          400, a field is wrong; `param` names it
+    │   └── ContextExceeded     400, the prompt is longer than the window
+    ├── NotFound                404
+    ├── MethodNotAllowed        405
+    ├── RequestTimeout          408, the body did not arrive in time
+    ├── BodyTooLarge            413
+    ├── ServerError             500, our fault; the cause is in the log
+    └── Overloaded              503, with Retry-After
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class GptError(Exception):
+    """A sentence that says what is wrong and what to do about it."""
+
+
+class StartError(GptError):
+    pass
+
+
+class SettingError(StartError):
+    pass
+
+
+class BundleError(StartError):
+    pass
+
+
+class CheckpointError(StartError):
+    pass
+
+
+class RequestError(GptError):
+    """An answer other than 200. Class attributes are the HTTP status and the error object's `type`."""
+
+    status = 500
+    kind = "server_error"
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None, **more: int) -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code
+        self.more = more
+        self.headers: Mapping[str, str] = {}
+
+    def body(self) -> dict[str, object]:
+        error = {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}
+        return {"error": error | self.more}
+
+
+class InvalidRequest(RequestError):
+    status = 400
+    kind = "invalid_request_error"
+
+
+class ContextExceeded(InvalidRequest):
+    kind = "exceed_context_size_error"
+
+    def __init__(self, n_prompt_tokens: int, n_ctx: int) -> None:
+        message = f"prefix is {n_prompt_tokens} tokens long and the model's window holds {n_ctx}: shorten it."
+        super().__init__(
+            message, param="prefix", code="context_length_exceeded", n_prompt_tokens=n_prompt_tokens, n_ctx=n_ctx
+        )
+
+
+class NotFound(RequestError):
+    status = 404
+    kind = "not_found_error"
+
+
+class MethodNotAllowed(RequestError):
+    status = 405
+    kind = "invalid_request_error"
+
+    def __init__(self, message: str, allow: str) -> None:
+        super().__init__(message, code="method_not_allowed")
+        self.headers = {"Allow": allow}
+
+
+class RequestTimeout(RequestError):
+    status = 408
+    kind = "invalid_request_error"
+
+
+class BodyTooLarge(RequestError):
+    status = 413
+    kind = "invalid_request_error"
+
+
+class ServerError(RequestError):
+    pass
+
+
+class Overloaded(RequestError):
+    status = 503
+    kind = "unavailable_error"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message, code="overloaded")
+        self.headers = {"Retry-After": str(retry_after)}

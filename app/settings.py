@@ -1,0 +1,82 @@
+"""Every environment variable the app reads: name, type, default, meaning.
+
+The variable is the field's name in capitals. A value that does not fit stops the start with its name, what it was and
+what was expected.
+"""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from app.errors import SettingError
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    port: Annotated[int, Meta(ge=1, le=65535, description="the port to listen on, 1 to 65535")] = 8080
+    model: Annotated[
+        str, Meta(min_length=1, description="a bundle's folder; with ENGINE=tensorflow, a checkpoint's")
+    ] = "models/starter"
+    engine: Annotated[Literal["onnx", "tensorflow", "fake"], Meta(description="onnx, tensorflow or fake")] = "onnx"
+    threads: Annotated[int, Meta(ge=0, le=1024, description="threads of one generation, 0 for the cores allowed")] = 0
+    concurrency: Annotated[int, Meta(ge=1, le=64, description="generations at a time, 1 to 64")] = 1
+    queue_limit: Annotated[int, Meta(ge=0, le=10000, description="requests that may wait, 0 to 10000")] = 32
+    request_timeout: Annotated[float, Meta(gt=0, le=3600, description="seconds a request may take, up to 3600")] = 240.0
+    max_length: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="the largest `length` a request may ask for, 1 to 1000000")
+    ] = 4096
+    cors_origins: Annotated[
+        str, Meta(min_length=1, description="origins whose pages may call, comma-separated, or *")
+    ] = "*"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error", "critical"],
+        Meta(description="debug, info, warning, error or critical"),
+    ] = "info"
+
+    @property
+    def model_folder(self) -> Path:
+        return Path(self.model)
+
+    @property
+    def origins(self) -> list[str]:
+        return [origin.strip() for origin in self.cors_origins.split(",")]
+
+    @property
+    def threads_allowed(self) -> int:
+        return self.threads or cores_allowed()
+
+
+def meanings() -> dict[str, str]:
+    """What each variable should be, by its name."""
+    hints = typing.get_type_hints(Settings, include_extras=True)
+    return {name.upper(): str(hint.__metadata__[0].description) for name, hint in hints.items()}
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the environment. Raises SettingError."""
+    values: dict[str, object] = {}
+    for field in msgspec.structs.fields(Settings):
+        name = field.name.upper()
+        if name not in environ:
+            continue
+        try:
+            values[field.name] = msgspec.convert(environ[name], field.type, strict=False)
+        except msgspec.ValidationError:
+            raise SettingError(f"{name} is {environ[name]!r}, and should be {meanings()[name]}.") from None
+    return Settings(**values)  # type: ignore[arg-type]  # Each value has just been converted to its field's type.
+
+
+def cores_allowed() -> int:
+    """Cores this process may use: its affinity and, in a container, its share of processor time, rounded up."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return min(cores, max(1, -(-int(quota) // int(period))))
+    except (OSError, ValueError):  # No such file, or "max": no limit.
+        return cores

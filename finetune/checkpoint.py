@@ -1,0 +1,100 @@
+"""The weights of a gpt-2-simple checkpoint, read and written under gpt-2-simple's own variable names.
+
+`model/wte` [n_vocab, n_embd], `model/wpe` [n_ctx, n_embd], `model/hN/attn/c_attn/w` [1, n_embd, 3·n_embd] and so on;
+here the leading `model/` is left out. TensorFlow is imported where it is used: `python -m finetune --help` needs none of it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine.bundle import Hparams
+from app.engine.checkpoint import VOCABULARY_FILES, CheckpointFolder
+from app.errors import CheckpointError
+
+Array = NDArray[np.float32]
+
+
+def variable_shapes(hparams: Hparams) -> dict[str, tuple[int, ...]]:
+    """Every variable of a GPT-2 of this shape."""
+    d = hparams.n_embd
+    shapes: dict[str, tuple[int, ...]] = {"wpe": (hparams.n_ctx, d), "wte": (hparams.n_vocab, d)}
+    for layer in range(hparams.n_layer):
+        h = f"h{layer}"
+        for norm in ("ln_1", "ln_2"):
+            shapes |= {f"{h}/{norm}/g": (d,), f"{h}/{norm}/b": (d,)}
+        projections = {
+            "attn/c_attn": (d, 3 * d),
+            "attn/c_proj": (d, d),
+            "mlp/c_fc": (d, 4 * d),
+            "mlp/c_proj": (4 * d, d),
+        }
+        for name, (rows, columns) in projections.items():
+            shapes |= {f"{h}/{name}/w": (1, rows, columns), f"{h}/{name}/b": (columns,)}
+    return shapes | {"ln_f/g": (d,), "ln_f/b": (d,)}
+
+
+def initial_weights(hparams: Hparams, seed: int = 0) -> dict[str, Array]:
+    """Random weights as GPT-2 starts with: normal, 0.02 wide (0.01 for positions), gains 1, biases 0."""
+    random = np.random.default_rng(seed)
+    weights: dict[str, Array] = {}
+    for name, shape in variable_shapes(hparams).items():
+        if name.endswith("/g"):
+            weights[name] = np.ones(shape, np.float32)
+        elif name.endswith("/b"):
+            weights[name] = np.zeros(shape, np.float32)
+        else:
+            width = np.float32(0.01 if name == "wpe" else 0.02)
+            weights[name] = random.standard_normal(shape, np.float32) * width
+    return weights
+
+
+def read_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
+    """All variables of the newest save. Raises CheckpointError where the save is damaged or of another shape."""
+    import tensorflow as tf
+
+    try:
+        reader = tf.train.load_checkpoint(str(checkpoint.prefix))
+        stored = reader.get_variable_to_shape_map()
+        for name, shape in variable_shapes(checkpoint.hparams).items():
+            if tuple(stored.get(f"model/{name}", ())) != shape:
+                there = stored.get(f"model/{name}", "not there")
+                message = f"{checkpoint.prefix}: model/{name} should be {list(shape)} by hparams.json and is {there}"
+                raise CheckpointError(f"{message}: copy the whole checkpoint folder again.")
+        return {name: reader.get_tensor(f"model/{name}") for name in variable_shapes(checkpoint.hparams)}
+    except (tf.errors.OpError, ValueError, RuntimeError, UnicodeDecodeError):
+        raise CheckpointError(f"{checkpoint.prefix} is damaged: copy the whole checkpoint folder again.") from None
+
+
+def write_checkpoint(
+    folder: Path, hparams: Hparams, weights: Mapping[str, Array], vocabulary: Path, step: int = 0
+) -> None:
+    """Write a folder that gpt-2-simple loads. `vocabulary` is a folder with encoder.json and vocab.bpe."""
+    import tensorflow as tf
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "hparams.json").write_bytes(msgspec.json.encode(hparams))
+    for name in VOCABULARY_FILES:
+        if (vocabulary / name).resolve() != (folder / name).resolve():
+            shutil.copyfile(vocabulary / name, folder / name)
+    prefix = folder / f"model-{step}"
+    # A graph of its own, since gpt_2_simple, once imported, has switched eager execution off for the whole process;
+    # and fed, since a graph's constants may not exceed 2 GB.
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        names = [f"model/{name}" for name in weights]
+        tensors = [tf.compat.v1.placeholder(tf.float32, weight.shape) for weight in weights.values()]
+        save = tf.raw_ops.SaveV2(
+            prefix=str(prefix), tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors
+        )
+        session.run(save, dict(zip(tensors, weights.values(), strict=True)))
+    (folder / "counter").write_text(f"{step}\n")
+    # Last, since it is what makes the save the newest one.
+    (folder / "checkpoint").write_text(
+        f'model_checkpoint_path: "{prefix.name}"\nall_model_checkpoint_paths: "{prefix.name}"\n'
+    )

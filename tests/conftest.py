@@ -1,0 +1,146 @@
+"""What the tests stand on: a tiny real model, and real servers on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+
+from app.application import create_application
+from app.engine.base import Engine
+from app.engine.bundle import Hparams, open_bundle
+from app.engine.checkpoint import open_checkpoint
+from app.engine.onnx import OnnxEngine
+from app.engine.runner import Runner
+from app.engine.tensorflow import TensorflowEngine
+from app.server import Protocol
+from app.settings import Settings
+from finetune.checkpoint import initial_weights, write_checkpoint
+from finetune.export import export
+from finetune.starter import learn_vocabulary
+
+ROOT = Path(__file__).parent.parent
+TEXTS = ["Why did the duck cross the road? It had a bill to pay.", "<|startoftext|>Yes, we do.<|endoftext|>"] * 8
+
+
+def write_tiny(folder: Path, **changes: int) -> None:
+    """A gpt-2-simple run with random weights, wide enough apart that no two tokens are ever a tie."""
+    learn_vocabulary(folder, TEXTS, size=300)
+    size = len(open_vocabulary(folder))
+    hparams = Hparams(**{"n_vocab": size, "n_ctx": 64, "n_embd": 32, "n_head": 4, "n_layer": 3} | changes)
+    weights = {name: w * 8 if w.ndim > 1 else w for name, w in initial_weights(hparams, seed=1).items()}
+    write_checkpoint(folder, hparams, weights, vocabulary=folder, step=7)
+
+
+def open_vocabulary(folder: Path) -> dict[str, int]:
+    import json
+
+    vocabulary: dict[str, int] = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+    return vocabulary
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint") / "run1"
+    write_tiny(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundles(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """The tiny model as bundles of 32, 8 and 4 bits."""
+    folder = tmp_path_factory.mktemp("models")
+    for bits in (32, 8, 4):
+        export(checkpoint, folder / f"tiny{bits}", bits)  # type: ignore[arg-type]
+    return {bits: folder / f"tiny{bits}" for bits in (32, 8, 4)}
+
+
+@pytest.fixture(scope="session")
+def exact(bundles: dict[int, Path]) -> OnnxEngine:
+    return OnnxEngine(open_bundle(bundles[32]), threads=1)
+
+
+@pytest.fixture(scope="session")
+def reference(checkpoint: Path) -> TensorflowEngine:
+    return TensorflowEngine(checkpoint)
+
+
+@pytest.fixture(scope="session")
+def tokens(checkpoint: Path) -> np.ndarray:
+    """Some text of the tiny model's own kind, as token ids, longer than CHUNK would be for a large one."""
+    tokenizer = open_checkpoint(checkpoint).tokenizer
+    return np.array(tokenizer.encode(" ".join(TEXTS))[:60])
+
+
+@contextlib.contextmanager
+def serving(engine: Engine, **changes: Any) -> Iterator[str]:
+    """A real server on loopback, in this process. Yields its address."""
+    settings = Settings(**changes)
+    runner = Runner(engine, settings.concurrency, settings.queue_limit, settings.request_timeout)
+    application = create_application(runner, settings)
+    config = uvicorn.Config(application, http=Protocol, log_level="warning", h11_max_incomplete_event_size=16384)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextlib.contextmanager
+def process(*command: str, **environ: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`python -m app`, or another command, as a process of its own. Yields it and its address once it answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    variables = os.environ | {"PORT": port, "PYTHONPATH": str(ROOT)} | environ
+    arguments = [sys.executable, *(command or ("-m", "app"))]
+    with subprocess.Popen(
+        arguments, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
+        address = f"http://127.0.0.1:{port}"
+        try:
+            await_health(child, address)
+            yield child, address
+        finally:
+            child.kill()
+
+
+def await_health(child: subprocess.Popen[str], address: str) -> None:
+    for _ in range(600):
+        if child.poll() is not None:
+            pytest.fail(f"the server ended with {child.returncode}: {child.stdout.read() if child.stdout else ''}")
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{address}/health").status_code == 200:
+                return
+        time.sleep(0.05)
+    pytest.fail("the server did not answer /health in 30 s")
+
+
+def run_module(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """`python -m …` to its end."""
+    variables = os.environ | {"PYTHONPATH": str(ROOT)} | environ
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], env=variables, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def events(text: str) -> list[str]:
+    return re.findall(r"^data: (.*)$", text, re.MULTILINE)

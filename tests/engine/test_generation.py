@@ -1,0 +1,115 @@
+"""The loop that writes, on the fake engine with known logits and on the tiny real model."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from app.engine.base import End, Engine
+from app.engine.fake import SCRIPT, FakeEngine
+from app.engine.generation import Deadline, Options, Piece, generate, prepare
+from app.engine.onnx import OnnxEngine
+from app.engine.sampling import Sampling
+from app.errors import ContextExceeded, InvalidRequest
+
+GREEDY = Sampling(temperature=0)
+
+
+def write(engine: Engine, prompt: str = "", **options: object) -> list[Piece]:
+    asked = Options(**options)  # type: ignore[arg-type]
+    return list(generate(engine, prepare(engine, prompt, asked), asked))
+
+
+def texts(pieces: list[Piece]) -> list[str]:
+    rows = 1 + max(piece.index for piece in pieces)
+    return ["".join(piece.text for piece in pieces if piece.index == row) for row in range(rows)]
+
+
+def test_length_counts_new_tokens_only() -> None:
+    """The ancestor counted the prompt too, so a long prompt came back alone."""
+    pieces = write(FakeEngine(), "x" * 500, length=10)
+    assert texts(pieces) == [SCRIPT[:10]]
+    assert pieces[-1].finish_reason == "length"
+
+
+def test_the_end_token_ends_the_text() -> None:
+    pieces = write(FakeEngine(script=""), length=10)
+    assert [(piece.text, piece.finish_reason) for piece in pieces] == [("", "stop")]
+
+
+def test_the_end_string_of_a_stock_run_ends_the_text_and_is_not_shown() -> None:
+    engine = FakeEngine(script="Yes.<|endoftext|>No.")
+    engine.end = End(text="<|endoftext|>")
+    pieces = write(engine, length=100)
+    assert texts(pieces) == ["Yes."]
+    assert pieces[-1].finish_reason == "stop"
+
+
+def test_truncate_strips_leading_newlines_and_then_cuts() -> None:
+    assert texts(write(FakeEngine(script="\n\nHello\nworld"), truncate="\n", length=50)) == ["Hello"]
+
+
+def test_a_seed_repeats_its_text(exact: OnnxEngine) -> None:
+    first, again, other = (texts(write(exact, "Why", length=40, seed=seed)) for seed in (5, 5, 6))
+    assert first == again
+    assert first != other
+
+
+def test_samples_of_a_batch_are_texts_of_their_own(exact: OnnxEngine) -> None:
+    one = texts(write(exact, "Why", length=30, seed=3))
+    three = texts(write(exact, "Why", length=30, seed=3, samples=3))
+    assert three[0] == one[0]
+    assert len(set(three)) == 3
+
+
+def test_rows_end_on_their_own() -> None:
+    """One text of a batch ends at its marker while the others go on."""
+    engine = FakeEngine(script="ab", doubt=0.9)
+    pieces = write(engine, samples=4, length=400, sampling=Sampling(temperature=1.0), seed=1)
+    lengths = {row: sum(piece.index == row for piece in pieces) for row in range(4)}
+    assert len(set(lengths.values())) > 1
+    assert [piece.finish_reason for piece in pieces].count("stop") >= 1
+    assert len([piece for piece in pieces if piece.finish_reason]) == 4
+
+
+def test_writing_goes_on_past_the_window(exact: OnnxEngine) -> None:
+    pieces = write(exact, "Why", length=5 * exact.n_ctx, seed=2, samples=2)
+    reasons = [piece.finish_reason for piece in pieces if piece.finish_reason]
+    assert reasons == ["length", "length"]
+    assert len(pieces) == 2 * 5 * exact.n_ctx
+
+
+def test_a_prompt_may_fill_the_window(exact: OnnxEngine) -> None:
+    prompt = "a " * (exact.n_ctx // 2)
+    assert len(write(exact, prompt, length=3)) == 3
+
+
+def test_a_prompt_longer_than_the_window_is_refused(exact: OnnxEngine) -> None:
+    with pytest.raises(ContextExceeded) as caught:
+        write(exact, "a " * exact.n_ctx)
+    assert caught.value.more == {"n_prompt_tokens": exact.n_ctx + 1, "n_ctx": exact.n_ctx}
+
+
+def test_a_batch_larger_than_memory_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="nsamples"):
+        write(FakeEngine(), samples=100, length=1000)
+
+
+def test_a_passed_deadline_ends_the_text_with_what_there_is() -> None:
+    engine, options = FakeEngine(), Options(length=50)
+    pieces = list(generate(engine, prepare(engine, "", options), options, Deadline(-math.inf)))
+    assert [(piece.text, piece.finish_reason) for piece in pieces] == [("T", "timeout")]
+
+
+def test_a_model_that_ends_with_a_token_begins_with_it(exact: OnnxEngine) -> None:
+    fake = FakeEngine()
+    assert prepare(fake, "a", Options()) == [256, 97]
+    assert prepare(exact, "", Options()) == [exact.tokenizer.end_of_text]
+    assert prepare(exact, "a", Options()) == exact.tokenizer.encode("a")
+
+
+def test_penalties_change_what_is_written(exact: OnnxEngine) -> None:
+    plain = texts(write(exact, "Why", length=40, sampling=GREEDY))
+    penalized = texts(write(exact, "Why", length=40, sampling=Sampling(temperature=0, repetition_penalty=3.0)))
+    assert plain != penalized

@@ -1,0 +1,77 @@
+"""Each rule of sampling on logits whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.engine.sampling import Sampling, choose, draw, keep_min_p, keep_top_k, keep_top_p, penalize
+
+PROBABILITIES = np.array([0.1, 0.4, 0.05, 0.3, 0.15])
+LOGITS = np.log(PROBABILITIES).astype(np.float32)
+
+
+def kept(logits: np.ndarray) -> set[int]:
+    return set(np.flatnonzero(np.isfinite(logits)))
+
+
+def test_top_k_keeps_the_likeliest() -> None:
+    assert kept(keep_top_k(LOGITS, 2)) == {1, 3}
+
+
+@pytest.mark.parametrize("k", [0, 5, 100])
+def test_top_k_off_or_beyond_the_vocabulary_keeps_all(k: int) -> None:
+    assert kept(keep_top_k(LOGITS, k)) == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(("p", "expected"), [(0.0, 5), (0.3, 1), (0.5, 2), (0.75, 3), (1.0, 5)])
+def test_top_p_keeps_the_fewest_that_add_up(p: float, expected: int) -> None:
+    assert len(kept(keep_top_p(LOGITS, p))) == expected
+
+
+def test_min_p_is_relative_to_the_likeliest() -> None:
+    assert kept(keep_min_p(LOGITS, 0.3)) == {1, 3, 4}
+
+
+def test_rules_combine() -> None:
+    """The ancestor let top_p cancel top_k."""
+    sampling = Sampling(temperature=1.0, top_k=3, top_p=0.99, min_p=0.5)
+    random = np.random.default_rng(0)
+    assert {choose(LOGITS, sampling, random) for _ in range(200)} == {1, 3}
+
+
+def test_temperature_zero_is_greedy() -> None:
+    assert {choose(LOGITS, Sampling(temperature=0), np.random.default_rng(seed)) for seed in range(20)} == {1}
+
+
+@pytest.mark.parametrize("temperature", [1e-30, 1e-6, 0.01])
+def test_a_temperature_near_zero_is_nearly_greedy_and_does_not_overflow(temperature: float) -> None:
+    with np.errstate(all="raise", under="ignore"):
+        assert choose(LOGITS, Sampling(temperature=temperature), np.random.default_rng(0)) == 1
+
+
+def test_draws_follow_the_probabilities() -> None:
+    random = np.random.default_rng(0)
+    counts = np.bincount([draw(LOGITS, random) for _ in range(20000)], minlength=5)
+    assert np.abs(counts / 20000 - PROBABILITIES).max() < 0.015
+
+
+def test_the_impossible_is_never_drawn() -> None:
+    logits = np.array([-np.inf, 0.0, -np.inf], np.float32)
+    random = np.random.default_rng(0)
+    assert {draw(logits, random) for _ in range(100)} == {1}
+
+
+def test_repetition_penalty_lowers_positive_and_negative_logits() -> None:
+    logits = np.array([2.0, -2.0, 2.0], np.float32)
+    prompted = np.array([True, True, False])
+    result = penalize(logits, prompted, np.zeros(3, np.int32), Sampling(repetition_penalty=2.0))
+    assert result.tolist() == [1.0, -4.0, 2.0]
+
+
+def test_presence_and_frequency_count_what_was_written_not_the_prompt() -> None:
+    logits = np.zeros(3, np.float32)
+    prompted = np.array([True, False, False])
+    counts = np.array([0, 1, 3], np.int32)
+    result = penalize(logits, prompted, counts, Sampling(presence_penalty=0.5, frequency_penalty=0.25))
+    assert result.tolist() == [0.0, -0.75, -1.25]

@@ -1,0 +1,55 @@
+"""What a reader sees: stop strings across token borders, and never a part of one."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.engine.fake import byte_tokenizer
+from app.engine.text import Text, overlap
+
+
+def read(text: str, stops: list[str], strip: bool = False) -> tuple[str, list[str], bool]:
+    """Feed the text byte by byte. Returns what was shown, piece by piece, and whether it stopped."""
+    grown = Text(byte_tokenizer(), stops, strip)
+    shown = []
+    for token in text.encode():
+        shown.append(grown.add(token))
+        if grown.stopped:
+            break
+    return "".join([*shown, grown.rest()]), shown, grown.stopped
+
+
+def test_a_stop_string_ends_the_text_before_it() -> None:
+    assert read("Yes.<|endoftext|>More", ["<|endoftext|>"])[::2] == ("Yes.", True)
+
+
+def test_no_part_of_a_stop_string_is_shown() -> None:
+    _, shown, _ = read("Yes.<|endoftext|>", ["<|endoftext|>"])
+    assert "".join(shown) == "Yes."
+
+
+def test_what_only_looked_like_a_stop_string_is_shown_after_all() -> None:
+    assert read("a <|end of it", ["<|endoftext|>"])[::2] == ("a <|end of it", False)
+
+
+def test_the_first_of_several_stop_strings_counts() -> None:
+    assert read("one two three", ["three", "two"])[0] == "one "
+
+
+def test_leading_newlines_go_when_asked() -> None:
+    """The ancestor looked for the newline before it stripped the leading ones, and gave back nothing."""
+    assert read("\n\nHello\nworld", ["\n"], strip=True)[0] == "Hello"
+    assert read("\n\nHello", [], strip=False)[0] == "\n\nHello"
+
+
+def test_half_a_character_at_the_end_is_not_shown() -> None:
+    grown = Text(byte_tokenizer(), [])
+    shown = "".join(grown.add(token) for token in "ok👍".encode()[:-1])
+    assert shown + grown.rest() == "ok"
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "expected"), [("aab", "abc", 2), ("aa", "aab", 2), ("xyz", "abc", 0), ("", "a", 0)]
+)
+def test_overlap(text: str, stop: str, expected: int) -> None:
+    assert overlap(text, stop) == expected
