@@ -68,7 +68,7 @@ def read_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
                 message = f"{checkpoint.prefix}: model/{name} should be {list(shape)} by hparams.json and is {there}"
                 raise CheckpointError(f"{message}: copy the whole checkpoint folder again.")
         return {name: reader.get_tensor(f"model/{name}") for name in variable_shapes(checkpoint.hparams)}
-    except (tf.errors.OpError, ValueError, RuntimeError, UnicodeDecodeError):
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError):  # Its reader raises all of these.
         raise CheckpointError(f"{checkpoint.prefix} is damaged: copy the whole checkpoint folder again.") from None
 
 

@@ -33,15 +33,16 @@ from finetune.checkpoint import initial_weights, write_checkpoint
 from finetune.export import export
 
 CORPUS = Path(__file__).parent / "corpus"
-SHAPE = {"n_ctx": 1024, "n_embd": 256, "n_head": 2, "n_layer": 6}
+SHAPE = {"n_ctx": 1024, "n_embd": 256, "n_head": 2, "n_layer": 4}
 VOCABULARY = 4096
 SEED = 2026
 PLAIN = 0.25
 WORDINGS = {"jokes": 8, "verdicts": 24, "smalltalk": 16}
 HELD_OUT = 25
-BATCH = 4
+# Small batches learn most from so little text: one window gets as far in 0.4 M tokens as four do in 1.8 M.
+BATCH = 1
 # gpt-2-simple has no schedule, so the learning rate falls by steps: (steps, learning rate).
-SCHEDULE = ((100, 3e-4), (1500, 1e-3), (900, 4e-4), (500, 1e-4))
+SCHEDULE = ((200, 5e-4), (6000, 1e-3), (3000, 4e-4), (1300, 1e-4))
 KINDS = {"Jokes": "[QUESTION]", "Verdicts": "[VERDICT]", "Small talk": "[USER]"}
 
 
@@ -152,8 +153,8 @@ def fine_tune(initial: Path, tokens: Path, run: Path) -> None:
             accumulate_gradients=1,
             learning_rate=learning_rate,
             sample_every=10**9,
-            save_every=250,
-            print_every=10,
+            save_every=1000,
+            print_every=50,
         )
         session = gpt_2_simple.reset_session(session)
 
@@ -208,7 +209,7 @@ def quote(text: str) -> str:
 
 CARD = """# starter
 
-The model that is served when you bring none: a GPT-2 of 6 million parameters (6 layers, 256 wide, 2 heads, window 1,024,
+The model that is served when you bring none: a GPT-2 of 4.5 million parameters (4 layers, 256 wide, 2 heads, window 1,024,
 4,096 byte pairs), trained from nothing by gpt-2-simple on text written for this project and released under CC0:
 {lines:,} ideas that unfold into {documents:,} documents. It tells small jokes, judges small conflicts and makes small
 talk, in plain English, and knows nothing else. `make starter` makes it anew.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from app.api.body import parse_json, parse_query, read_body
 from app.api.schemas import GenerateRequest, validate
 from app.api.state import State
 from app.engine.generation import Options, Piece, prepare
-from app.errors import InvalidRequest, NotFound, RequestError
+from app.errors import InvalidRequest, NotFound, ServerError
 
 T = TypeVar("T")
+log = logging.getLogger("uvicorn.error")
 METHODS = ["GET", "POST", "OPTIONS"]
 
 
@@ -114,8 +116,10 @@ async def events(job: Job, first: Piece, pieces: AsyncGenerator[Piece]) -> Async
                 if piece.text:
                     yield event({"text": piece.text, "index": piece.index})
                 piece = await anext(pieces, None)
-    except RequestError as error:
-        yield event(error.body())
+    except Exception:
+        # The status line is long gone: the error is the last event, and its cause is in the log.
+        log.exception("a generation failed in the middle of its stream")
+        yield event(ServerError("the generation failed; the server's log has the cause.", code="internal_error").body())
         return
     yield event({"text": ""} | closing(job, reasons, tokens))
     yield b"data: [DONE]\n\n"

@@ -15,6 +15,7 @@ import onnxruntime
 from app.engine.base import End, Logits, Tokens
 from app.engine.bundle import Bundle
 from app.engine.tokenizer import Tokenizer
+from app.errors import BundleError
 
 # Keys and values of one request at most; one text over the whole window is always allowed.
 CACHE_BYTES = 192 * 2**20
@@ -30,7 +31,7 @@ class OnnxEngine:
         self.name = bundle.manifest.name
         self.n_ctx = hparams.n_ctx
         self.end = End(bundle.manifest.end.token, bundle.manifest.end.text)
-        self.tokenizer = Tokenizer.from_file(bundle.tokenizer)
+        self.tokenizer = read_tokenizer(bundle)
         self.hparams = hparams
         self.max_positions = max(self.n_ctx, CACHE_BYTES // (8 * hparams.n_layer * hparams.n_embd))
         self.session = open_session(bundle, threads)
@@ -39,12 +40,28 @@ class OnnxEngine:
         return OnnxDecoder(self, rows, positions)
 
 
+def read_tokenizer(bundle: Bundle) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_file(bundle.tokenizer)
+    except Exception:  # The tokenizers library raises bare Exceptions.
+        raise BundleError(f"{bundle.tokenizer} is not a vocabulary: export the bundle again.") from None
+    if len(tokenizer) != bundle.manifest.hparams.n_vocab:
+        sizes = f"{len(tokenizer)} tokens and the manifest says {bundle.manifest.hparams.n_vocab}"
+        raise BundleError(f"{bundle.tokenizer} has {sizes}: export the bundle again.")
+    return tokenizer
+
+
 def open_session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(bundle.model), options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(str(bundle.model), options, providers=["CPUExecutionProvider"])
+    except Exception:  # Its exceptions have no common base.
+        raise BundleError(
+            f"{bundle.model} is not a graph that ONNX Runtime {onnxruntime.__version__} reads: export it again."
+        ) from None
 
 
 class OnnxDecoder:

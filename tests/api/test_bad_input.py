@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
 import pytest
 
 from app.engine.base import Decoder
-from app.engine.fake import FakeEngine
-from tests.conftest import serving
+from app.engine.fake import FakeDecoder, FakeEngine
+from tests.conftest import events, serving
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +126,23 @@ def test_a_mistake_of_ours_is_an_error_object_too() -> None:
         for ask in ({}, {"stream": True}):
             check(httpx.post(url, json=ask), 500, None, "server_error")
         assert httpx.get(f"{url}/health").status_code == 200
+
+
+def test_a_mistake_in_the_middle_of_a_stream_is_its_last_event() -> None:
+    """A stream that just breaks off looks complete to many clients."""
+
+    class Breaking(FakeDecoder):
+        def step(self, tokens: np.ndarray) -> np.ndarray:
+            raise ZeroDivisionError
+
+    class Broken(FakeEngine):
+        def decoder(self, rows: int, positions: int) -> FakeDecoder:
+            return Breaking(self)
+
+    with serving(Broken()) as url:
+        last = json.loads(events(httpx.get(f"{url}/?stream=true").text)[-1])
+        assert last["error"]["type"] == "server_error"
+        assert httpx.get(f"{url}/?length=1").status_code == 200
 
 
 def test_headers_without_end_are_refused(url: str) -> None:

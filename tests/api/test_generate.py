@@ -111,7 +111,7 @@ def test_a_returned_seed_repeats_the_text(url: str) -> None:
 
 
 def test_several_samples(url: str) -> None:
-    reply = httpx.get(url, params={"nsamples": 3, "length": 50, "prefix": "A"}).json()
+    reply = httpx.get(url, params={"nsamples": 3, "length": 50, "prefix": "A", "temperature": 3}).json()
     assert reply["text"] == reply["texts"][0]
     assert len(set(reply["texts"])) == len(reply["finish_reasons"]) == 3
     assert all(text.startswith("A") for text in reply["texts"])

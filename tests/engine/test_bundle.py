@@ -1,0 +1,105 @@
+"""What does not match its manifest is refused in one sentence that names the file."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.engine.bundle import open_bundle
+from app.errors import BundleError
+from tests.conftest import run_module
+
+
+def change(path: Path, offset: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+def edit(folder: Path, **changes: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "folder gone": (shutil.rmtree, "copy is not a folder"),
+    "manifest gone": (lambda folder: (folder / "manifest.json").unlink(), "manifest.json cannot be read"),
+    "manifest truncated": (
+        lambda folder: (folder / "manifest.json").write_text('{"format": 1,'),
+        "manifest.json is not",
+    ),
+    "manifest no text": (lambda folder: (folder / "manifest.json").write_bytes(b"\xff\xfe"), "manifest.json is not"),
+    "manifest no object": (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json is not"),
+    "manifest without a field": (
+        lambda folder: (folder / "manifest.json").write_text('{"format": 1}'),
+        "manifest.json is not",
+    ),
+    "format of the future": (lambda folder: edit(folder, format=2), "has format 2 and this version reads 1"),
+    "graph gone": (lambda folder: (folder / "model.onnx").unlink(), r"model\.onnx is missing"),
+    "graph tampered with": (lambda folder: change(folder / "model.onnx", 100), r"model\.onnx is not the file"),
+    "weights gone": (lambda folder: (folder / "model.onnx.data").unlink(), r"model\.onnx\.data is missing"),
+    "weights tampered with": (
+        lambda folder: change(folder / "model.onnx.data", -1),
+        r"model\.onnx\.data is not the file",
+    ),
+    "weights empty": (
+        lambda folder: (folder / "model.onnx.data").write_bytes(b""),
+        r"model\.onnx\.data is not the file",
+    ),
+    "vocabulary tampered with": (
+        lambda folder: change(folder / "tokenizer.json", 50),
+        r"tokenizer\.json is not the file",
+    ),
+}
+
+
+@pytest.fixture
+def copy(bundles: dict[int, Path], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundles[8], tmp_path / "copy"))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_bundle_is_refused(copy: Path, damage: str) -> None:
+    break_it, message = DAMAGES[damage]
+    break_it(copy)
+    with pytest.raises(BundleError, match=message) as caught:
+        open_bundle(copy)
+    assert re.fullmatch(r"[^\n]+\.", str(caught.value))
+
+
+def test_the_app_says_so_in_one_line_and_exits_with_2(copy: Path) -> None:
+    change(copy / "model.onnx.data", 0)
+    ended = run_module("app", MODEL=str(copy))
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert re.fullmatch(r"error: .*model\.onnx\.data is not the file [^\n]+\.\n", ended.stderr)
+
+
+def test_a_checkpoint_is_not_a_bundle(checkpoint: Path) -> None:
+    with pytest.raises(BundleError, match=r"is a checkpoint, not a bundle: run `python -m finetune export"):
+        open_bundle(checkpoint)
+
+
+def test_a_vocabulary_of_another_model_is_refused(copy: Path) -> None:
+    """Even when someone has made the hashes fit."""
+    manifest = json.loads((copy / "manifest.json").read_text())
+    edit(copy, hparams=manifest["hparams"] | {"n_vocab": 99})
+    ended = run_module("app", MODEL=str(copy))
+    assert ended.returncode == 2
+    assert "tokenizer.json has 300 tokens and the manifest says 99" in ended.stderr
+
+
+def test_a_graph_that_the_runtime_cannot_read_is_refused(copy: Path) -> None:
+    from app.engine.bundle import sha256
+
+    (copy / "model.onnx").write_bytes(b"not a graph")
+    files = json.loads((copy / "manifest.json").read_text())["files"]
+    edit(copy, files=files | {"model.onnx": sha256(copy / "model.onnx")})
+    ended = run_module("app", MODEL=str(copy))
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert "model.onnx" in ended.stderr
