@@ -3,12 +3,13 @@
 Inputs   tokens int64 [rows, n], positions int64 [n], and, for the attention over a static cache,
          last int32 [rows] (the index of the newest position) and total int32 scalar (positions in the cache);
          past_key_N, past_value_N float32 [rows, n_head, capacity, n_embd / n_head] for each layer
-Outputs  logits float32 [rows, 1, n_vocab] of the newest position; key_N, value_N, to be bound to the memory of past_*
+Outputs  logits float32 [rows, n_vocab] of the newest position; key_N, value_N, to be bound to the memory of past_*
 
 `com.microsoft.GroupQueryAttention` writes the new keys and values into the cache in place and masks causally.
 At 8 and 4 bits every projection is a `MatMulNBits` with one scale per block of weights; activations are quantized to 8
 bits on the fly (accuracy_level 4), which is what makes it fast. The token embedding and the output head are one matrix
-in GPT-2 and two here, because the runtime repacks the head; of the embedding only the rows in use ever enter memory.
+in GPT-2 and two in a rounded graph, because the runtime repacks the head; of the embedding only the rows in use ever
+enter memory.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Graph:
         self.constants: list[onnx.TensorProto] = []
 
     def constant(self, name: str, value: NDArray[np.generic]) -> str:
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
     def add(
@@ -75,30 +76,22 @@ class Graph:
         self.nodes.append(helper.make_node(kind, inputs, [output, *more], name=output, domain=domain, **attributes))
         return output
 
-    def project(self, x: str, name: str, weight: Array, bias: Array | None) -> str:
+    def project(self, x: str, name: str, weight: Array, bias: Array) -> str:
         """The product x @ weight + bias, with `weight` [inputs, outputs]."""
+        if self.bits != 32:
+            return self.multiply_rounded(x, name, weight, bias)
+        product = self.add("MatMul", [x, self.constant(f"{name}.w", weight)], f"{name}.product")
+        return self.add("Add", [product, self.constant(f"{name}.b", bias)], name)
+
+    def multiply_rounded(self, x: str, name: str, weight: Array, bias: Array | None) -> str:
         inputs, outputs = weight.shape
-        if self.bits == 32:
-            y = self.add(
-                "MatMul", [x, self.constant(f"{name}.w", weight)], f"{name}.product" if bias is not None else name
-            )
-            return y if bias is None else self.add("Add", [y, self.constant(f"{name}.b", bias)], name)
         block = block_size(inputs)
         values, scales = quantize(weight.T, self.bits, block)
         operands = [x, self.constant(f"{name}.q", values), self.constant(f"{name}.s", scales)]
         if bias is not None:
             operands += ["", "", self.constant(f"{name}.b", bias)]
-        return self.add(
-            "MatMulNBits",
-            operands,
-            name,
-            MICROSOFT,
-            K=inputs,
-            N=outputs,
-            bits=self.bits,
-            block_size=block,
-            accuracy_level=4,
-        )
+        shape: dict[str, Any] = {"K": inputs, "N": outputs, "bits": self.bits, "block_size": block}
+        return self.add("MatMulNBits", operands, name, MICROSOFT, **shape, accuracy_level=4)
 
     def embed(self, tokens: str, wte: Array) -> str:
         if self.bits == 32:
@@ -108,16 +101,13 @@ class Graph:
         values, scales = quantize(wte, 8, block)
         values = values.reshape(len(wte), -1)[:, : wte.shape[1]]
         operands = [self.constant("wte.q", values), tokens, self.constant("wte.s", scales)]
-        return self.add(
-            "GatherBlockQuantized",
-            operands,
-            "embedding",
-            MICROSOFT,
-            bits=8,
-            block_size=block,
-            gather_axis=0,
-            quantize_axis=1,
-        )
+        layout: dict[str, Any] = {"bits": 8, "block_size": block, "gather_axis": 0, "quantize_axis": 1}
+        return self.add("GatherBlockQuantized", operands, "embedding", MICROSOFT, **layout)
+
+    def unembed(self, x: str, wte: Array) -> str:
+        if self.bits == 32:
+            return self.add("Gemm", [x, "wte"], "logits", transB=1)
+        return self.multiply_rounded(x, "logits", wte.T, None)
 
     def norm(self, x: str, name: str, weights: Mapping[str, Array]) -> str:
         gain, bias = self.constant(f"{name}.g", weights[f"{name}/g"]), self.constant(f"{name}.b", weights[f"{name}/b"])
@@ -169,8 +159,8 @@ def build(hparams: Hparams, weights: Mapping[str, Array], bits: int) -> onnx.Mod
             x, h = graph.add_norm(x, y, f"h{layer + 1}/ln_1", weights)
     # Only the newest position is asked for: the rest never meets the output head, the largest matrix of all.
     x = graph.add("Add", [x, y], "sum")
-    newest = graph.add("Gather", [x, graph.constant("newest", np.array([-1], np.int64))], "last_hidden", axis=1)
-    graph.project(graph.norm(newest, "ln_f", weights), "logits", weights["wte"].T, None)
+    newest = graph.add("Gather", [x, graph.constant("newest", np.array(-1, np.int64))], "last_hidden", axis=1)
+    graph.unembed(graph.norm(newest, "ln_f", weights), weights["wte"])
     return finish(graph, hparams)
 
 
@@ -179,7 +169,7 @@ def finish(graph: Graph, hparams: Hparams) -> onnx.ModelProto:
     info = helper.make_tensor_value_info
     inputs = [info("tokens", TensorProto.INT64, ["rows", "n"]), info("positions", TensorProto.INT64, ["n"])]
     inputs += [info("last", TensorProto.INT32, ["rows"]), info("total", TensorProto.INT32, [])]
-    outputs = [info("logits", TensorProto.FLOAT, ["rows", 1, hparams.n_vocab])]
+    outputs = [info("logits", TensorProto.FLOAT, ["rows", hparams.n_vocab])]
     for layer in range(hparams.n_layer):
         for part in ("key", "value"):
             inputs.append(info(f"past_{part}_{layer}", TensorProto.FLOAT, cache))

@@ -7,10 +7,12 @@ past_* is also bound as its output, so nothing is copied from step to step. The 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from app.engine.base import End, Logits, Tokens
 from app.engine.bundle import Bundle
@@ -69,11 +71,10 @@ class OnnxDecoder:
         hparams = engine.hparams
         self._session = engine.session
         shape = (rows, hparams.n_head, positions, hparams.n_embd // hparams.n_head)
-        names = [(part, layer) for layer in range(hparams.n_layer) for part in ("key", "value")]
-        self._caches = {f"{part}_{layer}": np.empty(shape, np.float32) for part, layer in names}
+        names = [f"{part}_{layer}" for layer in range(hparams.n_layer) for part in ("key", "value")]
+        self._caches = {name: np.empty(shape, np.float32) for name in names}
         self._logits = np.empty((rows, hparams.n_vocab), np.float32)
         self._length = 0
-        self._bindings: dict[slice | None, Any] = {}
 
     def prefill(self, tokens: Tokens) -> Logits:
         for row, prompt in enumerate(tokens):
@@ -85,36 +86,59 @@ class OnnxDecoder:
         return self._logits
 
     def step(self, tokens: Tokens) -> Logits:
-        self._run(slice(None), tokens[:, np.newaxis], self._length)
+        self._step.run(tokens[:, np.newaxis], self._length)
         self._length += 1
         return self._logits
 
+    @cached_property
+    def _step(self) -> Pass:
+        return self._bind(slice(None), 1)
+
+    def _bind(self, rows: slice, n: int) -> Pass:
+        return Pass(self._session, {name: cache[rows] for name, cache in self._caches.items()}, self._logits[rows], n)
+
     def _read(self, row: int, prompt: Tokens) -> None:
         for start in range(0, len(prompt), CHUNK):
-            self._run(slice(row, row + 1), prompt[np.newaxis, start : start + CHUNK], start)
+            piece = prompt[np.newaxis, start : start + CHUNK]
+            self._bind(slice(row, row + 1), piece.shape[1]).run(piece, start)
 
     def _copy_first_row(self, row: int) -> None:
         for cache in self._caches.values():
             cache[row] = cache[0]
         self._logits[row] = self._logits[0]
 
-    def _run(self, rows: slice, tokens: Tokens, start: int) -> None:
-        """Feed tokens [rows, n] at positions start … start + n - 1 of the given rows of the cache."""
-        count, n = tokens.shape
-        inputs: Mapping[str, np.ndarray[Any, Any]] = {
-            "tokens": np.ascontiguousarray(tokens),
-            "positions": np.arange(start, start + n, dtype=np.int64),
-            "last": np.full(count, start + n - 1, np.int32),
-            "total": np.array(start + n, np.int32),
+
+class Pass:
+    """A run of the graph over n tokens a row, bound to memory once: inputs are overwritten in place from run to run."""
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, caches: Mapping[str, Logits], logits: Logits, n: int
+    ) -> None:
+        rows = len(logits)
+        self._session = session
+        self._binding = session.io_binding()
+        self._tokens, self._positions = np.empty((rows, n), np.int64), np.empty(n, np.int64)
+        self._last, self._total = np.empty(rows, np.int32), np.empty((), np.int32)
+        past = {f"past_{name}": cache for name, cache in caches.items()}
+        small: dict[str, NDArray[Any]] = {
+            "tokens": self._tokens,
+            "positions": self._positions,
+            "last": self._last,
+            "total": self._total,
         }
-        binding = self._session.io_binding()
-        for name, value in inputs.items():
-            binding.bind_cpu_input(name, value)
-        for name, whole in self._caches.items():
-            cache = whole[rows]
-            bind = ("cpu", 0, np.float32, cache.shape, cache.ctypes.data)
-            binding.bind_input(f"past_{name}", *bind)
-            binding.bind_output(name, *bind)
-        logits = self._logits[rows]
-        binding.bind_output("logits", "cpu", 0, np.float32, (count, 1, logits.shape[1]), logits.ctypes.data)
-        self._session.run_with_iobinding(binding)
+        # The binding holds addresses only, so what they point to is kept here.
+        self._inputs: dict[str, NDArray[Any]] = small | past
+        self._outputs = {"logits": logits, **caches}
+        for name, array in self._inputs.items():
+            self._binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        for name, array in self._outputs.items():
+            self._binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+
+    def run(self, tokens: Tokens, start: int) -> None:
+        """Feed tokens [rows, n] at positions start … start + n - 1."""
+        end = start + tokens.shape[1]
+        self._tokens[:] = tokens
+        self._positions[:] = np.arange(start, end)
+        self._last[:] = end - 1
+        self._total[()] = end
+        self._session.run_with_iobinding(self._binding)
