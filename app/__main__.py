@@ -17,6 +17,8 @@ def main() -> int:
     except StartError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     from app.application import create_application
     from app.engine.runner import Runner
     from app.server import serve

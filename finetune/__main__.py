@@ -21,6 +21,11 @@ def main(arguments: list[str] | None = None) -> int:
     except StartError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(
+            f"error: {error.filename or 'the disk'}: {error.strerror}; nothing was left half-written.", file=sys.stderr
+        )
+        return 2
     except KeyboardInterrupt:
         print("interrupted; nothing was left half-written.", file=sys.stderr)
         return 130

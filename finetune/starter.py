@@ -57,7 +57,7 @@ def starter(out: Path = Path("models/starter"), work: Path = Path("checkpoint"))
     initial, run = work / "starter-initial", work / "starter"
     for folder in (initial, run):
         shutil.rmtree(folder, ignore_errors=True)
-    learn_vocabulary(initial, train)
+    learn_vocabulary(initial, train, VOCABULARY)
     tokenizer = Tokenizer.from_gpt2(initial)
     hparams = Hparams(n_vocab=len(tokenizer), **SHAPE)
     write_checkpoint(initial, hparams, initial_weights(hparams, SEED), vocabulary=initial)
@@ -108,7 +108,7 @@ def documents() -> tuple[list[str], list[str]]:
     return parts
 
 
-def learn_vocabulary(folder: Path, texts: Iterable[str], size: int = VOCABULARY) -> None:
+def learn_vocabulary(folder: Path, texts: Iterable[str], size: int) -> None:
     """Learn a byte-pair vocabulary and write it as gpt-2-simple's encoder.json and vocab.bpe."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -136,8 +136,10 @@ def fine_tune(initial: Path, tokens: Path, run: Path) -> None:
     # Compiling the graph makes a step a fifth faster.
     os.environ.setdefault("TF_XLA_FLAGS", "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit")
     import gpt_2_simple
+    import tensorflow as tf
 
     random.seed(SEED)  # gpt-2-simple picks its windows with it.
+    tf.compat.v1.reset_default_graph()
     session = gpt_2_simple.start_tf_sess()
     for part, (steps, learning_rate) in enumerate(SCHEDULE):
         gpt_2_simple.finetune(

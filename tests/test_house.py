@@ -70,7 +70,7 @@ def test_the_readme_names_every_route_and_verb() -> None:
 
 def test_every_make_target_in_the_readme_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"`make (\w+)", README))
+    targets = set(re.findall(r"(?:`|\$ )make (\w+)", README))
     assert {"serve", "test"} <= targets
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)

@@ -180,6 +180,13 @@ def test_the_command_line_says_so_in_one_line_and_exits_with_2(tmp_path: Path) -
     assert re.fullmatch(r"error: .*none is not a folder: [^\n]+\.\n", ended.stderr)
 
 
+def test_a_disk_that_refuses_is_one_line_too(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = run_module("finetune", "export", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "file" / "model"))
+    assert ended.returncode == 2
+    assert re.fullmatch(r"error: .*/file: File exists; [^\n]+\.\n", ended.stderr)
+
+
 @pytest.mark.parametrize("stray", [0.2, float("nan"), float("inf")])
 def test_a_stray_bundle_is_refused(stray: float) -> None:
     with pytest.raises(BundleError, match="strays from TensorFlow"):

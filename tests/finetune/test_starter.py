@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from app.engine.bundle import open_bundle
 from app.engine.onnx import OnnxEngine
-from finetune.starter import CORPUS, KINDS, WORDINGS, documents, sample
+from finetune.starter import CORPUS, KINDS, WORDINGS, documents, sample, starter
 from tests.conftest import ROOT
 
 STARTER = ROOT / "models/starter"
@@ -35,6 +36,18 @@ def test_documents_are_the_same_on_every_call_and_none_is_held_out_and_trained_o
     assert len(train) > 20_000
     for code in KINDS.values():
         assert sum(text.startswith(code) for text in train) > 3000
+
+
+def test_the_whole_way_in_miniature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vocabulary, initial model, gpt-2-simple's own finetune in two parts, export and card; a dozen steps too few to learn."""
+    monkeypatch.setattr("finetune.starter.SHAPE", {"n_ctx": 1024, "n_embd": 32, "n_head": 2, "n_layer": 1})
+    monkeypatch.setattr("finetune.starter.SCHEDULE", ((2, 1e-3), (1, 1e-4)))
+    monkeypatch.setattr("finetune.starter.WORDINGS", dict.fromkeys(WORDINGS, 1))
+    monkeypatch.setattr("finetune.starter.VOCABULARY", 512)
+    starter(tmp_path / "model", work=tmp_path / "work")
+    manifest = open_bundle(tmp_path / "model").manifest
+    assert (manifest.training["step"], manifest.end.token, manifest.template) == (3, 511, "qa")
+    assert "nats on documents it was trained on" in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_bundle_is_small() -> None:
