@@ -6,10 +6,12 @@ Inputs   tokens int64 [rows, n], positions int64 [n], and, for the attention ove
 Outputs  logits float32 [rows, n_vocab] of the newest position; key_N, value_N, to be bound to the memory of past_*
 
 `com.microsoft.GroupQueryAttention` writes the new keys and values into the cache in place and masks causally.
-At 8 and 4 bits every projection is a `MatMulNBits` with one scale per block of weights; activations are quantized to 8
-bits on the fly (accuracy_level 4), which is what makes it fast. The token embedding and the output head are one matrix
-in GPT-2 and two in a rounded graph, because the runtime repacks the head; of the embedding only the rows in use ever
-enter memory.
+At 8 and 4 bits every projection of a large model is a `MatMulNBits` with one scale per block of weights, and activations
+are rounded to 8 bits on the fly (accuracy_level 4), which is what makes it fast. Of a model that is small enough for a
+processor's cache only the stored weights are rounded, more finely, and restored when it is loaded: reading them costs
+next to nothing there, while rounded activations are most of the error. The token embedding and the output head are one
+matrix in GPT-2 and two in a rounded graph, because the runtime repacks the head; of the embedding only the rows in use
+ever enter memory.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from finetune.checkpoint import Array
 OPSET = 17
 MICROSOFT = "com.microsoft"
 EPSILON = 1e-5
+SMALL_BYTES = 32 * 2**20
 
 
 def quantize(weight: Array, bits: int, block: int) -> tuple[NDArray[np.uint8], Array]:
@@ -55,8 +58,9 @@ def quantize(weight: Array, bits: int, block: int) -> tuple[NDArray[np.uint8], A
 class Graph:
     """Nodes and constants of one model under construction."""
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, bits: int, small: bool) -> None:
         self.bits = bits
+        self.small = small
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
@@ -85,19 +89,38 @@ class Graph:
 
     def multiply_rounded(self, x: str, name: str, weight: Array, bias: Array | None) -> str:
         inputs, outputs = weight.shape
-        block = block_size(inputs)
+        block = self.block_size(inputs)
         values, scales = quantize(weight.T, self.bits, block)
+        if self.small and self.bits == 8:
+            product = self.add(
+                "MatMul", [x, self.restore(name, values, scales, inputs)], name if bias is None else f"{name}.product"
+            )
+            return product if bias is None else self.add("Add", [product, self.constant(f"{name}.b", bias)], name)
         operands = [x, self.constant(f"{name}.q", values), self.constant(f"{name}.s", scales)]
         if bias is not None:
             operands += ["", "", self.constant(f"{name}.b", bias)]
         shape: dict[str, Any] = {"K": inputs, "N": outputs, "bits": self.bits, "block_size": block}
         return self.add("MatMulNBits", operands, name, MICROSOFT, **shape, accuracy_level=4)
 
+    def restore(self, name: str, values: NDArray[np.uint8], scales: Array, inputs: int) -> str:
+        """The float32 matrix [inputs, outputs] that the rounded weights stand for; the runtime computes it once."""
+        steps = self.add("Cast", [self.constant(f"{name}.q", values)], f"{name}.steps", to=TensorProto.FLOAT)
+        centred = self.add("Sub", [steps, self.constant(f"{name}.zero", np.array(128, np.float32))], f"{name}.centred")
+        scaled = self.add("Mul", [centred, self.constant(f"{name}.s", scales[..., np.newaxis])], f"{name}.scaled")
+        shape = self.constant(f"{name}.shape", np.array([len(values), -1], np.int64))
+        rows = self.add("Reshape", [scaled, shape], f"{name}.rows")
+        start, end, axis = (
+            self.constant(f"{name}.{part}", np.array([value], np.int64))
+            for part, value in {"start": 0, "end": inputs, "axis": 1}.items()
+        )
+        unpadded = self.add("Slice", [rows, start, end, axis], f"{name}.unpadded")
+        return self.add("Transpose", [unpadded], f"{name}.w", perm=[1, 0])
+
     def embed(self, tokens: str, wte: Array) -> str:
         if self.bits == 32:
             return self.add("Gather", [self.constant("wte", wte), tokens], "embedding")
         # Eight bits also in a 4-bit bundle: a lookup costs no bandwidth, so there is nothing to win by rounding it harder.
-        block = block_size(wte.shape[1])
+        block = self.block_size(wte.shape[1])
         values, scales = quantize(wte, 8, block)
         values = values.reshape(len(wte), -1)[:, : wte.shape[1]]
         operands = [self.constant("wte.q", values), tokens, self.constant("wte.s", scales)]
@@ -108,6 +131,10 @@ class Graph:
         if self.bits == 32:
             return self.add("Gemm", [x, "wte"], "logits", transB=1)
         return self.multiply_rounded(x, "logits", wte.T, None)
+
+    def block_size(self, inputs: int) -> int:
+        """Weights that share a scale: 128 (least memory, fastest), or 32 in small models and rows that are no multiple."""
+        return 32 if self.small or inputs % 128 else 128
 
     def norm(self, x: str, name: str, weights: Mapping[str, Array]) -> str:
         gain, bias = self.constant(f"{name}.g", weights[f"{name}/g"]), self.constant(f"{name}.b", weights[f"{name}/b"])
@@ -122,14 +149,9 @@ class Graph:
         return f"{name}.sum", name
 
 
-def block_size(inputs: int) -> int:
-    """Weights that share a scale: 128 (least memory, fastest) or, where a row is no multiple of it, 32."""
-    return 128 if inputs % 128 == 0 else 32
-
-
 def build(hparams: Hparams, weights: Mapping[str, Array], bits: int) -> onnx.ModelProto:
     """The graph of the module's docstring. `bits` is 32 (exact), 8 or 4."""
-    graph = Graph(bits)
+    graph = Graph(bits, small=sum(weight.nbytes for weight in weights.values()) <= SMALL_BYTES)
     tokens, positions = "tokens", "positions"
     table = graph.constant("wpe", weights["wpe"])
     x = graph.add(

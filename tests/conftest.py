@@ -61,10 +61,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundles(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
-    """The tiny model as bundles of 32, 8 and 4 bits."""
+    """The tiny model as bundles of 32, 8 and 4 bits, rounded as large models are."""
     folder = tmp_path_factory.mktemp("models")
-    for bits in (32, 8, 4):
-        export(checkpoint, folder / f"tiny{bits}", bits)  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("finetune.graph.SMALL_BYTES", 0)
+        for bits in (32, 8, 4):
+            export(checkpoint, folder / f"tiny{bits}", bits)  # type: ignore[arg-type]
     return {bits: folder / f"tiny{bits}" for bits in (32, 8, 4)}
 
 

@@ -41,6 +41,14 @@ def test_parity_is_measured_for_each_rounding(bundles: dict[int, Path]) -> None:
     assert exact.mean_kl < eight.mean_kl < four.mean_kl
 
 
+def test_a_small_model_keeps_its_activations_exact(bundles: dict[int, Path], checkpoint: Path, tmp_path: Path) -> None:
+    """Rounded activations were 95 % of the error in a model of 4.5 million parameters, and saved no time in it."""
+    export(checkpoint, tmp_path / "small", 8)
+    assert b"MatMulNBits" in (bundles[8] / "model.onnx").read_bytes()
+    assert b"MatMulNBits" not in (tmp_path / "small" / "model.onnx").read_bytes()
+    assert read_manifest(tmp_path / "small").parity.mean_kl < read_manifest(bundles[8]).parity.mean_kl
+
+
 @pytest.mark.parametrize(
     "shape",
     [
@@ -50,7 +58,11 @@ def test_parity_is_measured_for_each_rounding(bundles: dict[int, Path]) -> None:
     ],
     ids=str,
 )
-def test_any_shape_can_be_exported(tmp_path: Path, shape: dict[str, int]) -> None:
+@pytest.mark.parametrize("small", [0, 2**30])
+def test_any_shape_can_be_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: dict[str, int], small: int
+) -> None:
+    monkeypatch.setattr("finetune.graph.SMALL_BYTES", small)
     write_tiny(tmp_path / "run", **shape)
     for bits in (8, 4, 32):
         export(tmp_path / "run", tmp_path / f"m{bits}", bits)  # type: ignore[arg-type]
