@@ -18,7 +18,7 @@ format: .venv/tests
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-starter: .venv/training  ## Train models/starter anew, from its corpus; about an hour on two cores
+starter: .venv/training  ## Train models/starter anew, from its corpus; about seventy minutes on two cores
 	$(BIN)/python -m finetune starter --out models/starter
 
 bench: .venv/training  ## Measure everything the README claims; about twenty minutes
