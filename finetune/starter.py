@@ -22,6 +22,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,9 +42,28 @@ WORDINGS = {"jokes": 8, "verdicts": 24, "smalltalk": 16}
 HELD_OUT = 25
 # Small batches learn most from so little text: one window gets as far in 0.4 M tokens as four do in 1.8 M.
 BATCH = 1
-# gpt-2-simple has no schedule, so the learning rate falls by steps: (steps, learning rate). It rises once more, since a
-# second descent went deeper than the first had.
-SCHEDULE = ((200, 5e-4), (6000, 1e-3), (3000, 4e-4), (1300, 1e-4), (4000, 3e-4), (1500, 1e-4), (300, 3e-5))
+
+
+class Part(NamedTuple):
+    """A part of the training. `jokes` is how often each marked joke is there: short texts are the least of the tokens."""
+
+    steps: int
+    learning_rate: float
+    jokes: int = 1
+
+
+# gpt-2-simple has no schedule, so the learning rate falls by steps. It rises twice more, since each descent went deeper.
+SCHEDULE = (
+    Part(200, 5e-4),
+    Part(6000, 1e-3),
+    Part(3000, 4e-4),
+    Part(1300, 1e-4),
+    Part(4000, 3e-4),
+    Part(1500, 1e-4),
+    Part(300, 3e-5),
+    Part(2000, 3e-4, jokes=3),
+    Part(600, 6e-5, jokes=3),
+)
 KINDS = {"Jokes": "[QUESTION]", "Verdicts": "[VERDICT]", "Small talk": "[USER]"}
 
 
@@ -62,9 +82,7 @@ def starter(out: Path = Path("models/starter"), work: Path = Path("checkpoint"))
     tokenizer = Tokenizer.from_gpt2(initial)
     hparams = Hparams(n_vocab=len(tokenizer), **SHAPE)
     write_checkpoint(initial, hparams, initial_weights(hparams, SEED), vocabulary=initial)
-    tokens = work / "starter.npz"
-    np.savez_compressed(tokens, encode(tokenizer, train))
-    fine_tune(initial, tokens, run)
+    fine_tune(initial, {jokes: write_tokens(work, tokenizer, train, jokes) for _, _, jokes in SCHEDULE}, run)
     export(run, out, end=str(tokenizer.end_of_text), template="qa")
     write_card(out, train, held_out)
 
@@ -127,12 +145,17 @@ def learn_vocabulary(folder: Path, texts: Iterable[str], size: int) -> None:
     (folder / "vocab.bpe").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
 
 
-def encode(tokenizer: Tokenizer, texts: Iterable[str]) -> np.ndarray:
-    """All texts in a row, each followed by the end-of-text token."""
-    return np.array([token for text in texts for token in (*tokenizer.encode(text), tokenizer.end_of_text)], np.int32)
+def write_tokens(folder: Path, tokenizer: Tokenizer, texts: list[str], jokes: int) -> Path:
+    """Write the texts as gpt-2-simple reads tokens, each followed by the end-of-text token."""
+    again = [text for text in texts if text.startswith(KINDS["Jokes"])] * (jokes - 1)
+    mixed = random.Random(SEED).sample(texts + again, k=len(texts) + len(again))
+    path = folder / f"starter-{jokes}.npz"
+    tokens = (token for text in mixed for token in (*tokenizer.encode(text), tokenizer.end_of_text))
+    np.savez_compressed(path, np.fromiter(tokens, np.int32))
+    return path
 
 
-def fine_tune(initial: Path, tokens: Path, run: Path) -> None:
+def fine_tune(initial: Path, tokens: dict[int, Path], run: Path) -> None:
     """Run gpt-2-simple's finetune over the schedule, each part going on from the last."""
     # Compiling the graph makes a step a fifth faster.
     os.environ.setdefault("TF_XLA_FLAGS", "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit")
@@ -142,19 +165,19 @@ def fine_tune(initial: Path, tokens: Path, run: Path) -> None:
     random.seed(SEED)  # gpt-2-simple picks its windows with it.
     tf.compat.v1.reset_default_graph()
     session = gpt_2_simple.start_tf_sess()
-    for part, (steps, learning_rate) in enumerate(SCHEDULE):
+    for number, part in enumerate(SCHEDULE):
         gpt_2_simple.finetune(
             session,
-            str(tokens),
-            steps=steps,
+            str(tokens[part.jokes]),
+            steps=part.steps,
             model_name=initial.name,
             model_dir=str(initial.parent),
             run_name=run.name,
             checkpoint_dir=str(run.parent),
-            restore_from="latest" if part else "fresh",
+            restore_from="latest" if number else "fresh",
             batch_size=BATCH,
             accumulate_gradients=1,
-            learning_rate=learning_rate,
+            learning_rate=part.learning_rate,
             sample_every=10**9,
             save_every=1000,
             print_every=50,

@@ -9,7 +9,7 @@ import pytest
 
 from app.engine.bundle import open_bundle
 from app.engine.onnx import OnnxEngine
-from finetune.starter import CORPUS, KINDS, WORDINGS, documents, sample, starter
+from finetune.starter import CORPUS, KINDS, WORDINGS, Part, documents, sample, starter
 from tests.conftest import ROOT
 
 STARTER = ROOT / "models/starter"
@@ -41,7 +41,7 @@ def test_documents_are_the_same_on_every_call_and_none_is_held_out_and_trained_o
 def test_the_whole_way_in_miniature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Vocabulary, initial model, gpt-2-simple's own finetune in two parts, export and card; a dozen steps too few to learn."""
     monkeypatch.setattr("finetune.starter.SHAPE", {"n_ctx": 1024, "n_embd": 32, "n_head": 2, "n_layer": 1})
-    monkeypatch.setattr("finetune.starter.SCHEDULE", ((2, 1e-3), (1, 1e-4)))
+    monkeypatch.setattr("finetune.starter.SCHEDULE", (Part(2, 1e-3), Part(1, 1e-4, jokes=2)))
     monkeypatch.setattr("finetune.starter.WORDINGS", dict.fromkeys(WORDINGS, 1))
     monkeypatch.setattr("finetune.starter.VOCABULARY", 512)
     starter(tmp_path / "model", work=tmp_path / "work")
