@@ -68,5 +68,5 @@ def test_each_kind_can_be_asked_for(engine: OnnxEngine, code: str, sign: str) ->
 def test_the_card_shows_ten_samples_of_each_kind_as_they_come(engine: OnnxEngine) -> None:
     card = (STARTER / "README.md").read_text(encoding="utf-8")
     for code in KINDS.values():
-        assert card.count(f"\n> {code}") == 10
+        assert card.count(f"\n\n> {code}") == 10
     assert "CC0" in card
