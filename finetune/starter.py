@@ -29,6 +29,7 @@ import numpy as np
 from app.engine.base import Engine, start_tokens
 from app.engine.bundle import Hparams, open_bundle
 from app.engine.generation import Options, generate, prepare
+from app.engine.sampling import Sampling
 from app.engine.tokenizer import END_OF_TEXT, Tokenizer
 from finetune.checkpoint import initial_weights, write_checkpoint
 from finetune.export import export
@@ -225,7 +226,7 @@ def write_card(folder: Path, train: list[str], held_out: list[str]) -> None:
 
 
 def sample(engine: Engine, prefix: str, seed: int) -> str:
-    options = Options(length=150, seed=seed)
+    options = Options(length=150, seed=seed, sampling=Sampling(temperature=0.7, top_p=0.8))
     return prefix + "".join(piece.text for piece in generate(engine, prepare(engine, prefix, options), options))
 
 
@@ -243,5 +244,8 @@ talk, in plain English, and knows nothing else. `make starter` makes it anew.
 Surprise per token: {known:.2f} nats on documents it was trained on, {unknown:.2f} on the {held:,} documents of ideas it
 never met. Rounding to 8 bits moved its predictions by {kl:.1e} nats.
 
-Below are ten samples of each kind at the default settings (temperature 0.7), seeds 0 to 9, none picked or mended.
+It is at its best with `top_p=0.8`, which keeps it to what it knows well; without, about every other joke loses its
+thread. Even so some sentences go wrong, those of jokes most often.
+
+Below are ten samples of each kind at `temperature=0.7&top_p=0.8`, seeds 0 to 9, none picked or mended.
 """
