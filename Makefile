@@ -21,7 +21,7 @@ format: .venv/tests
 starter: .venv/training  ## Train models/starter anew, from its corpus; about seventy minutes on two cores
 	$(BIN)/python -m finetune starter --out models/starter
 
-bench: .venv/training  ## Measure everything the README claims; about twenty minutes
+bench: .venv/training  ## Measure everything the README claims; about fifteen minutes, and checkpoint/starter from `make starter`
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.parity

@@ -21,7 +21,7 @@ from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.engine.tensorflow import TensorflowEngine
 from benchmarks.subject import CHECKPOINT, WORK, bundle, report
-from finetune.export import compare, write_text
+from finetune.export import compare, read_text, write_text
 from finetune.starter import documents
 
 GREEDY_TOKENS = 200
@@ -43,13 +43,7 @@ def exactness() -> dict[str, Any]:
 
 def read(engine: OnnxEngine, texts: list[str]) -> np.ndarray:
     """The logits after every token of every text."""
-    rows = []
-    for text in texts:
-        tokens = start_tokens(engine, text)
-        decoder = engine.decoder(1, len(tokens))
-        rows.append(decoder.prefill(np.array([tokens[:1]]))[0].copy())
-        rows += [decoder.step(np.array([token]))[0].copy() for token in tokens[1:]]
-    return np.stack(rows)
+    return np.concatenate([read_text(engine, start_tokens(engine, text)) for text in texts])
 
 
 def rounding(checkpoint: Path) -> dict[str, Any]:

@@ -53,11 +53,6 @@ def write_vocabulary(folder: Path) -> None:
     (folder / "vocab.bpe").write_text("\n".join(lines), encoding="utf-8")
 
 
-def pin() -> None:
-    """Keep this process, and what it starts, on one core."""
-    os.sched_setaffinity(0, {CORE})
-
-
 def on_one_core(*command: str, **environ: str) -> dict[str, Any]:
     """Run `python …` pinned to one core. Returns the JSON of its last line."""
     pinned = ["taskset", "-c", str(CORE), sys.executable, *command]

@@ -12,6 +12,7 @@ import importlib.metadata
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from app.engine.base import Engine
-from app.engine.bundle import FILES, FORMAT, Bundle, EndMark, Manifest, Parity, Template, sha256
+from app.engine.bundle import FILES, FORMAT, Bundle, End, Manifest, Parity, Template, sha256
 from app.engine.checkpoint import CheckpointFolder, open_checkpoint
 from app.engine.sampling import softmax
 from app.engine.tokenizer import END_OF_TEXT
@@ -71,16 +72,16 @@ def export(
     print(f"{out}: {size:.1f} MB at {bits} bits, mean divergence from TensorFlow {parity.mean_kl:.1e} nats")
 
 
-def end_mark(end: str, source: CheckpointFolder) -> EndMark:
+def end_mark(end: str, source: CheckpointFolder) -> End:
     if not end:
         raise SettingError("--end is empty: give the string that ends a text, or the id of a token.")
     if not end.isdecimal():
-        return EndMark(text=end)
+        return End(text=end)
     if int(end) >= source.hparams.n_vocab:
         raise SettingError(
             f"--end is token {end} and the vocabulary has {source.hparams.n_vocab}: give an id below that."
         )
-    return EndMark(token=int(end))
+    return End(token=int(end))
 
 
 def refuse_strangers(out: Path) -> None:
@@ -107,9 +108,7 @@ def write_files(source: CheckpointFolder, bits: Bits, folder: Path, progress: tq
     progress.update()
 
 
-def describe(
-    source: CheckpointFolder, bits: Bits, end: EndMark, template: Template, name: str, folder: Path
-) -> Manifest:
+def describe(source: CheckpointFolder, bits: Bits, end: End, template: Template, name: str, folder: Path) -> Manifest:
     libraries = ("gpt-2-simple", "tensorflow", "onnx", "onnxruntime", "tokenizers")
     versions = {library: importlib.metadata.version(library) for library in libraries}
     return Manifest(
@@ -153,6 +152,13 @@ def write_text(engine: Engine, length: int) -> tuple[np.ndarray, np.ndarray]:
     # The text is also read in one go, as a prompt is: the last logits are then those of the other path.
     logits[-1] = decoder.prefill(np.array([tokens]))[0].copy()
     return np.array(tokens), np.stack(logits)
+
+
+def read_text(engine: Engine, tokens: Sequence[int]) -> np.ndarray:
+    """Feed a text token by token, as it would be written. Returns the logits after each, [n, n_vocab]."""
+    decoder = engine.decoder(1, len(tokens))
+    logits = [decoder.prefill(np.array([tokens[:1]]))[0].copy()]
+    return np.stack(logits + [decoder.step(np.array([token]))[0].copy() for token in tokens[1:]])
 
 
 def compare(ours: np.ndarray, theirs: np.ndarray) -> Parity:

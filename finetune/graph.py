@@ -84,18 +84,18 @@ class Graph:
         """The product x @ weight + bias, with `weight` [inputs, outputs]."""
         if self.bits != 32:
             return self.multiply_rounded(x, name, weight, bias)
-        product = self.add("MatMul", [x, self.constant(f"{name}.w", weight)], f"{name}.product")
-        return self.add("Add", [product, self.constant(f"{name}.b", bias)], name)
+        return self.multiply(x, self.constant(f"{name}.w", weight), name, bias)
+
+    def multiply(self, x: str, matrix: str, name: str, bias: Array | None) -> str:
+        product = self.add("MatMul", [x, matrix], name if bias is None else f"{name}.product")
+        return product if bias is None else self.add("Add", [product, self.constant(f"{name}.b", bias)], name)
 
     def multiply_rounded(self, x: str, name: str, weight: Array, bias: Array | None) -> str:
         inputs, outputs = weight.shape
         block = self.block_size(inputs)
         values, scales = quantize(weight.T, self.bits, block)
         if self.small and self.bits == 8:
-            product = self.add(
-                "MatMul", [x, self.restore(name, values, scales, inputs)], name if bias is None else f"{name}.product"
-            )
-            return product if bias is None else self.add("Add", [product, self.constant(f"{name}.b", bias)], name)
+            return self.multiply(x, self.restore(name, values, scales, inputs), name, bias)
         operands = [x, self.constant(f"{name}.q", values), self.constant(f"{name}.s", scales)]
         if bias is not None:
             operands += ["", "", self.constant(f"{name}.b", bias)]

@@ -32,7 +32,7 @@ from app.engine.generation import Options, generate, prepare
 from app.engine.sampling import Sampling
 from app.engine.tokenizer import END_OF_TEXT, Tokenizer
 from finetune.checkpoint import initial_weights, write_checkpoint
-from finetune.export import export
+from finetune.export import export, read_text
 
 CORPUS = Path(__file__).parent / "corpus"
 SHAPE = {"n_ctx": 1024, "n_embd": 256, "n_head": 2, "n_layer": 4}
@@ -191,13 +191,10 @@ def mean_loss(engine: Engine, texts: Iterable[str]) -> float:
     surprise, count = 0.0, 0
     for text in texts:
         prompt = start_tokens(engine, text)
-        decoder = engine.decoder(1, len(prompt))
-        logits = decoder.prefill(np.array([prompt[:1]]))[0]
-        for token in [*prompt[1:], engine.end.token]:
-            surprise += float(np.logaddexp.reduce(logits.astype(np.float64)) - logits[token])
-            count += 1
-            if token != engine.end.token:
-                logits = decoder.step(np.array([token]))[0]
+        following = np.array([*prompt[1:], engine.end.token])
+        logits = read_text(engine, prompt).astype(np.float64)
+        surprise += float((np.logaddexp.reduce(logits, axis=-1) - logits[np.arange(len(prompt)), following]).sum())
+        count += len(prompt)
     return surprise / count
 
 

@@ -7,28 +7,16 @@ Three implementations: `onnx` serves, `tensorflow` is gpt-2-simple itself for co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine.bundle import End
 from app.engine.tokenizer import Tokenizer
 
 Tokens = NDArray[np.int64]
 Logits = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class End:
-    """How a text of this model ends: with a token, or with a string that is several ordinary tokens.
-
-    gpt-2-simple's runs learn the string `<|endoftext|>`; runs whose documents end with the real token begin
-    with it too, so it is put before their prompts.
-    """
-
-    token: int | None = None
-    text: str | None = None
 
 
 class Decoder(Protocol):

@@ -34,8 +34,12 @@ class Hparams(msgspec.Struct, frozen=True):
     n_layer: int
 
 
-class EndMark(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a text ends: a token's id, or a string of several ordinary tokens."""
+class End(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a text of this model ends: with a token, or with a string that is several ordinary tokens.
+
+    gpt-2-simple's runs learn the string `<|endoftext|>`; runs whose documents end with the real token begin
+    with it too, so it is put before their prompts.
+    """
 
     token: int | None = None
     text: str | None = None
@@ -59,7 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     hparams: Hparams
     bits: Literal[4, 8, 32]
-    end: EndMark
+    end: End
     template: Template
     training: dict[str, int | float | str]
     parity: Parity

@@ -12,7 +12,8 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
-from app.engine.base import End, Logits, Tokens
+from app.engine.base import Logits, Tokens
+from app.engine.bundle import End
 from app.engine.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
 
 SCRIPT = "The quick brown fox jumps over the lazy dog. "

@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from app.engine.base import End, Logits, Tokens
+from app.engine.base import Logits, Tokens
 from app.engine.bundle import Bundle
 from app.engine.tokenizer import Tokenizer
 from app.errors import BundleError
@@ -32,7 +32,7 @@ class OnnxEngine:
         hparams = bundle.manifest.hparams
         self.name = bundle.manifest.name
         self.n_ctx = hparams.n_ctx
-        self.end = End(bundle.manifest.end.token, bundle.manifest.end.text)
+        self.end = bundle.manifest.end
         self.tokenizer = read_tokenizer(bundle)
         self.hparams = hparams
         self.max_positions = max(self.n_ctx, CACHE_BYTES // (8 * hparams.n_layer * hparams.n_embd))

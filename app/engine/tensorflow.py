@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.base import End, Logits, Tokens
+from app.engine.base import Logits, Tokens
+from app.engine.bundle import End
 from app.engine.checkpoint import open_checkpoint
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, SettingError

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from app.engine.base import End, Engine
+from app.engine.base import Engine
+from app.engine.bundle import End
 from app.engine.fake import SCRIPT, FakeEngine
 from app.engine.generation import Deadline, Options, Piece, generate, prepare
 from app.engine.onnx import OnnxEngine
