@@ -4,7 +4,8 @@ GptError                        a sentence for a person: what is wrong and what 
 ├── StartError                  the process cannot begin: printed as one line, exit code 2
 │   ├── SettingError            an environment variable or a command-line value
 │   ├── BundleError             a bundle is missing, truncated, tampered with or of another version
-│   └── CheckpointError         likewise, a gpt-2-simple checkpoint
+│   ├── CheckpointError         likewise, a gpt-2-simple checkpoint
+│   └── DataError               text to train on, or what was prepared of it
 └── RequestError                the request cannot be answered: API.md's error object with a status
     ├── InvalidRequest          400, a field is wrong; `param` names it
     │   └── ContextExceeded     400, the prompt is longer than the window
@@ -38,6 +39,10 @@ class BundleError(StartError):
 
 
 class CheckpointError(StartError):
+    pass
+
+
+class DataError(StartError):
     pass
 
 

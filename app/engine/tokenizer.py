@@ -55,6 +55,10 @@ class Tokenizer:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Encode several texts, on all cores."""
+        return [found.ids for found in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
     def bytes_of(self, token: int) -> bytes:
         return bytes(self._alphabet[character] for character in self._tokenizer.id_to_token(token) or "")
 

@@ -1,0 +1,1 @@
+"""Files → documents → what is kept of them."""

@@ -1,0 +1,86 @@
+"""What counts as said before: copies, and what shares its word triples; never what merely looks like it."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from finetune.text.duplicates import copies, key, near_copies, sign
+
+WORDS = [f"word{number}" for number in range(5000)]
+
+
+def text(length: int, seed: int) -> str:
+    return " ".join(random.Random(seed).choices(WORDS, k=length))
+
+
+def near(texts: list[str], threshold: float = 0.85) -> list[int]:
+    none = np.zeros(len(texts), np.bool_)
+    return np.flatnonzero(near_copies(sign(texts), none, texts.__getitem__, threshold)).tolist()
+
+
+def changed(words: str, at: int) -> str:
+    return " ".join("other" if number == at else word for number, word in enumerate(words.split()))
+
+
+def test_the_first_of_several_copies_stays() -> None:
+    keys = np.frombuffer(b"".join(map(key, "abcab")), "<u8").reshape(-1, 2)
+    assert copies(keys).tolist() == [False, False, False, True, True]
+
+
+def test_keys_and_signatures_are_the_same_on_every_machine() -> None:
+    """Else a document would change sides between train and validation."""
+    assert key("Yes.").hex() == "3af3821278c480251f340d0432b62f1c"
+    assert sign(["Why did the duck cross the road?"])[0, :4].tolist() == [56801, 61364, 16449, 8941]
+
+
+def test_case_punctuation_and_spacing_make_no_difference() -> None:
+    assert near(["Why not?", "why  NOT", "why not today"]) == [1]
+
+
+def test_texts_without_words_are_never_alike() -> None:
+    assert near(["😂😂", "👍", "?!", "…"]) == []
+
+
+def test_one_word_changed_in_a_short_text_is_another_text() -> None:
+    for length in (2, 5, 10, 20, 30):
+        for at in range(0, length, 3):
+            assert near([text(length, 1), changed(text(length, 1), at)]) == []
+
+
+def test_one_word_changed_in_a_long_text_is_the_same_text() -> None:
+    for at in range(0, 100, 7):
+        assert near([text(100, 1), changed(text(100, 1), at)]) == [1]
+
+
+@pytest.mark.parametrize(("threshold", "dropped"), [(0.7, [1]), (0.8, [1]), (0.85, []), (1.0, [])])
+def test_the_threshold_is_the_share_of_triples_in_common(threshold: float, dropped: list[int]) -> None:
+    """29 words are 31 triples; a change in the middle leaves 28 of 34."""
+    assert near([text(29, 1), changed(text(29, 1), 14)], threshold) == dropped
+
+
+def test_one_template_with_other_words_in_it_is_no_duplicate() -> None:
+    head = "I am a bot, and this action was performed automatically. Please contact the moderators about"
+    assert near([f"{head} {text(8, seed)}" for seed in range(500)]) == []
+
+
+def test_all_near_copies_are_found_and_nothing_else() -> None:
+    """A tenth of 3,000 texts are long near copies of another."""
+    texts = [text(60, seed) for seed in range(2700)]
+    texts += [changed(texts[seed], 30).upper() for seed in range(300)]
+    assert near(texts) == list(range(2700, 3000))
+
+
+def test_what_is_like_a_dropped_text_only_stays() -> None:
+    """Otherwise a chain of small changes would take everything with it."""
+    first = text(40, 1)
+    texts = [first, changed(first, 5), changed(changed(first, 5), 35)]
+    assert near(texts) in ([1], [1, 2])
+    assert near(texts[::2]) == []
+
+
+def test_what_was_dropped_already_drops_nothing() -> None:
+    texts = ["Same words.", "same words"]
+    assert not near_copies(sign(texts), np.array([True, False]), texts.__getitem__, 0.85).any()
