@@ -6,8 +6,12 @@ here the leading `model/` is left out. TensorFlow is imported where it is used: 
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -15,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.bundle import Hparams
-from app.engine.checkpoint import VOCABULARY_FILES, CheckpointFolder
+from app.engine.checkpoint import VOCABULARY_FILES, CheckpointFolder, open_checkpoint
 from app.errors import CheckpointError
 
 Array = NDArray[np.float32]
@@ -72,18 +76,69 @@ def read_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
         raise CheckpointError(f"{checkpoint.prefix} is damaged: copy the whole checkpoint folder again.") from None
 
 
-def write_checkpoint(
-    folder: Path, hparams: Hparams, weights: Mapping[str, Array], vocabulary: Path, step: int = 0
-) -> None:
-    """Write a folder that gpt-2-simple loads. `vocabulary` is a folder with encoder.json and vocab.bpe."""
-    import tensorflow as tf
+def newest_whole(folder: Path) -> tuple[CheckpointFolder, dict[str, Array]]:
+    """The newest save that can be read, and its weights: an older one, with a word about it, where the newest is damaged."""
+    found = open_checkpoint(folder)
+    try:
+        return found, read_weights(found)
+    except CheckpointError as damage:
+        for save in older_saves(folder):
+            older = replace(found, save=save)
+            with contextlib.suppress(CheckpointError):
+                weights = read_weights(older)
+                print(f"{folder / found.save} is damaged: {save} before it is used.", file=sys.stderr)
+                return older, weights
+        raise damage from None
 
+
+def older_saves(folder: Path) -> list[str]:
+    """The saves before the newest that `checkpoint` lists, latest first."""
+    note = (folder / "checkpoint").read_text(encoding="utf-8")
+    saves = re.findall(r'^all_model_checkpoint_paths: *"(.+)"', note, re.MULTILINE)
+    return [re.split(r"[/\\]", save)[-1] for save in reversed(saves)][1:]
+
+
+def write_checkpoint(
+    folder: Path,
+    hparams: Hparams,
+    weights: Mapping[str, Array],
+    vocabulary: Path,
+    step: int = 0,
+    older: Sequence[str] = (),
+) -> None:
+    """Write a folder that gpt-2-simple loads, or one more save into it.
+
+    Args:
+        folder: where to
+        hparams: the model's shape
+        weights: as `read_weights` gives them
+        vocabulary: a folder with encoder.json and vocab.bpe
+        step: the save's number
+        older: saves that stay in the folder, oldest first
+
+    Raises CheckpointError when the disk does not take it; the older saves stay as they are.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "hparams.json").write_bytes(msgspec.json.encode(hparams))
     for name in VOCABULARY_FILES:
         if (vocabulary / name).resolve() != (folder / name).resolve():
             shutil.copyfile(vocabulary / name, folder / name)
-    prefix = folder / f"model-{step}"
+    save = f"model-{step}"
+    write_save(folder / save, weights)
+    replace_text(folder / "counter", f"{step}\n")
+    # Last, since it is what makes the save the newest one.
+    replace_text(folder / "checkpoint", save_note([*older, save]))
+
+
+def save_note(saves: Sequence[str]) -> str:
+    """What TensorFlow writes into `checkpoint`: the newest save and all there are, oldest first."""
+    lines = [f'model_checkpoint_path: "{saves[-1]}"', *(f'all_model_checkpoint_paths: "{save}"' for save in saves), ""]
+    return "\n".join(lines)
+
+
+def write_save(prefix: Path, weights: Mapping[str, Array]) -> None:
+    import tensorflow as tf
+
     # A graph of its own, since gpt_2_simple, once imported, has switched eager execution off for the whole process;
     # and fed, since a graph's constants may not exceed 2 GB.
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
@@ -92,9 +147,23 @@ def write_checkpoint(
         save = tf.raw_ops.SaveV2(
             prefix=str(prefix), tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors
         )
-        session.run(save, dict(zip(tensors, weights.values(), strict=True)))
-    (folder / "counter").write_text(f"{step}\n")
-    # Last, since it is what makes the save the newest one.
-    (folder / "checkpoint").write_text(
-        f'model_checkpoint_path: "{prefix.name}"\nall_model_checkpoint_paths: "{prefix.name}"\n'
-    )
+        try:
+            session.run(save, dict(zip(tensors, weights.values(), strict=True)))
+        except tf.errors.OpError as error:
+            remove_save(prefix)
+            reason = error.message.splitlines()[0]
+            raise CheckpointError(
+                f"{prefix} could not be written ({reason}): make room and go on with --resume."
+            ) from None
+
+
+def remove_save(prefix: Path) -> None:
+    for path in prefix.parent.glob(f"{prefix.name}.*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a small file in one go: readers see the old one or the new one."""
+    aside = path.with_name(f".{path.name}.new")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)

@@ -1,0 +1,1 @@
+"""What a training step is, and the way from the first to the last."""

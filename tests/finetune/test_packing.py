@@ -1,0 +1,109 @@
+"""Rows: nothing lost, nothing seen across documents, the same from any batch on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from finetune.data import Documents, Role
+from finetune.packing import Packed, Windows, batch
+
+END = 99
+
+
+def documents(*lengths: int, meta: int = 0) -> Documents:
+    """Documents of as many tokens, all different, each with its end; the first `meta` tokens of each are a control code."""
+    tokens, roles, ends, at = [], [], [], 100
+    for length in lengths:
+        tokens += [*range(at, at + length - 1), END]
+        roles += [Role.META] * meta + [Role.TEXT] * (length - meta)
+        ends.append(len(tokens))
+        at += length
+    return Documents(np.array(tokens, np.uint16), np.array(roles, np.uint8), np.array(ends, np.int64))
+
+
+def test_every_token_is_learned_exactly_once() -> None:
+    packed = Packed(documents(3, 20, 5, 8, 1, 7, 64), END, length=16)
+    learned = [token for row in packed.in_order() for token in row.targets[row.weights > 0].tolist()]
+    assert sorted(learned) == sorted(packed.documents.tokens.tolist())
+
+
+def test_a_document_begins_with_the_end_of_text_and_at_position_0() -> None:
+    """As every prompt does when the model is served."""
+    row = Packed(documents(4, 6), END, length=10).fill(0, None)
+    starts = row.positions[0] == 0
+    assert starts.sum() == 2
+    assert (row.tokens[0][starts] == END).all()
+    assert [row.positions[0][row.segments[0] == number].tolist() for number in (1, 2)] == [[*range(6)], [*range(4)]]
+
+
+def test_what_follows_a_token_is_its_target() -> None:
+    for row in Packed(documents(4, 6, 30), END, length=10).in_order():
+        for number in range(1, int(row.segments.max()) + 1):
+            here = row.segments[0] == number
+            assert row.tokens[0][here][1:].tolist() == row.targets[0][here][:-1].tolist()
+
+
+def test_a_document_longer_than_a_row_goes_on_where_it_left_off() -> None:
+    rows = list(Packed(documents(25), END, length=10).in_order())
+    assert len(rows) == 3
+    assert rows[1].tokens[0, 0] == rows[0].targets[0, -1]
+
+
+def test_rows_are_well_filled() -> None:
+    sizes = np.random.default_rng(0).integers(3, 30, 400)
+    packed = Packed(documents(*sizes.tolist()), END, length=64)
+    assert sizes.sum() / (len(packed) * 64) > 0.97
+
+
+def test_each_time_round_has_every_row_once_in_another_order() -> None:
+    packed = Packed(documents(*range(2, 40)), END, length=40, seed=3)
+    first, second = (
+        [packed.row(number + start).targets.tobytes() for number in range(len(packed))] for start in (0, len(packed))
+    )
+    assert sorted(first) == sorted(second)
+    assert first != second
+
+
+def test_a_row_is_the_same_whoever_asks_and_whenever() -> None:
+    texts = documents(*range(2, 40), meta=1)
+    one, other = (Packed(texts, END, 40, seed=3, ignore_meta=0.5) for _ in range(2))
+    for number in (70, 5, 19):
+        other.row(number + 1)
+        assert np.array_equal(one.row(number).targets, other.row(number).targets)
+
+
+def test_meta_is_read_and_not_learned_and_left_out_as_often_as_asked() -> None:
+    packed = Packed(documents(*[8] * 200, meta=2), END, length=8, ignore_meta=0.3)
+    lengths = [int((packed.row(number).segments > 0).sum()) for number in range(len(packed))]
+    assert set(lengths) == {6, 8}
+    assert 0.2 < lengths.count(6) / len(lengths) < 0.4
+    whole = packed.fill(0, None)
+    assert whole.weights[0].tolist() == [0, 0, 1, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("learn", "learned"), [("all", [1, 1, 1]), ("replies", [0, 1, 1]), ("last", [0, 0, 1])])
+def test_turns_are_learned_as_asked(learn: str, learned: list[int]) -> None:
+    roles = np.array([Role.PROMPT, Role.REPLY, Role.TEXT], np.uint8)
+    turns = Documents(np.array([1, 2, END], np.uint16), roles, np.array([3], np.int64))
+    assert Packed(turns, END, 3, learn=learn).fill(0, None).weights[0].tolist() == learned  # type: ignore[arg-type]
+
+
+def test_a_window_is_a_stretch_of_the_text_whatever_its_borders() -> None:
+    texts = documents(3, 5, 30)
+    row = Windows(texts, length=16, seed=1).row(4)
+    start = texts.tokens.tolist().index(int(row.tokens[0, 0]))
+    assert row.tokens[0].tolist() == texts.tokens[start : start + 16].tolist()
+    assert row.weights[0].tolist() == [1] * 15 + [0]
+    assert set(row.segments[0].tolist()) == {1}
+
+
+def test_text_shorter_than_a_window_is_padded() -> None:
+    row = Windows(documents(5), length=16).row(0)
+    assert row.segments[0].tolist() == [1] * 5 + [0] * 11
+    assert row.weights[0].sum() == 4
+
+
+def test_a_batch_is_its_rows() -> None:
+    packed = Packed(documents(*range(2, 40)), END, length=40)
+    assert np.array_equal(batch(packed, 2, 3).targets, np.concatenate([packed.row(row).targets for row in (6, 7, 8)]))
