@@ -1,0 +1,82 @@
+"""What `sample` prints: what the app would serve, from a checkpoint or a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.engine.generation import Options, generate, prepare
+from app.engine.onnx import OnnxEngine
+from app.engine.sampling import Sampling
+from app.errors import SettingError
+from finetune.sample import engine_of, sample, texts_from
+from tests.conftest import run_module
+
+
+def test_it_prints_what_the_app_would_serve(
+    checkpoint: Path, exact: OnnxEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample(checkpoint, prefix="Why", length=20, seed=3, bits=32)
+    options = Options(length=20, seed=3, sampling=Sampling(temperature=0.7))
+    served = "".join(piece.text for piece in generate(exact, prepare(exact, "Why", options), options))
+    assert capsys.readouterr().out == f"Why{served}\n"
+
+
+def test_a_bundle_writes_what_its_checkpoint_does(
+    checkpoint: Path, bundles: dict[int, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = []
+    for folder in (checkpoint, bundles[32]):
+        sample(folder, length=20, seed=3, bits=32)
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+
+
+def test_several_are_set_apart_as_gpt_2_simple_sets_them_apart(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample(checkpoint, prefix="Why", length=10, seed=1, nsamples=3)
+    texts = capsys.readouterr().out.split("====================\n")
+    assert texts.pop() == ""
+    assert len(set(texts)) == 3
+    assert all(text.startswith("Why") for text in texts)
+
+
+def test_more_texts_than_fit_in_memory_are_written_in_turns(exact: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "max_positions", 30)
+    texts = texts_from(exact, "Why", 7, 10)
+    assert len(texts) == len(set(texts)) == 7
+
+
+def test_nothing_is_left_behind(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with engine_of(checkpoint) as engine:
+        assert engine.n_ctx == 64
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"length": 0}, "--length is 0"),
+        ({"temperature": float("nan")}, "--temperature is nan"),
+        ({"top_p": 1.5}, "--top_p is 1.5"),
+        ({"nsamples": 0}, "--nsamples is 0 and should be 1 or more."),
+        ({"prefix": "duck " * 80}, "the model's window holds 64: shorten it."),
+        ({"end": "300"}, "--end is token 300 and the vocabulary has 300"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_does_not_fit_is_one_sentence(checkpoint: Path, options: dict[str, object], sentence: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        sample(checkpoint, **options)  # type: ignore[arg-type]
+    assert sentence in str(refused.value)
+
+
+def test_a_folder_that_is_neither_is_said_in_one_line(tmp_path: Path) -> None:
+    ended = run_module("finetune", "sample", "--checkpoint", str(tmp_path / "nothing"))
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "is not a folder" in ended.stderr
