@@ -1,21 +1,21 @@
-"""`export`: turn a gpt-2-simple checkpoint into the bundle that the app serves.
+"""`export`: turn a gpt-2-simple checkpoint into the bundle that the app serves, or into what other programs run.
 
     python -m finetune export --checkpoint checkpoint/run1 --out models/NAME
+    python -m finetune export --checkpoint checkpoint/run1 --out NAME --format huggingface
+    python -m finetune export --checkpoint checkpoint/run1 --out NAME --format gguf
 
-Weights are rounded to 8 bits, the graph is written, and then the bundle is held against gpt-2-simple itself: the
-bundle writes a text, TensorFlow reads it, and the logits at every position are compared. One that strays is refused.
+For a bundle weights are rounded to 8 bits, the graph is written, and then the bundle is held against gpt-2-simple itself:
+the bundle writes a text, TensorFlow reads it, and the logits at every position are compared. One that strays is refused.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
@@ -26,9 +26,15 @@ from app.engine.bundle import FILES, FORMAT, Bundle, End, Manifest, Parity, Temp
 from app.engine.checkpoint import CheckpointFolder, open_checkpoint
 from app.engine.sampling import softmax
 from app.engine.tokenizer import END_OF_TEXT
-from app.errors import BundleError, SettingError
+from app.errors import BundleError, CheckpointError, SettingError
+from finetune.folder import refuse_strangers, replace_folder, written_aside
+from finetune.run import Description, Run
+
+if TYPE_CHECKING:
+    from finetune.checkpoint import Array
 
 Bits = Literal[8, 4, 32]
+Format = Literal["bundle", "huggingface", "gguf"]
 PARITY_TOKENS = 192
 # Largest mean divergence, in nats, from TensorFlow that rounding explains; beyond it something is wrong.
 LIMITS = {32: 1e-6, 8: 0.05, 4: 1.0}
@@ -37,39 +43,121 @@ LIMITS = {32: 1e-6, 8: 0.05, 4: 1.0}
 def export(
     checkpoint: Path,
     out: Path,
-    bits: Bits = 8,
-    end: str = END_OF_TEXT,
-    template: Template = "text",
+    bits: Bits | None = None,
+    end: str | None = None,
+    template: Template | None = None,
+    format: Format = "bundle",  # noqa: A002  The command line says --format.
 ) -> None:
-    """Turn a gpt-2-simple checkpoint into a bundle that the app serves.
+    """Turn a gpt-2-simple checkpoint into a bundle that the app serves, or into what other programs run.
 
     Args:
         checkpoint: the folder that gpt-2-simple wrote, such as checkpoint/run1
-        out: the bundle's folder, such as models/NAME; an older bundle there is replaced
-        bits: bits per weight: 8 (fast, all but exact), 4 (fastest, rougher) or 32 (exact)
-        end: what ends a text: a string, or the id of a token
-        template: how a question is put to the model: text (as it is), qa ([QUESTION] … [ANSWER]) or chat (turns)
+        out: the folder to write, such as models/NAME; an older export of this format there is replaced
+        bits: bits per weight: 8 (fast, all but exact), 4 (fastest, rougher) or 32 (exact); 8 if none are named, and
+            always 32 in a Hugging Face folder
+        end: what ends a text: a string, or the id of a token; runs of train know their own, gpt-2-simple's learn the
+            string <|endoftext|>
+        template: how a question is put to the model: text (as it is), qa ([QUESTION] … [ANSWER]) or chat (turns); that of
+            the data it was trained on, else text
+        format: bundle (for the app), huggingface (for transformers) or gguf (for llama.cpp and Ollama)
     """
     source = open_checkpoint(checkpoint)
-    mark = end_mark(end, source)
-    refuse_strangers(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        with tqdm(total=4, desc="read", bar_format="{l_bar}{bar:20}| {n_fmt}/{total_fmt} [{elapsed}]") as progress:
-            write_files(source, bits, aside, progress)
-            progress.set_description("compare with TensorFlow")
-            manifest = describe(source, bits, mark, template, out.name, aside)
-            write_manifest(aside, manifest)
-            parity = measure(source, Bundle(aside, manifest))
-            refuse_stray(parity, bits)
-            write_manifest(aside, msgspec.structs.replace(manifest, parity=parity))
-            progress.update()
-        replace_folder(aside, out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    size = sum((out / name).stat().st_size for name in FILES) / 1e6
-    print(f"{out}: {size:.1f} MB at {bits} bits, mean divergence from TensorFlow {parity.mean_kl:.1e} nats")
+    described = Run(checkpoint).description
+    mark = end_mark(known_end(described) if end is None else end, source)
+    template = template or (described.template if described else "text")
+    if format == "huggingface":
+        export_huggingface(source, out, bits, mark, template)
+    elif format == "gguf":
+        export_gguf(source, out, bits or 8, mark, template)
+    else:
+        export_bundle(source, out, bits or 8, mark, template)
+
+
+def progress_bar(total: int) -> tqdm[None]:
+    return tqdm(total=total, desc="read", bar_format="{l_bar}{bar:20}| {n_fmt}/{total_fmt} [{elapsed}]")
+
+
+def export_bundle(source: CheckpointFolder, out: Path, bits: Bits, end: End, template: Template) -> None:
+    refuse_strangers(out, (out / "manifest.json").is_file(), "a bundle")
+    with written_aside(out) as aside, progress_bar(4) as progress:
+        write_files(source, bits, aside, progress)
+        progress.set_description("compare with TensorFlow")
+        manifest = describe(source, bits, end, template, out.name, aside)
+        write_manifest(aside, manifest)
+        parity = measure(source, Bundle(aside, manifest))
+        refuse_stray(parity, bits)
+        write_manifest(aside, msgspec.structs.replace(manifest, parity=parity))
+        progress.update()
+        replace_folder(aside, out, (*FILES, "manifest.json"))
+    print(f"{out}: {megabytes(out, FILES)} at {bits} bits, mean divergence from TensorFlow {parity.mean_kl:.1e} nats")
+
+
+def export_huggingface(source: CheckpointFolder, out: Path, bits: Bits | None, end: End, template: Template) -> None:
+    from finetune.formats import huggingface
+
+    if bits not in {None, 32}:
+        raise SettingError(f"--bits is {bits}, and a Hugging Face folder keeps all 32: leave --bits out.")
+    if end.text not in {None, END_OF_TEXT}:
+        raise SettingError(
+            f"--end is {end.text!r}, and in a Hugging Face folder a token ends a text: give the id of that token."
+        )
+    token = end_token(end, source)
+    refuse_strangers(out, huggingface.wrote(out), "a Hugging Face folder that export wrote")
+    with written_aside(out) as aside, progress_bar(2) as progress:
+        weights = read_finite(source)
+        progress.update()
+        progress.set_description("write")
+        huggingface.write_huggingface(source, weights, aside, end, token, template)
+        progress.update()
+        replace_folder(aside, out, huggingface.FILES)
+    print(f"{out}: {megabytes(out, huggingface.FILES)}, for transformers' AutoModelForCausalLM and AutoTokenizer")
+
+
+def export_gguf(source: CheckpointFolder, out: Path, bits: Bits, end: End, template: Template) -> None:
+    from finetune.formats import gguf
+
+    token = end_token(end, source)
+    refuse_strangers(out, gguf.wrote(out), "a GGUF folder that export wrote")
+    with written_aside(out) as aside, progress_bar(2) as progress:
+        weights = read_finite(source)
+        progress.update()
+        progress.set_description(f"round to {bits} bits")
+        gguf.write_gguf(source, weights, aside, out.name, bits, end, token, template)
+        progress.update()
+        replace_folder(aside, out, gguf.files(out))
+    print(f"{out}: {megabytes(out, gguf.files(out))} at {bits} bits, for llama.cpp and `ollama create`")
+
+
+def megabytes(folder: Path, files: Sequence[str]) -> str:
+    return f"{sum((folder / name).stat().st_size for name in files) / 1e6:.1f} MB"
+
+
+def end_token(end: End, source: CheckpointFolder) -> int:
+    """The token that ends a text, for programs that want one even where the model learned a string."""
+    token = source.tokenizer.end_of_text if end.token is None else end.token
+    if token is None:
+        raise SettingError(
+            f"--end names no token and {source.folder}/encoder.json has no {END_OF_TEXT}: give the id of what ends a text."
+        )
+    return token
+
+
+def read_finite(source: CheckpointFolder) -> dict[str, Array]:
+    """All weights. Where nothing is compared with TensorFlow, a training that went astray is noticed here."""
+    from finetune.checkpoint import read_weights
+
+    weights = read_weights(source)
+    for name, weight in weights.items():
+        if not np.isfinite(weight).all():
+            raise CheckpointError(
+                f"{source.prefix}: model/{name} holds numbers that are not finite: export an earlier save."
+            )
+    return weights
+
+
+def known_end(described: Description | None) -> str:
+    """What ends a text of this run, if its description says; stock gpt-2-simple runs have none and learn the string."""
+    return str(described.end) if described else END_OF_TEXT
 
 
 def end_mark(end: str, source: CheckpointFolder) -> End:
@@ -82,12 +170,6 @@ def end_mark(end: str, source: CheckpointFolder) -> End:
             f"--end is token {end} and the vocabulary has {source.hparams.n_vocab}: give an id below that."
         )
     return End(token=int(end))
-
-
-def refuse_strangers(out: Path) -> None:
-    """An existing folder is replaced only if it is a bundle: nobody's files are lost to a slip of the keyboard."""
-    if out.exists() and not (out / "manifest.json").is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise SettingError(f"--out is {out}, which exists and is not a bundle: name a new folder.")
 
 
 def write_files(source: CheckpointFolder, bits: Bits, folder: Path, progress: tqdm[None]) -> None:
@@ -118,11 +200,21 @@ def describe(source: CheckpointFolder, bits: Bits, end: End, template: Template,
         bits=bits,
         end=end,
         template=template,
-        training={"checkpoint": source.save, "step": source.step},
+        training=training_of(source),
         parity=Parity(tokens=0, max_difference=0.0, mean_kl=0.0, same_choice=0.0),
         made={"at": datetime.now(UTC).isoformat(timespec="seconds")} | versions,
         files={file: sha256(folder / file) for file in FILES},
     )
+
+
+def training_of(source: CheckpointFolder) -> dict[str, int | float | str]:
+    known: dict[str, int | float | str] = {"checkpoint": source.save, "step": source.step}
+    described = Run(source.folder).description
+    if described is None:
+        return known
+    loss = next((entry.validation for entry in Run(source.folder).log() if entry.step == source.step), None)
+    known |= {"corpus_sha256": described.corpus_sha256, "init": described.init}
+    return known if loss is None else known | {"validation_loss": loss}
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -177,18 +269,3 @@ def refuse_stray(parity: Parity, bits: Bits) -> None:
     if not parity.mean_kl <= LIMITS[bits]:
         message = f"the bundle strays from TensorFlow by {parity.mean_kl:.2g} nats a token, more than {LIMITS[bits]:g}"
         raise BundleError(f"{message}: it was not written; try more bits.")
-
-
-def replace_folder(aside: Path, out: Path) -> None:
-    """Put the finished folder in the place of the old one, keeping what else lies there (the model's card)."""
-    aside.chmod(0o755)
-    if not out.exists():
-        aside.rename(out)
-        return
-    for path in out.iterdir():
-        if path.name not in (*FILES, "manifest.json"):
-            (shutil.copytree if path.is_dir() else shutil.copy2)(path, aside / path.name)
-    old = aside.with_name(f"{aside.name}-old")
-    out.rename(old)
-    aside.rename(out)
-    shutil.rmtree(old)
