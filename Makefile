@@ -18,13 +18,14 @@ format: .venv/tests
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-starter: .venv/training  ## Train models/starter anew, from its corpus; about seventy minutes on two cores
+starter: .venv/training  ## Train models/starter anew, from its corpus; about forty minutes on two cores
 	$(BIN)/python -m finetune starter --out models/starter
 
-bench: .venv/training  ## Measure everything the README claims; about fifteen minutes, and checkpoint/starter from `make starter`
+bench: .venv/training  ## Measure everything the README claims; about half an hour, and checkpoint/starter from `make starter`
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.parity
+	$(BIN)/python -m benchmarks.training
 
 lock:  ## Renew the locked requirements
 	cd requirements && for name in container training tests; do \

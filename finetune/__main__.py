@@ -4,20 +4,54 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-# TensorFlow is talkative about drivers and instruction sets; set before anything imports it.
+# TensorFlow is talkative about drivers and instruction sets; set before anything imports it, as Keras's backend is.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-from jsonargparse import auto_cli
+from jsonargparse import ArgumentParser, set_parsing_settings
 
 from app.errors import StartError
+from finetune.download import Model, download
+from finetune.evaluate import evaluate
 from finetune.export import export
+from finetune.formats.huggingface import import_
+from finetune.prepare import prepare
+from finetune.sample import sample
 from finetune.starter import starter
+from finetune.train import Training, train
+
+# In the order in which they are used.
+VERBS: dict[str, Callable[..., None]] = {
+    "download": download,
+    "import": import_,
+    "prepare": prepare,
+    "train": train,
+    "evaluate": evaluate,
+    "sample": sample,
+    "export": export,
+    "starter": starter,
+}
+# What is given without a name, as in `prepare INPUT...`.
+POSITIONAL: dict[str, dict[str, Any]] = {
+    "download": {"dest": "model", "type": Model, "help": "OpenAI's model to fetch"},
+    "import": {"dest": "source", "type": Path, "help": "a folder with config.json and model.safetensors"},
+    "prepare": {
+        "dest": "inputs",
+        "type": str,
+        "nargs": "+",
+        "help": ".txt, .csv, .tsv, .jsonl, .npz; files, folders, patterns",
+    },
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
     try:
-        auto_cli([export, starter], args=arguments, prog="python -m finetune", as_positional=False)
+        run(given.verb, given[given.verb])
     except StartError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -30,6 +64,41 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted; nothing was left half-written.", file=sys.stderr)
         return 130
     return 0
+
+
+def parser() -> ArgumentParser:
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    whole = ArgumentParser(prog="python -m finetune", description=__doc__)
+    verbs = whole.add_subcommands(dest="verb", required=True)
+    for name, function in VERBS.items():
+        verb = ArgumentParser(description=(function.__doc__ or "").partition("\n")[0])
+        verb.add_argument("--config", action="config", help="a YAML file with options; those on the command line win")
+        positional = POSITIONAL.get(name, {}).copy()
+        given: set[str | int] = {positional.pop("dest")} if positional else set()
+        for dest in given:
+            verb.add_argument(str(dest), **positional)
+        if name == "train":
+            verb.add_class_arguments(Training)
+        else:
+            verb.add_function_arguments(function, as_positional=False, skip=given)
+        verbs.add_subcommand(name, verb)
+        let_flags_stand_alone(verb)
+    return whole
+
+
+def let_flags_stand_alone(verb: ArgumentParser) -> None:
+    """`--resume` for `--resume true`."""
+    for action in verb._actions:  # argparse has no public way to list them.
+        if action.default is False:
+            action.nargs, action.const = "?", True
+
+
+def run(verb: str, options: Any) -> None:
+    values = {name: value for name, value in options.as_dict().items() if name not in ("config", "__path__")}
+    if verb == "train":
+        train(Training(**values))
+    else:
+        VERBS[verb](**values)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ from app.server import Protocol
 from app.settings import Settings
 from finetune.checkpoint import initial_weights, write_checkpoint
 from finetune.export import export
-from finetune.starter import learn_vocabulary
+from finetune.prepare import prepare
+from finetune.vocabulary import learn_vocabulary
 
 ROOT = Path(__file__).parent.parent
 TEXTS = ["Why did the duck cross the road? It had a bill to pay.", "<|startoftext|>Yes, we do.<|endoftext|>"] * 8
@@ -57,6 +60,25 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint") / "run1"
     write_tiny(folder)
     return folder
+
+
+WORDS = ["duck", "road", "bill", "cat", "moon", "bread", "river", "clock"]
+SENTENCES = [
+    f"Why did the {one} cross the {two}? It had a {three} to pay."
+    for one in WORDS
+    for two in WORDS
+    for three in WORDS[:2]
+]
+
+
+@pytest.fixture(scope="session")
+def data(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred and more short texts, prepared for the tiny model."""
+    folder = tmp_path_factory.mktemp("data")
+    text = "".join(f"<|startoftext|>{sentence}<|endoftext|>\n" for sentence in SENTENCES)
+    (folder / "text.txt").write_text(text, encoding="utf-8")
+    prepare([str(folder / "text.txt")], folder / "prepared", vocabulary=checkpoint, validation=0.1, near_duplicates=0)
+    return folder / "prepared"
 
 
 @pytest.fixture(scope="session")
@@ -142,6 +164,23 @@ def run_module(*arguments: str, **environ: str) -> subprocess.CompletedProcess[s
     return subprocess.run(
         [sys.executable, "-m", *arguments], env=variables, capture_output=True, text=True, check=False, timeout=120
     )
+
+
+@pytest.fixture(scope="session")
+def keras() -> Iterator[Callable[..., Any]]:
+    """Calls a function in a process for Keras, the same for all tests.
+
+    gpt-2-simple switches TensorFlow's eager execution off for its whole process, and Keras needs it.
+    """
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield lambda function, *arguments: pool.submit(function, *arguments).result()
+
+
+def in_a_process_of_its_own(function: Callable[..., Any], *arguments: Any) -> Any:
+    """For what needs Keras first and gpt-2-simple afterwards."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def events(text: str) -> list[str]:
