@@ -153,7 +153,7 @@ def write_save(prefix: Path, weights: Mapping[str, Array]) -> None:
             remove_save(prefix)
             reason = error.message.splitlines()[0]
             raise CheckpointError(
-                f"{prefix} could not be written ({reason}): make room and go on with --resume."
+                f"{prefix} could not be written ({reason}): make room on the disk and try again."
             ) from None
 
 

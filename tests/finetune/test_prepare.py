@@ -243,11 +243,14 @@ import resource, sys
 from pathlib import Path
 from app.errors import DataError
 from finetune.prepare import prepare
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
 try:
     prepare([sys.argv[1]], Path(sys.argv[2]), Path(sys.argv[3]))
 except DataError as error:
     sys.exit(f"error: {error}")
+finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 """
 
 

@@ -356,14 +356,25 @@ def test_another_vocabulary_is_refused(base: Path, tmp_path: Path) -> None:
 def test_a_full_disk_loses_no_save(base: Path, tmp_path: Path) -> None:
     """The limit on a file's size stands for the disk: the next save does not fit, the one before is whole."""
     run = tmp_path / "run"
-    code = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        "from finetune.__main__ import main; from finetune import run; save = run.Run.save\n"
-        "def later(self, hparams, weights, vocabulary, step, state):\n"
-        "    if step > 4: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
-        "    save(self, hparams, weights, vocabulary, step, state)\n"
-        "run.Run.save = later; sys.exit(main(sys.argv[1:]))"
-    )
+    code = """
+import resource, signal, sys
+from finetune import run
+from finetune.__main__ import main
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+save, limits = run.Run.save, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+def later(self, hparams, weights, vocabulary, step, state):
+    if step > 4:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        save(self, hparams, weights, vocabulary, step, state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+run.Run.save = later
+sys.exit(main(sys.argv[1:]))
+"""
     arguments = [
         "train",
         "--data",
