@@ -6,6 +6,7 @@ divides each batch among them.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -140,8 +141,11 @@ def freeze(model: GPT2, what: Freeze) -> None:
 
 def distribute(batch_size: int) -> None:
     """Let several GPUs share each batch, which JAX can."""
-    devices = len(keras.distribution.list_devices()) if keras.config.backend() == "jax" else 1
+    devices = len(keras.distribution.list_devices())
     if devices < 2:
+        return
+    if keras.config.backend() != "jax":
+        print(f"{devices} GPUs are here and TensorFlow uses one: KERAS_BACKEND=jax shares batches.", file=sys.stderr)
         return
     if batch_size % devices:
         raise SettingError(

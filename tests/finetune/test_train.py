@@ -126,6 +126,40 @@ def packed_and_alone(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return together[:, 8:], alone
 
 
+def test_unlikelihood_is_what_the_paper_says(base: Path, keras: Callable[..., Any]) -> None:
+    """-log p of what is right, and -a log(1 - p) for each of the earlier tokens, as a set, that is not (arXiv 1908.04319)."""
+    logits, loss, tokens, targets = keras(unlikelihood_loss, base / "init")
+    p = np.exp(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
+    expected = []
+    for segment in (range(5), range(5, 12)):
+        for at in segment:
+            earlier = {tokens[place] for place in segment if place <= at} - {targets[at], 299}
+            expected.append(-np.log(p[at, targets[at]]) - 0.5 * sum(np.log(1 - p[at, token]) for token in earlier))
+    assert loss == pytest.approx(np.mean(expected), abs=1e-4)
+
+
+def unlikelihood_loss(folder: Path) -> tuple[np.ndarray, float, list[int], list[int]]:
+    from keras import ops
+
+    from finetune.training.gpt2 import GPT2
+
+    source, weights = newest_whole(folder)
+    model = GPT2(source.hparams, unlikelihood=0.5, end=299)
+    model.load({name: w * 8 if w.ndim > 1 else w for name, w in weights.items()})
+    # The second document says its end in its midst, as conversations do, and 7 twice.
+    tokens = [299, 5, 6, 5, 9, 299, 7, 7, 299, 8, 7, 4]
+    targets = [5, 6, 5, 9, 299, 7, 7, 299, 8, 7, 4, 299]
+    inputs = {
+        "tokens": np.array([tokens]),
+        "positions": np.array([[*range(5), *range(7)]]),
+        "segments": np.array([[1] * 5 + [2] * 7]),
+    }
+    hidden = model(inputs)
+    x = {name: ops.convert_to_tensor(array, "int32") for name, array in inputs.items()}
+    loss = model.compute_loss(x, ops.convert_to_tensor([targets], "int32"), hidden, ops.ones((1, 12)))
+    return ops.convert_to_numpy(model.head(hidden))[0].astype(np.float64), float(loss), tokens, targets
+
+
 def test_an_interrupted_run_ends_with_the_same_weights(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
     """Optimizer, learning rate and place in the data are all restored; accumulation and left-out control codes too."""
     common = options(base, tmp_path / "whole", steps=10, accumulate=2, warmup=3, save_every=5)
