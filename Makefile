@@ -18,7 +18,7 @@ format: .venv/tests
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-starter: .venv/training  ## Train models/starter anew, from its corpus; about forty minutes on two cores
+starter: .venv/training  ## Train models/starter anew, from its corpus; about fifty minutes on two cores
 	$(BIN)/python -m finetune starter --out models/starter
 
 bench: .venv/training  ## Measure everything the README claims; about half an hour, and checkpoint/starter from `make starter`

@@ -186,6 +186,7 @@ def write_files(source: CheckpointFolder, bits: Bits, folder: Path, progress: tq
     progress.set_description("write")
     graph, data, vocabulary = FILES
     onnx.save_model(model, str(folder / graph), save_as_external_data=True, location=data, size_threshold=1024)
+    (folder / data).chmod(0o644)  # A container may run as any user.
     source.tokenizer.save(folder / vocabulary)
     progress.update()
 

@@ -1,4 +1,4 @@
-r"""`starter`: train the embedded default from nothing. `make starter`, about seventy minutes on two cores.
+r"""`starter`: train the embedded default from nothing. `make starter`, about fifty minutes on two cores.
 
 The corpus is finetune/corpus/*.jsonl, written for this project. A line holds slots, a slot holds alternatives, and a
 document takes one alternative of each slot, so that a very small model meets every idea in many wordings. Each kind of
@@ -167,15 +167,15 @@ def quote(text: str) -> str:
 CARD = """# starter
 
 The model that is served when you bring none: a GPT-2 of 4.5 million parameters (4 layers, 256 wide, 2 heads, window 1,024,
-4,096 byte pairs), trained from nothing by gpt-2-simple on text written for this project and released under CC0:
+4,096 byte pairs), trained from nothing by `finetune train` on text written for this project and released under CC0:
 {lines:,} ideas that unfold into {documents:,} documents. It tells small jokes, judges small conflicts and makes small
 talk, in plain English, and knows nothing else. `make starter` makes it anew.
 
 Surprise per token: {known:.2f} nats on documents it was trained on, {unknown:.2f} on the {held:,} documents of ideas it
 never met. Rounding to 8 bits moved its predictions by {kl:.1e} nats.
 
-It is at its best with `top_p=0.8`, which keeps it to what it knows well; without, about every other joke loses its
-thread. Even so some sentences go wrong, those of jokes most often.
+It knows its corpus nearly by heart, as so small a model must to speak in whole sentences: most of what it says stands there
+as it is, the rest is put together from it. `top_p=0.8` keeps it to what it knows best.
 
 Below are ten samples of each kind at `temperature=0.7&top_p=0.8`, seeds 0 to 9, none picked or mended.
 """
