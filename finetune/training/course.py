@@ -42,10 +42,6 @@ def follow(options: Training, data: Data, run: Run, start: Start) -> int:
 
 def rows_of(options: Training, data: Data, hparams: Hparams) -> Rows:
     length = options.context or hparams.n_ctx
-    if not 1 < length <= hparams.n_ctx:
-        raise SettingError(
-            f"--context is {length} and the model's window is {hparams.n_ctx}: give 2 to {hparams.n_ctx}."
-        )
     if options.packing == "windows":
         return Windows(data.train, length, options.seed, options.learn)
     end = data.description.end_of_text
@@ -84,8 +80,9 @@ class Course:
         with self.progress() as progress, self.events() as events:
             while step < self.options.steps and not stop.signal:
                 target = min(self.options.steps, (step // self.options.save_every + 1) * self.options.save_every)
-                step = self.learn(step, target, stop, progress, events)
-                self.save(step, events)
+                before, step = step, self.learn(step, target, stop, progress, events)
+                if step > before:
+                    self.save(step, events)
                 if self.out_of_patience(step):
                     tqdm.write(f"step {step}: {self.options.patience} saves without a better validation loss: stopped.")
                     break
