@@ -3,16 +3,26 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 
-.PHONY: serve test format starter bench lock
+IMAGE ?= gpt-2-cloud-run
+CONTAINERS ?= $(firstword $(foreach name,docker podman buildah,$(shell command -v $(name))))
+
+.PHONY: serve test image image-check format starter bench lock
 
 serve: .venv/container  ## Serve models/starter, or MODEL=..., on http://localhost:8080
-	exec $(BIN)/python -m app
+	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 exec $(BIN)/python -m app
 
 test: .venv/tests  ## Every check: format, lint, types, tests with a coverage floor
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+image:  ## Build the container with docker, podman or buildah; BUILD_FLAGS='--build-arg MODEL=...'
+	@test -n "$(CONTAINERS)" || { echo "error: none of docker, podman and buildah is here to build with." >&2; exit 2; }
+	$(CONTAINERS) build --tag $(IMAGE) $(BUILD_FLAGS) .
+
+image-check: .venv/training  ## Run it as Cloud Run would, and ask it a thousand times
+	$(BIN)/python -m benchmarks.image $(IMAGE) $(BUNDLE) $(MEMORY)
 
 format: .venv/tests
 	$(BIN)/ruff format .

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.subject import CORE, bundle, report, resident
+from benchmarks.subject import CORE, HUGE_PAGES, bundle, report, resident
 
 STARTS = 10
 REQUESTS = 5000
@@ -29,7 +29,7 @@ def server(folder: Path) -> Iterator[tuple[int, int, float]]:
     """Start the app. Yields its process id, its port, and the seconds until its first one-token answer."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    variables = os.environ | {"MODEL": str(folder), "PORT": str(port)}
+    variables = os.environ | HUGE_PAGES | {"MODEL": str(folder), "PORT": str(port)}
     command = ["taskset", "-c", str(CORE), sys.executable, "-m", "app"]
     began = time.perf_counter()
     with subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
