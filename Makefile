@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 
 IMAGE ?= gpt-2-cloud-run
-CONTAINERS ?= $(firstword $(foreach name,docker podman buildah,$(shell command -v $(name))))
+CONTAINERS = $(firstword $(foreach name,docker podman buildah,$(shell $(name) info >/dev/null 2>&1 && echo $(name))))
 
 .PHONY: serve test image image-check format starter bench lock
 

@@ -8,23 +8,32 @@ from app.errors import StartError
 
 
 def main() -> int:
+    from app.log import configure, start_error
+    from app.settings import json_wanted, read_settings
+
+    as_json = json_wanted()
     try:
         from app.engine import load_engine
-        from app.settings import read_settings
+        from app.port import listen, reserve
 
         settings = read_settings()
+        configure(settings.log_level, as_json, settings.google_cloud_project)
+        port = reserve(settings.port)
         engine = load_engine(settings)
+
+        from app.application import create_application
+        from app.engine.runner import Runner
+        from app.server import serve
+
+        runner = Runner(engine, settings.concurrency, settings.queue_limit, settings.request_timeout)
+        application = create_application(runner, settings)
+        listen(port)
     except StartError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(start_error(error, as_json), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    from app.application import create_application
-    from app.engine.runner import Runner
-    from app.server import serve
-
-    runner = Runner(engine, settings.concurrency, settings.queue_limit, settings.request_timeout)
-    serve(create_application(runner, settings), settings.port, settings.log_level, runner.drain)
+    serve(application, port, settings.log_level, runner.drain)
     return 0
 
 

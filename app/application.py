@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,29 +11,34 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
+from app.api.access import Access, Answered
 from app.api.crossorigin import CrossOrigin
 from app.api.failures import broken, gone, refused, unrouted
 from app.api.generate import METHODS, generate
-from app.api.service import health, version
+from app.api.service import health, metrics, version
 from app.api.state import State
 from app.engine.runner import Runner
 from app.errors import RequestError
 from app.settings import Settings
 
 
-def create_application(runner: Runner, settings: Settings) -> Starlette:
+def create_application(runner: Runner, settings: Settings) -> ASGIApp:
+    answered: Counter[Answered] = Counter()
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
-        yield {"runner": runner, "settings": settings}
+        yield {"runner": runner, "settings": settings, "answered": answered}
         runner.close()
 
-    return Starlette(
+    application = Starlette(
         routes=[
             Route("/", generate, methods=METHODS),
             Route("/generate", generate, methods=METHODS),
             Route("/health", health),
             Route("/version", version),
+            Route("/metrics", metrics),
         ],
         middleware=[
             Middleware(
@@ -47,3 +53,5 @@ def create_application(runner: Runner, settings: Settings) -> Starlette:
         },
         lifespan=lifespan,
     )
+    # Around all of Starlette, whose own outermost layer is the one that answers 500.
+    return Access(application, answered)

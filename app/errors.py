@@ -5,6 +5,7 @@ GptError                        a sentence for a person: what is wrong and what 
 │   ├── SettingError            an environment variable or a command-line value
 │   ├── BundleError             a bundle is missing, truncated, tampered with or of another version
 │   ├── CheckpointError         likewise, a gpt-2-simple checkpoint
+│   ├── MachineError            the port is taken, or the memory too small
 │   └── DataError               text to train on, or what was prepared of it
 └── RequestError                the request cannot be answered: API.md's error object with a status
     ├── InvalidRequest          400, a field is wrong; `param` names it
@@ -39,6 +40,10 @@ class BundleError(StartError):
 
 
 class CheckpointError(StartError):
+    pass
+
+
+class MachineError(StartError):
     pass
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
+import socket
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -12,6 +14,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+log = logging.getLogger(__name__)
 HEADER_BYTES = 16384
 HEADER_SECONDS = 10.0
 
@@ -55,17 +58,16 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(app: Any, port: int, log_level: str, drain: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is being answered and return."""
+def serve(app: Any, port: socket.socket, log_level: str, drain: Callable[[], None]) -> None:
+    """Serve on a listening port until SIGTERM or SIGINT, then finish what is being answered and return."""
     config = uvicorn.Config(
         app,
-        host="0.0.0.0",
-        port=port,
         http=Protocol,
         ws="none",
         loop="asyncio",
         h11_max_incomplete_event_size=HEADER_BYTES,
-        # Queries hold what people write, and that belongs in no log.
+        # Its lines take the form that app.log gives them; app.api.access has those of the requests.
+        log_config=None,
         access_log=False,
         log_level=log_level,
         server_header=False,
@@ -74,4 +76,5 @@ def serve(app: Any, port: int, log_level: str, drain: Callable[[], None]) -> Non
     # uvicorn raises the signal again when it is done; being told to stop and having stopped is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    Server(config, drain).run()
+    log.info("serving on http://localhost:%d", port.getsockname()[1])
+    Server(config, drain).run(sockets=[port])

@@ -38,6 +38,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["debug", "info", "warning", "error", "critical"],
         Meta(description="debug, info, warning, error or critical"),
     ] = "info"
+    log_format: Annotated[
+        Literal["auto", "json", "text"], Meta(description="auto (json on Cloud Run, text elsewhere), json or text")
+    ] = "auto"
+    google_cloud_project: Annotated[str, Meta(description="the project's id, for the full names of traces")] = ""
 
     @property
     def model_folder(self) -> Path:
@@ -70,6 +74,15 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         except msgspec.ValidationError:
             raise SettingError(f"{name} is {environ[name]!r}, and should be {meanings()[name]}.") from None
     return Settings(**values)  # type: ignore[arg-type]  # Each value has just been converted to its field's type.
+
+
+def json_wanted(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the log is JSON: asked for, or on Cloud Run, which sets K_SERVICE.
+
+    Apart from the settings, since a setting that is wrong is told in the log's own form.
+    """
+    asked = environ.get("LOG_FORMAT", "auto")
+    return asked == "json" or (asked != "text" and "K_SERVICE" in environ)
 
 
 def cores_allowed() -> int:

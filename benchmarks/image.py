@@ -8,6 +8,7 @@ instead of the one inside. Needs docker or podman.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +28,20 @@ LENGTHS = (1, 8, 32)
 PATIENCE = 60.0
 
 
-def program() -> str:
-    found = shutil.which("docker") or shutil.which("podman")
-    if found is None:
-        sys.exit("error: neither docker nor podman is here to run the image with.")
-    return found
+@cache
+def program(image: str) -> str:
+    """Docker or podman, whichever has the image."""
+    for name in filter(shutil.which, ("docker", "podman")):
+        if not subprocess.run([name, "image", "inspect", image], capture_output=True, check=False).returncode:
+            return name
+    sys.exit(f"error: neither docker nor podman has an image {image}: run `make image`.")
 
 
-def call(*command: str) -> str:
-    return subprocess.run([program(), *command], capture_output=True, text=True, check=True).stdout.strip()
+def call(image: str, *command: str) -> str:
+    ended = subprocess.run([program(image), *command], capture_output=True, text=True, check=False)
+    if ended.returncode:
+        sys.exit(f"error: {ended.stderr.strip()}")
+    return ended.stdout.strip()
 
 
 def free_port() -> int:
@@ -47,40 +55,46 @@ def ask(port: int, query: str) -> Any:
         return json.load(reply)
 
 
-def first_answer(port: int, began: float) -> float:
-    """Seconds from the start until a request is answered."""
-    while time.perf_counter() - began < PATIENCE:
+def await_answer(port: int) -> float:
+    """When the first request was answered, in seconds since the epoch."""
+    began = time.time()
+    while time.time() - began < PATIENCE:
         try:
             ask(port, "length=1")
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.01)
         else:
-            return time.perf_counter() - began
+            return time.time()
     sys.exit("error: the container did not answer.")
+
+
+def started(image: str, name: str) -> float:
+    """When the container's process began. What came before, unpacking the image above all, is not ours."""
+    said = call(image, "inspect", "--format", "{{json .State.StartedAt}}", name).strip('"')
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", said)).timestamp()
 
 
 def measure(image: str, bundle: str | None, memory: str) -> dict[str, Any]:
     port, name = free_port(), f"image-check-{time.time_ns()}"
     limits = ["--memory", memory, "--memory-swap", memory, "--cpus", "1", "--read-only", "--user", "31337:31337"]
     model = ["--volume", f"{Path(bundle).resolve()}:/model:ro"] if bundle else []
-    began = time.perf_counter()
-    call("run", "--detach", "--name", name, "--network", "host", *limits, *model, "--env", f"PORT={port}", image)
+    call(image, "run", "--detach", "--name", name, "--network", "host", *limits, *model, "--env", f"PORT={port}", image)
     try:
-        seconds = first_answer(port, began)
+        seconds = await_answer(port) - started(image, name)
         asked = time.perf_counter()
         tokens = sum(
             ask(port, f"length={LENGTHS[number % 3]}&prefix=Why")["usage"]["completion_tokens"]
             for number in range(REQUESTS)
         )
         speed = tokens / (time.perf_counter() - asked)
-        process = call("inspect", "--format", "{{.State.Pid}}", name)
+        process = call(image, "inspect", "--format", "{{.State.Pid}}", name)
         peak = Path(f"/proc/{process}/status").read_text().split("VmHWM:")[1].split()[0]
         began = time.perf_counter()
-        call("stop", "--time", "10", name)
+        call(image, "stop", "--time", "10", name)
         stopped = time.perf_counter() - began
-        state = json.loads(call("inspect", "--format", "{{json .State}}", name))
+        state = json.loads(call(image, "inspect", "--format", "{{json .State}}", name))
     finally:
-        call("rm", "--force", name)
+        call(image, "rm", "--force", name)
     return {
         "memory limit": memory,
         "start to first answer, s": round(seconds, 2),
@@ -94,7 +108,7 @@ def measure(image: str, bundle: str | None, memory: str) -> dict[str, Any]:
 
 
 def main(image: str, bundle: str | None = None, memory: str = "512m") -> None:
-    size = int(call("image", "inspect", "--format", "{{.Size}}", image)) / 1e6
+    size = int(call(image, "image", "inspect", "--format", "{{.Size}}", image)) / 1e6
     name = f"image-{Path(bundle).name}" if bundle else "image"
     report(name, {"image MB": round(size)} | measure(image, bundle, memory))
 

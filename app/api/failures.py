@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.errors import MethodNotAllowed, NotFound, RequestError, ServerError
+
+log = logging.getLogger(__name__)
 
 
 async def refused(request: Request, error: Exception) -> Response:
@@ -31,10 +35,11 @@ async def gone(request: Request, error: Exception) -> Response:
 
 
 async def broken(request: Request, error: Exception) -> Response:
-    """A mistake of ours. Starlette raises it again after this answer, so that it reaches the log.
+    """A mistake of ours.
 
     This answer is made outside of all middleware, so it brings its own permission to be read across origins.
     """
+    log.error("a request could not be answered", exc_info=error)
     answer = await refused(
         request, ServerError("something went wrong here; the server's log has the cause.", code="internal_error")
     )

@@ -20,7 +20,7 @@ from app.engine.generation import Options, Piece, prepare
 from app.errors import InvalidRequest, NotFound, ServerError
 
 T = TypeVar("T")
-log = logging.getLogger("uvicorn.error")
+log = logging.getLogger(__name__)
 METHODS = ["GET", "POST", "OPTIONS"]
 
 

@@ -1,6 +1,8 @@
-"""What is said about the service rather than with it: `/health` and `/version`."""
+"""What is said about the service rather than with it: `/health`, `/version` and `/metrics`."""
 
 from __future__ import annotations
+
+import asyncio
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,3 +23,15 @@ async def version(request: Request[State]) -> Response:
     return JSONResponse(
         {"version": app.__version__, "model": engine.name, "engine": engine.kind, "n_ctx": engine.n_ctx}
     )
+
+
+async def metrics(request: Request[State]) -> Response:
+    # On a thread, since the first time imports the library.
+    text, content_type = await asyncio.to_thread(write_metrics, request.state, request.headers.get("accept", ""))
+    return Response(text, headers={"Content-Type": content_type})
+
+
+def write_metrics(state: State, accept: str) -> tuple[bytes, str]:
+    from app.api.metrics import write
+
+    return write(state, accept)

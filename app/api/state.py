@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TypedDict
 
+from app.api.access import Answered
 from app.engine.runner import Runner
 from app.settings import Settings
 
@@ -11,3 +13,4 @@ from app.settings import Settings
 class State(TypedDict):
     runner: Runner
     settings: Settings
+    answered: Counter[Answered]

@@ -16,7 +16,9 @@ def load_engine(settings: Settings) -> Engine:
         from app.engine.tensorflow import TensorflowEngine
 
         return TensorflowEngine(settings.model_folder, settings.threads_allowed)
-    from app.engine.bundle import open_bundle
+    from app.engine.bundle import FILES, open_bundle
     from app.engine.onnx import OnnxEngine
+    from app.memory import check_memory, memory_allowed
 
+    check_memory([settings.model_folder / name for name in FILES], memory_allowed())
     return OnnxEngine(open_bundle(settings.model_folder), settings.threads_allowed)

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from app.engine.base import Engine
+from app.engine.counts import Counts, Watch
 from app.engine.generation import Deadline, Options, Piece, generate
 from app.errors import Overloaded
 
@@ -25,11 +26,13 @@ class Runner:
     def __init__(self, engine: Engine, concurrency: int = 1, queue_limit: int = 32, timeout: float = 240.0) -> None:
         self.engine = engine
         self.draining = False
+        self.counts = Counts()
         self._timeout = timeout
         self._concurrency = concurrency
         self._room = concurrency + queue_limit
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="generate")
         self._deadlines: set[Deadline] = set()
+        self._begun: set[Deadline] = set()
         self._mean_seconds = 1.0
 
     @property
@@ -37,9 +40,18 @@ class Runner:
         """Generations that run or wait."""
         return len(self._deadlines)
 
+    @property
+    def running(self) -> int:
+        return len(self._begun)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._deadlines - self._begun)
+
     async def pieces(self, tokens: Sequence[int], options: Options) -> AsyncGenerator[Piece]:
         """Generate on a thread, yielding pieces as they come. Raises Overloaded, at the first piece, where there is no room."""
         deadline = self._admit()
+        watch = Watch(self.counts, len(tokens), options.samples)
         loop = asyncio.get_running_loop()
         arrived: asyncio.Queue[Piece | None] = asyncio.Queue()
         left = threading.Event()
@@ -48,14 +60,17 @@ class Runner:
             loop.call_soon_threadsafe(arrived.put_nowait, piece)
 
         def work() -> None:
+            self._begun.add(deadline)
             try:
                 if not left.is_set():
-                    self._write(tokens, options, deadline, left, put)
+                    self._write(tokens, options, deadline, watch, left, put)
             finally:
+                # Before the reader is told, who may ask for more at once.
+                self._forget(deadline)
                 put(None)
 
         written = self._threads.submit(work)
-        written.add_done_callback(lambda _: self._deadlines.discard(deadline))
+        written.add_done_callback(lambda _: self._forget(deadline))
         try:
             while (piece := await arrived.get()) is not None:
                 yield piece
@@ -83,6 +98,10 @@ class Runner:
         self._deadlines.add(deadline)
         return deadline
 
+    def _forget(self, deadline: Deadline) -> None:
+        self._deadlines.discard(deadline)
+        self._begun.discard(deadline)
+
     def _wait(self) -> int:
         """Seconds until there should be room, from how long generations took of late."""
         return max(1, math.ceil(self._mean_seconds * (self.pending - self._room + 1) / self._concurrency))
@@ -92,14 +111,18 @@ class Runner:
         tokens: Sequence[int],
         options: Options,
         deadline: Deadline,
+        watch: Watch,
         left: threading.Event,
         put: Callable[[Piece], None],
     ) -> None:
         began = time.monotonic()
         if began >= deadline.at:
             raise Overloaded("the request waited too long for its turn: try again later.", self._wait())
+        watch.begin()
         for piece in generate(self.engine, tokens, options, deadline):
+            watch.see(piece)
             put(piece)
             if left.is_set():
+                watch.abandon()
                 return
         self._mean_seconds += 0.2 * (time.monotonic() - began - self._mean_seconds)

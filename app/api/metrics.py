@@ -1,0 +1,79 @@
+"""What `/metrics` says: how busy the server is, in Prometheus' text format and under vLLM's names.
+
+The numbers are kept elsewhere, in app.engine.counts and app.api.access. Here prometheus-client writes them down, and since it
+takes a while to import, nothing imports this module before somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from app.api.access import Answered
+from app.api.state import State
+from app.engine.counts import Counts, Histogram
+from app.engine.runner import Runner
+
+
+def write(state: State, accept: str) -> tuple[bytes, str]:
+    """The text, in the format that the scraper prefers, and the content type of that format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Reading(state))
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
+class Reading(Collector):
+    """The numbers as they stand."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def collect(self) -> Iterator[Metric]:
+        runner = self._state["runner"]
+        yield from of_runner(runner)
+        yield from of_generations(runner.counts)
+        yield of_requests(self._state["answered"])
+
+
+def of_runner(runner: Runner) -> list[Metric]:
+    return [
+        GaugeMetricFamily("num_requests_running", "Generations that are being written.", runner.running),
+        GaugeMetricFamily("num_requests_waiting", "Generations that wait for their turn.", runner.waiting),
+    ]
+
+
+def of_generations(counts: Counts) -> list[Metric]:
+    with counts.lock:
+        texts = CounterMetricFamily("request_success", "Texts, by how they ended.", labels=["finished_reason"])
+        for reason, number in counts.texts.items():
+            texts.add_metric([reason], number)
+        return [
+            CounterMetricFamily("prompt_tokens", "Tokens read.", counts.prompt_tokens),
+            CounterMetricFamily("generation_tokens", "Tokens written.", counts.generation_tokens),
+            texts,
+            histogram("request_queue_time_seconds", "From arrival to its turn.", counts.queue_seconds),
+            histogram("time_to_first_token_seconds", "From arrival to the first token.", counts.first_token_seconds),
+            histogram("inter_token_latency_seconds", "From a text's token to its next.", counts.next_token_seconds),
+            histogram("e2e_request_latency_seconds", "From arrival to the last token.", counts.request_seconds),
+        ]
+
+
+def of_requests(answered: Counter[Answered]) -> Metric:
+    requests = CounterMetricFamily("http_requests", "Requests answered.", labels=Answered._fields)
+    for (method, path, status), number in answered.copy().items():
+        requests.add_metric([method, path, str(status)], number)
+    return requests
+
+
+def histogram(name: str, meaning: str, values: Histogram) -> Metric:
+    bounds = [*map(floatToGoString, values.bounds), "+Inf"]
+    buckets = list(zip(bounds, accumulate(values.counts), strict=True))
+    return HistogramMetricFamily(name, meaning, buckets=buckets, sum_value=values.sum)
