@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from app.engine.bundle import Hparams, Template
 from app.engine.checkpoint import VOCABULARY_FILES, CheckpointFolder
 from app.errors import CheckpointError, SettingError
-from finetune.checkpoint import Array, newest_whole, older_saves, remove_save, save_note, write_checkpoint
+from finetune.checkpoint import Array, newest_whole, older_saves, remove_save, replace_text, save_note, write_checkpoint
 from finetune.folder import replace_folder, written_aside
 
 State = dict[str, NDArray[Any]]
@@ -79,7 +79,7 @@ class Run:
 
     def describe(self, description: Description) -> None:
         text = msgspec.json.format(msgspec.json.encode(description), indent=2)
-        replace_bytes(self.folder / "description.json", text + b"\n")
+        replace_text(self.folder / "description.json", f"{text.decode()}\n")
 
     @property
     def best(self) -> Run:
@@ -194,12 +194,6 @@ def write_arrays(path: Path, arrays: State) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def replace_bytes(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_bytes(content)
-    aside.replace(path)
 
 
 def vocabulary_differs(one: Path, other: Path) -> bool:
