@@ -13,20 +13,20 @@ def main() -> int:
 
     as_json = json_wanted()
     try:
-        from app.engine import load_engine
+        from app.engine import load_models
         from app.port import listen, reserve
 
         settings = read_settings()
         configure(settings.log_level, as_json, settings.google_cloud_project)
         port = reserve(settings.port)
-        engine = load_engine(settings)
+        models = load_models(settings)
 
         from app.application import create_application
         from app.engine.runner import Runner
         from app.server import serve
 
-        runner = Runner(engine, settings.concurrency, settings.queue_limit, settings.request_timeout)
-        application = create_application(runner, settings)
+        runner = Runner(settings.concurrency, settings.queue_limit, settings.request_timeout)
+        application = create_application(models, runner, settings)
         listen(port)
     except StartError as error:
         print(start_error(error, as_json), file=sys.stderr)

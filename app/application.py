@@ -19,17 +19,18 @@ from app.api.failures import broken, gone, refused, unrouted
 from app.api.generate import METHODS, generate
 from app.api.service import health, metrics, version
 from app.api.state import State
+from app.engine.models import Models
 from app.engine.runner import Runner
 from app.errors import RequestError
 from app.settings import Settings
 
 
-def create_application(runner: Runner, settings: Settings) -> ASGIApp:
+def create_application(models: Models, runner: Runner, settings: Settings) -> ASGIApp:
     answered: Counter[Answered] = Counter()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
-        yield {"runner": runner, "settings": settings, "answered": answered}
+        yield {"models": models, "runner": runner, "settings": settings, "answered": answered}
         runner.close()
 
     application = Starlette(

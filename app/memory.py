@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from app.errors import MachineError
@@ -24,11 +25,16 @@ def memory_allowed(cgroup: Path = CGROUP) -> int | None:
     return None
 
 
-def check_memory(files: list[Path], allowed: int | None) -> None:
-    """Refuse a model whose files and the program do not fit side by side. Raises MachineError."""
-    needed = BASE + sum(path.stat().st_size for path in files if path.is_file())
+def size_of(files: Iterable[Path]) -> int:
+    """Bytes of those of the files that are there."""
+    return sum(path.stat().st_size for path in files if path.is_file())
+
+
+def check_memory(model: Path, size: int, allowed: int | None) -> None:
+    """Refuse a model of `size` bytes if it does not fit beside the program. Raises MachineError."""
+    needed = BASE + size
     if allowed is not None and allowed < needed:
         raise MachineError(
-            f"the container may use {allowed // MEGABYTE} MB of memory and {files[0].parent} needs more than "
+            f"the container may use {allowed // MEGABYTE} MB of memory and {model} needs more than "
             f"{needed // MEGABYTE}: allow it more, or export the model with fewer bits."
         )

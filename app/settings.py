@@ -23,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model: Annotated[
         str, Meta(min_length=1, description="a bundle's folder; with ENGINE=tensorflow, a checkpoint's")
     ] = "models/starter"
+    models: Annotated[str, Meta(description="more bundles, comma-separated, or folders of them")] = ""
     engine: Annotated[Literal["onnx", "tensorflow", "fake"], Meta(description="onnx, tensorflow or fake")] = "onnx"
     threads: Annotated[int, Meta(ge=0, le=1024, description="threads of one generation, 0 for the cores allowed")] = 0
     concurrency: Annotated[int, Meta(ge=1, le=64, description="generations at a time, 1 to 64")] = 1
@@ -46,6 +47,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def model_folder(self) -> Path:
         return Path(self.model)
+
+    @property
+    def model_folders(self) -> list[Path]:
+        """The bundles of MODELS; a folder that is none stands for all that are in it. Raises SettingError."""
+        found: list[Path] = []
+        for name in filter(None, map(str.strip, self.models.split(","))):
+            folder = Path(name)
+            inside = sorted(path.parent for path in folder.glob("*/manifest.json"))
+            if not inside and not (folder / "manifest.json").is_file():
+                raise SettingError(f"MODELS names {name!r}, which is neither a bundle nor a folder of bundles.")
+            found += inside or [folder]
+        return found
 
     @property
     def origins(self) -> list[str]:

@@ -25,6 +25,7 @@ from app.application import create_application
 from app.engine.base import Engine
 from app.engine.bundle import Hparams, open_bundle
 from app.engine.checkpoint import open_checkpoint
+from app.engine.models import Models
 from app.engine.onnx import OnnxEngine
 from app.engine.runner import Runner
 from app.engine.tensorflow import TensorflowEngine
@@ -110,11 +111,13 @@ def tokens(checkpoint: Path) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def serving(engine: Engine, **changes: Any) -> Iterator[str]:
-    """A real server on loopback, in this process. Yields its address."""
-    settings = Settings(**changes)
-    runner = Runner(engine, settings.concurrency, settings.queue_limit, settings.request_timeout)
-    application = create_application(runner, settings)
+def serving(*engines: Engine, **changes: Any) -> Iterator[str]:
+    """A real server on loopback, in this process, the first engine its default. Yields its address."""
+    settings = Settings(**{"engine": engines[0].kind} | changes)
+    models = Models({engine.name: lambda engine=engine: engine for engine in engines})
+    models.load_default()
+    runner = Runner(settings.concurrency, settings.queue_limit, settings.request_timeout)
+    application = create_application(models, runner, settings)
     config = uvicorn.Config(application, http=Protocol, log_level="warning", h11_max_incomplete_event_size=16384)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

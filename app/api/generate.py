@@ -16,8 +16,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from app.api.body import parse_json, parse_query, read_body
 from app.api.schemas import GenerateRequest, validate
 from app.api.state import State
+from app.engine.base import Engine
 from app.engine.generation import Options, Piece, prepare
-from app.errors import InvalidRequest, NotFound, ServerError
+from app.errors import InvalidRequest, ServerError
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -26,10 +27,10 @@ METHODS = ["GET", "POST", "OPTIONS"]
 
 @dataclass
 class Job:
-    """A request that has been understood: what was asked, the prompt's tokens, how to write."""
+    """A request that has been understood: what was asked, the model, the prompt's tokens, how to write."""
 
     asked: GenerateRequest
-    model: str
+    engine: Engine
     prompt: list[int]
     options: Options
 
@@ -47,7 +48,7 @@ async def generate(request: Request[State]) -> Response:
     asked = await read_fields(request)
     # On a thread, since the largest of prompts takes a tenth of a second to turn into tokens.
     job = await asyncio.to_thread(understand, asked, request.state)
-    pieces = request.state["runner"].pieces(job.prompt, job.options)
+    pieces = request.state["runner"].pieces(job.engine, job.prompt, job.options)
     if not job.asked.stream:
         return await while_connected(request, reply(job, pieces))
     # The first piece comes before the status line: what goes wrong until then still has a status of its own.
@@ -68,17 +69,14 @@ async def read_fields(request: Request[State]) -> GenerateRequest:
 
 
 def understand(asked: GenerateRequest, state: State) -> Job:
-    engine, max_length = state["runner"].engine, state["settings"].max_length
-    if asked.model not in (None, engine.name):
-        raise NotFound(
-            f"model {asked.model!r} is not served here; {engine.name!r} is.", param="model", code="model_not_found"
-        )
+    max_length = state["settings"].max_length
     if asked.length > max_length:
         raise InvalidRequest(
             f"length is {asked.length}: expected at most {max_length}.", param="length", code="invalid_value"
         )
     options = asked.options()
-    return Job(asked, engine.name, prepare(engine, asked.prefix, options), options)
+    engine = state["models"].get(asked.model)
+    return Job(asked, engine, prepare(engine, asked.prefix, options), options)
 
 
 async def reply(job: Job, pieces: AsyncGenerator[Piece]) -> Response:
@@ -97,7 +95,9 @@ def closing(job: Job, reasons: list[str], tokens: int) -> dict[str, Any]:
     several = {"finish_reasons": reasons} if len(reasons) > 1 else {}
     prompt = len(job.prompt)
     usage = {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens}
-    return {"model": job.model, "seed": job.options.seed, "finish_reason": reasons[0]} | several | {"usage": usage}
+    return (
+        {"model": job.engine.name, "seed": job.options.seed, "finish_reason": reasons[0]} | several | {"usage": usage}
+    )
 
 
 async def events(job: Job, first: Piece, pieces: AsyncGenerator[Piece]) -> AsyncIterator[bytes]:

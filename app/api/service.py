@@ -19,9 +19,15 @@ async def health(request: Request[State]) -> Response:
 
 
 async def version(request: Request[State]) -> Response:
-    engine = request.state["runner"].engine
+    models, engine = request.state["models"], request.state["settings"].engine
     return JSONResponse(
-        {"version": app.__version__, "model": engine.name, "engine": engine.kind, "n_ctx": engine.n_ctx}
+        {
+            "version": app.__version__,
+            "model": models.default,
+            "models": models.names,
+            "engine": engine,
+            "n_ctx": models.n_ctx,
+        }
     )
 
 

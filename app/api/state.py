@@ -6,11 +6,13 @@ from collections import Counter
 from typing import TypedDict
 
 from app.api.access import Answered
+from app.engine.models import Models
 from app.engine.runner import Runner
 from app.settings import Settings
 
 
 class State(TypedDict):
+    models: Models
     runner: Runner
     settings: Settings
     answered: Counter[Answered]

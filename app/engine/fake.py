@@ -13,7 +13,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
 from app.engine.base import Logits, Tokens
-from app.engine.bundle import End
+from app.engine.bundle import End, Template
 from app.engine.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
 
 SCRIPT = "The quick brown fox jumps over the lazy dog. "
@@ -29,12 +29,20 @@ def byte_tokenizer() -> Tokenizer:
 
 class FakeEngine:
     kind = "fake"
-    name = "fake"
     end = End(token=256)
 
     def __init__(
-        self, script: str = SCRIPT, n_ctx: int = 1024, seconds_per_token: float = 0.0, doubt: float = 0.0
+        self,
+        script: str = SCRIPT,
+        n_ctx: int = 1024,
+        seconds_per_token: float = 0.0,
+        doubt: float = 0.0,
+        *,
+        name: str = "fake",
+        template: Template = "text",
     ) -> None:
+        self.name = name
+        self.template = template
         self.n_ctx = n_ctx
         self.max_positions = 8 * n_ctx
         self.tokenizer = byte_tokenizer()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from app.engine.base import Logits, Tokens
-from app.engine.bundle import Bundle
+from app.engine.bundle import Bundle, open_bundle
 from app.engine.tokenizer import Tokenizer
 from app.errors import BundleError
 
@@ -33,6 +34,7 @@ class OnnxEngine:
         self.name = bundle.manifest.name
         self.n_ctx = hparams.n_ctx
         self.end = bundle.manifest.end
+        self.template = bundle.manifest.template
         self.tokenizer = read_tokenizer(bundle)
         self.hparams = hparams
         self.max_positions = max(self.n_ctx, CACHE_BYTES // (8 * hparams.n_layer * hparams.n_embd))
@@ -40,6 +42,11 @@ class OnnxEngine:
 
     def decoder(self, rows: int, positions: int) -> OnnxDecoder:
         return OnnxDecoder(self, rows, positions)
+
+
+def load_bundle(folder: Path, threads: int) -> OnnxEngine:
+    """Raises BundleError."""
+    return OnnxEngine(open_bundle(folder), threads)
 
 
 def read_tokenizer(bundle: Bundle) -> Tokenizer:

@@ -23,8 +23,7 @@ GRACE = 7.0
 
 
 class Runner:
-    def __init__(self, engine: Engine, concurrency: int = 1, queue_limit: int = 32, timeout: float = 240.0) -> None:
-        self.engine = engine
+    def __init__(self, concurrency: int = 1, queue_limit: int = 32, timeout: float = 240.0) -> None:
         self.draining = False
         self.counts = Counts()
         self._timeout = timeout
@@ -48,7 +47,7 @@ class Runner:
     def waiting(self) -> int:
         return len(self._deadlines - self._begun)
 
-    async def pieces(self, tokens: Sequence[int], options: Options) -> AsyncGenerator[Piece]:
+    async def pieces(self, engine: Engine, tokens: Sequence[int], options: Options) -> AsyncGenerator[Piece]:
         """Generate on a thread, yielding pieces as they come. Raises Overloaded, at the first piece, where there is no room."""
         deadline = self._admit()
         watch = Watch(self.counts, len(tokens), options.samples)
@@ -63,7 +62,7 @@ class Runner:
             self._begun.add(deadline)
             try:
                 if not left.is_set():
-                    self._write(tokens, options, deadline, watch, left, put)
+                    self._write(engine, tokens, options, deadline, watch, left, put)
             finally:
                 # Before the reader is told, who may ask for more at once.
                 self._forget(deadline)
@@ -108,6 +107,7 @@ class Runner:
 
     def _write(
         self,
+        engine: Engine,
         tokens: Sequence[int],
         options: Options,
         deadline: Deadline,
@@ -119,7 +119,7 @@ class Runner:
         if began >= deadline.at:
             raise Overloaded("the request waited too long for its turn: try again later.", self._wait())
         watch.begin()
-        for piece in generate(self.engine, tokens, options, deadline):
+        for piece in generate(engine, tokens, options, deadline):
             watch.see(piece)
             put(piece)
             if left.is_set():

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.base import Logits, Tokens
-from app.engine.bundle import End
+from app.engine.bundle import End, Template
 from app.engine.checkpoint import open_checkpoint
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, SettingError
@@ -38,6 +38,7 @@ class TensorflowEngine:
         self.hparams = checkpoint.hparams
         self.name = folder.resolve().name
         self.n_ctx = self.hparams.n_ctx
+        self.template: Template = "text"
         self.max_positions = 8 * self.n_ctx
         self.end = end or End(text=END_OF_TEXT)
         self.tokenizer = checkpoint.tokenizer

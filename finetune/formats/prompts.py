@@ -1,6 +1,6 @@
 """How turns are put to a model of each template, in the languages of the programs that a model goes out to.
 
-They are put as finetune/documents.py writes them for training; the model's turn is next.
+app/engine/prompts.py has the same for the app and for training. The model's turn is next.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from app.engine.bundle import Template
-from finetune.text.documents import TAGS
+from app.engine.prompts import TAGS
 
 
 def jinja(template: Template, end: str) -> str | None:

@@ -1,11 +1,7 @@
 """A document: its parts, each with what it is to the training. Made of a text, or of the turns of a conversation.
 
-    text    turn, newline, turn
-    qa      [QUESTION] turn, newline, [ANSWER] turn, and so on in alternation
-    chat    turn, end of text, turn, end of text
-
-The last turn is text to learn, the first is a prompt, what lies between are replies. `meta`, a control code, comes first.
-White space around a text, a turn or a code is dropped.
+Turns are put as app/engine/prompts.py puts them to the model. The last one is text to learn, the first is a prompt, what lies
+between are replies. `meta`, a control code, comes first. White space around a text, a turn or a code is dropped.
 """
 
 from __future__ import annotations
@@ -16,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from app.engine.bundle import Template
+from app.engine.prompts import TAGS
 from app.engine.tokenizer import END_OF_TEXT
 from finetune.data import Role
 
@@ -23,7 +20,6 @@ PIECE = 2**16
 """Characters. A longer text becomes several documents, cut between paragraphs, else lines, else words."""
 SLACK = 32
 """Characters at the end of what was read so far, in which a mark may have begun."""
-TAGS: dict[Template, tuple[str, str]] = {"text": ("", ""), "qa": ("[QUESTION] ", "[ANSWER] "), "chat": ("", "")}
 Meta = str | Mapping[str, str | int | float | bool | None] | None
 
 

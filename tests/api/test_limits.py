@@ -126,12 +126,12 @@ def test_what_runs_too_long_ends_with_what_it_has_when_the_server_stops(monkeypa
     from app.engine.runner import Runner
 
     engine = FakeEngine(seconds_per_token=0.02)
-    runner = Runner(engine)
+    runner = Runner()
 
     async def run() -> list[str | None]:
         options = Options(length=4000)
         reasons = []
-        async for piece in runner.pieces(prepare(engine, "", options), options):
+        async for piece in runner.pieces(engine, prepare(engine, "", options), options):
             reasons.append(piece.finish_reason)
             if len(reasons) == 3:
                 runner.drain()

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from app.errors import MachineError
-from app.memory import BASE, check_memory, memory_allowed
+from app.memory import BASE, check_memory, memory_allowed, size_of
 from app.port import listen, reserve
 from tests.conftest import events, process, run_module
 
@@ -64,12 +64,13 @@ def test_memory_that_cannot_hold_the_model_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "model.onnx.data"
     file.write_bytes(b"\0" * 2**20)
     needed = BASE + 2**20
-    check_memory([file, tmp_path / "missing"], needed)
-    check_memory([file], None)
+    size = size_of([file, tmp_path / "missing"])
+    check_memory(tmp_path, size, needed)
+    check_memory(tmp_path, size, None)
     with pytest.raises(
         MachineError, match=rf"^the container may use \d+ MB of memory and {tmp_path} needs more than .+\.$"
     ):
-        check_memory([file], needed - 1)
+        check_memory(tmp_path, size, needed - 1)
 
 
 @pytest.mark.parametrize(

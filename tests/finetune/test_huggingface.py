@@ -16,13 +16,13 @@ import tokenizers
 from safetensors.numpy import load_file, save_file
 
 from app.engine.checkpoint import open_checkpoint
+from app.engine.prompts import TAGS
 from app.engine.tensorflow import TensorflowEngine
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import read_weights, write_checkpoint
 from finetune.export import export
 from finetune.formats.huggingface import FILES, import_
-from finetune.text.documents import TAGS
 from tests.conftest import TEXTS, write_tiny
 
 
@@ -128,7 +128,7 @@ def test_a_model_whose_texts_begin_with_a_token_gets_it_there_too(checkpoint: Pa
 
 
 def test_a_question_is_put_as_in_training(checkpoint: Path, tmp_path: Path) -> None:
-    """The very tags of documents.py; what jinja2 makes of the rest was compared with `from_turns` by hand."""
+    """The very tags of prompts.py; what jinja2 makes of the rest was compared with `from_turns` by hand."""
     export(checkpoint, tmp_path / "out", template="qa", format="huggingface")
     chat = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())["chat_template"]
     tag = f"('{TAGS['qa'][1]}' if message['role'] == 'assistant' else '{TAGS['qa'][0]}')"

@@ -1,0 +1,79 @@
+"""The models that are served, by name: the first is loaded at the start, the others when somebody asks for them.
+
+Where memory is limited, those that nobody has asked for the longest leave again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+from app.engine.base import Engine
+from app.errors import NotFound, ServerError, StartError
+from app.memory import BASE, MEGABYTE
+
+# Keys, values and scratch memory of what is being written, beside the models.
+WORK = 96 * MEGABYTE
+
+
+class Models:
+    """Safe to use from several threads. `sizes` are the models' bytes; `allowed` those there are in all, None for no limit."""
+
+    def __init__(
+        self,
+        loaders: Mapping[str, Callable[[], Engine]],
+        sizes: Mapping[str, int] | None = None,
+        allowed: int | None = None,
+    ) -> None:
+        self.names = list(loaders)
+        self._loaders = loaders
+        self._sizes = sizes or {}
+        self._allowed = allowed
+        self._lock = threading.Lock()
+        # The default model's window, in tokens.
+        self.n_ctx = 0
+        # The one asked for last comes last.
+        self._loaded: dict[str, Engine] = {}
+
+    @property
+    def default(self) -> str:
+        return self.names[0]
+
+    @property
+    def loaded(self) -> list[str]:
+        return list(self._loaded)
+
+    def load_default(self) -> None:
+        """What the start waits for. Raises StartError."""
+        self._loaded[self.default] = engine = self._loaders[self.default]()
+        self.n_ctx = engine.n_ctx
+
+    def get(self, name: str | None = None) -> Engine:
+        """The model of this name, or the default one. It may take a while to load: call this on a thread.
+
+        Raises NotFound, and ServerError if its files cannot be loaded.
+        """
+        name = self.default if name is None else name
+        if name not in self._loaders:
+            served = ", ".join(map(repr, self.names)) + (" are" if len(self.names) > 1 else " is")
+            raise NotFound(f"model {name!r} is not served here; {served}.", param="model", code="model_not_found")
+        with self._lock:
+            if name not in self._loaded:
+                self._make_room(name)
+                self._loaded[name] = self._load(name)
+            # Put at the end.
+            self._loaded[name] = engine = self._loaded.pop(name)
+            return engine
+
+    def _load(self, name: str) -> Engine:
+        try:
+            return self._loaders[name]()
+        except StartError as error:
+            raise ServerError(f"model {name!r} cannot be loaded: {error}", code="model_not_loaded") from error
+
+    def _make_room(self, name: str) -> None:
+        while self._allowed is not None and self._loaded and self._needed(*self._loaded, name) > self._allowed:
+            del self._loaded[next(iter(self._loaded))]
+
+    def _needed(self, *names: str) -> int:
+        return BASE + WORK + sum(self._sizes.get(name, 0) for name in names)

@@ -1,0 +1,47 @@
+"""Turns become tokens as in training, and the oldest leave when the window is full."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.engine.bundle import Template
+from app.engine.fake import FakeEngine
+from app.engine.prompts import TAGS, turn_stops, turn_tokens
+from app.errors import ContextExceeded
+from finetune.text.documents import from_turns
+
+TURNS = ["Are we there?", "Nearly.", "Are we there now?"]
+
+
+@pytest.mark.parametrize("template", ["text", "qa", "chat"])
+def test_turns_are_put_as_training_puts_them(template: Template) -> None:
+    engine = FakeEngine(template=template)
+    answer = "Yes."
+    expected = [256]
+    for part in from_turns([*TURNS, answer], None, template):
+        expected += engine.tokenizer.encode(part.text) + [256] * part.ends
+    before = {"text": "\n", "qa": TAGS["qa"][1][-1], "chat": ""}[template]
+    assert [*turn_tokens(engine, TURNS, 1), *engine.tokenizer.encode(before + answer), 256] == expected
+
+
+def test_only_a_question_ends_the_turn_of_a_model_that_answers() -> None:
+    assert turn_stops("qa") == ["\n[QUESTION]"]
+    assert turn_stops("chat") == turn_stops("text") == []
+
+
+@pytest.mark.parametrize(("n_ctx", "kept"), [(1024, TURNS), (40, TURNS[2:])])
+def test_the_oldest_turns_leave_in_pairs(n_ctx: int, kept: list[str]) -> None:
+    engine = FakeEngine(n_ctx=n_ctx, template="chat")
+    assert turn_tokens(engine, TURNS, 10) == turn_tokens(FakeEngine(template="chat"), kept, 10)
+
+
+def test_a_conversation_that_begins_with_the_model_loses_that_turn() -> None:
+    engine = FakeEngine(template="chat")
+    assert turn_tokens(engine, ["Hello!", *TURNS[:1]], 1) == turn_tokens(engine, TURNS[:1], 1)
+
+
+def test_a_last_turn_takes_the_room_of_the_reply_but_not_more() -> None:
+    engine = FakeEngine(n_ctx=16, template="chat")
+    assert len(turn_tokens(engine, ["x" * 14], 10)) == 16
+    with pytest.raises(ContextExceeded):
+        turn_tokens(engine, ["x" * 15], 10)
