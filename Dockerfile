@@ -22,16 +22,21 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 FROM pip AS packages
 ARG ENGINE=onnx
 COPY requirements/container.txt requirements/training.txt /requirements/
-# Compiled here, since a container that may not write could not keep what Python compiles at its start.
+# Left out: a second copy of ONNX Runtime, for programs in C, its tools, and NumPy's tests. Compiled here, since a container
+# that may not write could not keep what Python compiles at its start.
 RUN if [ "$ENGINE" = tensorflow ]; then name=training; else name=container; fi \
     && pip install --quiet --no-deps --require-hashes --requirement /requirements/$name.txt \
     && pip uninstall --quiet --yes pip setuptools \
+    && cd /opt/venv/lib/python3*/site-packages \
+    && rm -rf onnxruntime/capi/libonnxruntime.so.* onnxruntime/datasets onnxruntime/quantization onnxruntime/tools \
+      onnxruntime/transformers \
+    && find numpy -type d -name tests -prune -exec rm -r {} + \
     && python3 -m compileall -q /opt/venv/lib
 
-# What trains: `docker build --target training`.
+# What trains: `docker build --target training`. With CUDA's libraries, three gigabytes of them.
 FROM pip AS training
-COPY requirements/training.txt /requirements/
-RUN pip install --quiet --no-deps --require-hashes --requirement /requirements/training.txt
+COPY requirements/gpu.txt /requirements/
+RUN pip install --quiet --no-deps --require-hashes --requirement /requirements/gpu.txt
 WORKDIR /source
 COPY app/__init__.py app/errors.py app/
 COPY app/engine app/engine

@@ -39,7 +39,7 @@ bench: .venv/training  ## Measure everything the README claims; about half an ho
 	$(BIN)/python -m benchmarks.training
 
 lock:  ## Renew the locked requirements
-	cd requirements && for name in container training tests audit; do \
+	cd requirements && for name in container training gpu tests audit; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 			--custom-compile-command "make lock" --overrides overrides.txt $$name.in --output-file $$name.txt; done
 

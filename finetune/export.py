@@ -173,10 +173,8 @@ def end_mark(end: str, source: CheckpointFolder) -> End:
 
 
 def write_files(source: CheckpointFolder, bits: Bits, folder: Path, progress: tqdm[None]) -> None:
-    import onnx
-
     from finetune.checkpoint import read_weights
-    from finetune.graph import build
+    from finetune.graph import build, save
 
     weights = read_weights(source)
     progress.update()
@@ -185,7 +183,7 @@ def write_files(source: CheckpointFolder, bits: Bits, folder: Path, progress: tq
     progress.update()
     progress.set_description("write")
     graph, data, vocabulary = FILES
-    onnx.save_model(model, str(folder / graph), save_as_external_data=True, location=data, size_threshold=1024)
+    save(model, folder / graph, folder / data)
     (folder / data).chmod(0o644)  # A container may run as any user.
     source.tokenizer.save(folder / vocabulary)
     progress.update()

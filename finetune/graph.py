@@ -10,19 +10,21 @@ At 8 and 4 bits every projection of a large model is a `MatMulNBits` with one sc
 are rounded to 8 bits on the fly (accuracy_level 4), which is what makes it fast. Of a model that is small enough for a
 processor's cache only the stored weights are rounded, more finely, and restored when it is loaded: reading them costs
 next to nothing there, while rounded activations are most of the error. The token embedding and the output head are one
-matrix in GPT-2 and two in a rounded graph, because the runtime repacks the head; of the embedding only the rows in use
-ever enter memory.
+matrix in GPT-2 and two constants in a rounded graph, because the runtime repacks the head; where they are the same bytes,
+the file has them once, and of the embedding only the rows in use ever enter memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import set_external_data
 
 from app.engine.bundle import Hparams
 from finetune.checkpoint import Array
@@ -31,6 +33,9 @@ OPSET = 17
 MICROSOFT = "com.microsoft"
 EPSILON = 1e-5
 SMALL_BYTES = 32 * 2**20
+# What is larger is not in the graph's file but in the other one, which is mapped into memory, a page at a time.
+INLINE_BYTES = 1024
+PAGE = 4096
 
 
 def quantize(weight: Array, bits: int, block: int) -> tuple[NDArray[np.uint8], Array]:
@@ -199,3 +204,19 @@ def finish(graph: Graph, hparams: Hparams) -> onnx.ModelProto:
     body = helper.make_graph(graph.nodes, "gpt2", inputs, outputs, graph.constants)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
     return helper.make_model(body, opset_imports=opsets, ir_version=10, producer_name="gpt-2-cloud-run")
+
+
+def save(model: onnx.ModelProto, path: Path, data: Path) -> None:
+    """Write the graph to one file and its constants to another beside it, equal ones once. Takes them out of `model`."""
+    places: dict[bytes, int] = {}
+    with data.open("wb") as file:
+        for constant in model.graph.initializer:
+            content = constant.raw_data
+            if len(content) < INLINE_BYTES:
+                continue
+            if content not in places:
+                places[content] = file.seek(-(-file.tell() // PAGE) * PAGE)
+                file.write(content)
+            set_external_data(constant, data.name, places[content], len(content))
+            constant.ClearField("raw_data")
+    path.write_bytes(model.SerializeToString())
