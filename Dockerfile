@@ -61,8 +61,8 @@ COPY models models
 RUN if [ "$ENGINE" = tensorflow ]; then cp -r checkpoint/run1 /model; \
     elif [ -f checkpoint/run1/checkpoint ]; then \
       python3 -m finetune export --checkpoint checkpoint/run1 --out models/run1 && cp -r models/run1 /model; \
-    elif [ -d "models/$MODEL" ]; then cp -r "models/$MODEL" /model; \
-    else echo "There is no models/$MODEL: name another with --build-arg MODEL=..., or bring a checkpoint/run1." >&2; exit 1; \
+    elif [ -f "models/$MODEL/manifest.json" ]; then cp -r "models/$MODEL" /model; \
+    else echo "There is no bundle in models/$MODEL: name another with --build-arg MODEL=..., or bring a checkpoint/run1." >&2; exit 1; \
     fi && chmod -R a+rX /model
 
 FROM python AS app
