@@ -13,7 +13,7 @@ def main() -> int:
 
     as_json = json_wanted()
     try:
-        from app.engine import load_models
+        from app.engine.models import load_models
         from app.port import listen, reserve
 
         settings = read_settings()

@@ -30,6 +30,10 @@ class Decoder(Protocol):
         """Add one token to each row, [rows]. Returns logits [rows, n_vocab], valid until the next call."""
         ...
 
+    def close(self) -> None:
+        """Nothing more will be written with it."""
+        ...
+
 
 class Engine(Protocol):
     """A model that is loaded. Safe to use from several threads, one decoder each."""
@@ -43,8 +47,8 @@ class Engine(Protocol):
     max_positions: int
     """Rows times positions that one decoder may hold: what keeps a request from taking all the memory."""
 
-    def decoder(self, rows: int, positions: int) -> Decoder:
-        """Room for `rows` texts of up to `positions` ≤ n_ctx tokens."""
+    def decoder(self, rows: int, positions: int, reuse: bool = False) -> Decoder:
+        """Room for `rows` texts of up to `positions` ≤ n_ctx tokens. With `reuse` it may go on from what others have read."""
         ...
 
 

@@ -50,7 +50,7 @@ class FakeEngine:
         self.seconds_per_token = seconds_per_token
         self.doubt = doubt
 
-    def decoder(self, rows: int, positions: int) -> FakeDecoder:
+    def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
         return FakeDecoder(self)
 
 
@@ -65,6 +65,9 @@ class FakeDecoder:
     def step(self, tokens: Tokens) -> Logits:
         time.sleep(self._engine.seconds_per_token)
         return self._logits(len(tokens))
+
+    def close(self) -> None:
+        pass
 
     def _logits(self, rows: int) -> Logits:
         script, size = self._engine.script, len(self._engine.tokenizer)

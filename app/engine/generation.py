@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from app.engine.base import Engine, Tokens, as_rows, start_tokens
+from app.engine.base import Decoder, Engine, Tokens, as_rows, start_tokens
 from app.engine.sampling import Logits, Sampling, choose, penalize
 from app.engine.text import Text
 from app.errors import ContextExceeded, InvalidRequest
@@ -25,7 +26,8 @@ FinishReason = Literal["stop", "length", "timeout"]
 class Options:
     """What to write. `seed` makes it repeatable; rows of a batch draw from their own streams of chance.
 
-    `truncate` stops like one of `stops`, and drops newlines at the beginning of the text first.
+    `truncate` stops like one of `stops`, and drops newlines at the beginning of the text first. `reuse` saves reading again what
+    was read or written before, for a last digit in the logits.
     """
 
     length: int = 100
@@ -34,6 +36,7 @@ class Options:
     sampling: Sampling = field(default_factory=Sampling)
     stops: Sequence[str] = ()
     truncate: str | None = None
+    reuse: bool = False
 
 
 @dataclass(eq=False)
@@ -83,7 +86,13 @@ def generate(
     """
     deadline = deadline or Deadline()
     rows = [Row(engine, tokens, options, index) for index in range(options.samples)]
-    decoder = engine.decoder(len(rows), needed_positions(engine, tokens, options))
+    with closing(engine.decoder(len(rows), needed_positions(engine, tokens, options), options.reuse)) as decoder:
+        yield from write(engine, tokens, options, deadline, rows, decoder)
+
+
+def write(
+    engine: Engine, tokens: Sequence[int], options: Options, deadline: Deadline, rows: list[Row], decoder: Decoder
+) -> Iterator[Piece]:
     history: list[Tokens] = list(as_rows(tokens, len(rows)).T)
     logits = decoder.prefill(np.stack(history, axis=1))
     for written in range(1, options.length + 1):

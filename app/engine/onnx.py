@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from app.engine.base import Logits, Tokens
 from app.engine.bundle import Bundle, open_bundle
+from app.engine.prefixes import Prefixes
 from app.engine.tokenizer import Tokenizer
 from app.errors import BundleError
 
@@ -24,6 +25,8 @@ from app.errors import BundleError
 CACHE_BYTES = 192 * 2**20
 # A prompt is read in pieces: attention's scratch memory grows with the length of a piece times that of the prompt.
 CHUNK = 128
+# What is kept of texts that may be continued.
+KEPT_BYTES = 96 * 2**20
 
 
 class OnnxEngine:
@@ -39,9 +42,10 @@ class OnnxEngine:
         self.hparams = hparams
         self.max_positions = max(self.n_ctx, CACHE_BYTES // (8 * hparams.n_layer * hparams.n_embd))
         self.session = open_session(bundle, threads)
+        self.prefixes = Prefixes(KEPT_BYTES)
 
-    def decoder(self, rows: int, positions: int) -> OnnxDecoder:
-        return OnnxDecoder(self, rows, positions)
+    def decoder(self, rows: int, positions: int, reuse: bool = False) -> OnnxDecoder:
+        return OnnxDecoder(self, rows, positions, self.prefixes if reuse else None)
 
 
 def load_bundle(folder: Path, threads: int) -> OnnxEngine:
@@ -74,7 +78,7 @@ def open_session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
 
 
 class OnnxDecoder:
-    def __init__(self, engine: OnnxEngine, rows: int, positions: int) -> None:
+    def __init__(self, engine: OnnxEngine, rows: int, positions: int, prefixes: Prefixes | None) -> None:
         hparams = engine.hparams
         self._session = engine.session
         shape = (rows, hparams.n_head, positions, hparams.n_embd // hparams.n_head)
@@ -82,8 +86,12 @@ class OnnxDecoder:
         self._caches = {name: np.empty(shape, np.float32) for name in names}
         self._logits = np.empty((rows, hparams.n_vocab), np.float32)
         self._length = 0
+        self._prefixes = prefixes
+        # The first row's, in pieces, as they came.
+        self._read_so_far: list[Tokens] = []
 
     def prefill(self, tokens: Tokens) -> Logits:
+        self._read_so_far = [tokens[0]]
         for row, prompt in enumerate(tokens):
             if row and np.array_equal(prompt, tokens[0]):
                 self._copy_first_row(row)
@@ -94,8 +102,14 @@ class OnnxDecoder:
 
     def step(self, tokens: Tokens) -> Logits:
         self._step.run(tokens[:, np.newaxis], self._length)
+        self._read_so_far.append(tokens[:1])
         self._length += 1
         return self._logits
+
+    def close(self) -> None:
+        if self._prefixes is not None and self._length:
+            first = {name: cache[:1] for name, cache in self._caches.items()}
+            self._prefixes.keep(np.concatenate(self._read_so_far), first)
 
     @cached_property
     def _step(self) -> Pass:
@@ -105,9 +119,18 @@ class OnnxDecoder:
         return Pass(self._session, {name: cache[rows] for name, cache in self._caches.items()}, self._logits[rows], n)
 
     def _read(self, row: int, prompt: Tokens) -> None:
-        for start in range(0, len(prompt), CHUNK):
+        for start in range(self._recall(row, prompt), len(prompt), CHUNK):
             piece = prompt[np.newaxis, start : start + CHUNK]
             self._bind(slice(row, row + 1), piece.shape[1]).run(piece, start)
+
+    def _recall(self, row: int, prompt: Tokens) -> int:
+        """Copy what is kept of how the prompt begins. Returns how many tokens that is."""
+        if self._prefixes is None:
+            return 0
+        known, kept = self._prefixes.find(prompt)
+        for name, cache in kept.items():
+            self._caches[name][row, :, :known] = cache[0, :, :known]
+        return known
 
     def _copy_first_row(self, row: int) -> None:
         for cache in self._caches.values():

@@ -60,7 +60,7 @@ class TensorflowEngine:
         self.logits, self.present = output["logits"], output["present"]
         self.newest = self.logits[:, -1]
 
-    def decoder(self, rows: int, positions: int) -> TensorflowDecoder:
+    def decoder(self, rows: int, positions: int, reuse: bool = False) -> TensorflowDecoder:
         return TensorflowDecoder(self, rows)
 
     def all_logits(self, tokens: Tokens) -> NDArray[np.float32]:
@@ -89,6 +89,9 @@ class TensorflowDecoder:
 
     def step(self, tokens: Tokens) -> Logits:
         return self._run(tokens[:, np.newaxis])
+
+    def close(self) -> None:
+        pass
 
     def _run(self, tokens: Tokens) -> Logits:
         engine = self._engine

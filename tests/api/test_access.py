@@ -40,7 +40,7 @@ class Breaking(FakeDecoder):
             raise ValueError(self.said) from error
 
 class Broken(FakeEngine):
-    def decoder(self, rows, positions):
+    def decoder(self, rows, positions, reuse=False):
         return Breaking(self)
 
 app.engine.fake.FakeEngine = Broken

@@ -119,7 +119,7 @@ def test_an_unknown_path_and_an_unknown_model(url: str) -> None:
 
 def test_a_mistake_of_ours_is_an_error_object_too() -> None:
     class Broken(FakeEngine):
-        def decoder(self, rows: int, positions: int) -> Decoder:  # type: ignore[override]
+        def decoder(self, rows: int, positions: int, reuse: bool = False) -> Decoder:  # type: ignore[override]
             raise ZeroDivisionError
 
     with serving(Broken()) as url:
@@ -136,7 +136,7 @@ def test_a_mistake_in_the_middle_of_a_stream_is_its_last_event() -> None:
             raise ZeroDivisionError
 
     class Broken(FakeEngine):
-        def decoder(self, rows: int, positions: int) -> FakeDecoder:
+        def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
             return Breaking(self)
 
     with serving(Broken()) as url:

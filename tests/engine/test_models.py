@@ -9,9 +9,8 @@ import httpx
 import msgspec
 import pytest
 
-from app.engine import load_models
 from app.engine.fake import FakeEngine
-from app.engine.models import WORK, Models
+from app.engine.models import WORK, Models, load_models
 from app.errors import BundleError, NotFound, ServerError, SettingError
 from app.memory import BASE
 from app.settings import Settings
