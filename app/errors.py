@@ -15,7 +15,8 @@ GptError                        a sentence for a person: what is wrong and what 
     ├── RequestTimeout          408, the body did not arrive in time
     ├── BodyTooLarge            413
     ├── ServerError             500, our fault; the cause is in the log
-    └── Overloaded              503, with Retry-After
+    ├── Overloaded              503, with Retry-After
+    └── StoreError              503, ratings cannot be kept or read now; the cause is in the log
 """
 
 from __future__ import annotations
@@ -118,4 +119,15 @@ class Overloaded(RequestError):
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message, code="overloaded")
+        self.headers = {"Retry-After": str(retry_after)}
+
+
+class StoreError(RequestError):
+    """The store of ratings is down or broken: nothing was kept."""
+
+    status = 503
+    kind = "unavailable_error"
+
+    def __init__(self, message: str, retry_after: int = 10) -> None:
+        super().__init__(message, code="store_unavailable")
         self.headers = {"Retry-After": str(retry_after)}

@@ -1,0 +1,21 @@
+"""Texts that were shown and the votes on them: kept in SQLite, or in BigQuery where a container forgets its disk."""
+
+from __future__ import annotations
+
+import re
+
+from app.errors import SettingError
+from app.feedback.base import ADDRESS, Store
+
+
+def open_store(address: str, name: str = "FEEDBACK") -> Store:
+    """The store at `sqlite:///PATH` or `bigquery://PROJECT.DATASET`. Nothing is opened, or imported for it, before its first use.
+
+    Raises SettingError, which calls the address `name`.
+    """
+    match = re.fullmatch(ADDRESS, address)
+    if match is None:
+        raise SettingError(f"{name} is {address!r}, and should be sqlite:///PATH or bigquery://PROJECT.DATASET.")
+    from app.feedback.sqlite import SqliteStore
+
+    return SqliteStore(match["path"])
