@@ -16,27 +16,39 @@ from starlette.types import ASGIApp
 from app.api.access import Access, Answered
 from app.api.crossorigin import CrossOrigin
 from app.api.failures import broken, gone, refused, unrouted
+from app.api.feedback import feedback
 from app.api.generate import METHODS, generate
 from app.api.service import health, metrics, version
 from app.api.state import State
 from app.engine.models import Models
 from app.engine.runner import Runner
 from app.errors import RequestError
+from app.feedback import open_store
 from app.settings import Settings
 
 
 def create_application(models: Models, runner: Runner, settings: Settings) -> ASGIApp:
     answered: Counter[Answered] = Counter()
+    store = open_store(settings.feedback) if settings.feedback else None
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
-        yield {"models": models, "runner": runner, "settings": settings, "answered": answered}
+        yield {
+            "models": models,
+            "runner": runner,
+            "settings": settings,
+            "answered": answered,
+            "feedback": store,
+        }
         runner.close()
+        if store is not None:
+            await store.close()
 
     application = Starlette(
         routes=[
             Route("/", generate, methods=METHODS),
             Route("/generate", generate, methods=METHODS),
+            Route("/feedback", feedback, methods=["POST"]),
             Route("/health", health),
             Route("/version", version),
             Route("/metrics", metrics),

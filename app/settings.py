@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from app.errors import SettingError
+from app.feedback.base import ADDRESS
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: Annotated[
         str, Meta(min_length=1, description="origins whose pages may call, comma-separated, or *")
     ] = "*"
+    feedback: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(?:{ADDRESS})?\Z",
+            description="sqlite:///PATH or bigquery://PROJECT.DATASET, or empty to keep no votes",
+        ),
+    ] = "sqlite:///feedback.db"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"],
         Meta(description="debug, info, warning, error or critical"),

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from app.errors import BodyTooLarge, InvalidRequest, RequestTimeout
 
 MAX_BODY = 256 * 1024
+EXAMPLE = '{"length": 100}'
 # A sender that trickles is cut off: one slow client must not hold the container.
 RECEIVE_SECONDS = 20.0
 
@@ -35,6 +36,15 @@ async def read_body(request: Request[Any], limit: int = MAX_BODY) -> bytes:
     return b"".join(chunks)
 
 
+async def read_object(request: Request[Any], example: str = EXAMPLE) -> dict[str, Any]:
+    """The fields of a POST, all of which are in its body. Raises InvalidRequest, BodyTooLarge, RequestTimeout."""
+    if query := parse_query(request.scope["query_string"]):
+        raise InvalidRequest(
+            "a POST takes its fields from the JSON body: move those of the query there.", param=next(iter(query))
+        )
+    return parse_json(await read_body(request), example)
+
+
 def parse_query(query: bytes) -> dict[str, str]:
     """A query string's fields, each given once. Raises InvalidRequest."""
     try:
@@ -48,7 +58,7 @@ def parse_query(query: bytes) -> dict[str, str]:
     return once(pairs)
 
 
-def parse_json(body: bytes) -> dict[str, Any]:
+def parse_json(body: bytes, example: str = EXAMPLE) -> dict[str, Any]:
     """A JSON object's fields, each given once; an empty body is an empty object. Raises InvalidRequest."""
     if not body.strip():
         return {}
@@ -58,10 +68,10 @@ def parse_json(body: bytes) -> dict[str, Any]:
         raise InvalidRequest("the body is not UTF-8: encode it as UTF-8.", code="invalid_utf8") from None
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(
-            f'the body is not JSON ({error}): send an object such as {{"length": 100}}.', code="invalid_json"
+            f"the body is not JSON ({error}): send an object such as {example}.", code="invalid_json"
         ) from None
     if not isinstance(value, dict):
-        raise InvalidRequest('the body is not a JSON object: send one such as {"length": 100}.', code="invalid_json")
+        raise InvalidRequest(f"the body is not a JSON object: send one such as {example}.", code="invalid_json")
     return value
 
 

@@ -13,7 +13,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from app.api.body import parse_json, parse_query, read_body
+from app.api.body import parse_query, read_object
 from app.api.schemas import GenerateRequest, validate
 from app.api.state import State
 from app.engine.base import Engine
@@ -58,14 +58,9 @@ async def generate(request: Request[State]) -> Response:
 
 
 async def read_fields(request: Request[State]) -> GenerateRequest:
-    query = parse_query(request.scope["query_string"])
     if request.method != "POST":
-        return validate(query, GenerateRequest, text=True)
-    if query:
-        raise InvalidRequest(
-            "a POST takes its fields from the JSON body: move those of the query there.", param=next(iter(query))
-        )
-    return validate(parse_json(await read_body(request)), GenerateRequest)
+        return validate(parse_query(request.scope["query_string"]), GenerateRequest, text=True)
+    return validate(await read_object(request), GenerateRequest)
 
 
 def understand(asked: GenerateRequest, state: State) -> Job:

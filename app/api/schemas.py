@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -69,6 +70,18 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         )
 
 
+class FeedbackRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`/feedback`."""
+
+    vote: Literal["up", "down"]
+    text: Annotated[str, Meta(min_length=1, max_length=100_000, description="the text as it was shown")]
+    prefix: Annotated[str, Meta(max_length=100_000, description="what it continues or answers")] = ""
+    model: Annotated[str | None, Meta(description="which wrote it")] = None
+    voter: (
+        Annotated[str, Meta(min_length=1, max_length=64, description="the same for all votes of one person")] | None
+    ) = None
+
+
 Schema = TypeVar("Schema", bound=msgspec.Struct)
 
 
@@ -104,10 +117,15 @@ def refusal(message: str, fields: Mapping[str, Any], schema: type[msgspec.Struct
         return InvalidRequest(
             f"{unknown[1]} is not a field of this request, which has {names}.", param=unknown[1], code="unknown_field"
         )
+    if missing := re.search(r"missing required field `(.+)`", message):
+        return InvalidRequest(f"{missing[1]} is missing: give it.", param=missing[1], code="missing_field")
     expected, _, path = message.partition(" - at `$.")
     param = path.rstrip("`")
     name = re.split(r"[.\[]", param)[0]
     expected = expected.partition(", got")[0]
+    if expected.startswith("Invalid enum value"):
+        choices = typing.get_args(typing.get_type_hints(schema)[name])
+        expected = f"expected {' or '.join(map(json.dumps, choices))}"
     return InvalidRequest(
         f"{param} is {shorten(fields[name])}: {expected[0].lower()}{expected[1:]}.", param=name, code="invalid_value"
     )

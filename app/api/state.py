@@ -8,6 +8,7 @@ from typing import TypedDict
 from app.api.access import Answered
 from app.engine.models import Models
 from app.engine.runner import Runner
+from app.feedback.base import Store
 from app.settings import Settings
 
 
@@ -16,3 +17,4 @@ class State(TypedDict):
     runner: Runner
     settings: Settings
     answered: Counter[Answered]
+    feedback: Store | None

@@ -52,15 +52,20 @@ class Models:
         self._loaded[self.default] = engine = self._loaders[self.default]()
         self.n_ctx = engine.n_ctx
 
+    def known(self, name: str | None = None) -> str:
+        """This name, or the default model's. Raises NotFound."""
+        name = self.default if name is None else name
+        if name not in self._loaders:
+            served = ", ".join(map(repr, self.names)) + (" are" if len(self.names) > 1 else " is")
+            raise NotFound(f"model {name!r} is not served here; {served}.", param="model", code="model_not_found")
+        return name
+
     def get(self, name: str | None = None) -> Engine:
         """The model of this name, or the default one. It may take a while to load: call this on a thread.
 
         Raises NotFound, and ServerError if its files cannot be loaded.
         """
-        name = self.default if name is None else name
-        if name not in self._loaders:
-            served = ", ".join(map(repr, self.names)) + (" are" if len(self.names) > 1 else " is")
-            raise NotFound(f"model {name!r} is not served here; {served}.", param="model", code="model_not_found")
+        name = self.known(name)
         with self._lock:
             if name not in self._loaded:
                 self._make_room(name)

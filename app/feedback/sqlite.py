@@ -145,15 +145,16 @@ def connect(path: str) -> Connection:
 
     connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
     try:
+        # In this order: who makes the tables sets the version with them, and may be about to.
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if tables and version != VERSION:
+            raise sqlite3.DatabaseError(f"it is of version {version}, and this program's is {VERSION}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if not tables:
             connection.executescript(SCHEMA)
-        elif version != VERSION:
-            raise sqlite3.DatabaseError(f"it is of version {version}, and this program's is {VERSION}")
     except BaseException:
         connection.close()
         raise
