@@ -16,6 +16,10 @@ def open_store(address: str, name: str = "FEEDBACK") -> Store:
     match = re.fullmatch(ADDRESS, address)
     if match is None:
         raise SettingError(f"{name} is {address!r}, and should be sqlite:///PATH or bigquery://PROJECT.DATASET.")
-    from app.feedback.sqlite import SqliteStore
+    if match["path"]:
+        from app.feedback.sqlite import SqliteStore
 
-    return SqliteStore(match["path"])
+        return SqliteStore(match["path"])
+    from app.feedback.bigquery import BigQueryStore
+
+    return BigQueryStore(match["project"], match["dataset"])

@@ -7,7 +7,7 @@ raises StoreError, and nothing of what it was given counts. No method blocks the
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -86,3 +86,8 @@ class Store(Protocol):
 def new_id() -> str:
     """Sixteen characters, by chance."""
     return secrets.token_urlsafe(12)
+
+
+def moment(at: datetime) -> str:
+    """In UTC and always as long, so that later times sort later."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")

@@ -7,13 +7,12 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from app.errors import NotFound, StoreError
-from app.feedback.base import DAY, Tally, Text, Vote
+from app.feedback.base import DAY, Tally, Text, Vote, moment
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -159,8 +158,3 @@ def connect(path: str) -> Connection:
         connection.close()
         raise
     return connection
-
-
-def moment(at: datetime) -> str:
-    """In UTC and always as long, so that later times sort later."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
