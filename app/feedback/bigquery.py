@@ -50,16 +50,17 @@ TABLES: dict[str, tuple[dict[str, str], str, str]] = {
         "at",
         "text_id",
     ),
-    "chats": ({"id": "STRING", "state": "BYTES", "at": "TIMESTAMP"}, "at", "id"),
+    "chats": ({"id": "STRING", "state": "STRING", "at": "TIMESTAMP"}, "at", "id"),
 }
 TEXT = "SELECT * FROM {texts} WHERE id = @id ORDER BY created LIMIT 1"
-CHAT = "SELECT state FROM {chats} WHERE id = @id ORDER BY at DESC LIMIT 1"
+# `at` is a word of GoogleSQL's own.
+CHAT = "SELECT state FROM {chats} WHERE id = @id ORDER BY `at` DESC LIMIT 1"
 TALLY = """
 WITH shown AS (
   SELECT id, generated_by, source FROM {texts} WHERE TRUE QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY created) = 1
 ), counted AS (
   SELECT text_id, value FROM {votes} WHERE TRUE
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY text_id, voter ORDER BY at DESC) = 1
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY text_id, voter ORDER BY `at` DESC) = 1
 )
 SELECT generated_by, source, COUNT(DISTINCT id) AS texts, COUNTIF(value = 1) AS up, COUNTIF(value = -1) AS down
 FROM shown LEFT JOIN counted ON text_id = id GROUP BY generated_by, source ORDER BY generated_by, source
@@ -104,7 +105,7 @@ class BigQueryStore:
 
     async def chat(self, chat_id: str) -> bytes | None:
         rows = await self._query(CHAT, chat_id)
-        return rows[0]["state"] if rows else None
+        return base64.b64decode(rows[0]["state"]) if rows else None
 
     async def keep_chat(self, chat_id: str, state: bytes) -> None:
         now = moment(datetime.now(UTC))
@@ -199,7 +200,7 @@ def query(client: Client, statement: str, key: str | None) -> list[dict[str, Any
             statement,
             job_config=settings,
             retry=retry,
-            job_retry=None,  # type: ignore[arg-type]  # "If None, job retries are disabled."
+            job_retry=None,  # type: ignore[arg-type]  # None turns them off.
             api_timeout=PATIENCE,
             wait_timeout=PATIENCE,
         )
