@@ -20,6 +20,7 @@ from finetune.evaluate import evaluate
 from finetune.export import export
 from finetune.formats.huggingface import import_
 from finetune.prepare import prepare
+from finetune.report import report
 from finetune.sample import sample
 from finetune.starter import starter
 from finetune.train import Training, train
@@ -33,6 +34,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "sample": sample,
     "export": export,
+    "report": report,
     "starter": starter,
 }
 # What is given without a name, as in `prepare INPUT...`.

@@ -39,8 +39,10 @@ ROWS: tuple[Row, ...] = (
 
 def render(report: Report) -> str:
     page = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     step = f"step {report.step:,}" if report.step else report.save
     return page.substitute(
+        style=style,
         title=escape(report.checkpoint),
         about=escape(f"{step} · {report.parameters / 1e6:.1f} million parameters · {report.made['at'][:10]}"),
         sentences=" ".join(map(escape, report.sentences())),
@@ -167,7 +169,15 @@ def draw(paint: Callable[[Axes], None]) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "report", "text.color": INK, "axes.labelcolor": INK}):
+    with rc_context(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": "report",
+            "text.color": INK,
+            "text.parse_math": False,
+            "axes.labelcolor": INK,
+        }
+    ):
         drawing = Figure(figsize=(5.4, 3.2), layout="constrained")
         axes = drawing.subplots()
         axes.spines[["top", "right"]].set_visible(False)

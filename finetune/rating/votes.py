@@ -1,0 +1,94 @@
+"""The votes that count, each with its text, read from where app/feedback keeps them. Nothing is written there.
+
+    sqlite:///PATH, with a fourth slash where the path begins at the root
+    bigquery://PROJECT.DATASET
+
+Of several votes by one person on one text the latest counts.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from app.errors import DataError, SettingError
+
+ADDRESS = re.compile(
+    r"sqlite:///(?P<path>[^\0]+)|bigquery://(?P<project>[a-z0-9][a-z0-9.:-]+)\.(?P<dataset>\w{1,1024})"
+)
+# `at` is a word of GoogleSQL's own.
+SQLITE = """
+SELECT `at`, votes.channel, generated_by, source, value, voter, text_id, prompt, text, settings
+FROM votes JOIN texts ON text_id = id ORDER BY `at`, text_id, voter
+"""
+BIGQUERY = """
+WITH counted AS (
+  SELECT * FROM `{dataset}.votes` WHERE TRUE
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY text_id, voter ORDER BY `at` DESC) = 1
+), shown AS (
+  SELECT * FROM `{dataset}.texts` WHERE TRUE
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY created) = 1
+)
+SELECT `at`, counted.channel, generated_by, source, value, voter, text_id, prompt, text, settings
+FROM counted JOIN shown ON text_id = id ORDER BY `at`, text_id, voter
+"""
+
+
+class Vote(NamedTuple):
+    """A vote, 1 or -1, and the text it is on. `at` is in UTC; `settings` is JSON."""
+
+    at: datetime
+    channel: str
+    generated_by: str
+    source: str
+    value: int
+    voter: str
+    text_id: str
+    prompt: str
+    text: str
+    settings: str
+
+
+def read_votes(store: str) -> Iterator[Vote]:
+    """In the order in which they were given. Raises SettingError, DataError."""
+    match = ADDRESS.fullmatch(store)
+    if match is None:
+        raise SettingError(f"--store is {store!r}, and should be sqlite:///PATH or bigquery://PROJECT.DATASET.")
+    if match["path"]:
+        return read_sqlite(Path(match["path"]))
+    return read_bigquery(match["project"], match["dataset"])
+
+
+def read_sqlite(path: Path) -> Iterator[Vote]:
+    if not path.is_file():
+        raise DataError(f"{path} is not there: name the store that the app's FEEDBACK names.")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            for at, *rest in connection.execute(SQLITE):
+                yield Vote(datetime.fromisoformat(at), *rest)
+    except sqlite3.Error as error:
+        raise DataError(
+            f"{path} cannot be read as a store of ratings ({error}): name the one that FEEDBACK names."
+        ) from None
+
+
+def read_bigquery(project: str, dataset: str) -> Iterator[Vote]:
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud.bigquery import Client
+
+    name = f"{project}.{dataset}"
+    try:
+        rows: Any = Client(project=project).query_and_wait(BIGQUERY.format(dataset=name))
+        for row in rows:
+            yield Vote(*row.values())
+    except (GoogleAPIError, GoogleAuthError, OSError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise DataError(
+            f"the ratings in {name} cannot be read ({reason}): see that you may, and that they are there."
+        ) from None
