@@ -1,7 +1,7 @@
 """Ratings in BigQuery, for containers that forget their disk.
 
 Rows are only ever added: of several votes or states the latest counts, and every query says so. The dataset and the tables
-are made when the first row meets none. A query takes about a second and is billed as 10 MB at least, so voting needs none.
+are made when the first call meets none. A query takes about a second and is billed as 10 MB at least, so voting needs none.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ WITH shown AS (
   SELECT text_id, value FROM {votes} WHERE TRUE
   QUALIFY ROW_NUMBER() OVER (PARTITION BY text_id, voter ORDER BY `at` DESC) = 1
 )
-SELECT generated_by, source, COUNT(DISTINCT id) AS texts, COUNTIF(value = 1) AS up, COUNTIF(value = -1) AS down
+SELECT generated_by, source, COUNT(DISTINCT id) AS texts,
+  COUNT(IF(value = 1, id, NULL)) AS up, COUNT(IF(value = -1, id, NULL)) AS down
 FROM shown LEFT JOIN counted ON text_id = id GROUP BY generated_by, source ORDER BY generated_by, source
 """
 
@@ -117,21 +118,29 @@ class BigQueryStore:
             self._opened.close()  # type: ignore[no-untyped-call]
 
     async def _insert(self, table: str, row: dict[str, Any]) -> None:
-        await self._on_thread(lambda: insert(self._client(), f"{self._dataset}.{table}", row))
+        await self._on_thread(lambda client: insert(client, f"{self._dataset}.{table}", row))
 
     async def _query(self, statement: str, key: str | None = None) -> list[dict[str, Any]]:
         tables = {table: f"`{self._dataset}.{table}`" for table in TABLES}
-        return await self._on_thread(lambda: query(self._client(), statement.format(**tables), key))
+        return await self._on_thread(lambda client: query(client, statement.format(**tables), key))
 
-    async def _on_thread(self, work: Callable[[], T]) -> T:
+    async def _on_thread(self, work: Callable[[Client], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._attempt, work)
 
-    def _attempt(self, work: Callable[[], T]) -> T:
-        from google.api_core.exceptions import GoogleAPIError
+    def _attempt(self, work: Callable[[Client], T]) -> T:
+        from google.api_core.exceptions import GoogleAPIError, NotFound
+        from google.api_core.retry import Retry, if_exception_type
         from google.auth.exceptions import GoogleAuthError
 
         try:
-            return work()
+            client = self._client()
+            try:
+                return work(client)
+            except NotFound:
+                make_tables(client, self._dataset)
+                # What was only just made is not found everywhere at once.
+                patient = Retry(if_exception_type(NotFound), initial=0.25, maximum=4, timeout=PATIENCE)
+                return patient(work)(client)
         except (GoogleAPIError, GoogleAuthError, OSError) as error:
             # Statements hold no values, so neither do Google's words on them.
             log.error("the ratings in %s: %s", self._dataset, error)
@@ -146,22 +155,30 @@ class BigQueryStore:
             return self._opened
 
 
-def insert(client: Client, table: str, row: dict[str, Any]) -> None:
-    """Add a row, which BigQuery has when this returns."""
+def make_tables(client: Client, dataset: str) -> None:
+    """Make those that are not there, and the dataset. It comes second: where it is, there may be no permission to make one."""
     from google.api_core.exceptions import NotFound
-    from google.api_core.retry import Retry, if_exception_type
 
     try:
-        insert_once(client, table, row)
+        for name in TABLES:
+            make_table(client, dataset, name)
     except NotFound:
-        make_table(client, table)
-        # What was only just made is not found everywhere at once.
-        patient = Retry(if_exception_type(NotFound), initial=0.25, maximum=4, timeout=PATIENCE)
-        patient(insert_once)(client, table, row)
+        client.create_dataset(dataset, exists_ok=True, timeout=PATIENCE)
+        for name in TABLES:
+            make_table(client, dataset, name)
 
 
-def insert_once(client: Client, table: str, row: dict[str, Any]) -> None:
-    """Add a row. The library gives it an id, so that to try again never adds it twice."""
+def make_table(client: Client, dataset: str, name: str) -> None:
+    from google.cloud.bigquery import SchemaField, Table, TimePartitioning
+
+    columns, day, key = TABLES[name]
+    table = Table(f"{dataset}.{name}", [SchemaField(column, kind, "REQUIRED") for column, kind in columns.items()])
+    table.time_partitioning, table.clustering_fields = TimePartitioning(field=day), [key]
+    client.create_table(table, exists_ok=True, timeout=PATIENCE)
+
+
+def insert(client: Client, table: str, row: dict[str, Any]) -> None:
+    """Add a row, which BigQuery has when this returns. The library gives it an id, so that to try again never adds it twice."""
     from google.api_core.exceptions import GoogleAPIError
     from google.cloud.bigquery import DEFAULT_RETRY
 
@@ -171,39 +188,17 @@ def insert_once(client: Client, table: str, row: dict[str, Any]) -> None:
         raise GoogleAPIError(f"the row was refused: {reasons}")
 
 
-def make_table(client: Client, name: str) -> None:
-    """Make the table, and its dataset where there is none."""
-    from google.api_core.exceptions import NotFound
-    from google.cloud.bigquery import SchemaField, Table, TimePartitioning
-
-    dataset, _, title = name.rpartition(".")
-    columns, day, key = TABLES[title]
-    table = Table(name, [SchemaField(column, kind, "REQUIRED") for column, kind in columns.items()])
-    table.time_partitioning, table.clustering_fields = TimePartitioning(field=day), [key]
-    try:
-        client.create_table(table, exists_ok=True, timeout=PATIENCE)
-    except NotFound:
-        client.create_dataset(dataset, exists_ok=True, timeout=PATIENCE)
-        client.create_table(table, exists_ok=True, timeout=PATIENCE)
-
-
 def query(client: Client, statement: str, key: str | None) -> list[dict[str, Any]]:
-    """The rows of a query on one `@id` or on all. A table that nothing was ever added to has none."""
-    from google.api_core.exceptions import NotFound
+    """The rows of a query on one `@id` or on all."""
     from google.cloud.bigquery import DEFAULT_RETRY, QueryJobConfig, ScalarQueryParameter
 
     parameters = [] if key is None else [ScalarQueryParameter("id", "STRING", key)]
-    settings = QueryJobConfig(query_parameters=parameters)
-    retry = DEFAULT_RETRY.with_timeout(PATIENCE).with_delay(initial=0.25, maximum=4)
-    try:
-        rows = client.query_and_wait(
-            statement,
-            job_config=settings,
-            retry=retry,
-            job_retry=None,  # type: ignore[arg-type]  # None turns them off.
-            api_timeout=PATIENCE,
-            wait_timeout=PATIENCE,
-        )
-    except NotFound:
-        return []
+    rows = client.query_and_wait(
+        statement,
+        job_config=QueryJobConfig(query_parameters=parameters),
+        retry=DEFAULT_RETRY.with_timeout(PATIENCE).with_delay(initial=0.25, maximum=4),
+        job_retry=None,  # type: ignore[arg-type]  # None turns them off.
+        api_timeout=PATIENCE,
+        wait_timeout=PATIENCE,
+    )
     return [dict(row.items()) for row in rows]

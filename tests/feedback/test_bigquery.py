@@ -1,0 +1,161 @@
+"""The store in BigQuery, through Google's own client: what is acknowledged is there, once, and what is not is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.engine.fake import FakeEngine
+from app.errors import StoreError
+from app.feedback import open_store
+from app.feedback.base import Store, Tally
+from tests.bigquery import BigQuery, Failure
+from tests.conftest import serving
+from tests.feedback.google import ADDRESS, google
+from tests.feedback.test_sqlite import text, vote
+
+VOTES = "jokes-1.ratings.votes"
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[BigQuery]:
+    with google(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.feedback.bigquery.PATIENCE", 0.6)
+
+
+def with_store(work: Callable[[Store], Coroutine[Any, Any, Any]]) -> Any:
+    async def main() -> Any:
+        store = open_store(ADDRESS)
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(main())
+
+
+async def refused(work: Coroutine[Any, Any, Any]) -> None:
+    with pytest.raises(StoreError, match="cannot be kept or read now: try again later"):
+        await work
+
+
+def test_texts_and_votes_come_back(fake: BigQuery) -> None:
+    """The first row meets neither table nor dataset, and makes both."""
+    kept = text(text="<b>👍🏽</b> مرحبا\n", prompt="", settings={"temperature": 0.7})
+
+    async def work(store: Store) -> None:
+        assert (await store.text("t"), await store.tally(), await store.chat("1")) == (None, [], None)
+        await store.add_text(kept)
+        await store.add_text(kept)
+        assert await store.text("t") == kept
+        assert await store.text("none") is None
+        await store.add_text(text("human", generated_by="jokes.txt", source="human"))
+        assert await store.tally() == [Tally("jokes.txt", "human", 1, 0, 0), Tally("tiny", "model", 1, 0, 0)]
+        for value, after in ((-1, 0), (1, 2), (-1, 1)):
+            await store.vote(vote("anna", value, after=after))
+        assert await store.tally() == [Tally("jokes.txt", "human", 1, 0, 0), Tally("tiny", "model", 1, 1, 0)]
+
+    with_store(work)
+
+
+def test_many_voters_at_once_are_counted_exactly(fake: BigQuery) -> None:
+    async def work(store: Store) -> list[Tally]:
+        await store.add_text(text())
+        votes = [vote(str(number), 1 if number % 3 else -1) for number in range(60)]
+        votes += [vote(str(number), -1, after=1) for number in range(20)]
+        await asyncio.gather(*(store.vote(one) for one in reversed(votes)))
+        return await store.tally()
+
+    assert with_store(work) == [Tally("tiny", "model", 1, 27, 33)]
+
+
+def test_a_chat_and_the_updates_of_this_process(fake: BigQuery) -> None:
+    async def work(store: Store) -> None:
+        for state in (b"first", b"\0\xff"):
+            await store.keep_chat("1", state)
+            assert await store.chat("1") == state
+        assert await store.chat("2") is None
+        assert not await store.finished(7)
+        await store.finish(7)
+        assert await store.finished(7)
+
+    with_store(work)
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_what_fails_for_a_while_is_stored_once(fake: BigQuery, done: bool) -> None:
+    """Also when BigQuery took it and only the answer was lost."""
+
+    async def work(store: Store) -> None:
+        await store.vote(vote("anna"))
+        fake.failures.append(Failure("insertAll", times=2, done=done))
+        await store.vote(vote("otto"))
+
+    with_store(work)
+    assert sorted(row["voter"] for row in fake.rows(VOTES)) == ["anna", "otto"]
+    assert fake.called("votes/insertAll") == 5
+
+
+def test_a_table_just_made_may_be_missing_for_a_while(fake: BigQuery) -> None:
+    fake.failures.append(Failure("insertAll", status=404, reason="notFound", message="Table not found.", times=3))
+    with_store(lambda store: store.vote(vote("anna")))
+    assert len(fake.rows(VOTES)) == 1
+
+
+def test_what_is_forbidden_is_told_and_not_tried_again(fake: BigQuery, caplog: pytest.LogCaptureFixture) -> None:
+    message = "Permission bigquery.tables.updateData denied on table votes."
+    fake.failures.append(Failure("insertAll", status=403, reason="accessDenied", message=message, times=9))
+    with_store(lambda store: refused(store.add_text(text(text="what nobody should read in a log"))))
+    assert fake.called("insertAll") == 1
+    assert message in caplog.text
+    assert "nobody" not in caplog.text
+
+
+@pytest.mark.usefixtures("hurried")
+def test_what_is_down_is_told_and_works_again_afterwards(fake: BigQuery) -> None:
+    async def work(store: Store) -> None:
+        await store.add_text(text())
+        fake.failures.append(Failure(".", times=1000))
+        for call in (store.vote(vote("anna")), store.text("t"), store.tally(), store.chat("1")):
+            await refused(call)
+        fake.failures.clear()
+        await store.vote(vote("anna"))
+        assert await store.tally() == [Tally("tiny", "model", 1, 1, 0)]
+
+    with_store(work)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_nobody_there_is_told(fake: BigQuery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:9")
+    with_store(lambda store: refused(store.vote(vote("anna"))))
+
+
+def test_no_account_is_told(fake: BigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with_store(lambda store: refused(store.vote(vote("anna"))))
+
+
+def test_tables_of_another_shape_are_told(fake: BigQuery, caplog: pytest.LogCaptureFixture) -> None:
+    fake.load(VOTES, [], {"voter": "STRING"})
+    with_store(lambda store: refused(store.vote(vote("anna"))))
+    assert "the row was refused: invalid in text_id" in caplog.text
+
+
+def test_votes_from_web_pages_are_kept_there(fake: BigQuery) -> None:
+    with serving(FakeEngine(), feedback=ADDRESS) as url:
+        ask = {"vote": "up", "text": "a", "voter": "anna"}
+        assert httpx.post(f"{url}/feedback", json=ask).status_code == 200
+        fake.failures.append(Failure("votes/insertAll", status=403, reason="accessDenied"))
+        assert httpx.post(f"{url}/feedback", json=ask | {"vote": "down"}).status_code == 503
+    assert [(row["voter"], row["value"]) for row in fake.rows(VOTES)] == [("anna", 1)]
