@@ -41,7 +41,8 @@ bench: .venv/training  ## Measure everything the README claims; about half an ho
 lock:  ## Renew the locked requirements
 	cd requirements && for name in container training gpu tests audit; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-			--custom-compile-command "make lock" --overrides overrides.txt $$name.in --output-file $$name.txt; done
+			--custom-compile-command "make lock" --overrides overrides.txt \
+			$$(test ! -f $$name-overrides.txt || echo --overrides $$name-overrides.txt) $$name.in --output-file $$name.txt; done
 
 .venv/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON=...")'

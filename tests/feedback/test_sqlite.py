@@ -288,12 +288,17 @@ def test_a_wrong_address_is_one_sentence(address: str) -> None:
 
 def test_nothing_is_opened_or_imported_before_it_is_needed(tmp_path: Path) -> None:
     code = """
-import asyncio, sys
-from app.feedback import open_store
-stores = [open_store("sqlite:///feedback.db"), open_store("bigquery://project.dataset")]
-print({"sqlite3", "_sqlite3", "google", "google.cloud"} & set(sys.modules))
-for store in stores:
-    asyncio.run(store.close())
+import sys
+import app.__main__, app.server
+from app.application import create_application
+from app.engine import load_engine
+from app.engine.runner import Runner
+from app.settings import Settings
+
+for address in ("sqlite:///feedback.db", "bigquery://project.dataset"):
+    settings = Settings(engine="fake", feedback=address)
+    create_application(Runner(load_engine(settings)), settings)
+print({"sqlite3", "_sqlite3", "google"} & set(sys.modules))
 """
     ended = subprocess.run(
         [sys.executable, "-c", code],
