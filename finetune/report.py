@@ -58,7 +58,8 @@ def read_texts(path: Path, text_ids: Collection[str]) -> dict[str, tuple[str, st
 
 
 def table(shares: list[Share]) -> str:
-    width = max(len(share.name) for share in shares)
-    head = f"{'written by':<{width}}  source  {'texts':>7} {'people':>7} {'votes':>7}  liked"
+    title = "written by"
+    width = max(len(title), *(len(share.name) for share in shares))
+    head = f"{title:<{width}}  source  {'texts':>7} {'people':>7} {'votes':>7}  liked"
     rows = [f"{of.name:<{width}}  {of.source:<6}  {of.texts:>7,} {of.people:>7,} {of.votes:>7,}  {of}" for of in shares]
     return "\n".join([head, *rows])

@@ -174,6 +174,7 @@ def test_the_serving_process_never_imports_tensorflow(bundles: dict[int, Path]) 
     [
         ("PORT", "abc"), ("PORT", "0"), ("PORT", ""), ("ENGINE", "gpu"), ("THREADS", "-1"), ("REQUEST_TIMEOUT", "nan"),
         ("MAX_LENGTH", "0"), ("QUEUE_LIMIT", "1.5"), ("LOG_LEVEL", "loud"), ("CONCURRENCY", "none"), ("MODEL", ""),
+        ("FEEDBACK", "feedback.db"), ("FEEDBACK", "bigquery://project"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_stops_the_start_with_one_line(name: str, value: str) -> None:

@@ -113,7 +113,7 @@ class BigQueryStore:
         await self._insert("chats", {"id": chat_id, "state": base64.b64encode(state).decode(), "at": now})
 
     async def close(self) -> None:
-        self._threads.shutdown()
+        await asyncio.to_thread(self._threads.shutdown)
         if self._opened is not None:
             self._opened.close()  # type: ignore[no-untyped-call]
 
