@@ -16,7 +16,9 @@ import msgspec
 from msgspec import Meta
 
 from app.errors import SettingError
-from app.feedback.base import ADDRESS
+
+FEEDBACK_ADDRESS = r"sqlite:///(?P<path>[^\0]+)|bigquery://(?P<project>[a-z0-9][a-z0-9.:-]+)\.(?P<dataset>\w{1,1024})"
+"""sqlite:///PATH, with a fourth slash where the path begins at the root, or bigquery://PROJECT.DATASET."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     feedback: Annotated[
         str,
         Meta(
-            pattern=rf"^(?:{ADDRESS})?\Z",
+            pattern=rf"^(?:{FEEDBACK_ADDRESS})?\Z",
             description="sqlite:///PATH or bigquery://PROJECT.DATASET, or empty to keep no votes",
         ),
     ] = "sqlite:///feedback.db"

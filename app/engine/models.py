@@ -53,7 +53,7 @@ class Models:
         self.n_ctx = engine.n_ctx
 
     def known(self, name: str | None = None) -> str:
-        """This name, or the default model's. Raises NotFound."""
+        """The name, or the default model's; nothing is loaded for it. Raises NotFound."""
         name = self.default if name is None else name
         if name not in self._loaders:
             served = ", ".join(map(repr, self.names)) + (" are" if len(self.names) > 1 else " is")

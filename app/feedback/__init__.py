@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from app.errors import SettingError
-from app.feedback.base import ADDRESS, Store
+from app.feedback.base import Store
+from app.settings import FEEDBACK_ADDRESS
 
 
 def open_store(address: str, name: str = "FEEDBACK") -> Store:
@@ -13,7 +14,7 @@ def open_store(address: str, name: str = "FEEDBACK") -> Store:
 
     Raises SettingError, which calls the address `name`.
     """
-    match = re.fullmatch(ADDRESS, address)
+    match = re.fullmatch(FEEDBACK_ADDRESS, address)
     if match is None:
         raise SettingError(f"{name} is {address!r}, and should be sqlite:///PATH or bigquery://PROJECT.DATASET.")
     if match["path"]:

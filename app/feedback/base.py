@@ -12,8 +12,6 @@ from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-ADDRESS = r"sqlite:///(?P<path>[^\0]+)|bigquery://(?P<project>[a-z0-9][a-z0-9.:-]+)\.(?P<dataset>\w{1,1024})"
-"""sqlite:///PATH, with a fourth slash where the path begins at the root, or bigquery://PROJECT.DATASET."""
 DAY = 24 * 60 * 60
 
 Channel = Literal["telegram", "web"]

@@ -75,6 +75,13 @@ def test_the_id_is_that_of_model_prefix_and_text(url: str) -> None:
     assert len(first) == 22
 
 
+def test_a_vote_is_on_the_model_that_is_named(address: str) -> None:
+    with serving(FakeEngine(name="one"), FakeEngine(name="two"), feedback=address) as url:
+        for model in ({}, {"model": "two"}):
+            httpx.post(f"{url}/feedback", json={"vote": "up", "text": "a"} | model)
+    assert tallies(address) == [Tally("one", "model", 1, 1, 0), Tally("two", "model", 1, 1, 0)]
+
+
 def test_a_vote_can_be_changed(url: str, address: str) -> None:
     for vote in ("up", "down", "up", "down"):
         assert httpx.post(url, json={"vote": vote, "text": "a", "voter": "anna"}).json()["vote"] == vote

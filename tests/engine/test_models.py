@@ -42,6 +42,7 @@ def test_the_least_recently_used_model_leaves_when_memory_is_short() -> None:
     models.load_default()
     for name in ("b", "a", "c"):
         assert models.get(name) is engines[name]
+    assert models.known("b") == "b"
     assert models.loaded == ["a", "c"]
     assert models.get() is engines["a"]
     assert models.loaded == ["c", "a"]

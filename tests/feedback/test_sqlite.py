@@ -291,13 +291,13 @@ def test_nothing_is_opened_or_imported_before_it_is_needed(tmp_path: Path) -> No
 import sys
 import app.__main__, app.server
 from app.application import create_application
-from app.engine import load_engine
+from app.engine import load_models
 from app.engine.runner import Runner
 from app.settings import Settings
 
 for address in ("sqlite:///feedback.db", "bigquery://project.dataset"):
     settings = Settings(engine="fake", feedback=address)
-    create_application(Runner(load_engine(settings)), settings)
+    create_application(load_models(settings), Runner(), settings)
 print({"sqlite3", "_sqlite3", "google"} & set(sys.modules))
 """
     ended = subprocess.run(
