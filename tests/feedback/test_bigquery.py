@@ -92,6 +92,18 @@ def test_a_chat_and_the_updates_of_this_process(fake: BigQuery) -> None:
     with_store(work)
 
 
+def test_updates_are_forgotten_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.feedback.bigquery.DAY", 0)
+
+    async def work(store: Store) -> None:
+        for update in (7, 8):
+            await store.finish(update)
+            assert not await store.finished(update)
+        assert list(store._finished) == [8]  # type: ignore[attr-defined]
+
+    with_store(work)
+
+
 @pytest.mark.parametrize("done", [False, True])
 def test_what_fails_for_a_while_is_stored_once(fake: BigQuery, done: bool) -> None:
     """Also when BigQuery took it and only the answer was lost."""

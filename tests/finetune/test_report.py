@@ -19,6 +19,7 @@ from app.feedback.base import Text
 from app.feedback.base import Vote as Given
 from finetune.prepare import prepare
 from finetune.rating.corpus import ratings
+from finetune.rating.page import render
 from finetune.rating.shares import all_pairs, best_texts, by_origin, by_time, collect, independent, verdict
 from finetune.rating.votes import Vote, read_votes
 from finetune.report import report
@@ -198,6 +199,13 @@ def test_the_report_is_for_people_and_the_table_for_programs(
     assert printed[1].split() == ["jokes.txt", "human", "2", "2", "2", "100", "%", "(34–100)"]
     assert printed[-1] == f"{out}/report.html"
     report(store, out)
+
+
+def test_one_origin_has_none_to_be_held_against() -> None:
+    rows = votes("tiny", 0, 2)
+    page = render(collect(rows), "sqlite:///feedback.db", {})
+    assert "There is only one." in page
+    assert "None yet." in page
 
 
 def test_a_report_only_reads_and_meanwhile_the_app_writes(store: str, tmp_path: Path) -> None:
