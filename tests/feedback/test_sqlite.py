@@ -291,7 +291,7 @@ def test_nothing_is_opened_or_imported_before_it_is_needed(tmp_path: Path) -> No
 import sys
 import app.__main__, app.server
 from app.application import create_application
-from app.engine import load_models
+from app.engine.models import load_models
 from app.engine.runner import Runner
 from app.settings import Settings
 
