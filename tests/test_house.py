@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import os
 import re
 import signal
 import subprocess
+import sys
 import tomllib
 from inspect import signature
 from pathlib import Path
@@ -167,6 +169,18 @@ def test_the_serving_process_never_imports_tensorflow(bundles: dict[int, Path]) 
         "httpx",
     }
     assert not modules & heavy
+
+
+def test_nobody_is_told_what_is_served(bundles: dict[int, Path], tmp_path: Path) -> None:
+    """ONNX Runtime 1.29 began to write an identifier to the disk and to send what it loads to Microsoft."""
+    environ = {name: value for name, value in os.environ.items() if name != "CI"}  # Which would keep it quiet, too.
+    code = f"from pathlib import Path; import app.engine.onnx as o; o.load_bundle(Path({str(bundles[8])!r}), 1)"
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environ | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert (ended.stdout, ended.stderr) == ("", "")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

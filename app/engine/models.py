@@ -92,13 +92,20 @@ def load_models(settings: Settings) -> Models:
     """What the settings name, with the first loaded; only its engine's own libraries are imported. Raises StartError."""
     if settings.models and settings.engine != "onnx":
         raise SettingError(f"MODELS is for ENGINE=onnx, and ENGINE is {settings.engine}: leave one of them out.")
-    models = open_bundles(settings) if settings.engine == "onnx" else Models({settings.engine: partial(load, settings)})
+    models = (
+        open_bundles(settings) if settings.engine == "onnx" else Models({name_of(settings): partial(load, settings)})
+    )
     models.load_default()
     return models
 
 
+def name_of(settings: Settings) -> str:
+    """Of the one model of the other engines."""
+    return "fake" if settings.engine == "fake" else settings.model_folder.resolve().name
+
+
 def load(settings: Settings) -> Engine:
-    """The one model of the other engines."""
+    """That model."""
     if settings.engine == "fake":
         from app.engine.fake import FakeEngine
 

@@ -6,14 +6,19 @@ past_* is also bound as its output, so nothing is copied from step to step. The 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
+
+# Else its official builds write an identifier to the disk and send Microsoft what is loaded and how it runs. It is read once,
+# when the library starts.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime
 
 from app.engine.base import Logits, Tokens
 from app.engine.bundle import Bundle, open_bundle
