@@ -20,6 +20,8 @@ from app.api.feedback import feedback
 from app.api.generate import METHODS, generate
 from app.api.service import health, metrics, version
 from app.api.state import State
+from app.bot import open_updates
+from app.bot.webhook import require_secret, telegram
 from app.engine.models import Models
 from app.engine.runner import Runner
 from app.errors import RequestError
@@ -30,6 +32,8 @@ from app.settings import Settings
 def create_application(models: Models, runner: Runner, settings: Settings) -> ASGIApp:
     answered: Counter[Answered] = Counter()
     store = open_store(settings.feedback) if settings.feedback else None
+    require_secret(settings)
+    updates = open_updates(models, runner, store, settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
@@ -39,7 +43,10 @@ def create_application(models: Models, runner: Runner, settings: Settings) -> AS
             "settings": settings,
             "answered": answered,
             "feedback": store,
+            "updates": updates,
         }
+        if updates is not None:
+            await updates.close()
         runner.close()
         if store is not None:
             await store.close()
@@ -49,6 +56,7 @@ def create_application(models: Models, runner: Runner, settings: Settings) -> AS
             Route("/", generate, methods=METHODS),
             Route("/generate", generate, methods=METHODS),
             Route("/feedback", feedback, methods=["POST"]),
+            Route("/telegram", telegram, methods=["POST"]),
             Route("/health", health),
             Route("/version", version),
             Route("/metrics", metrics),

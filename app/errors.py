@@ -10,12 +10,14 @@ GptError                        a sentence for a person: what is wrong and what 
 └── RequestError                the request cannot be answered: API.md's error object with a status
     ├── InvalidRequest          400, a field is wrong; `param` names it
     │   └── ContextExceeded     400, the prompt is longer than the window
+    ├── Forbidden               403
     ├── NotFound                404
     ├── MethodNotAllowed        405
     ├── RequestTimeout          408, the body did not arrive in time
     ├── BodyTooLarge            413
     ├── ServerError             500, our fault; the cause is in the log
     ├── Overloaded              503, with Retry-After
+    ├── Undelivered             503, Telegram could not be reached and should send the update again
     └── StoreError              503, ratings cannot be kept or read now; the cause is in the log
 """
 
@@ -85,6 +87,11 @@ class ContextExceeded(InvalidRequest):
         )
 
 
+class Forbidden(RequestError):
+    status = 403
+    kind = "permission_error"
+
+
 class NotFound(RequestError):
     status = 404
     kind = "not_found_error"
@@ -119,6 +126,17 @@ class Overloaded(RequestError):
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message, code="overloaded")
+        self.headers = {"Retry-After": str(retry_after)}
+
+
+class Undelivered(RequestError):
+    """Nothing of an answer reached its chat; a later try may do better."""
+
+    status = 503
+    kind = "unavailable_error"
+
+    def __init__(self, message: str, retry_after: int = 2) -> None:
+        super().__init__(message, code="undelivered")
         self.headers = {"Retry-After": str(retry_after)}
 
 

@@ -45,6 +45,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="sqlite:///PATH or bigquery://PROJECT.DATASET, or empty to keep no votes",
         ),
     ] = "sqlite:///feedback.db"
+    telegram_token: Annotated[
+        str,
+        Meta(
+            pattern=r"^(\d+:[A-Za-z0-9_-]+)?\Z",
+            description="the token that @BotFather gave, digits, a colon and letters, or empty for no bot",
+            extra={"secret": True},
+        ),
+    ] = ""
+    telegram_secret: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9_-]{0,256}\Z",
+            description="1 to 256 of A-Z, a-z, 0-9, _ and -, which Telegram sends along with each update",
+            extra={"secret": True},
+        ),
+    ] = ""
+    telegram_api_url: Annotated[
+        str, Meta(pattern=r"^https?://[^\s?#]+\Z", description="the address of the Bot API, http:// or https://")
+    ] = "https://api.telegram.org"
+    telegram_allow: Annotated[
+        str,
+        Meta(
+            pattern=r"^\s*(-?\d{1,18}\s*(,\s*-?\d{1,18}\s*)*)?\Z",
+            description="ids of people and chats that the bot answers, comma-separated, or empty for everybody",
+        ),
+    ] = ""
+    telegram_rate: Annotated[
+        int, Meta(ge=0, le=1000, description="texts a minute that a person may ask the bot for, 0 for no limit")
+    ] = 20
+    compare: Annotated[
+        str,
+        Meta(description="models and files of people's texts, .jsonl or .txt, that the bot compares, comma-separated"),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"],
         Meta(description="debug, info, warning, error or critical"),
@@ -75,6 +108,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return [origin.strip() for origin in self.cors_origins.split(",")]
 
     @property
+    def telegram_allowed(self) -> set[int]:
+        return {int(part) for part in self.telegram_allow.split(",") if part.strip()}
+
+    @property
     def threads_allowed(self) -> int:
         return self.threads or cores_allowed()
 
@@ -83,6 +120,12 @@ def meanings() -> dict[str, str]:
     """What each variable should be, by its name."""
     hints = typing.get_type_hints(Settings, include_extras=True)
     return {name.upper(): str(hint.__metadata__[0].description) for name, hint in hints.items()}
+
+
+def secrets() -> set[str]:
+    """The variables whose values are shown to nobody."""
+    hints = typing.get_type_hints(Settings, include_extras=True)
+    return {name.upper() for name, hint in hints.items() if hint.__metadata__[0].extra}
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -95,7 +138,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         try:
             values[field.name] = msgspec.convert(environ[name], field.type, strict=False)
         except msgspec.ValidationError:
-            raise SettingError(f"{name} is {environ[name]!r}, and should be {meanings()[name]}.") from None
+            value = "not what it should be" if name in secrets() else repr(environ[name])
+            raise SettingError(f"{name} is {value}, and should be {meanings()[name]}.") from None
     return Settings(**values)  # type: ignore[arg-type]  # Each value has just been converted to its field's type.
 
 

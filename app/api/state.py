@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TypedDict
 
 from app.api.access import Answered
+from app.bot.updates import Updates
 from app.engine.models import Models
 from app.engine.runner import Runner
 from app.feedback.base import Store
@@ -18,3 +19,4 @@ class State(TypedDict):
     settings: Settings
     answered: Counter[Answered]
     feedback: Store | None
+    updates: Updates | None

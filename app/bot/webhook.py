@@ -1,0 +1,53 @@
+"""POST /telegram: an update from Telegram, handled within the request.
+
+Only a 2xx ends an update's deliveries; Telegram brings every other back, soon and for a day. So what can never be
+handled is logged, without its text, and answered with 200.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.body import parse_json, read_body
+from app.api.state import State
+from app.errors import BodyTooLarge, Forbidden, InvalidRequest, NotFound, SettingError
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+async def telegram(request: Request[State]) -> Response:
+    updates = request.state["updates"]
+    if updates is None:
+        raise NotFound("there is no bot here: set TELEGRAM_TOKEN and TELEGRAM_SECRET.", code="bot_off")
+    check_secret(request)
+    try:
+        update = parse_json(await read_body(request))
+    except (BodyTooLarge, InvalidRequest) as error:
+        log.warning("an update is malformed: %s", error.code)
+    else:
+        await updates.take(update)
+    return Response()
+
+
+def require_secret(settings: Settings) -> None:
+    """Raises SettingError where anybody could pass for Telegram."""
+    if settings.telegram_token and not settings.telegram_secret:
+        raise SettingError(
+            "TELEGRAM_SECRET is empty and TELEGRAM_TOKEN is not: "
+            "set it to 1 to 256 of A-Z, a-z, 0-9, _ and -, of your own choice."
+        )
+
+
+def check_secret(request: Request[State]) -> None:
+    """Raises Forbidden, before anything of the body is read."""
+    given = request.headers.get("x-telegram-bot-api-secret-token", "")
+    if not hmac.compare_digest(given.encode(), request.state["settings"].telegram_secret.encode()):
+        raise Forbidden(
+            "X-Telegram-Bot-Api-Secret-Token is not TELEGRAM_SECRET: run `python -m app.bot set-webhook`.",
+            code="wrong_secret",
+        )

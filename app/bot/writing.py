@@ -1,0 +1,75 @@
+"""What a model writes for the bot: a joke, or its turn after others'."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+
+from app.bot.chat import Chat
+from app.bot.texts import LIMIT, Joke, units
+from app.bot.updates import handling
+from app.engine.base import Engine, start_tokens
+from app.engine.generation import Options
+from app.engine.models import Models
+from app.engine.prompts import TAGS, turn_stops, turn_tokens
+from app.engine.runner import Runner
+from app.engine.sampling import Sampling
+from app.errors import Overloaded
+
+# Kept of an update's time for sending what was written.
+SENDING = 10.0
+
+
+class Writer:
+    """`grow` of each method is called with the text so far."""
+
+    def __init__(self, models: Models, runner: Runner, max_length: int) -> None:
+        self._models = models
+        self._runner = runner
+        self._max_length = max_length
+
+    async def joke(self, model: str, chat: Chat, grow: Callable[[str], None]) -> Joke:
+        """What the model tells, made of nothing. Raises NotFound, Overloaded."""
+        engine = await asyncio.to_thread(self._models.get, model)
+        question, answer = (tag.strip() for tag in TAGS[engine.template])
+        tokens = start_tokens(engine, question)
+        text = await self._write(engine, tokens, chat, lambda text: grow(told(text, answer).shown))
+        return told(text, answer)
+
+    async def answer(self, model: str, turns: Sequence[str], chat: Chat, grow: Callable[[str], None]) -> str:
+        """The model's turn after these. Raises NotFound, ContextExceeded, Overloaded."""
+        engine = await asyncio.to_thread(self._models.get, model)
+        tokens = await asyncio.to_thread(turn_tokens, engine, turns, chat.length)
+        return await self._write(engine, tokens, chat, grow)
+
+    async def _write(self, engine: Engine, tokens: Sequence[int], chat: Chat, grow: Callable[[str], None]) -> str:
+        """Write until the end, or until the update's time is nearly up. Raises Overloaded if not even begun by then."""
+        options = Options(
+            length=min(chat.length, self._max_length),
+            seed=secrets.randbelow(2**32),
+            sampling=Sampling(temperature=chat.temperature),
+            stops=turn_stops(engine.template),
+        )
+        text = ""
+        try:
+            async with (
+                asyncio.timeout_at(handling.get().deadline - SENDING),
+                aclosing(self._runner.pieces(engine, tokens, options)) as pieces,
+            ):
+                async for piece in pieces:
+                    text += piece.text
+                    grow(text)
+                    if units(text) > LIMIT:
+                        break
+        except TimeoutError:
+            if not text:
+                raise Overloaded("the text waited too long for its turn: try again later.", retry_after=2) from None
+        return text.strip()
+
+
+def told(text: str, tag: str) -> Joke:
+    """A joke as the model wrote it, with `tag` between question and answer; without a tag it is all one text."""
+    question, _, answer = text.partition(tag) if tag else ("", "", text)
+    return Joke(question.strip(), answer.strip()) if answer.strip() else Joke("", question.strip())

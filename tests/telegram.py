@@ -1,0 +1,355 @@
+"""A Bot API server on loopback, which follows the real one's rules of delivery and refuses what that refuses.
+
+Updates of one chat are delivered in order, of different chats side by side, as many at a time as `max_connections`. What is
+not answered with 2xx in time comes again, at once and then after 2, 4, 8 … seconds; `pace` is how long a second is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import re
+import socket
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+TOKEN = "4242:AAtheTokenOfTheTests_-"
+SECRET = "the_secret-0"
+BOT = {"id": 4242, "is_bot": True, "first_name": "Joker", "username": "JokerBot"}
+ENTITIES = re.compile(r"(?P<bot_command>(?<!\S)/\w+(?:@\w+)?)|(?P<mention>(?<!\w)@\w+)")
+JSON_FIELDS = ("reply_markup", "reply_parameters", "link_preview_options", "allowed_updates", "commands", "entities")
+
+
+class Refused(Exception):
+    """An answer that is not ok."""
+
+    def __init__(self, status: int, description: str, **parameters: int) -> None:
+        super().__init__(description)
+        self.status = status
+        self.parameters = parameters
+
+
+class Fault(NamedTuple):
+    """What goes wrong with one call: a status instead of it, or so many seconds before or after it takes effect."""
+
+    status: int = 0
+    retry_after: int = 0
+    before: float = 0.0
+    after: float = 0.0
+
+
+class Telegram:
+    """`fault` is asked, for each call's method, what goes wrong with it."""
+
+    def __init__(self, pace: float = 0.01, timeout: float = 60.0, max_connections: int = 40) -> None:
+        self.fault: Callable[[str], Fault | None] = lambda method: None
+        self.url = ""
+        self.messages: dict[tuple[int, int], dict[str, Any]] = {}
+        self.drafts: list[dict[str, Any]] = []
+        self.notices: list[dict[str, Any]] = []
+        self.calls: Counter[str] = Counter()
+        self.statuses: Counter[int] = Counter()
+        self.blocked: set[int] = set()
+        self.webhook: dict[str, Any] = {}
+        self.commands: list[dict[str, str]] = []
+        self.undelivered = 0
+        self._pace, self._timeout, self._max_connections = pace, timeout, max_connections
+        self._chats: dict[int, dict[str, Any]] = {}
+        self._queries: dict[str, int] = {}
+        self._updates: dict[int, deque[dict[str, Any]]] = defaultdict(deque)
+        self._polled: deque[dict[str, Any]] = deque()
+        self._ids = itertools.count(1000)
+        self._loop: asyncio.AbstractEventLoop
+        self._client: httpx.AsyncClient
+        self._room: asyncio.Semaphore
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # What people do.
+
+    def write(self, chat: int, text: str | None, user: int | None = None, **more: Any) -> dict[str, Any]:
+        """Somebody writes. Chats below zero are groups. Returns the message."""
+        person = {"id": user or abs(chat), "is_bot": False, "first_name": "Ann"}
+        message = self._message(chat, person, text, **more)
+        self._post({"message": message})
+        return message
+
+    def press(self, message: dict[str, Any], data: str, user: int | None = None, **more: Any) -> str:
+        """Somebody presses a button. Returns the query's id."""
+        chat = message["chat"]["id"]
+        person = {"id": user or abs(chat), "is_bot": False, "first_name": "Ann"}
+        query = str(next(self._ids))
+        self._queries[query] = chat
+        press = {"id": query, "from": person, "chat_instance": "1", "data": data, "message": message} | more
+        self._post({"callback_query": press})
+        return query
+
+    def button(self, message: dict[str, Any], label: str) -> str:
+        """The data of the button that says so."""
+        rows = self.now(message)["reply_markup"]["inline_keyboard"]
+        return next(button["callback_data"] for row in rows for button in row if label in button["text"])
+
+    def now(self, message: dict[str, Any]) -> dict[str, Any]:
+        return self.messages[message["chat"]["id"], message["message_id"]]
+
+    def said(self, chat: int) -> list[dict[str, Any]]:
+        """What the bot has said in this chat, oldest first."""
+        found = [message for (where, _), message in list(self.messages.items()) if where == chat]
+        return [dict(message) for message in found if message["from"] == BOT]
+
+    def deliver(self, update: dict[str, Any], chat: int = 0) -> None:
+        """An update of any shape."""
+        self._post(update, chat)
+
+    def settle(self, seconds: float = 60.0) -> None:
+        """Wait until nothing is left to deliver."""
+        until = time.monotonic() + seconds
+        while self.undelivered:
+            assert time.monotonic() < until, f"{self.undelivered} updates are still to be delivered"
+            time.sleep(0.005)
+
+    def _message(self, chat: int, sender: dict[str, Any], text: str | None, **more: Any) -> dict[str, Any]:
+        kind = "private" if chat > 0 else "supergroup"
+        where = {"id": chat, "type": kind} | ({"first_name": "Ann"} if chat > 0 else {"title": "Group"})
+        self._chats[chat] = where
+        message = {"message_id": next(self._ids), "date": int(time.time()), "chat": where, "from": sender}
+        if text is not None:
+            message |= {"text": text} | ({"entities": found} if (found := entities(text)) else {})
+        self.messages[chat, message["message_id"]] = message | more
+        return message | more
+
+    # Delivery.
+
+    def _post(self, update: dict[str, Any], chat: int = 0) -> None:
+        numbered = {"update_id": next(self._ids)} | update
+        inside = numbered.get("message") or (numbered.get("callback_query") or {}).get("message") or {}
+        chat = inside["chat"]["id"] if inside else chat
+        self.undelivered += 1
+        self._loop.call_soon_threadsafe(self._enqueue, chat, numbered)
+
+    def _enqueue(self, chat: int, update: dict[str, Any]) -> None:
+        if not self.webhook.get("url"):
+            self._polled.append(update)
+            return
+        queue = self._updates[chat]
+        queue.append(update)
+        if len(queue) == 1:
+            task = asyncio.get_running_loop().create_task(self._drain(chat, queue))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _drain(self, chat: int, queue: deque[dict[str, Any]]) -> None:
+        while queue:
+            for pause in itertools.chain([0], (2.0**n for n in itertools.count(1))):
+                if await self._offer(queue[0]):
+                    break
+                await asyncio.sleep(min(pause, 64) * self._pace)
+            queue.popleft()
+            self.undelivered -= 1
+        del self._updates[chat]
+
+    async def _offer(self, update: dict[str, Any]) -> bool:
+        headers = {"X-Telegram-Bot-Api-Secret-Token": self.webhook.get("secret_token", "")}
+        async with self._room:
+            try:
+                reply = await self._client.post(self.webhook["url"], json=update, headers=headers)
+            except httpx.TransportError:
+                self.statuses[0] += 1
+                return False
+        self.statuses[reply.status_code] += 1
+        return reply.is_success
+
+    # The Bot API.
+
+    async def call(self, request: Request) -> Response:
+        method = request.path_params["method"]
+        self.calls[method] += 1
+        fields = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
+        fault = self.fault(method) or Fault()
+        await asyncio.sleep(fault.before)
+        try:
+            if request.path_params["token"] != TOKEN:
+                raise Refused(401, "Unauthorized")
+            if fault.retry_after:
+                raise Refused(429, f"Too Many Requests: retry after {fault.retry_after}", retry_after=fault.retry_after)
+            if fault.status:
+                raise Refused(fault.status, "Bad Gateway")
+            handler = getattr(self, f"_{method}", None)
+            if handler is None:
+                raise Refused(404, "Not Found")
+            result = handler({name: read(name, value) for name, value in fields.items()})
+            if asyncio.iscoroutine(result):
+                result = await result
+        except Refused as error:
+            body = {"ok": False, "error_code": error.status, "description": str(error)}
+            return JSONResponse(body | ({"parameters": error.parameters} if error.parameters else {}), error.status)
+        await asyncio.sleep(fault.after)
+        return JSONResponse({"ok": True, "result": result})
+
+    def _getMe(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802  # Telegram's names, here and below.
+        return BOT
+
+    def _sendMessage(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        chat = self._chat(fields)
+        text = checked(fields).strip()
+        more: dict[str, Any] = {}
+        if "reply_parameters" in fields:
+            earlier = self.messages.get((chat, fields["reply_parameters"]["message_id"]))
+            if earlier is None and not fields["reply_parameters"].get("allow_sending_without_reply"):
+                raise Refused(400, "Bad Request: message to be replied not found")
+            if earlier is not None:
+                more["reply_to_message"] = {name: part for name, part in earlier.items() if name != "reply_to_message"}
+        return self._message(chat, BOT, text, **more, **keyboard(fields))
+
+    def _editMessageText(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        message = self.messages.get((self._chat(fields), int(fields["message_id"])))
+        if message is None or message["from"] != BOT:
+            raise Refused(400, "Bad Request: message to edit not found")
+        changed = {"text": checked(fields).strip()} | keyboard(fields)
+        if all(message.get(name) == value for name, value in changed.items()):
+            raise Refused(400, "Bad Request: message is not modified")
+        message.update(changed)
+        return message
+
+    def _sendMessageDraft(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        if self._chat(fields) < 0:
+            raise Refused(400, "Bad Request: drafts are for private chats")
+        if not int(fields["draft_id"]):
+            raise Refused(400, "Bad Request: draft_id must be non-zero")
+        if fields.get("text"):
+            checked(fields)
+        self.drafts.append(fields)
+        return True
+
+    def _sendChatAction(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        self._chat(fields)
+        if fields["action"] != "typing":
+            raise Refused(400, "Bad Request: wrong parameter action in request")
+        return True
+
+    def _answerCallbackQuery(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        if fields["callback_query_id"] not in self._queries:
+            raise Refused(400, "Bad Request: query is too old and response timeout expired or query ID is invalid")
+        if units(fields.get("text", "")) > 200:
+            raise Refused(400, "Bad Request: MESSAGE_TOO_LONG")
+        self.notices.append(fields)
+        return True
+
+    def _setWebhook(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        if not re.fullmatch(r"https?://\S+", fields["url"]):
+            raise Refused(400, "Bad Request: bad webhook: invalid URL")
+        if not re.fullmatch(r"[A-Za-z0-9_-]{0,256}", fields.get("secret_token", "")):
+            raise Refused(400, "Bad Request: secret token contains unallowed characters")
+        self.webhook = fields
+        return True
+
+    def _deleteWebhook(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        self.webhook = {}
+        return True
+
+    def _getWebhookInfo(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        waiting = self.undelivered
+        return {"url": self.webhook.get("url", ""), "has_custom_certificate": False, "pending_update_count": waiting}
+
+    def _setMyCommands(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        for each in fields["commands"]:
+            if not re.fullmatch(r"[a-z0-9_]{1,32}", each["command"]) or not 1 <= len(each["description"]) <= 256:
+                raise Refused(400, "Bad Request: BOT_COMMAND_INVALID")
+        self.commands = fields["commands"]
+        return True
+
+    async def _getUpdates(self, fields: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: N802
+        if self.webhook.get("url"):
+            raise Refused(409, "Conflict: can't use getUpdates method while webhook is active")
+        while self._polled and self._polled[0]["update_id"] < int(fields.get("offset", 0)):
+            self._polled.popleft()
+            self.undelivered -= 1
+        until = time.monotonic() + int(fields.get("timeout", 0)) * self._pace
+        while not self._polled and time.monotonic() < until:
+            await asyncio.sleep(0.005)
+        return list(self._polled)[: int(fields.get("limit", 100))]
+
+    def _chat(self, fields: dict[str, Any]) -> int:
+        chat = int(fields["chat_id"])
+        if chat not in self._chats:
+            raise Refused(400, "Bad Request: chat not found")
+        if chat in self.blocked:
+            raise Refused(403, "Forbidden: bot was blocked by the user")
+        return chat
+
+    # As a server.
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[Telegram]:
+        app = Starlette(routes=[Route("/bot{token}/{method}", self.call, methods=["POST"])])
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            thread = threading.Thread(target=lambda: asyncio.run(self._serve(server, listener)))
+            thread.start()
+            try:
+                while not server.started:
+                    time.sleep(0.005)
+                yield self
+            finally:
+                server.should_exit = True
+                thread.join()
+
+    async def _serve(self, server: uvicorn.Server, listener: socket.socket) -> None:
+        self._loop, self._room = asyncio.get_running_loop(), asyncio.Semaphore(self._max_connections)
+        async with httpx.AsyncClient(timeout=self._timeout) as self._client:
+            await server.serve(sockets=[listener])
+            for task in self._tasks:
+                task.cancel()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+
+def units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def entities(text: str) -> list[dict[str, Any]]:
+    return [
+        {"type": found.lastgroup, "offset": units(text[: found.start()]), "length": units(found[0])}
+        for found in ENTITIES.finditer(text)
+    ]
+
+
+def read(name: str, value: str) -> Any:
+    return json.loads(value) if name in JSON_FIELDS else value
+
+
+def checked(fields: dict[str, Any]) -> str:
+    text: str = fields.get("text", "")
+    if not text.strip():
+        raise Refused(400, "Bad Request: message text is empty")
+    if units(text) > 4096:
+        raise Refused(400, "Bad Request: message is too long")
+    if "parse_mode" in fields and "<" in text:
+        raise Refused(400, "Bad Request: can't parse entities")
+    return text
+
+
+def keyboard(fields: dict[str, Any]) -> dict[str, Any]:
+    if "reply_markup" not in fields:
+        return {}
+    for row in fields["reply_markup"]["inline_keyboard"]:
+        for button in row:
+            if not button["text"] or not 1 <= len(button["callback_data"].encode()) <= 64:
+                raise Refused(400, "Bad Request: BUTTON_DATA_INVALID")
+    return {"reply_markup": fields["reply_markup"]}
