@@ -1,0 +1,79 @@
+"""`python -m app.bot`: webhook, polling, and one line where it cannot be."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.bot.bot import COMMANDS
+from tests.conftest import ROOT, run_module
+from tests.telegram import SECRET, TOKEN, Telegram
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return {"TELEGRAM_TOKEN": TOKEN, "TELEGRAM_SECRET": SECRET, "ENGINE": "fake", "FEEDBACK": ""}
+
+
+def test_the_webhook_is_set_told_of_and_deleted(environ: dict[str, str]) -> None:
+    with Telegram().serving() as telegram:
+        environ["TELEGRAM_API_URL"] = telegram.url
+        ended = run_module("app.bot", "set-webhook", "https://a.example/", **environ)
+        assert (ended.returncode, ended.stdout) == (0, "updates go to https://a.example/telegram\n")
+        assert telegram.webhook == {
+            "url": "https://a.example/telegram",
+            "secret_token": SECRET,
+            "allowed_updates": ["message", "callback_query"],
+        }
+        assert {each["command"] for each in telegram.commands} == set(COMMANDS)
+        told = run_module("app.bot", "info", **environ).stdout
+        assert told == "bot      @JokerBot\nwebhook  https://a.example/telegram\nwaiting  0\n"
+        assert run_module("app.bot", "delete-webhook", **environ).returncode == 0
+        assert telegram.webhook == {}
+
+
+def test_polling_answers_and_ends_with_ctrl_c(environ: dict[str, str]) -> None:
+    with Telegram().serving() as telegram:
+        telegram.write(7, "Hello")
+        telegram.write(8, "/help")
+        environ["TELEGRAM_API_URL"] = telegram.url
+        variables = environ | {"PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "app.bot", "poll"]
+        with subprocess.Popen(
+            command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as child:
+            telegram.settle()
+            child.send_signal(signal.SIGINT)
+            out, err = child.communicate(timeout=20)
+        assert (child.returncode, err) == (130, "")
+        assert out.startswith("@JokerBot is listening")
+        assert len(telegram.said(7)) == len(telegram.said(8)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "said"),
+    [
+        (["info"], {"TELEGRAM_TOKEN": ""}, "TELEGRAM_TOKEN is empty: set it to the token that @BotFather gave."),
+        (["info"], {"TELEGRAM_TOKEN": "1:wrong"}, "Telegram does not know this TELEGRAM_TOKEN: copy it again"),
+        (["info"], {"TELEGRAM_TOKEN": "abc/d"}, "TELEGRAM_TOKEN is not what it should be, and should be the token"),
+        (["poll"], {}, "a webhook is set, so updates go there"),
+        (["info"], {"TELEGRAM_API_URL": "http://127.0.0.1:9"}, "http://127.0.0.1:9 cannot be reached"),
+        (["set-webhook", "https://a.example"], {"TELEGRAM_SECRET": ""}, "TELEGRAM_SECRET is empty and TELEGRAM_TOKEN is not"),
+        (["set-webhook", "a.example"], {}, "'a.example' is no address: give the service's"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_one_line(
+    environ: dict[str, str], arguments: list[str], changes: dict[str, str], said: str
+) -> None:
+    with Telegram().serving() as telegram:
+        telegram.webhook = {"url": "https://a.example/telegram"}
+        ended = run_module("app.bot", *arguments, **environ | {"TELEGRAM_API_URL": telegram.url} | changes)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"error: {said}")
+    assert ended.stderr.count("\n") == 1
+    assert TOKEN not in ended.stderr
+    assert "abc/d" not in ended.stderr
