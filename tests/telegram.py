@@ -31,6 +31,8 @@ TOKEN = "4242:AAtheTokenOfTheTests_-"
 SECRET = "the_secret-0"
 BOT = {"id": 4242, "is_bot": True, "first_name": "Joker", "username": "JokerBot"}
 ENTITIES = re.compile(r"(?P<bot_command>(?<!\S)/\w+(?:@\w+)?)|(?P<mention>(?<!\w)@\w+)")
+# The same for all servers, since an app that is started anew knows what it answered before.
+IDS = itertools.count(1000)
 JSON_FIELDS = ("reply_markup", "reply_parameters", "link_preview_options", "allowed_updates", "commands", "entities")
 
 
@@ -72,7 +74,6 @@ class Telegram:
         self._queries: dict[str, int] = {}
         self._updates: dict[int, deque[dict[str, Any]]] = defaultdict(deque)
         self._polled: deque[dict[str, Any]] = deque()
-        self._ids = itertools.count(1000)
         self._loop: asyncio.AbstractEventLoop
         self._client: httpx.AsyncClient
         self._room: asyncio.Semaphore
@@ -91,7 +92,7 @@ class Telegram:
         """Somebody presses a button. Returns the query's id."""
         chat = message["chat"]["id"]
         person = {"id": user or abs(chat), "is_bot": False, "first_name": "Ann"}
-        query = str(next(self._ids))
+        query = str(next(IDS))
         self._queries[query] = chat
         press = {"id": query, "from": person, "chat_instance": "1", "data": data, "message": message} | more
         self._post({"callback_query": press})
@@ -114,7 +115,7 @@ class Telegram:
         """An update of any shape."""
         self._post(update, chat)
 
-    def settle(self, seconds: float = 60.0) -> None:
+    def settle(self, seconds: float = 20.0) -> None:
         """Wait until nothing is left to deliver."""
         until = time.monotonic() + seconds
         while self.undelivered:
@@ -125,7 +126,7 @@ class Telegram:
         kind = "private" if chat > 0 else "supergroup"
         where = {"id": chat, "type": kind} | ({"first_name": "Ann"} if chat > 0 else {"title": "Group"})
         self._chats[chat] = where
-        message = {"message_id": next(self._ids), "date": int(time.time()), "chat": where, "from": sender}
+        message = {"message_id": next(IDS), "date": int(time.time()), "chat": where, "from": sender}
         if text is not None:
             message |= {"text": text} | ({"entities": found} if (found := entities(text)) else {})
         self.messages[chat, message["message_id"]] = message | more
@@ -134,7 +135,7 @@ class Telegram:
     # Delivery.
 
     def _post(self, update: dict[str, Any], chat: int = 0) -> None:
-        numbered = {"update_id": next(self._ids)} | update
+        numbered = {"update_id": next(IDS)} | update
         inside = numbered.get("message") or (numbered.get("callback_query") or {}).get("message") or {}
         chat = inside["chat"]["id"] if inside else chat
         self.undelivered += 1

@@ -132,7 +132,7 @@ async def run(verb: Callable[..., Awaitable[None]], more: list[str]) -> None:
     except TelegramError as error:
         raise SettingError(f"Telegram refused: {error}.") from None
     finally:
-        await client.shutdown()
+        await client.request.shutdown()
 
 
 if __name__ == "__main__":

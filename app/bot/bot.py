@@ -82,7 +82,7 @@ class Bot:
         }
 
     async def close(self) -> None:
-        await self._client.shutdown()
+        await self._client.request.shutdown()
 
     async def handle(self, update: dict[str, Any]) -> None:
         """Answer an update, as app.bot.updates.Handler says."""
@@ -108,7 +108,7 @@ class Bot:
     async def _answer(self, update: Update) -> None:
         query, message = update.callback_query, update.message
         if query is not None:
-            message = query.message if isinstance(query.message, Message) else None
+            message = query.message if isinstance(query.message, Message) and query.message.is_accessible else None
         try:
             if query is not None:
                 await self._press(query, message)

@@ -52,7 +52,7 @@ async def show(message: Message, drafts: bool, state: Progress, done: asyncio.Ev
             if drafts:
                 # Without a text it says that somebody is thinking.
                 draft = cut(state.text).strip() or None
-                await message.reply_text_draft(handling.get().update_id, draft, read_timeout=PATIENCE)
+                await message.reply_text_draft(handling.get().update_id or 1, draft, read_timeout=PATIENCE)
             else:
                 await message.reply_chat_action(ChatAction.TYPING, read_timeout=PATIENCE)
             pause = DRAFTS if drafts else TYPING

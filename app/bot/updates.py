@@ -7,10 +7,11 @@ import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 from weakref import WeakValueDictionary
 
 import msgspec
+from msgspec import Meta
 
 from app.errors import StoreError, Undelivered
 from app.feedback.base import Store
@@ -20,10 +21,12 @@ log = logging.getLogger(__name__)
 SECONDS = 50.0
 # What is remembered to have been handled, beside the store.
 REMEMBERED = 4096
+# What SQLite can hold.
+Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Chat(msgspec.Struct):
-    id: int
+    id: Number
 
 
 class Message(msgspec.Struct):
@@ -37,7 +40,7 @@ class Press(msgspec.Struct):
 class Envelope(msgspec.Struct):
     """Of an update, what tells when it is its turn."""
 
-    update_id: int
+    update_id: Number
     message: Message | None = None
     callback_query: Press | None = None
 
@@ -92,8 +95,8 @@ class Updates:
         await asyncio.shield(task)
 
     async def close(self) -> None:
-        if self._bot is not None:
-            await (await self._bot).close()
+        if self._bot is not None and self._bot.done() and not self._bot.exception():
+            await self._bot.result().close()
 
     async def _handle(self, envelope: Envelope, update: dict[str, Any]) -> None:
         now = asyncio.get_running_loop().time()
