@@ -87,6 +87,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "auto"
     google_cloud_project: Annotated[str, Meta(description="the project's id, for the full names of traces")] = ""
 
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        shown = (
+            f"{name}={value!r}" for name, value in msgspec.structs.asdict(self).items() if name.upper() not in secrets()
+        )
+        return f"Settings({', '.join(shown)})"
+
     @property
     def model_folder(self) -> Path:
         return Path(self.model)

@@ -26,6 +26,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 TOKEN = "4242:AAtheTokenOfTheTests_-"
 SECRET = "the_secret-0"
@@ -46,12 +47,20 @@ class Refused(Exception):
 
 
 class Fault(NamedTuple):
-    """What goes wrong with one call: a status instead of it, or so many seconds before or after it takes effect."""
+    """What goes wrong with one call: a status instead of it, so many seconds before it, or the connection's end after it."""
 
     status: int = 0
     retry_after: int = 0
     before: float = 0.0
-    after: float = 0.0
+    hang_up: bool = False
+
+
+class HangUp(Response):
+    """The beginning of an answer, and then the connection ends."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
+        await send({"type": "http.response.body", "body": b"{"})
 
 
 class Telegram:
@@ -197,7 +206,8 @@ class Telegram:
         except Refused as error:
             body = {"ok": False, "error_code": error.status, "description": str(error)}
             return JSONResponse(body | ({"parameters": error.parameters} if error.parameters else {}), error.status)
-        await asyncio.sleep(fault.after)
+        if fault.hang_up:
+            return HangUp()
         return JSONResponse({"ok": True, "result": result})
 
     def _getMe(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802  # Telegram's names, here and below.
@@ -296,7 +306,7 @@ class Telegram:
     @contextlib.contextmanager
     def serving(self) -> Iterator[Telegram]:
         app = Starlette(routes=[Route("/bot{token}/{method}", self.call, methods=["POST"])])
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             thread = threading.Thread(target=lambda: asyncio.run(self._serve(server, listener)))
