@@ -67,11 +67,12 @@ def read_comparison(compare: str, models: Sequence[str]) -> Comparison:
 
 def read_people(path: Path, models: Sequence[str]) -> Contender:
     if path.suffix not in (".jsonl", ".txt"):
+        served = ", ".join(models)
         raise SettingError(
-            f"COMPARE names {str(path)!r}, which is no model served here ({', '.join(models)}), .jsonl or .txt."
+            f"COMPARE names {str(path)!r}, which is neither a model served here ({served}) nor a .jsonl or .txt file."
         )
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingError(f"COMPARE names {path}, which cannot be read ({reason}).") from None

@@ -1,0 +1,97 @@
+"""The blind comparison: everybody looks alike until the votes are counted."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from app.bot.comparison import read_comparison
+from app.engine.fake import FakeEngine
+from app.errors import SettingError
+from tests.bot.conftest import bot
+
+LINES = '{"turns": ["Why do ducks fly?", "It is too far to walk."]}\n\n{"body": "A text.", "meta": {"score": 3}}\n'
+
+
+@pytest.fixture
+def human(tmp_path: Path) -> Path:
+    path = tmp_path / "human.jsonl"
+    path.write_text(LINES, encoding="utf-8")
+    return path
+
+
+def test_models_and_people_tell_jokes_under_the_same_buttons(human: Path, store: str) -> None:
+    engines = [
+        FakeEngine(f" Q{name}\n[ANSWER] A{name}\n[QUESTION]", name=name, template="qa") for name in ("a", "b", "c")
+    ]
+    with bot(*engines, feedback=store, compare=f"a, b,{human}", telegram_rate=0) as telegram:
+        for _ in range(40):
+            telegram.write(7, "/joke")
+        telegram.write(7, "/model")
+        telegram.settle()
+        *jokes, model = telegram.said(7)
+        assert model["text"] == "Who writes is left to chance here, so that votes are fair."
+        shown = {joke["text"] for joke in jokes}
+        assert shown == {"Qa\n\nAa", "Qb\n\nAb", "Why do ducks fly?\n\nIt is too far to walk.", "A text."}
+        for joke in jokes:
+            row = joke["reply_markup"]["inline_keyboard"][0]
+            assert [button["text"] for button in row] == ["👍", "👎", "Another"]
+            assert "human" not in str(joke)
+            telegram.press(joke, telegram.button(joke, "👍"))
+        telegram.settle()
+        assert telegram.drafts == []
+    with sqlite3.connect(store.removeprefix("sqlite:///")) as connection:
+        found = connection.execute("SELECT DISTINCT generated_by, source FROM texts ORDER BY 1").fetchall()
+        (votes,) = connection.execute("SELECT count(*) FROM votes").fetchone()
+    assert (found, votes) == ([("a", "model"), ("b", "model"), ("human.jsonl", "human")], 40)
+
+
+def test_a_question_is_answered_by_one_of_the_models(human: Path, store: str) -> None:
+    with bot(FakeEngine("a", name="a"), FakeEngine("b", name="b"), feedback=store, compare=f"b,{human}") as telegram:
+        for _ in range(5):
+            telegram.write(7, "Why?")
+        telegram.settle()
+        assert {said["text"][:3] for said in telegram.said(7)} == {"bbb"}
+
+
+def test_a_file_of_lines_is_a_text_a_line(tmp_path: Path) -> None:
+    (tmp_path / "people.txt").write_text("One 🦆.\n\n  Two. \n", encoding="utf-8")
+    comparison = read_comparison(f"a,{tmp_path}/people.txt", ["a"])
+    told = {joke.shown for _ in range(50) for joke in comparison.pick().jokes}
+    assert told == {"One 🦆.", "Two."}
+    assert comparison.pick_model() == "a"
+    assert not read_comparison("", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "in which there is no text"),
+        ("{", 'line 1 of .+ should be {"turns": .+}:'),
+        ('\n{"turns": [3]}', "line 2 of .+ should be"),
+        ('{"turns": [" ", ""]}', "line 1 of .+ holds no text"),
+        ("{}", "line 1 of .+ holds no text"),
+        ('{"body": "' + "x" * 4096 + '"}', "line 1 of .+ is longer than the 4066 units"),
+    ],
+)
+def test_people_whose_file_does_not_fit_stop_the_start(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "people.jsonl"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingError, match=said):
+        read_comparison(f"a,{path}", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("compare", "said"),
+    [
+        ("a", "should name two at least"),
+        ("a,a", "in which a name comes twice"),
+        ("a,b", r"COMPARE names 'b', which is neither a model served here \(a\) nor a \.jsonl or \.txt file"),
+        ("a,no.txt", r"COMPARE names no\.txt, which cannot be read \(No such file or directory\)"),
+    ],
+)
+def test_a_comparison_that_cannot_be_stops_the_start(compare: str, said: str) -> None:
+    with pytest.raises(SettingError, match=said):
+        read_comparison(compare, ["a"])
