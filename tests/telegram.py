@@ -64,10 +64,12 @@ class HangUp(Response):
 
 
 class Telegram:
-    """`fault` is asked, for each call's method, what goes wrong with it."""
+    """`fault` is asked, for each call's method, what goes wrong with it; `misses`, whether a delivery's answer is lost."""
 
     def __init__(self, pace: float = 0.01, timeout: float = 60.0, max_connections: int = 40) -> None:
         self.fault: Callable[[str], Fault | None] = lambda method: None
+        # Whether it misses that a delivery was answered, as when the connection breaks at that moment.
+        self.misses: Callable[[], bool] = lambda: False
         self.url = ""
         self.messages: dict[tuple[int, int], dict[str, Any]] = {}
         self.drafts: list[dict[str, Any]] = []
@@ -110,7 +112,7 @@ class Telegram:
     def button(self, message: dict[str, Any], label: str) -> str:
         """The data of the button that says so."""
         rows = self.now(message)["reply_markup"]["inline_keyboard"]
-        return next(button["callback_data"] for row in rows for button in row if label in button["text"])
+        return str(next(button["callback_data"] for row in rows for button in row if label in button["text"]))
 
     def now(self, message: dict[str, Any]) -> dict[str, Any]:
         return self.messages[message["chat"]["id"], message["message_id"]]
@@ -135,10 +137,11 @@ class Telegram:
         kind = "private" if chat > 0 else "supergroup"
         where = {"id": chat, "type": kind} | ({"first_name": "Ann"} if chat > 0 else {"title": "Group"})
         self._chats[chat] = where
-        message = {"message_id": next(IDS), "date": int(time.time()), "chat": where, "from": sender}
+        number = next(IDS)
+        message = {"message_id": number, "date": int(time.time()), "chat": where, "from": sender}
         if text is not None:
             message |= {"text": text} | ({"entities": found} if (found := entities(text)) else {})
-        self.messages[chat, message["message_id"]] = message | more
+        self.messages[chat, number] = message | more
         return message | more
 
     # Delivery.
@@ -180,7 +183,7 @@ class Telegram:
                 self.statuses[0] += 1
                 return False
         self.statuses[reply.status_code] += 1
-        return reply.is_success
+        return reply.is_success and not self.misses()
 
     # The Bot API.
 

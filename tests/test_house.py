@@ -167,6 +167,7 @@ def test_the_serving_process_never_imports_tensorflow(bundles: dict[int, Path]) 
         "jsonargparse",
         "huggingface_hub",
         "httpx",
+        "telegram",
     }
     assert not modules & heavy
 

@@ -171,11 +171,13 @@ class Bot:
         else:
             await notice(query)
             said = Said("joke", "") if earlier is None else await self._address.read(earlier, meant=True)
-            await self._write(earlier or message, said or Said("joke", ""))
+            await self._write(earlier or message, said or Said("joke", ""), again=True)
 
-    async def _write(self, message: Message, said: Said) -> None:
-        """A joke, or an answer to what was said."""
+    async def _write(self, message: Message, said: Said, *, again: bool = False) -> None:
+        """A joke, or an answer to what was said. `again` takes back the answer before, if that is where the conversation is."""
         chat = await self._chats.get(message.chat.id)
+        if again and chat.turns[-2:-1] == [said.text]:
+            del chat.turns[-2:]
         if said.text.strip():
             await self._reply(message, said.text, chat)
         else:
@@ -195,9 +197,6 @@ class Bot:
         await self._post(message, joke, teller.name, chat, "human" if teller.jokes else "model", "joke")
 
     async def _reply(self, message: Message, text: str, chat: Chat) -> None:
-        if chat.turns[-2:-1] == [text]:
-            # Another answer to the same: the one before is taken back.
-            del chat.turns[-2:]
         turns = [*chat.turns, text] if chat.talking else [text]
         model = (self._comparison.pick_model() if self._comparison else chat.model) or self._models.default
         async with progress(message, drafts=not self._comparison) as shown:

@@ -140,17 +140,18 @@ def test_help_names_every_command() -> None:
 
 @pytest.mark.parametrize("store", ["", "sqlite:///{}/f.db"])
 def test_a_conversation_is_remembered_until_it_is_reset(store: str, tmp_path: Path) -> None:
-    """The model writes as many characters as it is given turns."""
+    """And another answer takes the place of the one before."""
     engine = Listening()
     with bot(engine, feedback=store.format(tmp_path)) as telegram:
         ask(telegram, "/chat")
         first = ask(telegram, "Hello")
         second = ask(telegram, "How are you?")
         press(telegram, second, "Another")
+        ask(telegram, "How are you?")
         ask(telegram, "/reset")
         ask(telegram, "Hello")
-    told = [turns(engine, "Hello"), turns(engine, "Hello", first["text"], "How are you?")]
-    assert engine.heard == [told[0], told[1], told[1], told[0]]
+    said = ["Hello", first["text"], "How are you?", second["text"], "How are you?"]
+    assert engine.heard == [turns(engine, *said[:number]) for number in (1, 3, 3, 5, 1)]
 
 
 class Listening(FakeEngine):
