@@ -54,7 +54,7 @@ async def info(client: Bot, settings: Settings) -> None:
 async def poll(client: Bot, settings: Settings) -> None:
     from app.bot import open_updates
     from app.bot.polling import answer_forever
-    from app.engine import load_models
+    from app.engine.models import load_models
     from app.engine.runner import Runner
     from app.feedback import open_store
     from app.log import configure

@@ -51,6 +51,7 @@ class Writer:
             seed=secrets.randbelow(2**32),
             sampling=Sampling(temperature=chat.temperature),
             stops=turn_stops(engine.template),
+            reuse=chat.talking,
         )
         text = ""
         try:

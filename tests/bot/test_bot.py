@@ -161,8 +161,8 @@ class Listening(FakeEngine):
         super().__init__("Yes.", template="chat")
         self.heard: list[list[int]] = []
 
-    def decoder(self, rows: int, positions: int) -> Any:
-        decoder, heard = super().decoder(rows, positions), self.heard
+    def decoder(self, rows: int, positions: int, reuse: bool = False) -> Any:
+        decoder, heard = super().decoder(rows, positions, reuse), self.heard
         prefill = decoder.prefill
 
         def listening(tokens: Any) -> Any:
@@ -424,7 +424,7 @@ def break_store(file: Path) -> None:
 
 def test_a_mistake_of_ours_is_told_and_not_delivered_again() -> None:
     class Broken(FakeEngine):
-        def decoder(self, rows: int, positions: int) -> Any:
+        def decoder(self, rows: int, positions: int, reuse: bool = False) -> Any:
             raise ZeroDivisionError(JOKE)
 
     with bot(Broken()) as telegram:

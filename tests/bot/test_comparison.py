@@ -12,13 +12,13 @@ from app.engine.fake import FakeEngine
 from app.errors import SettingError
 from tests.bot.conftest import bot
 
-LINES = '{"turns": ["Why do ducks fly?", "It is too far to walk."]}\n\n{"body": "A text.", "meta": {"score": 3}}\n'
+LINE = '{"turns": ["Why do ducks fly?", "It is too far to walk."]}\n'
 
 
 @pytest.fixture
 def human(tmp_path: Path) -> Path:
     path = tmp_path / "human.jsonl"
-    path.write_text(LINES, encoding="utf-8")
+    path.write_text(LINE, encoding="utf-8")
     return path
 
 
@@ -27,14 +27,14 @@ def test_models_and_people_tell_jokes_under_the_same_buttons(human: Path, store:
         FakeEngine(f" Q{name}\n[ANSWER] A{name}\n[QUESTION]", name=name, template="qa") for name in ("a", "b", "c")
     ]
     with bot(*engines, feedback=store, compare=f"a, b,{human}", telegram_rate=0) as telegram:
-        for _ in range(40):
+        for _ in range(30):
             telegram.write(7, "/joke")
         telegram.write(7, "/model")
         telegram.settle()
         *jokes, model = telegram.said(7)
         assert model["text"] == "Who writes is left to chance here, so that votes are fair."
         shown = {joke["text"] for joke in jokes}
-        assert shown == {"Qa\n\nAa", "Qb\n\nAb", "Why do ducks fly?\n\nIt is too far to walk.", "A text."}
+        assert shown == {"Qa\n\nAa", "Qb\n\nAb", "Why do ducks fly?\n\nIt is too far to walk."}
         for joke in jokes:
             row = joke["reply_markup"]["inline_keyboard"][0]
             assert [button["text"] for button in row] == ["👍", "👎", "Another"]
@@ -45,7 +45,7 @@ def test_models_and_people_tell_jokes_under_the_same_buttons(human: Path, store:
     with sqlite3.connect(store.removeprefix("sqlite:///")) as connection:
         found = connection.execute("SELECT DISTINCT generated_by, source FROM texts ORDER BY 1").fetchall()
         (votes,) = connection.execute("SELECT count(*) FROM votes").fetchone()
-    assert (found, votes) == ([("a", "model"), ("b", "model"), ("human.jsonl", "human")], 40)
+    assert (found, votes) == ([("a", "model"), ("b", "model"), ("human.jsonl", "human")], 30)
 
 
 def test_a_question_is_answered_by_one_of_the_models(human: Path, store: str) -> None:
@@ -54,6 +54,20 @@ def test_a_question_is_answered_by_one_of_the_models(human: Path, store: str) ->
             telegram.write(7, "Why?")
         telegram.settle()
         assert {said["text"][:3] for said in telegram.said(7)} == {"bbb"}
+
+
+def test_a_file_of_documents_is_read_as_prepare_reads_it(tmp_path: Path) -> None:
+    lines = [
+        LINE,
+        "\n",
+        '{"body": " A text. ", "meta": {"score": 3}}\n',
+        '{"turns": ["One."]}\n',
+        '{"turns": ["1", "2", "3"]}',
+    ]
+    (tmp_path / "people.jsonl").write_text("".join(lines), encoding="utf-8")
+    comparison = read_comparison(f"a,b,{tmp_path}/people.jsonl", ["a", "b"])
+    told = {joke.shown for _ in range(50) for joke in comparison.pick().jokes}
+    assert told == {"Why do ducks fly?\n\nIt is too far to walk.", "A text.", "One.", "1\n\n2\n3"}
 
 
 def test_a_file_of_lines_is_a_text_a_line(tmp_path: Path) -> None:

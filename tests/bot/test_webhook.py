@@ -252,7 +252,8 @@ def test_five_hundred_updates_through_a_bad_day(tmp_path: Path) -> None:
 
     people, asked = range(1, 26), 10
     server = Telegram(timeout=0.5, pace=0.05)
-    with bot(feedback=f"sqlite:///{tmp_path}/f.db", telegram=server, telegram_rate=0) as telegram:
+    engine = FakeEngine(" A.\n[QUESTION]", template="qa")
+    with bot(engine, feedback=f"sqlite:///{tmp_path}/f.db", telegram=server, telegram_rate=0) as telegram:
         telegram.fault = fault
         for number in range(asked):
             for chat in people:
@@ -327,9 +328,12 @@ def test_neither_token_nor_text_is_in_the_log(level: str, tmp_path: Path) -> Non
             telegram.write(7, QUOTE * 3000)
             telegram.settle()
             telegram.press(telegram.said(7)[0], f"up:{QUOTE}")
-            telegram.fault = Failing("sendMessage", Fault(status=502), 4)
+            telegram.fault = Failing("sendMessage", Fault(retry_after=3600), 1)
             telegram.write(7, QUOTE)
-            telegram.settle(30)
+            telegram.settle()
+            telegram.fault = Failing("sendMessage", Fault(status=502), 1)
+            telegram.write(7, QUOTE)
+            telegram.settle()
             telegram.fault = Failing("sendMessage", Fault(status=400), 1)
             telegram.write(7, QUOTE)
             telegram.fault = Failing("sendMessage", Fault(hang_up=True), 1)
