@@ -81,7 +81,7 @@ class Day:
 def main() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    server = Telegram(pace=0.1, timeout=3)
+    server = Telegram(pace=0.1, timeout=3, max_connections=33)
     with tempfile.TemporaryDirectory() as folder, server.serving() as telegram:
         file = Path(folder) / "feedback.db"
         bot = {

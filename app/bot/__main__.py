@@ -32,7 +32,11 @@ async def set_webhook(client: Bot, settings: Settings, url: str) -> None:
     if not re.fullmatch(r"https?://[^\s?#]+", url):
         raise SettingError(f"{url!r} is no address: give the service's, such as https://NAME.run.app.")
     address = url.rstrip("/").removesuffix("/telegram") + "/telegram"
-    await client.set_webhook(address, secret_token=settings.telegram_secret, allowed_updates=KINDS)
+    # As many at a time as one container writes or lets wait; Telegram allows 100.
+    room = min(settings.concurrency + settings.queue_limit, 100)
+    await client.set_webhook(
+        address, secret_token=settings.telegram_secret, allowed_updates=KINDS, max_connections=room
+    )
     await client.set_my_commands(list(COMMANDS.items()))
     print(f"updates go to {address}")
 

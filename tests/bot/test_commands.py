@@ -29,6 +29,7 @@ def test_the_webhook_is_set_told_of_and_deleted(environ: dict[str, str]) -> None
             "url": "https://a.example/telegram",
             "secret_token": SECRET,
             "allowed_updates": ["message", "callback_query"],
+            "max_connections": "33",
         }
         assert {each["command"] for each in telegram.commands} == set(COMMANDS)
         told = run_module("app.bot", "info", **environ).stdout
