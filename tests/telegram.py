@@ -15,8 +15,7 @@ import socket
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -328,9 +327,6 @@ class Telegram:
             await server.serve(sockets=[listener])
             for task in self._tasks:
                 task.cancel()
-
-    def run(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
 def units(text: str) -> int:

@@ -141,6 +141,7 @@ class Bot:
             await self._say(message, f"That is enough for a minute: please wait {wait} s.")
         else:
             await self._write(message, said)
+            self._rate.count(person)
 
     async def _press(self, query: CallbackQuery, message: Message | None) -> None:
         """Whatever it is, Telegram waits for a sign that the press was noticed."""
@@ -172,6 +173,7 @@ class Bot:
             await notice(query)
             said = Said("joke", "") if earlier is None else await self._address.read(earlier, meant=True)
             await self._write(earlier or message, said or Said("joke", ""), again=True)
+            self._rate.count(query.from_user.id)
 
     async def _write(self, message: Message, said: Said, *, again: bool = False) -> None:
         """A joke, or an answer to what was said. `again` takes back the answer before, if that is where the conversation is."""

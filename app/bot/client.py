@@ -23,6 +23,9 @@ FLEETING = ("/sendMessageDraft", "/sendChatAction")
 # The request cannot have reached the server.
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
+# The message is there, or may be.
+TAKEN = (httpx.codes.OK, httpx.codes.GATEWAY_TIMEOUT)
+
 # Their lines hold addresses, in which the token is, and what people write.
 for name in ("telegram", "httpx", "httpcore"):
     logging.getLogger(name).setLevel(logging.CRITICAL + 1)
@@ -52,12 +55,17 @@ class Patient(HTTPXRequest):
                 if not await may_retry(url, pause):
                     raise
                 continue
-            if status == httpx.codes.OK:
+            if status in TAKEN:
                 note_answer(url)
             wait = retry_after(payload) if status == httpx.codes.TOO_MANY_REQUESTS else pause
-            if (status < 500 and status != httpx.codes.TOO_MANY_REQUESTS) or not await may_retry(url, wait):
+            if not passes(status) or not await may_retry(url, wait):
                 return status, payload
         return status, payload
+
+
+def passes(status: int) -> bool:
+    """Whether it may be another one later."""
+    return status == httpx.codes.TOO_MANY_REQUESTS or (status >= 500 and status not in TAKEN)
 
 
 def note_answer(url: str) -> None:

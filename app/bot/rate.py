@@ -19,15 +19,18 @@ class Rate:
         self._asked: dict[int, deque[float]] = {}
 
     def wait(self, person: int) -> int:
-        """Seconds until this person may ask again. 0 is now, and counts."""
-        if not self._texts:
+        """Seconds until this person may have another text."""
+        asked = self._asked.get(person)
+        if not asked or len(asked) < self._texts:
             return 0
-        now = time.monotonic()
-        asked = self._asked.pop(person, None) or deque(maxlen=self._texts)
-        self._asked[person] = asked
+        return max(0, math.ceil(asked[0] + MINUTE - time.monotonic()))
+
+    def count(self, person: int) -> None:
+        """Note that this person was given a text."""
+        if not self._texts:
+            return
+        # Put at the end.
+        self._asked[person] = asked = self._asked.pop(person, None) or deque(maxlen=self._texts)
+        asked.append(time.monotonic())
         if len(self._asked) > PEOPLE:
             del self._asked[next(iter(self._asked))]
-        if len(asked) == self._texts and now - asked[0] < MINUTE:
-            return math.ceil(MINUTE - (now - asked[0]))
-        asked.append(now)
-        return 0

@@ -277,9 +277,10 @@ def test_so_many_texts_a_minute_and_no_more() -> None:
 def test_the_rate_remembers_only_so_many_people(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.bot.rate.PEOPLE", 3)
     rate = Rate(1)
-    assert [rate.wait(person) for person in (1, 2, 3)] == [0, 0, 0]
-    assert rate.wait(1) > 0
-    assert [rate.wait(4), rate.wait(2)] == [0, 0]
+    for person in (1, 2, 3, 1, 4):
+        rate.count(person)
+    assert [rate.wait(person) > 0 for person in (1, 2, 3, 4)] == [True, False, True, True]
+    assert Rate(0).wait(1) == 0
 
 
 async def remember_too_many(chats: Chats) -> list[int]:

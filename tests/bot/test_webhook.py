@@ -192,13 +192,14 @@ def test_telegram_out_of_reach_brings_the_update_again() -> None:
         assert reply.json()["error"]["code"] == "undelivered"
 
 
-def test_a_message_that_may_have_arrived_is_not_sent_again() -> None:
+@pytest.mark.parametrize(("fault", "messages"), [(Fault(hang_up=True), 1), (Fault(status=504), 0)])
+def test_a_message_that_may_have_arrived_is_not_sent_again(fault: Fault, messages: int) -> None:
     """The connection ends after the message was taken and before that was said."""
     with bot() as telegram:
-        telegram.fault = Failing("sendMessage", Fault(hang_up=True), 1)
+        telegram.fault = Failing("sendMessage", fault, 1)
         telegram.write(7, "/joke")
         telegram.settle()
-        assert len(telegram.said(7)) == 1
+        assert len(telegram.said(7)) == messages
         assert telegram.statuses == {200: 1}
 
 
@@ -227,7 +228,7 @@ def test_drafts_that_fail_cost_nothing() -> None:
 
 
 def test_when_too_many_wait_telegram_brings_the_update_again() -> None:
-    with bot(FakeEngine(seconds_per_token=0.005), queue_limit=0) as telegram:
+    with bot(FakeEngine(seconds_per_token=0.005), queue_limit=0, telegram_rate=1) as telegram:
         for chat in range(1, 5):
             telegram.write(chat, "/joke")
         telegram.settle()
