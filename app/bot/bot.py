@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import logging
 import random
 import time
@@ -17,7 +15,7 @@ from telegram.constants import ChatType
 from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from app.bot.address import Address, Said
-from app.bot.chat import LENGTHS, TEMPERATURES, Chat, Chats
+from app.bot.chat import LENGTHS, TEMPERATURES, Chat, Chats, pseudonym
 from app.bot.client import open_client
 from app.bot.comparison import Comparison, Contender
 from app.bot.keyboard import digest, of_models, of_settings, under_text
@@ -67,7 +65,7 @@ class Bot:
         self._client = open_client(settings)
         self._address = Address(self._client)
         self._writer = Writer(models, runner, settings.max_length)
-        self._chats = Chats(store)
+        self._chats = Chats(store, self._key)
         self._rate = Rate(settings.telegram_rate)
         # Seconds that a model took of late.
         self._pace = 0.0
@@ -238,7 +236,7 @@ class Bot:
             return
         vote = Vote(
             text_id=text_id,
-            voter=self._voter(query.from_user.id),
+            voter=pseudonym(self._key, query.from_user.id),
             value=VALUES[action],
             channel="telegram",
             at=datetime.now(UTC),
@@ -254,10 +252,6 @@ class Bot:
         await notice(query, COUNTED[action])
         if message and message.text and not message.text.endswith(THANKS.strip()):
             await edit(message, message.text + THANKS, message.reply_markup)
-
-    def _voter(self, person: int) -> str:
-        """Tells people apart, and tells nobody without the token who they are."""
-        return hmac.new(self._key, str(person).encode(), hashlib.sha256).hexdigest()[:32]
 
     # Commands.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,7 @@ def test_settings_are_chosen_for_their_chat(store: str) -> None:
         press(telegram, said, "1.1")
     with bot(FakeEngine("a"), feedback=store) as telegram:
         assert ask(telegram, "Hi")["text"] == "a" * 50
+    assert rows(store, "SELECT count(*), max(length(id)), min(length(id)) FROM chats") == [(1, 32, 32)]
     assert rows(store, "SELECT settings FROM texts") == [('{"temperature":1.1,"length":50}',)] * 2
 
 
@@ -290,9 +292,7 @@ async def remember_too_many(chats: Chats) -> list[int]:
 
 
 def test_without_a_store_the_last_chats_are_remembered() -> None:
-    import asyncio
-
-    chats = Chats(None)
+    chats = Chats(None, b"key")
     assert asyncio.run(remember_too_many(chats)) == [100, 100, 50, 50]
     assert len(asyncio.run(chats.get(5)).turns) == TURNS
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import signal
+import socket
 import sqlite3
 import threading
 from collections import Counter
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.bot.updates import REMEMBERED, Updates, handling
+from app.bot.updates import REMEMBERED, Updates
 from app.engine.fake import FakeEngine
 from app.errors import SettingError
 from app.settings import Settings, read_settings
@@ -52,8 +53,6 @@ def test_who_does_not_know_the_secret_is_refused_before_the_body(headers: dict[s
 def test_the_body_is_not_waited_for() -> None:
     with bot() as telegram:
         address = httpx.URL(telegram.webhook["url"])
-        import socket
-
         with socket.create_connection((address.host, address.port or 80), timeout=10) as connection:
             connection.sendall(b"POST /telegram HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
             assert connection.recv(100).startswith(b"HTTP/1.1 403 ")
@@ -380,7 +379,3 @@ def tell(*_):
 signal.signal(signal.SIGUSR1, tell)
 runpy.run_module("app", run_name="__main__")
 """
-
-
-def test_handling_is_known_only_inside_of_it() -> None:
-    assert handling.get(None) is None
