@@ -25,8 +25,8 @@ KINDS = ("message", "callback_query")
 
 
 async def set_webhook(client: Bot, settings: Settings, url: str) -> None:
-    from app.bot.bot import COMMANDS
     from app.bot.webhook import require_secret
+    from app.bot.words import COMMANDS
 
     require_secret(settings)
     if not re.fullmatch(r"https?://[^\s?#]+", url):

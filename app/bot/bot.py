@@ -23,32 +23,29 @@ from app.bot.progress import progress
 from app.bot.rate import Rate
 from app.bot.texts import THANKS, Joke
 from app.bot.updates import handling
+from app.bot.words import (
+    COUNTED,
+    GONE,
+    NOTHING,
+    OLD_BUTTON,
+    STORE_DOWN,
+    UNREADABLE,
+    VOTE_LOST,
+    describe,
+    enough,
+    explain,
+    overview,
+    refusal,
+)
 from app.bot.writing import Writer
 from app.engine.models import Models
 from app.engine.runner import Runner
-from app.errors import ContextExceeded, NotFound, Overloaded, StoreError, Undelivered
+from app.errors import NotFound, Overloaded, StoreError, Undelivered
 from app.feedback.base import Source, Store, Text, Vote, new_id
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
-COMMANDS = {
-    "joke": "a joke",
-    "chat": "a conversation: I remember what we say",
-    "reset": "the end of it: I forget what we said",
-    "model": "who writes",
-    "settings": "how daring, and how long",
-    "stats": "what was liked so far",
-    "help": "what I can do",
-}
 VALUES: dict[str, Literal[1, -1]] = {"up": 1, "down": -1}
-COUNTED = {"up": "👍 counted. Thank you!", "down": "👎 counted. Thank you!"}
-VOTE_LOST = "Your vote could not be kept just now: please press again in a minute."
-STORE_DOWN = "Settings and votes cannot be reached just now: please try again in a minute."
-NOTHING = "Nothing came to mind. Please try again, or say it differently."
-BROKEN = "Something went wrong here, and it has been noted."
-UNREADABLE = "I can read only text."
-OLD_BUTTON = "This button is of another time: please ask anew."
-GONE = "The message that this answered is gone: please write it again."
 # The longest that people's texts are held back to look like a model's.
 LONGEST_PACE = 10.0
 
@@ -136,7 +133,7 @@ class Bot:
         elif said.command not in ("", "joke"):
             await self._say(message, f"I don't know /{said.command}. {overview()}")
         elif wait := self._rate.wait(person):
-            await self._say(message, f"That is enough for a minute: please wait {wait} s.")
+            await self._say(message, enough(wait))
         else:
             await self._write(message, said)
             self._rate.count(person)
@@ -166,7 +163,7 @@ class Bot:
         if action == "again" and earlier is None:
             await notice(query, GONE)
         elif wait := self._rate.wait(query.from_user.id):
-            await notice(query, f"That is enough for a minute: please wait {wait} s.")
+            await notice(query, enough(wait))
         else:
             await notice(query)
             said = Said("joke", "") if earlier is None else await self._address.read(earlier, meant=True)
@@ -354,29 +351,3 @@ async def edit(message: Message, text: str, buttons: InlineKeyboardMarkup | None
 def person_of(message: Message) -> int:
     """Who wrote: a person, or a channel or group in whose name somebody did."""
     return message.from_user.id if message.from_user else message.chat.id
-
-
-def explain(error: Exception) -> str:
-    """What a person is told of what went wrong."""
-    if isinstance(error, StoreError):
-        return STORE_DOWN
-    if isinstance(error, ContextExceeded):
-        read, window = error.more["n_prompt_tokens"], error.more["n_ctx"]
-        return f"That is too long for me: {read} tokens, and I can read {window}. Please shorten it."
-    if isinstance(error, NotFound):
-        return "The model that was chosen here is served no more: /model shows who is."
-    log.error("an update could not be answered", exc_info=error)
-    return BROKEN
-
-
-def refusal(person: int) -> str:
-    return f"I answer only those who are named in TELEGRAM_ALLOW. Your id is {person}."
-
-
-def overview() -> str:
-    lines = [f"/{command} – {meaning}" for command, meaning in COMMANDS.items()]
-    return "\n".join(["Write to me and I answer.", "", *lines])
-
-
-def describe(chat: Chat) -> str:
-    return f"Temperature {chat.temperature:g}: higher is more daring.\nLength {chat.length}: tokens at most."
