@@ -283,7 +283,7 @@ class Bot:
             await self._say(message, "Votes are not kept here.")
             return
         lines = [
-            f"{each.generated_by}: {each.texts} texts, {each.up} 👍, {each.down} 👎"
+            f"{each.generated_by}: 👍 {each.up}, 👎 {each.down}, texts {each.texts}"
             for each in await self._store.tally()
         ]
         await self._say(message, "\n".join(lines) or "Nothing has been written yet.")

@@ -208,7 +208,7 @@ def test_stats_tell_what_was_liked(store: str) -> None:
     with bot(feedback=store) as telegram:
         assert ask(telegram, "/stats")["text"] == "Nothing has been written yet."
         press(telegram, ask(telegram, "/joke"), "👎")
-        assert ask(telegram, "/stats")["text"] == "fake: 1 texts, 0 👍, 1 👎"
+        assert ask(telegram, "/stats")["text"] == "fake: 👍 0, 👎 1, texts 1"
 
 
 GROUP = -100

@@ -214,7 +214,7 @@ def test_a_vote_whose_thanks_were_lost_is_counted_once(tmp_path: Path) -> None:
         assert telegram.statuses == {200: 2, 503: 1}
         telegram.write(7, "/stats")
         telegram.settle()
-        assert telegram.said(7)[-1]["text"] == "fake: 1 texts, 1 👍, 0 👎"
+        assert telegram.said(7)[-1]["text"] == "fake: 👍 1, 👎 0, texts 1"
 
 
 def test_drafts_that_fail_cost_nothing() -> None:
