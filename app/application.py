@@ -14,14 +14,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from app.api.access import Access, Answered
+from app.api.chat import chat
+from app.api.completions import completions
 from app.api.crossorigin import CrossOrigin
 from app.api.failures import broken, gone, refused, unrouted
 from app.api.feedback import feedback
 from app.api.generate import METHODS, generate
+from app.api.models import list_models, show_model
 from app.api.service import health, metrics, version
 from app.api.state import State
 from app.bot import open_updates
 from app.bot.webhook import require_secret, telegram
+from app.api.tokens import detokenize, tokenize
 from app.engine.models import Models
 from app.engine.runner import Runner
 from app.errors import RequestError
@@ -57,6 +61,12 @@ def create_application(models: Models, runner: Runner, settings: Settings) -> AS
             Route("/generate", generate, methods=METHODS),
             Route("/feedback", feedback, methods=["POST"]),
             Route("/telegram", telegram, methods=["POST"]),
+            Route("/v1/completions", completions, methods=["POST"]),
+            Route("/v1/chat/completions", chat, methods=["POST"]),
+            Route("/v1/models", list_models),
+            Route("/v1/models/{name:path}", show_model),
+            Route("/tokenize", tokenize, methods=["POST"]),
+            Route("/detokenize", detokenize, methods=["POST"]),
             Route("/health", health),
             Route("/version", version),
             Route("/metrics", metrics),

@@ -80,10 +80,10 @@ class InvalidRequest(RequestError):
 class ContextExceeded(InvalidRequest):
     kind = "exceed_context_size_error"
 
-    def __init__(self, n_prompt_tokens: int, n_ctx: int) -> None:
-        message = f"prefix is {n_prompt_tokens} tokens long and the model's window holds {n_ctx}: shorten it."
+    def __init__(self, n_prompt_tokens: int, n_ctx: int, param: str = "prefix") -> None:
+        message = f"{param} is {n_prompt_tokens} tokens long and the model's window holds {n_ctx}: shorten it."
         super().__init__(
-            message, param="prefix", code="context_length_exceeded", n_prompt_tokens=n_prompt_tokens, n_ctx=n_ctx
+            message, param=param, code="context_length_exceeded", n_prompt_tokens=n_prompt_tokens, n_ctx=n_ctx
         )
 
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from app.api.body import parse_query, read_object
+from app.api.openai import Usage
 from app.api.schemas import GenerateRequest, validate
 from app.api.state import State
+from app.api.writing import Writing, as_json, event, events
 from app.engine.base import Engine
 from app.engine.generation import Options, Piece, prepare
-from app.errors import InvalidRequest, ServerError
+from app.errors import InvalidRequest
 
-T = TypeVar("T")
-log = logging.getLogger(__name__)
 METHODS = ["GET", "POST", "OPTIONS"]
 
 
@@ -48,13 +44,11 @@ async def generate(request: Request[State]) -> Response:
     asked = await read_fields(request)
     # On a thread, since the largest of prompts takes a tenth of a second to turn into tokens.
     job = await asyncio.to_thread(understand, asked, request.state)
-    pieces = request.state["runner"].pieces(job.engine, job.prompt, job.options)
-    if not job.asked.stream:
-        return await while_connected(request, reply(job, pieces))
-    # The first piece comes before the status line: what goes wrong until then still has a status of its own.
-    first = await while_connected(request, anext(pieces))
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events(job, first, pieces), media_type="text/event-stream", headers=headers)
+    writing = Writing(request, job.engine, [job.prompt], job.options)
+    if job.asked.stream:
+        return await writing.stream(said, lambda: event({"text": ""} | closing(job, writing)), opening(job))
+    await writing.whole()
+    return as_json(reply(job, writing), writing.headers())
 
 
 async def read_fields(request: Request[State]) -> GenerateRequest:
@@ -74,74 +68,27 @@ def understand(asked: GenerateRequest, state: State) -> Job:
     return Job(asked, engine, prepare(engine, asked.prefix, options), options)
 
 
-async def reply(job: Job, pieces: AsyncGenerator[Piece]) -> Response:
-    texts, reasons, tokens = [job.start] * job.options.samples, [""] * job.options.samples, 0
-    async with aclosing(pieces):
-        async for piece in pieces:
-            texts[piece.index] += piece.text
-            reasons[piece.index] = piece.finish_reason or ""
-            tokens += 1
-    several = {"texts": texts} if job.options.samples > 1 else {}
-    return JSONResponse({"text": texts[0]} | several | closing(job, reasons, tokens))
+def reply(job: Job, writing: Writing) -> dict[str, Any]:
+    texts = [job.start + text.text for text in writing.texts]
+    several = {"texts": texts} if len(texts) > 1 else {}
+    return {"text": texts[0]} | several | closing(job, writing)
 
 
-def closing(job: Job, reasons: list[str], tokens: int) -> dict[str, Any]:
+def closing(job: Job, writing: Writing) -> dict[str, Any]:
     """What the reply says besides its texts."""
+    reasons = [text.finish_reason for text in writing.texts]
     several = {"finish_reasons": reasons} if len(reasons) > 1 else {}
-    prompt = len(job.prompt)
-    usage = {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens}
+    usage = Usage.of(writing.prompt_tokens, writing.tokens)
     return (
         {"model": job.engine.name, "seed": job.options.seed, "finish_reason": reasons[0]} | several | {"usage": usage}
     )
 
 
-async def events(job: Job, first: Piece, pieces: AsyncGenerator[Piece]) -> AsyncIterator[bytes]:
-    """One event a piece, `{"text", "index"}`; then one with what the reply says besides its text; then [DONE].
-
-    The texts of one index, joined, are what the reply would have been without streaming.
-    """
-    reasons, tokens = [""] * job.options.samples, 0
-    if job.start:
-        for index in range(job.options.samples):
-            yield event({"text": job.start, "index": index})
-    try:
-        async with aclosing(pieces):
-            piece: Piece | None = first
-            while piece is not None:
-                reasons[piece.index] = piece.finish_reason or ""
-                tokens += 1
-                if piece.text:
-                    yield event({"text": piece.text, "index": piece.index})
-                piece = await anext(pieces, None)
-    except Exception:
-        # The status line is long gone: the error is the last event, and its cause is in the log.
-        log.exception("a generation failed in the middle of its stream")
-        yield event(ServerError("the generation failed; the server's log has the cause.", code="internal_error").body())
-        return
-    yield event({"text": ""} | closing(job, reasons, tokens))
-    yield b"data: [DONE]\n\n"
+def opening(job: Job) -> bytes:
+    indices = range(job.options.samples if job.start else 0)
+    return events({"text": job.start, "index": index} for index in indices)
 
 
-def event(data: dict[str, Any]) -> bytes:
-    return b"data: " + msgspec.json.encode(data) + b"\n\n"
-
-
-async def while_connected(request: Request[State], work: Awaitable[T]) -> T:
-    """Await `work`, or give it up as soon as the client leaves. Raises ClientDisconnect."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(disconnected(request))
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
-    finally:
-        gone.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
-
-
-async def disconnected(request: Request[State]) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+def said(piece: Piece) -> bytes:
+    """An event, `{"text", "index"}`. The texts of one index, joined, are what the reply would have been without streaming."""
+    return event({"text": piece.text, "index": piece.index}) if piece.text else b""

@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -85,12 +85,17 @@ class FeedbackRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 Schema = TypeVar("Schema", bound=msgspec.Struct)
 
 
-def validate(fields: Mapping[str, Any], schema: type[Schema], *, text: bool = False) -> Schema:
-    """Convert plain values to `schema`; with `text`, values that are all strings, as in a query. Raises InvalidRequest."""
+def validate(fields: Mapping[str, Any], schema: type[Schema], *, text: bool = False, nullable: bool = False) -> Schema:
+    """Convert plain values to `schema`. Raises InvalidRequest.
+
+    With `text`, values that are all strings, as in a query; if `nullable`, a field that is null is as one that is not there.
+    """
     for name, value in fields.items():
         check_value(name, value)
+    known = schema.__struct_encode_fields__ if nullable else ()
+    given = {name: value for name, value in fields.items() if value is not None or name not in known}
     try:
-        return msgspec.convert(dict(fields), schema, strict=not text)
+        return msgspec.convert(given, schema, strict=not text)
     except msgspec.ValidationError as error:
         raise refusal(str(error), fields, schema) from None
 
@@ -100,9 +105,11 @@ def check_value(name: str, value: object) -> None:
     if isinstance(value, list):
         for item in value:
             check_value(name, item)
-    elif (isinstance(value, int) and abs(value) >= 2**63) or (
-        isinstance(value, str) and value.lstrip("-").isdecimal() and abs(int(value)) >= 2**63
-    ):
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            check_value(name, key)
+            check_value(name, item)
+    elif isinstance(value, int) and abs(value) >= 2**63:
         raise InvalidRequest(f"{name} is too large a number: send a smaller one.", param=name, code="invalid_value")
     elif isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
         raise InvalidRequest(
@@ -112,23 +119,58 @@ def check_value(name: str, value: object) -> None:
 
 def refusal(message: str, fields: Mapping[str, Any], schema: type[msgspec.Struct]) -> InvalidRequest:
     """Turn msgspec's "Expected `int` >= 1 - at `$.length`" into an error that names the field and what it was."""
-    if unknown := re.search(r"unknown field `(.+)`", message):
+    expected, _, path = message.partition(" - at ")
+    path = re.sub(r".*`\$\.?", "", path).rstrip("`")
+    name = re.split(r"[.\[]", path)[0]
+    if unknown := re.search(r"unknown field `(.+)`", expected):
         names = ", ".join(schema.__struct_encode_fields__)
+        where = path or f"this request, which has {names}"
         return InvalidRequest(
-            f"{unknown[1]} is not a field of this request, which has {names}.", param=unknown[1], code="unknown_field"
+            f"{unknown[1]} is not a field of {where}.", param=name or unknown[1], code="unknown_field"
         )
-    if missing := re.search(r"missing required field `(.+)`", message):
-        return InvalidRequest(f"{missing[1]} is missing: give it.", param=missing[1], code="missing_field")
-    expected, _, path = message.partition(" - at `$.")
-    param = path.rstrip("`")
-    name = re.split(r"[.\[]", param)[0]
-    expected = expected.partition(", got")[0]
+    if missing := re.search(r"missing required field `(.+)`", expected):
+        where = path or "this request"
+        return InvalidRequest(
+            f"{missing[1]} is missing from {where}: give it.", param=name or missing[1], code="missing_field"
+        )
+    value, expected = shorten(value_at(path, fields)), in_words(expected.partition(", got")[0], path, schema)
+    return InvalidRequest(f"{path} is {value}: {expected}.", param=name, code="invalid_value")
+
+
+def in_words(expected: str, path: str, schema: type[msgspec.Struct]) -> str:
+    """What msgspec says of a value that is not possible here, or none of several, as advice."""
+    if expected == "Expected `null`" or expected.endswith("of length <= 0"):
+        return "this is not supported, leave it out"
     if expected.startswith("Invalid enum value"):
-        choices = typing.get_args(typing.get_type_hints(schema)[name])
-        expected = f"expected {' or '.join(map(json.dumps, choices))}"
-    return InvalidRequest(
-        f"{param} is {shorten(fields[name])}: {expected[0].lower()}{expected[1:]}.", param=name, code="invalid_value"
-    )
+        return f"expected {' or '.join(map(json.dumps, choices(path, schema)))}"
+    return f"{expected[0].lower()}{expected[1:]}"
+
+
+def choices(path: str, schema: type[msgspec.Struct]) -> list[str]:
+    """The values that may stand at `messages[0].role`."""
+    hint: Any = schema
+    for name in re.findall(r"[a-z]\w*", path):
+        struct = next(each for each in inside(hint) if isinstance(each, type) and issubclass(each, msgspec.Struct))
+        hint = typing.get_type_hints(struct)[name]
+    return [value for each in inside(hint) if typing.get_origin(each) is Literal for value in typing.get_args(each)]
+
+
+def inside(hint: Any) -> Iterator[Any]:
+    """A type and those that it is made of."""
+    yield hint
+    for part in typing.get_args(hint):
+        yield from inside(part)
+
+
+def value_at(path: str, fields: Mapping[str, Any]) -> Any:
+    """What lies at `messages[0].content`; where the path does not lead to a value, what lies above."""
+    value: Any = fields
+    for name, position in re.findall(r"(\w+)|\[(\d+)\]", path):
+        if position and isinstance(value, list):
+            value = value[int(position)]
+        elif isinstance(value, dict) and name in value:
+            value = value[name]
+    return value
 
 
 def shorten(value: object) -> str:

@@ -54,31 +54,38 @@ class Watch:
     def __init__(self, counts: Counts, prompt_tokens: int, samples: int) -> None:
         self._counts = counts
         self._prompt_tokens = prompt_tokens
-        self._arrived = time.monotonic()
+        self.arrived = time.monotonic()
+        # Seconds waited for its turn.
+        self.queue_seconds = 0.0
+        self._read = False
         self._latest: list[float | None] = [None] * samples
         self._unfinished = samples
 
     def begin(self) -> None:
         """Its turn has come."""
+        self.queue_seconds = time.monotonic() - self.arrived
         with self._counts.lock:
-            self._counts.queue_seconds.add(time.monotonic() - self._arrived)
+            self._counts.queue_seconds.add(self.queue_seconds)
 
     def see(self, piece: Piece) -> None:
-        """Another token is there."""
+        """Another piece is there."""
         now, before, counts = time.monotonic(), self._latest[piece.index], self._counts
         with counts.lock:
-            if not any(self._latest):
+            if not self._read:
+                self._read = True
                 counts.prompt_tokens += self._prompt_tokens
-                counts.first_token_seconds.add(now - self._arrived)
-            if before is not None:
-                counts.next_token_seconds.add(now - before)
-            counts.generation_tokens += 1
+            if piece.tokens:
+                if not any(self._latest):
+                    counts.first_token_seconds.add(now - self.arrived)
+                if before is not None:
+                    counts.next_token_seconds.add(now - before)
+                counts.generation_tokens += piece.tokens
+                self._latest[piece.index] = now
             if piece.finish_reason:
                 counts.texts[piece.finish_reason] += 1
                 self._unfinished -= 1
                 if not self._unfinished:
-                    counts.request_seconds.add(now - self._arrived)
-        self._latest[piece.index] = now
+                    counts.request_seconds.add(now - self.arrived)
 
     def abandon(self) -> None:
         """Nobody waits for the rest."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from app.engine.base import Decoder, Engine, Tokens, as_rows, start_tokens
-from app.engine.sampling import Logits, Sampling, choose, penalize
+from app.engine.sampling import Logits, Sampling, choose, log_softmax, penalize, shift
 from app.engine.text import Text
 from app.errors import ContextExceeded, InvalidRequest
 
@@ -26,8 +26,11 @@ FinishReason = Literal["stop", "length", "timeout"]
 class Options:
     """What to write. `seed` makes it repeatable; rows of a batch draw from their own streams of chance.
 
-    `truncate` stops like one of `stops`, and drops newlines at the beginning of the text first. `reuse` saves reading again what
-    was read or written before, for a last digit in the logits.
+    A text ends at one of `stops` or of the `stop_tokens`, which are part of it with `include_stop`; at one of `marks` or the
+    model's own end marker, which never are; and not before `min_length` tokens. `truncate` is a mark that also drops newlines at
+    the beginning of the text; `strip` has more characters to drop there. `bias` is added to the logits of the tokens it names.
+    `logprobs` asks how likely each token was and for as many of the likeliest in its place, `score_prompt` the same of the
+    prompt. `reuse` saves reading again what was read or written before, for a last digit in the logits.
     """
 
     length: int = 100
@@ -36,6 +39,15 @@ class Options:
     sampling: Sampling = field(default_factory=Sampling)
     stops: Sequence[str] = ()
     truncate: str | None = None
+    marks: Sequence[str] = ()
+    strip: str = ""
+    include_stop: bool = False
+    stop_tokens: Sequence[int] = ()
+    ignore_end: bool = False
+    min_length: int = 0
+    bias: Mapping[int, float] = field(default_factory=dict)
+    logprobs: int | None = None
+    score_prompt: bool = False
     reuse: bool = False
 
 
@@ -51,26 +63,54 @@ class Deadline:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """A token and how likely the model found it, as natural logarithms of its own distribution, before any sampling rule.
+
+    `likeliest` has the likeliest tokens in its place. `start` is the character at which it begins, counted from the beginning of
+    the prompt if that is scored too, else of the text. The first token of all has no probability.
+    """
+
+    token: int
+    start: int
+    logprob: float | None
+    likeliest: Sequence[tuple[int, float]] = ()
+
+
+@dataclass(frozen=True)
 class Piece:
-    """What one more token adds to one of the texts, possibly nothing yet. The last piece has a reason."""
+    """What one more token adds to one of the texts, possibly nothing yet. The last piece has a reason.
+
+    `scored` are the tokens that are shown with it. Those of the prompt come first, in pieces that add no `tokens`.
+    """
 
     index: int
     text: str
     finish_reason: FinishReason | None = None
+    scored: Sequence[Scored] = ()
+    tokens: int = 1
 
 
 def prepare(engine: Engine, prompt: str, options: Options) -> list[int]:
     """Turn the prompt into tokens, refusing what cannot be written. Raises InvalidRequest, ContextExceeded."""
     tokens = start_tokens(engine, prompt)
+    check(engine, tokens, options)
+    return tokens
+
+
+def check(
+    engine: Engine, tokens: Sequence[int], options: Options, prompt: str = "prefix", samples: str = "nsamples"
+) -> None:
+    """Refuse what cannot be written, by the names that the prompt and the number of samples have in the request.
+
+    Raises InvalidRequest, ContextExceeded.
+    """
     if len(tokens) > engine.n_ctx:
-        raise ContextExceeded(len(tokens), engine.n_ctx)
+        raise ContextExceeded(len(tokens), engine.n_ctx, prompt)
     positions = options.samples * needed_positions(engine, tokens, options)
     if options.samples > 1 and positions > engine.max_positions:
-        message = (
-            f"nsamples × (prefix + length) comes to {positions} tokens and {engine.max_positions} fit in memory at once"
-        )
-        raise InvalidRequest(f"{message}: ask for fewer or shorter samples.", param="nsamples")
-    return tokens
+        comes_to = f"{samples} × ({prompt} + length) comes to {positions} tokens"
+        message = f"{comes_to} and {engine.max_positions} fit in memory at once: ask for fewer or shorter texts."
+        raise InvalidRequest(message, param=samples, code="invalid_value")
 
 
 def needed_positions(engine: Engine, tokens: Sequence[int], options: Options) -> int:
@@ -85,6 +125,12 @@ def generate(
     When the window is full it slides: the newest half of it is kept and read again, and the writing goes on.
     """
     deadline = deadline or Deadline()
+    if options.score_prompt:
+        for scored in score_prompt(engine, tokens, options.logprobs or 0):
+            yield from (Piece(index, "", scored=[scored], tokens=0) for index in range(options.samples))
+    if not options.length:
+        yield from (Piece(index, "", "length", tokens=0) for index in range(options.samples))
+        return
     rows = [Row(engine, tokens, options, index) for index in range(options.samples)]
     with closing(engine.decoder(len(rows), needed_positions(engine, tokens, options), options.reuse)) as decoder:
         yield from write(engine, tokens, options, deadline, rows, decoder)
@@ -111,34 +157,104 @@ def write(
             logits = decoder.step(chosen)
 
 
+def score_prompt(engine: Engine, tokens: Sequence[int], top: int) -> Iterator[Scored]:
+    """How likely each token of the prompt was, one after the other, since engines tell the logits of the newest alone."""
+    text, ends = Text(engine.tokenizer, ()), end_tokens(engine)
+    logits: Logits | None = None
+    with closing(engine.decoder(1, len(tokens))) as decoder:
+        for token in tokens:
+            if token not in ends:
+                yield score(logits, token, text.length, top)
+                text.add(token)
+            fed = np.array([token], np.int64)
+            logits = (decoder.prefill(fed[np.newaxis]) if logits is None else decoder.step(fed))[0]
+
+
+def score(logits: Logits | None, token: int, start: int, top: int) -> Scored:
+    if logits is None:
+        return Scored(token, start, None)
+    logs = log_softmax(logits)
+    top = min(top, len(logs))
+    likeliest = np.argpartition(-logs, top - 1)[:top] if top else np.empty(0, np.int64)
+    ordered = likeliest[np.argsort(-logs[likeliest], kind="stable")]
+    return Scored(token, start, float(logs[token]), [(int(other), float(logs[other])) for other in ordered])
+
+
+def shown_text(engine: Engine, tokens: Sequence[int]) -> str:
+    """What a reader sees of a prompt's tokens."""
+    ends = end_tokens(engine)
+    return engine.tokenizer.decode(token for token in tokens if token not in ends)
+
+
+def end_tokens(engine: Engine) -> set[int]:
+    """The tokens that end a text, whichever way this model's texts end. They are never shown."""
+    return {token for token in (engine.end.token, engine.tokenizer.end_of_text) if token is not None}
+
+
 class Row:
     """One of the texts that are written side by side."""
 
     def __init__(self, engine: Engine, prompt: Sequence[int], options: Options, index: int) -> None:
         self.index = index
         self.finished = False
-        self._sampling = options.sampling
+        self._options = options
         self._random = np.random.default_rng([options.seed, index])
-        self._ends = {engine.end.token, engine.tokenizer.end_of_text}
-        stops = [stop for stop in (*options.stops, options.truncate, engine.end.text) if stop]
-        self._text = Text(engine.tokenizer, stops, strip=options.truncate is not None)
+        self._marks = end_tokens(engine)
+        self._ends = {*options.stop_tokens, *(() if options.ignore_end else self._marks)}
+        self._text = text_of(engine, options)
+        self._written = 0
         self._counts = np.zeros(len(engine.tokenizer), np.int32)
         self._prompted = np.zeros(len(engine.tokenizer), np.bool_)
         self._prompted[list(prompt)] = True
+        # Scored, and not shown yet.
+        self._waiting: list[Scored] = []
+        self._offset = len(shown_text(engine, prompt)) if options.score_prompt else 0
 
     def choose(self, logits: Logits) -> int:
         if self.finished:
             return 0
-        if self._sampling.penalizes:
-            logits = penalize(logits, self._prompted, self._counts, self._sampling)
-        token = choose(logits, self._sampling, self._random)
+        token = choose(self._adjust(logits), self._options.sampling, self._random)
         self._counts[token] += 1
+        self._written += 1
+        if self._options.logprobs is not None:
+            start = self._offset + self._text.length
+            self._waiting.append(score(logits, token, start, self._options.logprobs))
         return token
 
     def write(self, token: int, last: FinishReason | None) -> Piece:
         """Add the token. The text finishes at its end marker, at a stop string or, with the reason given, because it must."""
         ended = token in self._ends
-        shown = "" if ended else self._text.add(token)
+        hidden = token in self._marks or (ended and not self._options.include_stop)
+        shown = "" if hidden else self._text.add(token, may_stop=self._written > self._options.min_length)
         reason = "stop" if ended or self._text.stopped else last
         self.finished = reason is not None
-        return Piece(self.index, shown + (self._text.rest() if self.finished else ""), reason)
+        shown += self._text.rest() if self.finished else ""
+        return Piece(self.index, shown, reason, self._scored(complete=reason not in (None, "stop"), hidden=hidden))
+
+    def _adjust(self, logits: Logits) -> Logits:
+        options = self._options
+        if options.bias:
+            logits = shift(logits, [*options.bias], [*options.bias.values()])
+        if options.sampling.penalizes:
+            logits = penalize(logits, self._prompted, self._counts, options.sampling)
+        if self._written < options.min_length and self._ends:
+            logits = shift(logits, [*self._ends], [-np.inf] * len(self._ends))
+        return logits
+
+    def _scored(self, complete: bool, hidden: bool) -> list[Scored]:
+        """Those to tell of now, which begin before what is settled. A text cut short may end in half a character."""
+        if hidden and self._waiting:
+            self._waiting.pop()
+        settled = self._offset + (self._text.length + 1 if complete else self._text.settled)
+        told = [scored for scored in self._waiting if scored.start < settled]
+        self._waiting = self._waiting[len(told) :]
+        return told
+
+
+def text_of(engine: Engine, options: Options) -> Text:
+    stops = {*options.marks, options.truncate, None if options.ignore_end else engine.end.text}
+    hidden = [stop for stop in stops if stop]
+    strip = options.strip + ("\n" if options.truncate else "")
+    if options.include_stop:
+        return Text(engine.tokenizer, hidden, strip, options.stops)
+    return Text(engine.tokenizer, [*hidden, *options.stops], strip)

@@ -33,7 +33,7 @@ def turn_tokens(engine: Engine, turns: Sequence[str], room: int) -> list[int]:
         if len(tokens) + room <= engine.n_ctx:
             return tokens
     if len(tokens) > engine.n_ctx:
-        raise ContextExceeded(len(tokens), engine.n_ctx)
+        raise ContextExceeded(len(tokens), engine.n_ctx, "messages")
     return tokens
 
 

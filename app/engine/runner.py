@@ -10,8 +10,9 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from app.engine.base import Engine
 from app.engine.counts import Counts, Watch
@@ -47,10 +48,21 @@ class Runner:
     def waiting(self) -> int:
         return len(self._deadlines - self._begun)
 
-    async def pieces(self, engine: Engine, tokens: Sequence[int], options: Options) -> AsyncGenerator[Piece]:
-        """Generate on a thread, yielding pieces as they come. Raises Overloaded, at the first piece, where there is no room."""
+    def pieces(self, engine: Engine, tokens: Sequence[int], options: Options) -> AsyncGenerator[Piece]:
+        """`all_pieces` of one prompt."""
+        return self.all_pieces(engine, [tokens], options, self.watch([tokens], options))
+
+    def watch(self, prompts: Sequence[Sequence[int]], options: Options) -> Watch:
+        return Watch(self.counts, sum(map(len, prompts)), len(prompts) * options.samples)
+
+    async def all_pieces(
+        self, engine: Engine, prompts: Sequence[Sequence[int]], options: Options, watch: Watch
+    ) -> AsyncGenerator[Piece]:
+        """Generate on a thread, yielding pieces as they come; the texts of the first prompt, then those of the next.
+
+        Raises Overloaded, at the first piece, where there is no room.
+        """
         deadline = self._admit()
-        watch = Watch(self.counts, len(tokens), options.samples)
         loop = asyncio.get_running_loop()
         arrived: asyncio.Queue[Piece | None] = asyncio.Queue()
         left = threading.Event()
@@ -62,7 +74,7 @@ class Runner:
             self._begun.add(deadline)
             try:
                 if not left.is_set():
-                    self._write(engine, tokens, options, deadline, watch, left, put)
+                    self._write(generate_all(engine, prompts, options, deadline), deadline, watch, left, put)
             finally:
                 # Before the reader is told, who may ask for more at once.
                 self._forget(deadline)
@@ -107,9 +119,7 @@ class Runner:
 
     def _write(
         self,
-        engine: Engine,
-        tokens: Sequence[int],
-        options: Options,
+        pieces: Iterator[Piece],
         deadline: Deadline,
         watch: Watch,
         left: threading.Event,
@@ -119,10 +129,18 @@ class Runner:
         if began >= deadline.at:
             raise Overloaded("the request waited too long for its turn: try again later.", self._wait())
         watch.begin()
-        for piece in generate(engine, tokens, options, deadline):
+        for piece in pieces:
             watch.see(piece)
             put(piece)
             if left.is_set():
                 watch.abandon()
                 return
         self._mean_seconds += 0.2 * (time.monotonic() - began - self._mean_seconds)
+
+
+def generate_all(
+    engine: Engine, prompts: Sequence[Sequence[int]], options: Options, deadline: Deadline
+) -> Iterator[Piece]:
+    for number, tokens in enumerate(prompts):
+        for piece in generate(engine, tokens, options, deadline):
+            yield replace(piece, index=number * options.samples + piece.index) if number else piece

@@ -5,6 +5,7 @@ All rules take one row of logits, float32 [n_vocab], and return logits of the sa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +16,13 @@ Logits = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a token is chosen. Zero switches top_k, top_p and min_p off; temperature 0 always takes the likeliest."""
+    """How a token is chosen. Zero switches top_k, top_p and min_p off, 1 typical_p; temperature 0 takes the likeliest."""
 
     temperature: float = 0.7
     top_k: int = 0
     top_p: float = 0.0
     min_p: float = 0.0
+    typical_p: float = 1.0
     repetition_penalty: float = 1.0
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
@@ -28,6 +30,13 @@ class Sampling:
     @property
     def penalizes(self) -> bool:
         return self.repetition_penalty != 1 or self.presence_penalty != 0 or self.frequency_penalty != 0
+
+
+def shift(logits: Logits, tokens: Sequence[int], amounts: Sequence[float]) -> Logits:
+    """Add so much to the logits of these tokens; -inf rules them out."""
+    logits = logits.copy()
+    logits[list(tokens)] += np.asarray(amounts, np.float32)
+    return logits
 
 
 def penalize(logits: Logits, prompted: NDArray[np.bool_], counts: NDArray[np.int32], sampling: Sampling) -> Logits:
@@ -85,6 +94,31 @@ def keep_min_p(logits: Logits, p: float) -> Logits:
     return np.where(logits >= logits.max() + np.float32(np.log(p)), logits, -np.inf).astype(np.float32)
 
 
+def keep_typical(logits: Logits, p: float) -> Logits:
+    """Keep what adds up to p, beginning with what is as surprising as the next token is on average.
+
+    Locally typical sampling (Meister et al. 2022, arXiv 2202.00666): on average means the entropy of the distribution.
+    """
+    if not 0 < p < 1:
+        return logits
+    left = np.flatnonzero(logits > -np.inf)
+    surprise = -log_softmax(logits[left])
+    weights = np.exp(-surprise)
+    order = np.argsort(np.abs(surprise - np.sum(weights * surprise)), kind="stable")
+    count = 1 + int(np.searchsorted(np.cumsum(weights[order], dtype=np.float64), p))
+    typical = np.full_like(logits, -np.inf)
+    kept = left[order[:count]]
+    typical[kept] = logits[kept]
+    return typical
+
+
+def log_softmax(logits: Logits) -> Logits:
+    """Natural logarithms of the probabilities that the logits stand for."""
+    logits = logits - logits.max()
+    logs: Logits = logits - np.log(np.exp(logits).sum())
+    return logs
+
+
 def softmax(logits: Logits) -> Logits:
     weights: Logits = np.exp(logits - logits.max())
     weights /= weights.sum()
@@ -101,10 +135,10 @@ def draw(logits: Logits, random: np.random.Generator) -> int:
 
 
 def choose(logits: Logits, sampling: Sampling, random: np.random.Generator) -> int:
-    """Pick the next token: temperature, then top-k, top-p and min-p, then chance. Penalties come before."""
+    """Pick the next token: temperature, then top-k, top-p, min-p and typical-p, then chance. Penalties come before."""
     if sampling.temperature == 0:
         return int(logits.argmax())
     # A temperature near zero must not overflow: the likeliest is moved to 0 before the division.
     logits = (logits - logits.max()) / np.float32(max(sampling.temperature, 1e-6))
     logits = keep_min_p(keep_top_p(keep_top_k(logits, sampling.top_k), sampling.top_p), sampling.min_p)
-    return draw(logits, random)
+    return draw(keep_typical(logits, sampling.typical_p), random)

@@ -8,7 +8,7 @@ from app.engine.fake import byte_tokenizer
 from app.engine.text import Text, overlap
 
 
-def read(text: str, stops: list[str], strip: bool = False) -> tuple[str, list[str], bool]:
+def read(text: str, stops: list[str], strip: str = "") -> tuple[str, list[str], bool]:
     """Feed the text byte by byte. Returns what was shown, piece by piece, and whether it stopped."""
     grown = Text(byte_tokenizer(), stops, strip)
     shown = []
@@ -38,8 +38,8 @@ def test_the_first_of_several_stop_strings_counts() -> None:
 
 def test_leading_newlines_go_when_asked() -> None:
     """The ancestor looked for the newline before it stripped the leading ones, and gave back nothing."""
-    assert read("\n\nHello\nworld", ["\n"], strip=True)[0] == "Hello"
-    assert read("\n\nHello", [], strip=False)[0] == "\n\nHello"
+    assert read("\n\nHello\nworld", ["\n"], strip="\n")[0] == "Hello"
+    assert read("\n\nHello", [], strip="")[0] == "\n\nHello"
 
 
 def test_half_a_character_at_the_end_is_not_shown() -> None:
