@@ -20,21 +20,23 @@ from app.api.crossorigin import CrossOrigin
 from app.api.failures import broken, gone, refused, unrouted
 from app.api.feedback import feedback
 from app.api.generate import METHODS, generate
+from app.api.keys import Gate, Keys, Rate, keyed, metered
 from app.api.models import list_models, show_model
 from app.api.service import health, metrics, version
 from app.api.state import State
+from app.api.tokens import detokenize, tokenize
 from app.bot import open_updates
 from app.bot.webhook import require_secret, telegram
-from app.api.tokens import detokenize, tokenize
 from app.engine.models import Models
 from app.engine.runner import Runner
 from app.errors import RequestError
 from app.feedback import open_store
-from app.settings import Settings
+from app.settings import Settings, on_cloud_run
 
 
 def create_application(models: Models, runner: Runner, settings: Settings) -> ASGIApp:
     answered: Counter[Answered] = Counter()
+    gate = Gate(Keys(settings.keys), Rate(settings.rate_limit), on_cloud_run())
     store = open_store(settings.feedback) if settings.feedback else None
     require_secret(settings)
     updates = open_updates(models, runner, store, settings)
@@ -46,6 +48,7 @@ def create_application(models: Models, runner: Runner, settings: Settings) -> AS
             "runner": runner,
             "settings": settings,
             "answered": answered,
+            "gate": gate,
             "feedback": store,
             "updates": updates,
         }
@@ -57,23 +60,28 @@ def create_application(models: Models, runner: Runner, settings: Settings) -> AS
 
     application = Starlette(
         routes=[
-            Route("/", generate, methods=METHODS),
-            Route("/generate", generate, methods=METHODS),
-            Route("/feedback", feedback, methods=["POST"]),
+            Route("/", metered(generate), methods=METHODS),
+            Route("/generate", metered(generate), methods=METHODS),
+            Route("/feedback", metered(feedback), methods=["POST"]),
             Route("/telegram", telegram, methods=["POST"]),
-            Route("/v1/completions", completions, methods=["POST"]),
-            Route("/v1/chat/completions", chat, methods=["POST"]),
-            Route("/v1/models", list_models),
-            Route("/v1/models/{name:path}", show_model),
-            Route("/tokenize", tokenize, methods=["POST"]),
-            Route("/detokenize", detokenize, methods=["POST"]),
+            Route("/v1/completions", metered(completions), methods=["POST"]),
+            Route("/v1/chat/completions", metered(chat), methods=["POST"]),
+            Route("/v1/models", keyed(list_models)),
+            Route("/v1/models/{name:path}", keyed(show_model)),
+            Route("/tokenize", metered(tokenize), methods=["POST"]),
+            Route("/detokenize", metered(detokenize), methods=["POST"]),
             Route("/health", health),
             Route("/version", version),
-            Route("/metrics", metrics),
+            Route("/metrics", keyed(metrics)),
         ],
         middleware=[
             Middleware(
-                CrossOrigin, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"], max_age=86400
+                CrossOrigin,
+                allow_origins=settings.origins,
+                allow_methods=["*"],
+                allow_headers=["*"],
+                expose_headers=["*"],
+                max_age=86400,
             ),
         ],
         exception_handlers={

@@ -10,11 +10,13 @@ GptError                        a sentence for a person: what is wrong and what 
 └── RequestError                the request cannot be answered: API.md's error object with a status
     ├── InvalidRequest          400, a field is wrong; `param` names it
     │   └── ContextExceeded     400, the prompt is longer than the window
+    ├── Unauthorized            401, no key or a wrong one
     ├── Forbidden               403
     ├── NotFound                404
     ├── MethodNotAllowed        405
     ├── RequestTimeout          408, the body did not arrive in time
     ├── BodyTooLarge            413
+    ├── RateLimited             429, with Retry-After
     ├── ServerError             500, our fault; the cause is in the log
     ├── Overloaded              503, with Retry-After
     ├── Undelivered             503, Telegram could not be reached and should send the update again
@@ -87,6 +89,15 @@ class ContextExceeded(InvalidRequest):
         )
 
 
+class Unauthorized(RequestError):
+    status = 401
+    kind = "authentication_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="invalid_api_key")
+        self.headers = {"WWW-Authenticate": "Bearer"}
+
+
 class Forbidden(RequestError):
     status = 403
     kind = "permission_error"
@@ -114,6 +125,16 @@ class RequestTimeout(RequestError):
 class BodyTooLarge(RequestError):
     status = 413
     kind = "invalid_request_error"
+
+
+class RateLimited(RequestError):
+    status = 429
+    kind = "rate_limit_error"
+
+    def __init__(self, per_minute: int, retry_after: int) -> None:
+        message = f"more than {per_minute} requests in a minute: ask again in {retry_after} s."
+        super().__init__(message, code="rate_limit_exceeded")
+        self.headers = {"Retry-After": str(retry_after)}
 
 
 class ServerError(RequestError):

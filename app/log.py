@@ -76,6 +76,7 @@ class Json(logging.Formatter):
             entry["logging.googleapis.com/trace_sampled"] = trace.sampled
         if request := getattr(record, "http_request", None):
             entry["httpRequest"] = request
+            entry["logging.googleapis.com/labels"] = {"request_id": record.__dict__["request_id"]}
         return msgspec.json.encode(entry).decode()
 
 

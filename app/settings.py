@@ -7,6 +7,7 @@ what was expected.
 from __future__ import annotations
 
 import os
+import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,6 +79,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(description="models and files of people's texts, .jsonl or .txt, that the bot compares, comma-separated"),
     ] = ""
+    api_keys: Annotated[
+        str, Meta(description="keys that may ask, comma-separated, or empty for everybody", extra={"secret": True})
+    ] = ""
+    rate_limit: Annotated[
+        int, Meta(ge=0, le=1_000_000, description="requests a minute for each key or address, 0 for any number")
+    ] = 0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"],
         Meta(description="debug, info, warning, error or critical"),
@@ -117,6 +124,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def telegram_allowed(self) -> set[int]:
         return {int(part) for part in self.telegram_allow.split(",") if part.strip()}
+    def keys(self) -> list[str]:
+        """Those of API_KEYS. Raises SettingError, which does not repeat them."""
+        keys = [key.strip() for key in self.api_keys.split(",")] if self.api_keys else []
+        if not all(re.fullmatch(r"[!-~]+", key) for key in keys):
+            raise SettingError(
+                "API_KEYS has a key that is empty or of other than visible ASCII characters: separate keys by one comma each."
+            )
+        return keys
 
     @property
     def threads_allowed(self) -> int:
@@ -151,12 +166,17 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def json_wanted(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the log is JSON: asked for, or on Cloud Run, which sets K_SERVICE.
+    """Whether the log is JSON: asked for, or on Cloud Run.
 
     Apart from the settings, since a setting that is wrong is told in the log's own form.
     """
     asked = environ.get("LOG_FORMAT", "auto")
-    return asked == "json" or (asked != "text" and "K_SERVICE" in environ)
+    return asked == "json" or (asked != "text" and on_cloud_run(environ))
+
+
+def on_cloud_run(environ: Mapping[str, str] = os.environ) -> bool:
+    """Cloud Run names the service."""
+    return "K_SERVICE" in environ
 
 
 def cores_allowed() -> int:

@@ -1,15 +1,21 @@
 """A line in the log for each request, written with the last byte of its answer, and the count of them for `/metrics`.
 
+Every answer carries the request's id, X-Request-Id: the client's own where it sent one.
+
 Paths come without their queries: those hold what people write, and that belongs in no log.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import time
+import uuid
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from starlette.datastructures import MutableHeaders
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,6 +54,8 @@ class Access:
         entry = Entry(scope, self._answered)
 
         async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = entry.id
             entry.see(message)
             await send(message)
 
@@ -67,6 +75,7 @@ class Entry:
 
     def __init__(self, scope: Scope, answered: Counter[Answered]) -> None:
         self.ended = False
+        self.id = request_id(scope["headers"])
         self._scope = scope
         self._answered = answered
         self._began = time.monotonic()
@@ -113,7 +122,13 @@ class Entry:
             "userAgent": agent[:SHOWN_CHARACTERS],
         }
         line = f"{scope['method']} {path} {status} in {seconds:.3f} s"
-        log.log(level, "%s", line, extra={"http_request": request})
+        log.log(level, "%s", line, extra={"http_request": request, "request_id": self.id})
+
+
+def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """What the client calls the request, if that can be written into a log; else a new one."""
+    sent = next((value for name, value in headers if name == b"x-request-id"), b"").decode("latin-1")
+    return sent if re.fullmatch(r"[\w.:-]{1,128}", sent, re.ASCII) else uuid.uuid4().hex
 
 
 def severity(status: int) -> int:

@@ -25,7 +25,7 @@ async def unrouted(request: Request, error: Exception) -> Response:
         allow = (error.headers or {}).get("Allow", "")
         return await refused(request, MethodNotAllowed(f"{request.method} is not possible here: use {allow}.", allow))
     return await refused(
-        request, NotFound(f"there is nothing at {request.url.path}: try / or /health.", code="not_found")
+        request, NotFound(f"there is nothing at {request.url.path}: try / or /docs.", code="not_found")
     )
 
 

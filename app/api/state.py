@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TypedDict
 
 from app.api.access import Answered
+from app.api.keys import Gate
 from app.bot.updates import Updates
 from app.engine.models import Models
 from app.engine.runner import Runner
@@ -20,3 +21,4 @@ class State(TypedDict):
     answered: Counter[Answered]
     feedback: Store | None
     updates: Updates | None
+    gate: Gate
