@@ -17,6 +17,7 @@ from app.api.access import Access, Answered
 from app.api.chat import chat
 from app.api.completions import completions
 from app.api.crossorigin import CrossOrigin
+from app.api.docs import docs, docs_file, openapi
 from app.api.failures import broken, gone, refused, unrouted
 from app.api.feedback import feedback
 from app.api.generate import METHODS, generate
@@ -70,6 +71,9 @@ def create_application(models: Models, runner: Runner, settings: Settings) -> AS
             Route("/v1/models/{name:path}", keyed(show_model)),
             Route("/tokenize", metered(tokenize), methods=["POST"]),
             Route("/detokenize", metered(detokenize), methods=["POST"]),
+            Route("/openapi.json", openapi),
+            Route("/docs", docs),
+            Route("/docs/{name}", docs_file),
             Route("/health", health),
             Route("/version", version),
             Route("/metrics", keyed(metrics)),
