@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from app.engine.base import Engine
 from app.engine.bundle import End
 from app.engine.fake import SCRIPT, FakeEngine
-from app.engine.generation import Deadline, Options, Piece, generate, prepare
+from app.engine.generation import Deadline, Options, Piece, Scored, generate, prepare
 from app.engine.onnx import OnnxEngine
-from app.engine.sampling import Sampling
+from app.engine.sampling import Sampling, log_softmax
+from app.engine.tensorflow import TensorflowEngine
 from app.errors import ContextExceeded, InvalidRequest
 
 GREEDY = Sampling(temperature=0)
@@ -114,3 +116,90 @@ def test_penalties_change_what_is_written(exact: OnnxEngine) -> None:
     plain = texts(write(exact, "Why", length=40, sampling=GREEDY))
     penalized = texts(write(exact, "Why", length=40, sampling=Sampling(temperature=0, repetition_penalty=3.0)))
     assert plain != penalized
+
+
+class Ending(FakeEngine):
+    """Ends every text after its script, if it may."""
+
+    def __init__(self, script: str) -> None:
+        super().__init__(script)
+        self.script.append(256)
+
+
+def test_bias_forces_and_forbids() -> None:
+    forced = write(FakeEngine(), length=3, bias={ord("x"): 100.0}, sampling=GREEDY)
+    assert texts(forced) == ["xxx"]
+    forbidden = write(FakeEngine(doubt=0.5), length=40, bias={ord("T"): -100.0}, seed=1)
+    assert "T" not in texts(forbidden)[0]
+
+
+def test_a_text_does_not_end_before_its_minimum() -> None:
+    assert len(write(Ending("ab"), length=20, sampling=GREEDY)) == 3
+    pieces = write(Ending("ab"), length=20, min_length=10, sampling=Sampling(temperature=0.1))
+    assert len(pieces) > 10
+    assert len(write(FakeEngine(), length=60, min_length=20, stops=["quick"], sampling=GREEDY)) == len(SCRIPT) + 9
+
+
+def test_the_end_may_be_ignored_and_is_never_shown() -> None:
+    pieces = write(Ending("ab"), length=6, ignore_end=True, sampling=GREEDY, logprobs=0)
+    assert (texts(pieces), pieces[-1].finish_reason) == (["abab"], "length")
+    assert [scored.token for piece in pieces for scored in piece.scored] == [*b"abab"]
+
+
+@pytest.mark.parametrize(("include", "text"), [(False, "The "), (True, "The q")])
+def test_a_stop_token_ends_the_text(include: bool, text: str) -> None:
+    pieces = write(FakeEngine(), length=20, stop_tokens=[ord("q")], include_stop=include, sampling=GREEDY)
+    assert (texts(pieces), pieces[-1].finish_reason) == ([text], "stop")
+
+
+@pytest.mark.parametrize(("include", "text"), [(False, "The "), (True, "The quick")])
+def test_a_stop_string_may_be_part_of_the_text(include: bool, text: str) -> None:
+    pieces = write(FakeEngine(), length=20, stops=["quick"], include_stop=include, sampling=GREEDY)
+    assert texts(pieces) == [text]
+
+
+def test_a_mark_is_never_part_of_the_text() -> None:
+    pieces = write(FakeEngine(), length=20, marks=["quick"], stops=["fox"], include_stop=True, sampling=GREEDY)
+    assert texts(pieces) == ["The "]
+
+
+def test_tokens_are_scored_when_they_are_shown() -> None:
+    """Those of a stop string that is not shown are not told, and those held back are told when they are."""
+    pieces = write(FakeEngine(), length=20, stops=["quick", "The cat"], logprobs=0, sampling=GREEDY)
+    shown = ""
+    for piece in pieces:
+        assert [scored.start for scored in piece.scored] == [*range(len(shown), len(shown) + len(piece.text))]
+        assert bytes(scored.token for scored in piece.scored).decode() == piece.text
+        shown += piece.text
+    assert shown == "The "
+
+
+def scored(pieces: list[Piece]) -> list[Scored]:
+    return [each for piece in pieces for each in piece.scored]
+
+
+def test_scores_are_the_models_own_whatever_the_sampling(exact: OnnxEngine, reference: TensorflowEngine) -> None:
+    """Against TensorFlow's logits over the whole text at once, those of the prompt included."""
+    sampling = Sampling(temperature=1.5, top_k=20, repetition_penalty=1.3)
+    pieces = write(exact, "Why did the duck", length=12, seed=4, logprobs=3, score_prompt=True, sampling=sampling)
+    found = scored(pieces)
+    tokens = np.array([each.token for each in found])
+    logits = reference.all_logits(tokens)
+    assert found[0].logprob is None
+    assert not found[0].likeliest
+    for each, row in zip(found[1:], logits, strict=False):
+        logs = log_softmax(row)
+        assert each.logprob == pytest.approx(float(logs[each.token]), abs=1e-3)
+        assert [token for token, _ in each.likeliest] == np.argsort(-logs)[:3].tolist()
+    assert sum(piece.tokens for piece in pieces) == 12
+    prompt = exact.tokenizer.encode("Why did the duck")
+    starts = [len(exact.tokenizer.decode(prompt[:number])) for number in range(len(prompt) + 1)]
+    assert [each.start for each in found[: len(prompt) + 1]] == starts
+
+
+def test_no_tokens_at_all() -> None:
+    pieces = write(FakeEngine(), "Why", length=0, samples=2)
+    assert [(piece.index, piece.text, piece.finish_reason, piece.tokens) for piece in pieces] == [
+        (0, "", "length", 0),
+        (1, "", "length", 0),
+    ]

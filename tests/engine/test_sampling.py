@@ -12,8 +12,11 @@ from app.engine.sampling import (
     keep_min_p,
     keep_top_k,
     keep_top_p,
+    keep_typical,
     kth_largest,
+    log_softmax,
     penalize,
+    shift,
     softmax,
 )
 
@@ -102,3 +105,44 @@ def test_what_spares_sorting_the_vocabulary_changes_nothing() -> None:
         nucleus = np.sort(keep_top_p(logits, p))[::-1]
         assert np.isfinite(nucleus).sum() == pytest.approx(count, abs=1)
         assert np.array_equal(nucleus[: count - 1], ordered[: count - 1])
+
+
+def typical_by_definition(probabilities: np.ndarray, p: float) -> set[int]:
+    """In the words of Meister et al. 2022: by distance of the information from the entropy, until the mass is p."""
+    information = -np.log(probabilities)
+    entropy = (probabilities * information).sum()
+    chosen: set[int] = set()
+    for token in sorted(range(len(probabilities)), key=lambda token: abs(information[token] - entropy)):
+        chosen.add(token)
+        if probabilities[[*chosen]].sum() >= p:
+            break
+    return chosen
+
+
+@pytest.mark.parametrize("p", [0.05, 0.2, 0.5, 0.9, 0.99])
+def test_typical_p_is_its_definition(p: float) -> None:
+    random = np.random.default_rng(2)
+    for size in (5, 40, 300):
+        logits = (random.standard_normal(size) * 3).astype(np.float32)
+        assert kept(keep_typical(logits, p)) == typical_by_definition(softmax(logits).astype(np.float64), p)
+
+
+def test_typical_p_may_leave_the_likeliest_out_and_brings_nothing_back() -> None:
+    logits = np.log(np.array([0.5, 0.1, 0.1, 0.1, 0.1, 0.1], np.float32))
+    assert 0 not in kept(keep_typical(logits, 0.2))
+    logits[1] = -np.inf
+    assert 1 not in kept(keep_typical(logits, 0.99))
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0])
+def test_typical_p_off(p: float) -> None:
+    assert keep_typical(LOGITS, p) is LOGITS
+
+
+def test_log_softmax_is_the_logarithm_of_the_probabilities() -> None:
+    assert np.allclose(log_softmax(LOGITS + 1000), np.log(PROBABILITIES), atol=1e-4)
+
+
+def test_shift_moves_the_logits_it_names_and_no_others() -> None:
+    shifted = shift(LOGITS, [0, 2], [5.0, -np.inf])
+    assert (shifted - LOGITS).tolist() == [5.0, 0.0, -np.inf, 0.0, 0.0]

@@ -53,3 +53,23 @@ def test_half_a_character_at_the_end_is_not_shown() -> None:
 )
 def test_overlap(text: str, stop: str, expected: int) -> None:
     assert overlap(text, stop) == expected
+
+
+def test_a_stop_string_may_be_shown() -> None:
+    text = Text(byte_tokenizer(), ["!"], shown_stops=["stop"])
+    assert "".join(text.add(byte) for byte in b"Now stop here") == "Now stop"
+    assert text.stopped
+
+
+def test_a_stop_string_counts_if_it_ends_where_the_text_may_stop() -> None:
+    text = Text(byte_tokenizer(), ["ab"])
+    shown = "".join(text.add(byte, may_stop=number >= 4) for number, byte in enumerate(b"ababab"))
+    assert shown == "abab"
+    assert text.stopped
+
+
+def test_what_is_settled_is_shown_or_dropped() -> None:
+    text = Text(byte_tokenizer(), ["xyz"], strip=" ")
+    for byte in b"  abx":
+        text.add(byte)
+    assert (text.length, text.settled) == (5, 4)
