@@ -69,6 +69,8 @@ def serve(app: Any, port: socket.socket, log_level: str, drain: Callable[[], Non
         # Its lines take the form that app.log gives them; app.api.access has those of the requests.
         log_config=None,
         access_log=False,
+        # Whose word to take for an address is app.api.keys' affair.
+        proxy_headers=False,
         log_level=log_level,
         server_header=False,
         timeout_graceful_shutdown=9,

@@ -118,7 +118,8 @@ def serving(*engines: Engine, **changes: Any) -> Iterator[str]:
     models.load_default()
     runner = Runner(settings.concurrency, settings.queue_limit, settings.request_timeout)
     application = create_application(models, runner, settings)
-    config = uvicorn.Config(application, http=Protocol, log_level="warning", h11_max_incomplete_event_size=16384)
+    options: Any = {"http": Protocol, "h11_max_incomplete_event_size": 16384, "proxy_headers": False}
+    config = uvicorn.Config(application, log_level="warning", **options)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

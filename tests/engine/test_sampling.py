@@ -128,7 +128,7 @@ def test_typical_p_is_its_definition(p: float) -> None:
 
 
 def test_typical_p_may_leave_the_likeliest_out_and_brings_nothing_back() -> None:
-    logits = np.log(np.array([0.5, 0.1, 0.1, 0.1, 0.1, 0.1], np.float32))
+    logits = np.log(np.array([0.4] + [0.06] * 10, np.float32))
     assert 0 not in kept(keep_typical(logits, 0.2))
     logits[1] = -np.inf
     assert 1 not in kept(keep_typical(logits, 0.99))

@@ -1,0 +1,161 @@
+"""Who may ask, and how often."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from starlette.routing import Route
+
+from app.api.keys import MAX_CLIENTS, Rate
+from app.application import create_application
+from app.engine.fake import FakeEngine
+from app.engine.models import Models
+from app.engine.runner import Runner
+from app.errors import RateLimited, SettingError
+from app.settings import Settings
+from tests.conftest import run_module, serving
+
+OPEN = {"/health", "/version", "/openapi.json", "/docs", "/docs/{name}"}
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving(FakeEngine(), api_keys="alpha, beta") as address:
+        yield address
+
+
+def routes() -> list[Route]:
+    access = create_application(Models({"fake": FakeEngine}), Runner(), Settings(engine="fake"))
+    return [route for route in access._app.routes if isinstance(route, Route)]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("route", routes(), ids=lambda route: route.path)
+def test_every_route_but_those_that_are_open_asks_for_a_key(url: str, route: Route) -> None:
+    methods = (route.methods or set()) - {"OPTIONS"}
+    address = url + re.sub(r"{.+}", "swagger-ui.css" if "docs" in route.path else "fake", route.path)
+    statuses = {httpx.request(method, address).status_code for method in methods}
+    if route.path in OPEN:
+        assert statuses == {200}
+    else:
+        assert statuses == {401}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer alpha"},
+        {"authorization": "bearer beta"},
+        {"X-Api-Key": "beta"},
+        {"X-Api-Key": "alpha", "Authorization": "Bearer none"},
+    ],
+)
+def test_a_key_may_come_either_way(url: str, headers: dict[str, str]) -> None:
+    assert httpx.get(f"{url}/?length=1", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Authorization": "alpha"}, {"Authorization": "Basic alpha"}, {"Authorization": "Bearer"}, {"X-Api-Key": "Alpha"},
+     {"X-Api-Key": "alpha,beta"}, {"X-Api-Key": "alph"}, {"X-Api-Key": "alphaa"}, {"Authorization": "Bearer älpha"},
+     {"X-Api-Key": ""}],
+)  # fmt: skip
+def test_any_other_is_a_401(url: str, headers: dict[str, str]) -> None:
+    reply = httpx.get(f"{url}/?length=1", headers={name: value.encode() for name, value in headers.items()})
+    error = reply.json()["error"]
+    assert (reply.status_code, error["type"], error["code"]) == (401, "authentication_error", "invalid_api_key")
+    assert reply.headers["www-authenticate"] == "Bearer"
+    assert reply.headers["access-control-allow-origin"] == "*"
+
+
+def test_browsers_may_ask_whether_they_may(url: str) -> None:
+    """They send no key with it."""
+    asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+    assert httpx.options(f"{url}/v1/completions", headers=asked).status_code == 200
+    assert httpx.options(url).status_code == 204
+
+
+def test_without_keys_any_key_will_do() -> None:
+    with serving(FakeEngine()) as address:
+        assert httpx.get(f"{address}/?length=1", headers={"Authorization": "Bearer none"}).status_code == 200
+
+
+@pytest.mark.parametrize("keys", [",", "a,,b", " ", "a b", "schlüssel"])
+def test_keys_that_cannot_be_stop_the_start_and_are_not_told(keys: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        assert Settings(api_keys=keys).keys
+    assert repr(keys) not in str(caught.value)
+    if keys == "schlüssel":
+        ended = run_module("app", ENGINE="fake", API_KEYS=keys)
+        assert (ended.returncode, ended.stderr.count("\n"), keys in ended.stderr) == (2, 1, False)
+
+
+def test_so_many_a_minute_and_no_more() -> None:
+    now = 0.0
+    rate = Rate(3, clock=lambda: now)
+    for _ in range(3):
+        rate.take("a")
+    with pytest.raises(RateLimited) as refused:
+        rate.take("a")
+    assert refused.value.headers == {"Retry-After": "20"}
+    rate.take("b")
+    now = 20.0
+    rate.take("a")
+    with pytest.raises(RateLimited):
+        rate.take("a")
+    now = 1000.0
+    for _ in range(3):
+        rate.take("a")
+
+
+def test_those_who_wait_are_not_punished_for_having_asked() -> None:
+    now = 0.0
+    rate = Rate(1, clock=lambda: now)
+    rate.take("a")
+    for _ in range(100):
+        with pytest.raises(RateLimited):
+            rate.take("a")
+    now = 60.0
+    rate.take("a")
+
+
+def test_clients_without_number_do_not_fill_the_memory() -> None:
+    rate = Rate(1, clock=lambda: 0.0)
+    for number in range(MAX_CLIENTS + 100):
+        rate.take(str(number))
+    assert len(rate._due) == MAX_CLIENTS
+
+
+def test_keys_are_counted_apart_and_only_what_costs() -> None:
+    with serving(FakeEngine(), api_keys="a,b", rate_limit=2) as url:
+        statuses = [httpx.get(f"{url}/?length=1", headers={"X-Api-Key": key}).status_code for key in "aaabba"]
+        assert statuses == [200, 200, 429, 200, 200, 429]
+        assert httpx.get(f"{url}/v1/models", headers={"X-Api-Key": "a"}).status_code == 200
+        assert httpx.get(f"{url}/health").status_code == 200
+
+
+@pytest.mark.parametrize(("on_cloud_run", "statuses"), [(True, [200, 200, 429]), (False, [200, 429, 429])])
+def test_addresses_are_the_front_ends_word_on_cloud_run_only(
+    monkeypatch: pytest.MonkeyPatch, on_cloud_run: bool, statuses: list[int]
+) -> None:
+    """Elsewhere anybody could write that header, and there all that it names before its last address is anybody's."""
+    if on_cloud_run:
+        monkeypatch.setenv("K_SERVICE", "jokes")
+    else:
+        monkeypatch.delenv("K_SERVICE", raising=False)
+    with serving(FakeEngine(), rate_limit=1) as url:
+        forwarded = ["1.1.1.1, 2.2.2.2", "1.1.1.1, 3.3.3.3", "9.9.9.9,2.2.2.2"]
+        found = [httpx.get(f"{url}/?length=1", headers={"X-Forwarded-For": each}).status_code for each in forwarded]
+    assert found == statuses
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [("abc-1.2:3_X", True), ("x" * 128, True), ("x" * 129, False), ("a b", False), ("é", False)]
+)
+def test_every_answer_has_an_id(url: str, sent: str, kept: bool) -> None:
+    for path in ("/health", "/nothing", "/"):
+        reply = httpx.get(url + path, headers={"X-Request-Id": sent.encode()})
+        assert (reply.headers["x-request-id"] == sent) is kept
+    assert len(httpx.get(f"{url}/health").headers["x-request-id"]) == 32
