@@ -47,6 +47,13 @@ class Refusal(msgspec.Struct):
     error: Problem
 
 
+class Voted(msgspec.Struct):
+    """The vote as it is kept, under the text's id."""
+
+    id: str
+    vote: Literal["up", "down"]
+
+
 class Health(msgspec.Struct):
     status: Literal["ok", "draining"]
 
@@ -65,6 +72,7 @@ POSTS: dict[str, tuple[str, type, type]] = {
     "/generate": ("The same.", schemas.GenerateRequest, Generated),
     "/v1/completions": ("Continue texts, as OpenAI does.", openai.CompletionRequest, openai.Completion),
     "/v1/chat/completions": ("Answer in a conversation, as OpenAI does.", openai.ChatRequest, openai.ChatCompletion),
+    "/feedback": ("Vote on a text.", schemas.FeedbackRequest, Voted),
     "/tokenize": ("The tokens of a text or a conversation.", openai.TokenizeRequest, openai.Tokenized),
     "/detokenize": ("The text of tokens.", openai.DetokenizeRequest, openai.Detokenized),
 }

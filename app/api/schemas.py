@@ -129,9 +129,9 @@ def refusal(message: str, fields: Mapping[str, Any], schema: type[msgspec.Struct
             f"{unknown[1]} is not a field of {where}.", param=name or unknown[1], code="unknown_field"
         )
     if missing := re.search(r"missing required field `(.+)`", expected):
-        where = path or "this request"
+        where = f" from {path}" if path else ""
         return InvalidRequest(
-            f"{missing[1]} is missing from {where}: give it.", param=name or missing[1], code="missing_field"
+            f"{missing[1]} is missing{where}: give it.", param=name or missing[1], code="missing_field"
         )
     value, expected = shorten(value_at(path, fields)), in_words(expected.partition(", got")[0], path, schema)
     return InvalidRequest(f"{path} is {value}: {expected}.", param=name, code="invalid_value")

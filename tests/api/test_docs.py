@@ -53,6 +53,8 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
         ("/", {"length": 5, "nsamples": 2}),
         ("/v1/completions", {"prompt": "Why", "logprobs": 2, "echo": True, "stop": None}),
         ("/v1/chat/completions", {"messages": HELLO, "logprobs": True, "top_logprobs": 1, "max_tokens": 5}),
+        ("/feedback", {"vote": "up", "text": "Why"}),
+        ("/feedback", {"vote": "sideways", "text": "Why"}),
         ("/tokenize", {"prompt": "Why", "return_token_strs": True}),
         ("/detokenize", {"tokens": [1]}),
         ("/v1/completions", {"prompt": "x" * 2000}),

@@ -28,7 +28,7 @@ def url() -> Iterator[str]:
 
 
 def routes() -> list[Route]:
-    access = create_application(Models({"fake": FakeEngine}), Runner(), Settings(engine="fake"))
+    access = create_application(Models({"fake": FakeEngine}), Runner(), Settings(engine="fake", feedback=""))
     return [route for route in access._app.routes if isinstance(route, Route)]  # type: ignore[attr-defined]
 
 

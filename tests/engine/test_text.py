@@ -57,7 +57,7 @@ def test_overlap(text: str, stop: str, expected: int) -> None:
 
 def test_a_stop_string_may_be_shown() -> None:
     text = Text(byte_tokenizer(), ["!"], shown_stops=["stop"])
-    assert "".join(text.add(byte) for byte in b"Now stop here") == "Now stop"
+    assert "".join(text.add(byte) for byte in b"Now stop!") == "Now stop"
     assert text.stopped
 
 
