@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -128,7 +128,7 @@ class Entry:
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """What the client calls the request, if that can be written into a log; else a new one."""
     sent = next((value for name, value in headers if name == b"x-request-id"), b"").decode("latin-1")
-    return sent if re.fullmatch(r"[\w.:-]{1,128}", sent, re.ASCII) else uuid.uuid4().hex
+    return sent if re.fullmatch(r"[\w.:-]{1,128}", sent, re.ASCII) else secrets.token_hex(16)
 
 
 def severity(status: int) -> int:

@@ -6,8 +6,8 @@ How turns are put to the model is its template's affair (app.engine.prompts).
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -60,7 +60,7 @@ class Job:
     engine: Engine
     prompt: list[int]
     options: Options
-    id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
+    id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(16)}")
     created: int = field(default_factory=lambda: int(time.time()))
 
     def reply(self, texts: Sequence[Text], tokens: int) -> ChatCompletion:
