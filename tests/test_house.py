@@ -68,8 +68,9 @@ def test_the_readme_names_every_setting_with_its_default() -> None:
 
 
 def test_the_readme_names_every_route_and_verb() -> None:
-    routes = re.findall(r'Route\("(/\w*)"', (ROOT / "app/application.py").read_text())
-    assert {"/", "/generate", "/health", "/version"} <= set(routes)
+    application = (ROOT / "app/application.py").read_text()
+    routes = {re.sub(r"/{.+}", "", path) for path in re.findall(r'Route\("(/[^"]*)"', application)}
+    assert {"/", "/generate", "/v1/chat/completions", "/health", "/version"} <= routes
     for name in [*(f"`{route}`" for route in routes), *(f"`{verb}`" for verb in VERBS)]:
         assert name in README
 
