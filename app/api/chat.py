@@ -34,7 +34,7 @@ from app.api.openai import (
 )
 from app.api.schemas import validate
 from app.api.state import State
-from app.api.writing import Text, Writing, as_json, event, events
+from app.api.writing import Text, Writing, event, events
 from app.engine.base import Engine
 from app.engine.generation import Options, Piece, Scored, check
 from app.engine.prompts import tokens_of, turn_stops, turn_tokens
@@ -48,8 +48,7 @@ async def chat(request: Request[State]) -> Response:
     writing = Writing(request, job.engine, [job.prompt], job.options)
     if asked.stream:
         return await writing.stream(job.chunk, lambda: job.last_chunk(writing.tokens), job.first_chunk())
-    texts = await writing.whole()
-    return as_json(job.reply(texts, writing.tokens), writing.headers())
+    return await writing.whole(lambda: job.reply(writing.texts, writing.tokens))
 
 
 @dataclass
@@ -122,6 +121,8 @@ def understand(asked: ChatRequest, state: State) -> Job:
     prompt = read_messages(asked, engine, wanted or engine.n_ctx)
     length = wanted or max(1, min(longest, engine.n_ctx - len(prompt)))
     asked.check(engine, length, longest, name)
+    logprobs = (asked.top_logprobs or 0) if asked.logprobs else None
+    asked.check_logprobs(asked.n * length, logprobs)
     options = asked.options(
         length,
         asked.n,
@@ -130,7 +131,7 @@ def understand(asked: ChatRequest, state: State) -> Job:
         strip=" \n",
         # Most of a conversation has been read at its last turn; but a seed promises the same text to the last digit.
         reuse=asked.seed is None,
-        logprobs=asked.top_logprobs or 0 if asked.logprobs else None,
+        logprobs=logprobs,
     )
     check(engine, prompt, options, "messages", "n")
     return Job(asked, engine, prompt, options)

@@ -27,7 +27,7 @@ from app.api.openai import (
 )
 from app.api.schemas import validate
 from app.api.state import State
-from app.api.writing import Text, Writing, as_json, event, events
+from app.api.writing import Text, Writing, event, events
 from app.engine.base import Engine, start_tokens
 from app.engine.generation import Options, Piece, Scored, check, shown_text
 
@@ -40,8 +40,7 @@ async def completions(request: Request[State]) -> Response:
     writing = Writing(request, job.engine, job.prompts, job.options)
     if asked.stream:
         return await writing.stream(job.chunk, lambda: job.last_chunk(writing.tokens), job.first_chunk())
-    texts = await writing.whole()
-    return as_json(job.reply(texts, writing.tokens), writing.headers())
+    return await writing.whole(lambda: job.reply(writing.texts, writing.tokens))
 
 
 @dataclass
@@ -126,6 +125,7 @@ def understand(asked: CompletionRequest, state: State) -> Job:
     if len(prompts) * samples > MAX_TEXTS:
         many = f"{len(prompts)} prompts with {samples} texts each"
         raise invalid("prompt", f"prompt has {many}: expected at most {MAX_TEXTS} texts in one request.")
+    asked.check_logprobs(len(prompts) * samples * asked.max_tokens + score_prompt * sum(map(len, prompts)), logprobs)
     for tokens in prompts:
         check(engine, tokens, options, "prompt", "n" if asked.best_of is None else "best_of")
     return Job(asked, engine, prompts, options)

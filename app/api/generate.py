@@ -13,7 +13,7 @@ from app.api.body import parse_query, read_object
 from app.api.openai import Usage
 from app.api.schemas import GenerateRequest, validate
 from app.api.state import State
-from app.api.writing import Writing, as_json, event, events
+from app.api.writing import Writing, event, events
 from app.engine.base import Engine
 from app.engine.generation import Options, Piece, prepare
 from app.errors import InvalidRequest
@@ -47,8 +47,7 @@ async def generate(request: Request[State]) -> Response:
     writing = Writing(request, job.engine, [job.prompt], job.options)
     if job.asked.stream:
         return await writing.stream(said, lambda: event({"text": ""} | closing(job, writing)), opening(job))
-    await writing.whole()
-    return as_json(reply(job, writing), writing.headers())
+    return await writing.whole(lambda: reply(job, writing))
 
 
 async def read_fields(request: Request[State]) -> GenerateRequest:

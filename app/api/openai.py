@@ -23,6 +23,7 @@ Token = Annotated[int, Meta(ge=0, lt=2**31)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 FinishReason = Literal["stop", "length"]
 MAX_TEXTS = 128
+MAX_LOGPROBS = 100_000
 
 
 def invalid(param: str, message: str) -> InvalidRequest:
@@ -98,6 +99,14 @@ class WritingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         for key in self.logit_bias:
             if not (key.isascii() and key.isdecimal() and int(key) < size):
                 raise invalid("logit_bias", f"logit_bias has {shorten(key)}: the model's tokens are 0 to {size - 1}.")
+
+    def check_logprobs(self, tokens: int, top: int | None) -> None:
+        """Refuse what would not fit into memory when it is written down. Raises InvalidRequest."""
+        if top is not None and tokens * (1 + top) > MAX_LOGPROBS:
+            comes_to = f"{tokens} tokens with {top} others each"
+            raise invalid(
+                "logprobs", f"logprobs of {comes_to} are more than {MAX_LOGPROBS}: ask for fewer or shorter texts."
+            )
 
     def last_tokens(self, tokens: list[int], n_ctx: int) -> list[int]:
         """What is left of a prompt with `truncate_prompt_tokens`."""

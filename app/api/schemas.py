@@ -90,8 +90,11 @@ def validate(fields: Mapping[str, Any], schema: type[Schema], *, text: bool = Fa
 
     With `text`, values that are all strings, as in a query; if `nullable`, a field that is null is as one that is not there.
     """
-    for name, value in fields.items():
-        check_value(name, value)
+    try:
+        for name, value in fields.items():
+            check_value(name, value)
+    except RecursionError:
+        raise InvalidRequest("the body is nested too deeply: send a flat object.", code="invalid_json") from None
     known = schema.__struct_encode_fields__ if nullable else ()
     given = {name: value for name, value in fields.items() if value is not None or name not in known}
     try:

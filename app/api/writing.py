@@ -26,7 +26,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Text:
-    """One of the texts as it has come so far: the prompt's tokens as they were `read`, those of the text as `written`."""
+    """One of the texts: the prompt's tokens as they were `read`, those of the text as they were `written`.
+
+    Of a stream nothing is kept but the reason.
+    """
 
     text: str = ""
     finish_reason: str = ""
@@ -35,7 +38,6 @@ class Text:
 
     def add(self, piece: Piece) -> None:
         self.text += piece.text
-        self.finish_reason = piece.finish_reason or ""
         (self.written if piece.tokens else self.read).extend(piece.scored)
 
 
@@ -53,10 +55,11 @@ class Writing:
         self._watch: Watch = runner.watch(prompts, options)
         self._pieces = runner.all_pieces(engine, prompts, options, self._watch)
 
-    async def whole(self) -> list[Text]:
-        """All the texts, once they are finished. Raises Overloaded, ClientDisconnect."""
+    async def whole(self, reply: Callable[[], Any]) -> Response:
+        """What there is to `reply` once all the texts are finished. Raises Overloaded, ClientDisconnect."""
         await while_connected(self._request, self._finish())
-        return self.texts
+        # On a thread, since the likeliest tokens of the longest texts take half a second to write down.
+        return await asyncio.to_thread(lambda: as_json(reply(), self.headers()))
 
     async def stream(
         self, say: Callable[[Piece], bytes], close: Callable[[], bytes], opening: bytes = b""
@@ -82,6 +85,7 @@ class Writing:
         async with aclosing(self._pieces) as pieces:
             async for piece in pieces:
                 self._see(piece)
+                self.texts[piece.index].add(piece)
 
     async def _events(
         self, first: Piece, say: Callable[[Piece], bytes], close: Callable[[], bytes], opening: bytes
@@ -103,7 +107,7 @@ class Writing:
         yield close() + b"data: [DONE]\n\n"
 
     def _see(self, piece: Piece) -> None:
-        self.texts[piece.index].add(piece)
+        self.texts[piece.index].finish_reason = piece.finish_reason or ""
         self.tokens += piece.tokens
 
 

@@ -7,6 +7,7 @@ chat    turn, end of text, turn, end of text
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from app.engine.base import Engine, start_tokens
@@ -28,10 +29,13 @@ def turn_tokens(engine: Engine, turns: Sequence[str], room: int) -> list[int]:
     that is less, are free for the reply. Raises ContextExceeded if the last turn alone is longer than the window.
     """
     room = min(room, engine.n_ctx // 2)
-    for oldest in range(1 - len(turns) % 2, len(turns), 2):
-        tokens = tokens_of(engine, turns[oldest:])
-        if len(tokens) + room <= engine.n_ctx:
-            return tokens
+
+    def fits(oldest: int) -> bool:
+        return len(tokens_of(engine, turns[oldest:])) + room <= engine.n_ctx
+
+    oldest = range(1 - len(turns) % 2, len(turns), 2)
+    # Bisected, since what thousands of turns come to takes a while to find out.
+    tokens = tokens_of(engine, turns[oldest[min(bisect_left(oldest, True, key=fits), len(oldest) - 1)] :])
     if len(tokens) > engine.n_ctx:
         raise ContextExceeded(len(tokens), engine.n_ctx, "messages")
     return tokens

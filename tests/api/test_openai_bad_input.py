@@ -57,7 +57,8 @@ def test_a_wrong_value(url: str, path: str, field: str, value: object) -> None:
         ({"stream": True, "stream_options": {"include_usage": 1}}, "stream_options"),
         ({"stream": True, "stream_options": {"include_obfuscation": True}}, "stream_options"),
         ({"stream": True, "stream_options": {"continuous_usage_stats": True}}, "stream_options"),
-        ({"messages": HELLO}, "messages"), ({"echo": "yes"}, "echo"), ({"max_completion_tokens": 5}, "max_completion_tokens"),
+        ({"n": 8, "max_tokens": 4096, "logprobs": 5}, "logprobs"), ({"messages": HELLO}, "messages"),
+        ({"echo": "yes"}, "echo"), ({"max_completion_tokens": 5}, "max_completion_tokens"),
         ({"prompt": "\ud83d"}, "prompt"), ({"min_tokens": 20}, "min_tokens"),
     ],
 )  # fmt: skip
@@ -127,6 +128,12 @@ def test_a_prompt_longer_than_the_window(url: str, path: str, fields: dict[str, 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"n": NaN}'])
 def test_a_body_that_is_no_json_object(url: str, path: str, body: bytes) -> None:
     check(httpx.post(url + path, content=body), 400, None)
+
+
+@pytest.mark.parametrize("depth", [100, 500, 700, 900, 950, 980, 990])
+def test_a_body_that_is_nested_deeply(url: str, depth: int) -> None:
+    reply = httpx.post(url + COMPLETIONS, content=b'{"prompt": ' + b"[" * depth + b"]" * depth + b"}")
+    assert reply.status_code == 400, reply.text
 
 
 def test_other_methods_models_and_queries(url: str) -> None:

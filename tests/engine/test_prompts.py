@@ -35,6 +35,12 @@ def test_the_oldest_turns_leave_in_pairs(n_ctx: int, kept: list[str]) -> None:
     assert turn_tokens(engine, TURNS, 10) == turn_tokens(FakeEngine(template="chat"), kept, 10)
 
 
+def test_as_many_turns_stay_as_fit() -> None:
+    turns = ["x" * 9] * 2001
+    for room, kept in ((1, 101), (24, 99), (500, 51)):
+        assert len(turn_tokens(FakeEngine(n_ctx=1024, template="chat"), turns, room)) == 1 + kept * 10
+
+
 def test_a_conversation_that_begins_with_the_model_loses_that_turn() -> None:
     engine = FakeEngine(template="chat")
     assert turn_tokens(engine, ["Hello!", *TURNS[:1]], 1) == turn_tokens(engine, TURNS[:1], 1)
