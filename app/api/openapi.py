@@ -101,7 +101,8 @@ def describe(keys_asked_for: bool) -> bytes:
     for path, (summary, asked, answered) in POSTS.items():
         paths.setdefault(path, {})["post"] = posted(summary, asked, answered)
     for path, (summary, answered) in GETS.items():
-        paths.setdefault(path, {})["get"] = operation(summary, answered) | parameters(path, components)
+        paths.setdefault(path, {})["get"] = described = operation(summary, answered) | parameters(path, components)
+        described["responses"]["200"]["content"] |= events(None) if answered is Generated else {}
     paths["/metrics"] = {"get": operation("For Prometheus.", None)}
     if keys_asked_for:
         for path, operations in paths.items():
@@ -129,14 +130,16 @@ def operation(summary: str, answered: type | None) -> Schema:
 
 def posted(summary: str, asked: type, answered: type) -> Schema:
     described = operation(summary, answered)
-    if asked in STREAMS:
-        chunk = STREAMS[asked]
-        events: Schema = {"description": "Lines of `data: ` and JSON, the last of them `data: [DONE]`."}
-        events |= {"contentSchema": reference(chunk)} if chunk else {}
-        described["responses"]["200"]["content"]["text/event-stream"] = {"schema": {"type": "string"} | events}
-    # An empty body of `/` asks for all defaults.
-    required = asked is not schemas.GenerateRequest
+    described["responses"]["200"]["content"] |= events(STREAMS[asked]) if asked in STREAMS else {}
+    # Where every field has a default, an empty body asks for all of them.
+    required = any(field.required for field in msgspec.structs.fields(asked))
     return described | {"requestBody": {"required": required, "content": {JSON: {"schema": reference(asked)}}}}
+
+
+def events(chunk: type | None) -> Schema:
+    """The content of a stream."""
+    schema: Schema = {"description": "Lines of `data: ` and JSON, the last of them `data: [DONE]`."}
+    return {"text/event-stream": {"schema": schema | ({"contentSchema": reference(chunk)} if chunk else {})}}
 
 
 def parameters(path: str, components: Schema) -> Schema:
