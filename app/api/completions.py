@@ -45,11 +45,12 @@ async def completions(request: Request[State]) -> Response:
 
 @dataclass
 class Job:
-    """A request that has been understood."""
+    """A request that has been understood. `echoes` are what the texts of each prompt begin with."""
 
     asked: CompletionRequest
     engine: Engine
     prompts: list[list[int]]
+    echoes: list[str]
     options: Options
     id: str = field(default_factory=lambda: f"cmpl-{secrets.token_hex(16)}")
     created: int = field(default_factory=lambda: int(time.time()))
@@ -60,19 +61,16 @@ class Job:
 
     def reply(self, texts: Sequence[Text], tokens: int) -> Completion:
         choices: list[CompletionChoice] = []
-        for number, prompt in enumerate(self.prompts):
+        for number, echo in enumerate(self.echoes):
             first = number * self.options.samples
             for text in best(texts[first : first + self.options.samples], self.asked.n):
-                choices.append(self.choice(len(choices), self.echo(prompt) + text.text, text))
+                choices.append(self.choice(len(choices), echo + text.text, text))
         return self.completion(choices, Usage.of(self.prompt_tokens, tokens))
 
     def first_chunk(self) -> bytes:
         """The prompts, before any token of the texts."""
-        choices = [
-            CompletionChoice(text=echo, index=index)
-            for index in range(len(self.prompts) * self.options.samples)
-            if (echo := self.echo(self.prompts[index // self.options.samples]))
-        ]
+        texts = [echo for echo in self.echoes for _ in range(self.options.samples)]
+        choices = [CompletionChoice(text=text, index=index) for index, text in enumerate(texts) if text]
         return events(self.completion([choice], self.usage_before_the_end) for choice in choices)
 
     def chunk(self, piece: Piece) -> bytes:
@@ -102,9 +100,6 @@ class Job:
         logprobs = self.logprobs([*whole.read, *whole.written])
         return CompletionChoice(text=text, index=index, logprobs=logprobs, finish_reason=finish(whole.finish_reason))
 
-    def echo(self, prompt: Sequence[int]) -> str:
-        return shown_text(self.engine, prompt) if self.asked.echo else ""
-
     def logprobs(self, scored: Sequence[Scored]) -> CompletionLogprobs | None:
         return None if self.asked.logprobs is None else in_completion(self.engine.tokenizer, scored)
 
@@ -128,7 +123,8 @@ def understand(asked: CompletionRequest, state: State) -> Job:
     asked.check_logprobs(len(prompts) * samples * asked.max_tokens + score_prompt * sum(map(len, prompts)), logprobs)
     for tokens in prompts:
         check(engine, tokens, options, "prompt", "n" if asked.best_of is None else "best_of")
-    return Job(asked, engine, prompts, options)
+    echoes = [shown_text(engine, tokens) if asked.echo else "" for tokens in prompts]
+    return Job(asked, engine, prompts, echoes, options)
 
 
 def read_prompts(asked: CompletionRequest, engine: Engine) -> list[list[int]]:

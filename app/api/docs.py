@@ -6,7 +6,6 @@ Nothing of it is imported or read before somebody asks.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from pathlib import Path
 
 from starlette.requests import Request
@@ -47,6 +46,8 @@ async def docs(request: Request[State]) -> Response:
 
 
 async def docs_file(request: Request[State]) -> Response:
+    import importlib.util
+
     name = request.path_params["name"]
     # The package has Swagger UI's files, and a program for Flask that stays unread.
     found = importlib.util.find_spec("flask_swagger_ui") if name in FILES else None

@@ -67,7 +67,7 @@ def of_requests(printed: str) -> list[dict[str, Any]]:
 
 def test_a_request_is_one_entry_with_what_cloud_logging_knows() -> None:
     with process(ENGINE="fake", K_SERVICE="jokes", GOOGLE_CLOUD_PROJECT="a-project") as (child, url):
-        headers = {"X-Cloud-Trace-Context": f"{TRACE}/74;o=1", "User-Agent": "a browser"}
+        headers = {"X-Cloud-Trace-Context": f"{TRACE}/74;o=1", "User-Agent": "a browser", "X-Request-Id": "mine"}
         reply = httpx.get(f"{url}/generate?length=3", headers=headers)
         printed = ended(child)
     (entry,) = of_requests(printed)
@@ -82,6 +82,7 @@ def test_a_request_is_one_entry_with_what_cloud_logging_knows() -> None:
         "userAgent": "a browser",
     }
     assert entry["severity"] == "INFO"
+    assert entry["logging.googleapis.com/labels"] == {"request_id": "mine"}
     assert re.fullmatch(r"GET /generate 200 in \d+\.\d{3} s", entry["message"])
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT[\d:.]+Z", entry["time"])
     assert entry["logging.googleapis.com/trace"] == f"projects/a-project/traces/{TRACE}"
