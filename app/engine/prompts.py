@@ -28,14 +28,13 @@ def turn_tokens(engine: Engine, turns: Sequence[str], room: int) -> list[int]:
     `turns` alternate, and a person's is last. The oldest leave in pairs until `room` tokens, or half of the window where
     that is less, are free for the reply. Raises ContextExceeded if the last turn alone is longer than the window.
     """
-    room = min(room, engine.n_ctx // 2)
-
-    def fits(oldest: int) -> bool:
-        return len(tokens_of(engine, turns[oldest:])) + room <= engine.n_ctx
-
-    oldest = range(1 - len(turns) % 2, len(turns), 2)
-    # Bisected, since what thousands of turns come to takes a while to find out.
-    tokens = tokens_of(engine, turns[oldest[min(bisect_left(oldest, True, key=fits), len(oldest) - 1)] :])
+    most = engine.n_ctx - min(room, engine.n_ctx // 2)
+    choices = range(1 - len(turns) % 2, len(turns), 2)
+    tokens = tokens_of(engine, turns[choices[0] :])
+    if len(tokens) > most:
+        # Bisected, since what thousands of turns come to takes a while to find out.
+        first = bisect_left(choices, True, key=lambda oldest: len(tokens_of(engine, turns[oldest:])) <= most)
+        tokens = tokens_of(engine, turns[choices[min(first, len(choices) - 1)] :])
     if len(tokens) > engine.n_ctx:
         raise ContextExceeded(len(tokens), engine.n_ctx, "messages")
     return tokens
