@@ -150,8 +150,10 @@ def test_keys() -> None:
 def test_too_many_requests_are_told_when_to_come_back() -> None:
     """Which the client reads: asked to, it waits and asks again."""
     with serving(FakeEngine(), api_keys="a", rate_limit=60) as address, client(address, api_key="a") as api:
+        with httpx.Client(base_url=address, headers={"X-Api-Key": "a", "Connection": "close"}) as others:
+            assert [others.get("/?length=1").status_code for _ in range(70)][:60] == [200] * 60
         with pytest.raises(openai.RateLimitError) as refused:
-            [api.completions.create(model="fake", prompt="Why", max_tokens=1) for _ in range(70)]
+            api.completions.create(model="fake", prompt="Why", max_tokens=1)
         assert refused.value.response.headers["retry-after"] == "1"
         assert refused.value.code == "rate_limit_exceeded"
         patient = api.with_options(max_retries=5)
