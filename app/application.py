@@ -23,6 +23,7 @@ from app.api.feedback import feedback
 from app.api.generate import METHODS, generate
 from app.api.keys import Gate, Keys, Rate, keyed, metered
 from app.api.models import list_models, show_model
+from app.api.page import page_or, part
 from app.api.service import health, metrics, version
 from app.api.state import State
 from app.api.tokens import detokenize, tokenize
@@ -61,7 +62,7 @@ def create_application(models: Models, runner: Runner, settings: Settings) -> AS
 
     application = Starlette(
         routes=[
-            Route("/", metered(generate), methods=METHODS),
+            Route("/", page_or(metered(generate)), methods=METHODS),
             Route("/generate", metered(generate), methods=METHODS),
             Route("/feedback", metered(feedback), methods=["POST"]),
             Route("/telegram", telegram, methods=["POST"]),
@@ -71,6 +72,7 @@ def create_application(models: Models, runner: Runner, settings: Settings) -> AS
             Route("/v1/models/{name:path}", keyed(show_model)),
             Route("/tokenize", metered(tokenize), methods=["POST"]),
             Route("/detokenize", metered(detokenize), methods=["POST"]),
+            Route("/web/{version}/{name}", part),
             Route("/openapi.json", openapi),
             Route("/docs", docs),
             Route("/docs/{name}", docs_file),

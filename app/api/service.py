@@ -19,14 +19,17 @@ async def health(request: Request[State]) -> Response:
 
 
 async def version(request: Request[State]) -> Response:
-    models, engine = request.state["models"], request.state["settings"].engine
+    models, settings = request.state["models"], request.state["settings"]
     return JSONResponse(
         {
             "version": app.__version__,
             "model": models.default,
             "models": models.names,
-            "engine": engine,
+            "engine": settings.engine,
             "n_ctx": models.n_ctx,
+            "template": models.template,
+            "max_length": settings.max_length,
+            "ratings": request.state["feedback"] is not None,
         }
     )
 

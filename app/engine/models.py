@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from app.engine.base import Engine
-from app.engine.bundle import FILES, read_manifest
+from app.engine.bundle import FILES, Template, read_manifest
 from app.errors import NotFound, ServerError, SettingError, StartError
 from app.memory import BASE, MEGABYTE, check_memory, memory_allowed, size_of
 from app.settings import Settings
@@ -34,8 +34,9 @@ class Models:
         self._sizes = sizes or {}
         self._allowed = allowed
         self._lock = threading.Lock()
-        # The default model's window, in tokens.
+        # The default model's window, in tokens, and how turns are put to it.
         self.n_ctx = 0
+        self.template: Template = "text"
         # The one asked for last comes last.
         self._loaded: dict[str, Engine] = {}
 
@@ -51,6 +52,7 @@ class Models:
         """What the start waits for. Raises StartError."""
         self._loaded[self.default] = engine = self._loaders[self.default]()
         self.n_ctx = engine.n_ctx
+        self.template = engine.template
 
     def known(self, name: str | None = None) -> str:
         """The name, or the default model's; nothing is loaded for it. Raises NotFound."""

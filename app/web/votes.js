@@ -1,0 +1,45 @@
+// 👍 and 👎 for what the model wrote, where the server keeps votes.
+
+import { post } from "./api.js";
+import { announce, make } from "./dom.js";
+import { voter } from "./store.js";
+import { trouble } from "./task.js";
+
+let kept = false;
+
+/** Whether there is somebody to count them. */
+export function open(wanted) {
+  kept = wanted;
+}
+
+/** Two buttons for `text`, which continues or answers `prefix`; nothing where votes are not kept. */
+export function buttons({ text, prefix, model }) {
+  if (!kept || !text.trim()) return [];
+  const both = [thumb("up", "Good"), thumb("down", "Bad")];
+  for (const button of both) {
+    button.addEventListener("click", async () => {
+      const vote = button.value;
+      try {
+        await post("feedback", { vote, text, prefix, model, voter: voter() });
+      } catch (error) {
+        if (error.status === 404) both.forEach((each) => each.remove());
+        trouble(error.message);
+        return;
+      }
+      for (const each of both) each.setAttribute("aria-pressed", each === button);
+      announce("Thank you, your vote is kept.");
+    });
+  }
+  return both;
+}
+
+function thumb(value, label) {
+  const button = make("button", { type: "button", value, className: `thumb ${value}`, "aria-label": label, "aria-pressed": "false", title: label });
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", "#thumb");
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(use);
+  button.append(svg);
+  return button;
+}

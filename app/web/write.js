@@ -1,0 +1,186 @@
+// Write and continue: one text, in two inks, and the continuations to choose from.
+
+import { stream } from "./api.js";
+import { $, announce, copy, flash, make } from "./dom.js";
+import { edited, runs } from "./pen.js";
+import { set, settings } from "./settings.js";
+import { Pace, busy, changed, run } from "./task.js";
+import * as votes from "./votes.js";
+
+const field = $("text");
+let ranges = [];
+let seen = "";
+// What the model added, newest last: {before, after, ranges, prefix, text, model, seed}. Only what no edit has touched since can be undone.
+let steps = [];
+// The prompt and seed of the continuations on offer.
+let offered = null;
+
+export const go = (model) => run((signal) => write(model, signal));
+export const isEmpty = () => field.value === "";
+export const pieces = () => runs(field.value, ranges);
+const top = () => (steps.at(-1)?.after === field.value ? steps.at(-1) : null);
+export const canUndo = () => Boolean(top());
+export const canAgain = () => Boolean(top() || offered);
+/** What votes are on. */
+export const latest = () => top();
+export const words = () => ({ go: "Continue", show: field });
+
+export function open() {
+  field.addEventListener("input", () => {
+    ranges = edited(ranges, seen, field.value);
+    draw();
+    changed();
+  });
+  field.addEventListener("keydown", (event) => {
+    if (event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey && canUndo() && !busy()) {
+      event.preventDefault();
+      undo();
+    }
+  });
+  draw();
+}
+
+export function undo() {
+  const step = top();
+  steps.pop();
+  show(step.before, step.ranges);
+  announce("Taken back.");
+}
+
+export function again(model) {
+  set({ seed: null });
+  if (!offered) undo();
+  return go(model);
+}
+
+export function begin(text) {
+  show(text, []);
+}
+
+export function fresh() {
+  steps = [];
+  withdraw();
+  show("", []);
+}
+
+export const entry = () => ({ text: field.value, ranges });
+
+export function restore(kept) {
+  steps = [];
+  withdraw();
+  show(kept.text, kept.ranges);
+}
+
+/** The prompt with the seed that made the last continuation of it, else the text as it stands. */
+export function link() {
+  const step = top() ?? offered;
+  return step ? { text: step.before, seed: step.seed } : { text: field.value, seed: settings.seed };
+}
+
+function show(text, newRanges) {
+  field.value = text;
+  ranges = newRanges;
+  draw();
+  changed();
+}
+
+function draw() {
+  seen = field.value;
+  const spans = pieces().map(({ text, model }) => make("span", { className: model ? "models" : "yours" }, text));
+  if (!seen) spans.push(make("span", { className: "yours" }, "Write a beginning,"), " ", make("span", { className: "models" }, "and the model goes on."));
+  $("ink").classList.toggle("invitation", !seen);
+  // An empty last line has a height only if something is in it.
+  $("ink").replaceChildren(...spans, "\u200b");
+}
+
+async function write(model, signal) {
+  const before = field.value;
+  const old = ranges;
+  // A word begins with its space, so a space at the end leaves a model without words to go on with.
+  const prefix = before.trimEnd() === "" ? before : before.replace(/ +$/, "");
+  const spaced = prefix !== before;
+  const asked = { ...settings, prefix, model, include_prefix: false };
+  if (asked.seed === null) delete asked.seed;
+  const cards = settings.nsamples > 1 ? lay(settings.nsamples) : null;
+  const texts = Array(settings.nsamples).fill("");
+  const pace = new Pace();
+  let closing = null;
+  field.readOnly = true;
+  withdraw(cards);
+  $("write").classList.add("writing");
+  try {
+    for await (const event of stream("generate", asked, signal)) {
+      if (event.usage) closing = event;
+      if (!event.text) continue;
+      pace.see();
+      const text = spaced && !texts[event.index] ? event.text.replace(/^ /, "") : event.text;
+      texts[event.index] += text;
+      if (cards) cards[event.index].words.append(text);
+      else add(text);
+    }
+  } finally {
+    field.readOnly = false;
+    $("write").classList.remove("writing");
+    const seed = closing?.seed ?? settings.seed;
+    pace.end(closing?.usage.completion_tokens, ...reason(closing, texts));
+    if (cards) offer(cards, texts, { before, prefix, model, seed });
+    else if (texts[0]) steps.push({ before, after: field.value, ranges: old, prefix, text: texts[0], model, seed });
+    announce(texts.filter(Boolean).join("\n") || $("count").textContent);
+    draw();
+  }
+}
+
+function reason(closing, texts) {
+  if (!closing) return ["stopped"];
+  if (texts.every((text) => !text.trim())) return ["the model finds that nothing is left to say"];
+  return closing.finish_reason === "timeout" ? ["out of time"] : [];
+}
+
+/** The model's next words at the end of the text. */
+function add(text) {
+  const start = field.value.length;
+  field.value += text;
+  if (ranges.at(-1)?.[1] === start) ranges = [...ranges.slice(0, -1), [ranges.at(-1)[0], start + text.length]];
+  else ranges = [...ranges, [start, start + text.length]];
+  seen = field.value;
+  const span = $("ink").querySelector("span:last-of-type");
+  if (span?.className === "models" && start > 0) span.append(text);
+  else draw();
+  document.dispatchEvent(new Event("grown"));
+}
+
+function lay(count) {
+  return Array.from({ length: count }, () => {
+    const words = make("p", { className: "models" });
+    return { words, card: make("div", { className: "card", role: "listitem" }, words) };
+  });
+}
+
+/** Take the continuations on offer away, or put others there. */
+function withdraw(cards = null) {
+  offered = null;
+  $("samples").hidden = !cards;
+  $("samples").replaceChildren(...(cards ?? []).map(({ card }) => card));
+}
+
+function offer(cards, texts, { before, prefix, model, seed }) {
+  if (texts.every((text) => !text)) return withdraw();
+  offered = { before, seed };
+  for (const [index, { card }] of cards.entries()) {
+    const text = texts[index];
+    const take = make("button", { type: "button" }, "Take this one");
+    take.addEventListener("click", () => {
+      const old = ranges;
+      withdraw();
+      // What was typed since the continuations were written stays.
+      const start = field.value;
+      add(text);
+      steps.push({ before: start, after: field.value, ranges: old, prefix, text, model, seed });
+      changed();
+      field.focus();
+    });
+    const keep = make("button", { type: "button" }, "Copy");
+    keep.addEventListener("click", () => copy(before + text).then(() => flash(keep, "Copied")));
+    card.append(make("div", { className: "after" }, take, keep, ...votes.buttons({ text, prefix, model })));
+  }
+}

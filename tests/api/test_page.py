@@ -1,0 +1,95 @@
+"""`/` is a page for a browser and text for everybody else; what the page is made of comes from here and is kept for good."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from app.api.page import FOLDER
+from app.engine.fake import FakeEngine
+from tests.conftest import ROOT, serving
+
+# What Chromium and Firefox send when a person opens an address.
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving(FakeEngine(), api_keys="key") as address:
+        yield address
+
+
+def parts(page: str) -> list[str]:
+    return re.findall(r'(?:href|src)="(web/[^"]+)"', page)
+
+
+def test_a_browser_gets_the_page_without_a_key(url: str) -> None:
+    reply = httpx.get(url, headers={"Accept": BROWSER})
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert reply.headers["cache-control"] == "no-cache"
+    assert "<!doctype html>" in reply.text
+    assert httpx.head(url, headers={"Accept": BROWSER}).headers["content-type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "query"),
+    [
+        ("*/*", ""),
+        ("application/json", ""),
+        ("application/json, text/html;q=0.9", ""),
+        (BROWSER, "?length=3"),
+        ("", ""),
+    ],
+)
+def test_everybody_else_gets_json(url: str, accept: str, query: str) -> None:
+    reply = httpx.get(f"{url}/{query}", headers={"Accept": accept, "X-Api-Key": "key"})
+    assert set(reply.json()) >= {"text", "model"}
+
+
+def test_the_page_may_run_only_what_comes_with_it(url: str) -> None:
+    policy = httpx.get(url, headers={"Accept": BROWSER}).headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "require-trusted-types-for 'script'; trusted-types 'none'" in policy
+
+
+def test_the_parts_are_kept_for_good_under_addresses_of_their_version(url: str) -> None:
+    page = httpx.get(url, headers={"Accept": BROWSER}).text
+    assert len(parts(page)) >= 3
+    for part in parts(page):
+        reply = httpx.get(f"{url}/{part}")
+        assert reply.status_code == 200
+        assert "immutable" in reply.headers["cache-control"]
+        assert reply.headers["x-content-type-options"] == "nosniff"
+    stale = re.sub(r"web/\w+/", "web/0/", parts(page)[0])
+    assert httpx.get(f"{url}/{stale}").json()["error"]["type"] == "not_found_error"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_what_the_browser_has_is_not_sent_again(url: str, encoding: str) -> None:
+    headers = {"Accept": BROWSER, "Accept-Encoding": encoding}
+    first = httpx.get(url, headers=headers)
+    assert first.headers.get("content-encoding") == (None if encoding == "identity" else "gzip")
+    again = httpx.get(url, headers=headers | {"If-None-Match": f'"other", W/{first.headers["etag"]}'})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_page_weighs_less_than_a_picture() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < 100_000
+
+
+def test_text_is_never_made_markup() -> None:
+    scripts = "".join(path.read_text(encoding="utf-8") for path in FOLDER.glob("*.js"))
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", scripts)
+
+
+def test_the_page_names_no_other_host() -> None:
+    """An XML namespace is a name and not an address."""
+    for path in (ROOT / "app/web").iterdir():
+        if path.is_file():
+            text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+            assert not re.search(r"https?://|//[\w-]+\.\w", text), path
