@@ -86,7 +86,9 @@ class OnnxDecoder:
     def __init__(self, engine: OnnxEngine, rows: int, positions: int, prefixes: Prefixes | None) -> None:
         hparams = engine.hparams
         self._session = engine.session
-        shape = (rows, hparams.n_head, positions, hparams.n_embd // hparams.n_head)
+        # Room to go on in, so that a conversation seldom moves.
+        capacity = positions if prefixes is None else min(hparams.n_ctx, 1 << (positions - 1).bit_length())
+        shape = (rows, hparams.n_head, capacity, hparams.n_embd // hparams.n_head)
         names = [f"{part}_{layer}" for layer in range(hparams.n_layer) for part in ("key", "value")]
         self._caches = {name: np.empty(shape, np.float32) for name in names}
         self._logits = np.empty((rows, hparams.n_vocab), np.float32)
@@ -113,7 +115,9 @@ class OnnxDecoder:
 
     def close(self) -> None:
         if self._prefixes is not None and self._length:
-            first = {name: cache[:1] for name, cache in self._caches.items()}
+            # A view of one row would hold on to the memory of all.
+            alone = len(self._logits) == 1
+            first = {name: cache if alone else cache[:1].copy() for name, cache in self._caches.items()}
             self._prefixes.keep(np.concatenate(self._read_so_far), first)
 
     @cached_property
@@ -129,12 +133,18 @@ class OnnxDecoder:
             self._bind(slice(row, row + 1), piece.shape[1]).run(piece, start)
 
     def _recall(self, row: int, prompt: Tokens) -> int:
-        """Copy what is kept of how the prompt begins. Returns how many tokens that is."""
-        if self._prefixes is None:
+        """Go on from what is kept of how the prompt begins, in its place or in a copy. Returns how many tokens that is."""
+        if self._prefixes is None or self._length:
             return 0
-        known, kept = self._prefixes.find(prompt)
-        for name, cache in kept.items():
-            self._caches[name][row, :, :known] = cache[0, :, :known]
+        known, kept, yours = self._prefixes.take(prompt)
+        if kept is None:
+            return 0
+        capacity = next(iter(self._caches.values())).shape[2]
+        if yours and len(self._logits) == 1 and next(iter(kept.values())).shape[2] >= capacity:
+            self._caches = dict(kept)
+        else:
+            for name, cache in kept.items():
+                self._caches[name][row, :, :known] = cache[0, :, :known]
         return known
 
     def _copy_first_row(self, row: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from app.engine.base import Logits, Tokens
 
 Caches = Mapping[str, Logits]
-"""By layer and part, [1, n_head, positions, n_embd / n_head]."""
+"""By layer and part, [1, n_head, capacity, n_embd / n_head]."""
 
 
 class Prefixes:
@@ -25,22 +25,36 @@ class Prefixes:
         self._lock = threading.Lock()
         self._kept: list[tuple[Tokens, Caches]] = []
 
-    def find(self, tokens: Tokens) -> tuple[int, Caches]:
-        """How many of `tokens` [n], never all, begin a text that is kept, and its keys and values."""
+    def take(self, tokens: Tokens) -> tuple[int, Caches | None, bool]:
+        """How many of `tokens` [n], never all, begin a text that is kept; its keys and values; whether they are yours.
+
+        They are where more than half of that text is gone on from: it is kept no longer, and may be written over.
+        """
         with self._lock:
-            found = [(common(kept, tokens[:-1]), caches) for kept, caches in self._kept]
-        return max(found, key=lambda one: one[0], default=(0, {}))
+            found = [common(kept, tokens[:-1]) for kept, _ in self._kept]
+            if not any(found):
+                return 0, None, False
+            best = int(np.argmax(found))
+            kept, caches = self._kept[best]
+            yours = 2 * found[best] > len(kept)
+            if yours:
+                del self._kept[best]
+            return found[best], caches, yours
 
     def keep(self, tokens: Tokens, caches: Caches) -> None:
-        """Copy the keys and values of `tokens` [n], as many as there is room for; what these go on from is replaced."""
-        size = sum(cache[:, :, :1].nbytes for cache in caches.values())
-        tokens = tokens[: self._room // size]
-        copies = {name: cache[:, :, : len(tokens)].copy() for name, cache in caches.items()}
+        """Keep the keys and values of `tokens` [n], as many as there is room for. The arrays are given away with it."""
+        if size_of(caches) > self._room:
+            tokens = tokens[: self._room // sum(cache[:, :, :1].nbytes for cache in caches.values())]
+            caches = {name: cache[:, :, : len(tokens)].copy() for name, cache in caches.items()}
         with self._lock:
-            kept = [(other, held) for other, held in self._kept if common(other, tokens) < len(other)]
-            self._kept = [(tokens, copies), *kept]
-            while sum(len(other) for other, _ in self._kept) * size > self._room:
+            self._kept.insert(0, (tokens, caches))
+            while sum(size_of(held) for _, held in self._kept) > self._room:
                 self._kept.pop()
+
+
+def size_of(caches: Caches) -> int:
+    """Bytes."""
+    return sum(cache.nbytes for cache in caches.values())
 
 
 def common(one: Tokens, other: Tokens) -> int:

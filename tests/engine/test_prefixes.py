@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from app.engine.generation import Options, generate, prepare
-from app.engine.onnx import OnnxEngine
+from app.engine.onnx import OnnxEngine, Pass
 from app.engine.prefixes import Prefixes
 from app.engine.sampling import Sampling
 
@@ -13,65 +14,109 @@ GREEDY = Sampling(temperature=0)
 
 
 def write(engine: OnnxEngine, prompt: str, **options: object) -> str:
-    asked = Options(length=12, sampling=GREEDY, **options)  # type: ignore[arg-type]
-    return "".join(piece.text for piece in generate(engine, prepare(engine, prompt, asked), asked))
+    asked = Options(**{"length": 12, "sampling": GREEDY} | options)  # type: ignore[arg-type]
+    pieces = list(generate(engine, prepare(engine, prompt, asked), asked))
+    texts = {"".join(piece.text for piece in pieces if piece.index == row) for row in range(asked.samples)}
+    assert len(texts) == 1
+    return texts.pop()
 
 
-def known(engine: OnnxEngine, prompt: str) -> int:
-    return engine.prefixes.find(np.array(prepare(engine, prompt, Options())))[0]
+def kept(engine: OnnxEngine) -> list[list[int]]:
+    return [tokens.tolist() for tokens, _ in engine.prefixes._kept]
 
 
 def test_the_next_turn_reads_only_what_is_new_and_writes_the_same(exact: OnnxEngine) -> None:
     exact.prefixes = Prefixes(2**20)
     prompt = "Why did the duck"
-    first = write(exact, prompt, reuse=True)
-    longer = prompt + first + " Why?"
-    assert write(exact, longer) == write(exact, longer, reuse=True)
-    assert known(exact, prompt + " cross") >= len(prepare(exact, prompt, Options()))
-    # All of it is known, and the last token is read again, since its logits are not kept.
-    assert known(exact, longer) == len(prepare(exact, longer, Options())) - 1
-    assert write(exact, longer) == write(exact, longer, reuse=True, samples=1)
+    write(exact, prompt, reuse=True, length=2)
+    (before,) = kept(exact)
+    longer = prompt + " cross the road?"
+    assert len(before) == len(prepare(exact, prompt, Options())) + 1
+    expected = write(exact, longer)
+    assert write(exact, longer, reuse=True) == expected
+    # The place of the first turn is the second's now, and so is another try's at the second, read to its last token but one.
+    assert len(kept(exact)) == 1
+    assert write(exact, longer, reuse=True) == expected
+    assert write(exact, longer, reuse=True, samples=2) == expected
+
+
+def test_what_is_read_again_is_only_what_is_new(exact: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact.prefixes = Prefixes(2**20)
+    read: list[int] = []
+    run = Pass.run
+    monkeypatch.setattr(
+        Pass, "run", lambda self, tokens, start: read.append(tokens.shape[1]) or run(self, tokens, start)
+    )
+    write(exact, "Why did the duck cross the road? It had a", reuse=True)
+    first = read.copy()
+    read.clear()
+    write(exact, "Why did the duck cross the road? It had a", reuse=True)
+    assert first[0] > 5
+    assert read == [1] * len(first)
+
+
+def test_another_conversation_is_left_alone(exact: OnnxEngine) -> None:
+    """What only begins the same is copied, and stays where it is."""
+    exact.prefixes = Prefixes(2**20)
+    write(exact, "Why did the duck cross the road?", reuse=True)
+    (before,) = kept(exact)
+    other = "Why is a cat"
+    assert write(exact, other, reuse=True) == write(exact, other)
+    assert before in kept(exact)
+    assert len(kept(exact)) == 2
 
 
 def test_nothing_is_kept_or_used_unless_asked_for(exact: OnnxEngine) -> None:
     exact.prefixes = Prefixes(2**20)
     write(exact, "Why did the duck")
-    assert known(exact, "Why did the duck") == 0
+    assert kept(exact) == []
 
 
 def test_what_was_left_in_the_middle_is_kept_too(exact: OnnxEngine) -> None:
     exact.prefixes = Prefixes(2**20)
     options = Options(length=12, sampling=GREEDY, reuse=True)
-    pieces = generate(exact, prepare(exact, "Why did", options), options)
+    tokens = prepare(exact, "Why did", options)
+    pieces = generate(exact, tokens, options)
     next(pieces)
     pieces.close()  # type: ignore[attr-defined]
-    assert known(exact, "Why did the") == len(prepare(exact, "Why did", Options()))
+    assert kept(exact) == [tokens]
 
 
 def caches(length: int, value: float = 0.0) -> dict[str, np.ndarray]:
     return {"key_0": np.full((1, 2, length, 4), value, np.float32)}
 
 
-def test_a_text_replaces_what_it_goes_on_from_and_the_oldest_leave() -> None:
+def test_the_oldest_leave_when_there_is_no_room() -> None:
     """Room for ten tokens of 32 bytes."""
     prefixes = Prefixes(320)
-    prefixes.keep(np.array([1, 2]), caches(2))
     prefixes.keep(np.array([1, 2, 3]), caches(3, value=1.0))
     prefixes.keep(np.array([7, 8, 9, 10]), caches(4))
-    length, found = prefixes.find(np.array([1, 2, 3, 4]))
-    assert length == 3
+    length, found, yours = prefixes.take(np.array([1, 2, 3, 4]))
+    assert (length, yours) == (3, True)
+    assert found is not None
     assert (found["key_0"] == 1).all()
-    prefixes.keep(np.arange(20, 26), caches(6))
-    assert prefixes.find(np.array([1, 2, 3, 4]))[0] == 0
-    assert prefixes.find(np.array([7, 8, 0]))[0] == 2
+    assert prefixes.take(np.array([1, 2, 3, 4])) == (0, None, False)
+    prefixes.keep(np.array([1, 2, 3]), found)
+    prefixes.keep(np.arange(20, 25), caches(5))
+    assert prefixes.take(np.array([7, 8, 0]))[0] == 0
+    assert prefixes.take(np.array([1, 2, 3, 4]))[0] == 3
+
+
+def test_what_less_than_half_of_is_wanted_stays() -> None:
+    prefixes = Prefixes(320)
+    prefixes.keep(np.array([7, 8, 9, 10]), caches(4))
+    for _ in range(2):
+        length, _, yours = prefixes.take(np.array([7, 8, 0]))
+        assert (length, yours) == (2, False)
 
 
 def test_of_a_text_that_is_too_long_the_beginning_is_kept() -> None:
     prefixes = Prefixes(320)
     prefixes.keep(np.arange(30), caches(30))
-    length, found = prefixes.find(np.arange(30))
+    length, found, _ = prefixes.take(np.arange(30))
+    assert found is not None
     assert (length, found["key_0"].shape[2]) == (10, 10)
 
 
 def test_nothing_kept_is_nothing_found() -> None:
-    assert Prefixes(320).find(np.array([1, 2])) == (0, {})
+    assert Prefixes(320).take(np.array([1, 2])) == (0, None, False)
