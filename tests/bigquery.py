@@ -23,20 +23,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import uvicorn
-from sqlglot import exp, tokenize
+from sqlglot import exp
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from finetune.fetch.googlesql import SqlError, connect, parse, tables, translate
+from finetune.fetch.googlesql import SqlError, connect, located, parse, position, tables, translate
 
 Row = dict[str, Any]
 LOCATION = "US"
@@ -544,32 +543,13 @@ def reference(project: str, name: str) -> Row:
 def refused_as_google(sql: str) -> Iterator[None]:
     """What DuckDB says against a query, as BigQuery would."""
     try:
-        yield
+        with located(sql):
+            yield
     except SqlError as error:
         message = f"{error} at [{error.line}:{error.column}]"
         raise Refused(400, "invalidQuery", message, "query") from None
     except duckdb.Error as error:
-        text = str(error)
-        named = re.search(r'column "(\w+)" not found|Function with name (\w+) does not exist', text)
-        if named and named[1]:
-            line, column = position(sql, named[1])
-            message = f"Unrecognized name: {named[1]} at [{line}:{column}]"
-        elif named:
-            line, column = position(sql, named[2])
-            written = sql.splitlines()[line - 1][column - 1 :][: len(named[2])]
-            message = f"Function not found: {written} at [{line}:{column}]"
-        else:
-            message = f"{text.splitlines()[0]} at [1:1]"
-        raise Refused(400, "invalidQuery", message, "query") from None
-
-
-def position(sql: str, word: str) -> tuple[int, int]:
-    """Line and column of the first token that is this word, or of the query."""
-    found = tokenize(sql, read="bigquery")
-    for before, token in pairwise([found[0], *found]):
-        if token.text.lower() == word.lower().removeprefix("@") and (before.text == "@" or not word.startswith("@")):
-            return token.line, token.col - len(word) + 1
-    return 1, 1
+        raise Refused(400, "invalidQuery", f"{str(error).splitlines()[0]} at [1:1]", "query") from None
 
 
 def parameters(given: list[Row]) -> Row:

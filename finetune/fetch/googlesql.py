@@ -7,7 +7,10 @@ FARM_FINGERPRINT(text)         a function of Python's, on the C++ that BigQuery 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
 
 import duckdb
 import sqlglot
@@ -56,6 +59,14 @@ def parse(sql: str) -> exp.Expr:
     return statements[0]
 
 
+def selected(sql: str) -> list[str]:
+    """The columns that a query gives."""
+    tree = parse(sql)
+    if not isinstance(tree, exp.Query):
+        raise SqlError("a statement that changes something, and should be a query", 1, 1)
+    return tree.named_selects
+
+
 def tables(tree: exp.Expr) -> list[tuple[exp.Table, str]]:
     """The tables of a statement, without those that it makes itself in WITH, each with its full name."""
     made = {expression.alias_or_name.lower() for expression in tree.find_all(exp.CTE)}
@@ -82,6 +93,81 @@ def mend(node: exp.Expr) -> exp.Expr:
     if limit is None:
         return gathered
     return exp.Anonymous(this="LIST_SLICE", expressions=[gathered, exp.Literal.number(1), limit])
+
+
+def condition(sql: str, name: str, columns: Collection[str], values: Mapping[str, str | int | float | bool]) -> str:
+    """What a row of a table must fulfil for the query to use it, in DuckDB's SQL with the values in it; TRUE if any may do.
+
+    From each SELECT that reads the table, those conditions of its WHERE that are on columns of this table alone.
+    """
+    found = []
+    for table, full in tables(parse(sql)):
+        if full != name:
+            continue
+        select = table.find_ancestor(exp.Select)
+        joins = select.args.get("joins") or [] if select else []
+        reads = isinstance(table.parent, exp.From) or table.parent in joins
+        # A row that an outer join leaves out comes back as nulls, and conditions may ask for these.
+        if select is None or not reads or any(join.side for join in joins):
+            return "TRUE"
+        where = select.args.get("where")
+        qualifiers = {table.alias_or_name.lower()} | (set() if joins else {""})
+        usable = [c for c in (where.this.flatten() if where else []) if is_on(c, qualifiers, columns)]
+        if where and not isinstance(where.this, exp.And):
+            usable = [where.this] if is_on(where.this, qualifiers, columns) else []
+        if not usable:
+            return "TRUE"
+        found.append(exp.and_(*usable))
+    if not found:
+        return "TRUE"
+
+    def alone(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Column):
+            return exp.column(node.name, quoted=True)
+        return exp.convert(values[node.name]) if isinstance(node, exp.Parameter) and node.name in values else node
+
+    return exp.or_(*found).transform(alone).sql(dialect="duckdb")
+
+
+def is_on(condition: exp.Expr, qualifiers: Collection[str], columns: Collection[str]) -> bool:
+    """Whether a condition is on columns of one table, and the same each time it is looked at."""
+    if condition.find(exp.Query, exp.Window, exp.AggFunc, exp.Rand):
+        return False
+    return all(
+        column.table.lower() in qualifiers and column.name in columns for column in condition.find_all(exp.Column)
+    )
+
+
+@contextmanager
+def located(sql: str) -> Iterator[None]:
+    """Say what DuckDB says against a query as BigQuery would, with the place in the query as it was given."""
+    try:
+        yield
+    except (
+        duckdb.BinderException,
+        duckdb.CatalogException,
+        duckdb.ParserException,
+        duckdb.ConversionException,
+    ) as error:
+        text = str(error)
+        name = re.search(r'column "(\w+)" not found', text)
+        function = re.search(r"Function with name (\w+) does not exist", text)
+        if name:
+            raise SqlError(f"Unrecognized name: {name[1]}", *position(sql, name[1])) from None
+        if function:
+            line, column = position(sql, function[1])
+            written = sql.splitlines()[line - 1][column - 1 :][: len(function[1])]
+            raise SqlError(f"Function not found: {written}", line, column) from None
+        raise SqlError(text.splitlines()[0], 1, 1) from None
+
+
+def position(sql: str, word: str) -> tuple[int, int]:
+    """Line and column of the first token that is this word, such as body or @n; of the whole query if none is."""
+    found = sqlglot.tokenize(sql, read="bigquery")
+    for before, token in pairwise([found[0], *found]):
+        if token.text.lower() == word.lower().removeprefix("@") and (before.text == "@" or not word.startswith("@")):
+            return token.line, token.col - len(word) + 1
+    return 1, 1
 
 
 def connect(folder: str = ":memory:") -> duckdb.DuckDBPyConnection:
