@@ -18,6 +18,7 @@ from app.errors import StartError
 from finetune.download import Model, download
 from finetune.evaluate import evaluate
 from finetune.export import export
+from finetune.fetch.command import fetch
 from finetune.formats.huggingface import import_
 from finetune.prepare import prepare
 from finetune.report import report
@@ -29,6 +30,7 @@ from finetune.train import Training, train
 VERBS: dict[str, Callable[..., None]] = {
     "download": download,
     "import": import_,
+    "fetch": fetch,
     "prepare": prepare,
     "train": train,
     "evaluate": evaluate,
@@ -41,12 +43,24 @@ VERBS: dict[str, Callable[..., None]] = {
 POSITIONAL: dict[str, dict[str, Any]] = {
     "download": {"dest": "model", "type": Model, "help": "OpenAI's model to fetch"},
     "import": {"dest": "source", "type": Path, "help": "a folder with config.json and model.safetensors"},
+    "fetch": {
+        "dest": "query",
+        "type": str,
+        "help": "a query of bq_queries/, a .sql file, reddit, csv, hf-csv, aclImdb, jsonl",
+    },
     "prepare": {
         "dest": "inputs",
         "type": str,
         "nargs": "+",
         "help": ".txt, .csv, .tsv, .jsonl, .npz; files, folders, patterns",
     },
+}
+# What may be given several times, or several at a time.
+REPEATED: dict[str, dict[str, str]] = {
+    "fetch": {
+        "source": "files, folders or patterns to read; TABLE=pattern where a query reads several tables",
+        "param": "a parameter as name=value, or another table as TABLE=project.dataset.table",
+    }
 }
 
 
@@ -79,6 +93,9 @@ def parser() -> ArgumentParser:
         given: set[str | int] = {positional.pop("dest")} if positional else set()
         for dest in given:
             verb.add_argument(str(dest), **positional)
+        for dest, meaning in REPEATED.get(name, {}).items():
+            verb.add_argument(f"--{dest}", action="extend", nargs="+", type=str, default=[], help=meaning)
+            given.add(dest)
         if name == "train":
             verb.add_class_arguments(Training)
         else:

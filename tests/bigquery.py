@@ -35,7 +35,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from finetune.fetch.googlesql import SqlError, connect, located, parse, position, tables, translate
+from finetune.fetch.googlesql import connect, located, parse, position, tables, translate
+from finetune.fetch.query import SqlError
 
 Row = dict[str, Any]
 LOCATION = "US"

@@ -167,7 +167,7 @@ def start(
     journal.rows.unlink(missing_ok=True)
     journal.keep(job=name, location=client.location)
     with refusals(query):
-        job = client.query(sql, job_config=config_of(values, maximum_bytes_billed=most), job_id=name)
+        job = client.query(sql, job_config=config_of(values, maximum_bytes_billed=most), job_id=name, job_retry=None)
         journal.keep(location=job.location)
     return job
 

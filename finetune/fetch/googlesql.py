@@ -16,16 +16,7 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
-from app.errors import DataError
-
-
-class SqlError(DataError):
-    """A query that cannot run. `line` and `column` count from 1, in the query as it was given."""
-
-    def __init__(self, message: str, line: int, column: int) -> None:
-        super().__init__(message)
-        self.line = line
-        self.column = column
+from finetune.fetch.query import SqlError
 
 
 def translate(sql: str, relation: Callable[[str], str]) -> str:

@@ -18,10 +18,10 @@ import duckdb
 
 from app.errors import DataError, SettingError
 from finetune.fetch import dumps
-from finetune.fetch.googlesql import SqlError, condition, connect, located, position, translate
+from finetune.fetch.googlesql import condition, connect, located, position, translate
 from finetune.fetch.journal import Journal, Row, write_rows
 from finetune.fetch.progress import bar
-from finetune.fetch.query import Query, Table, Value, wildcard
+from finetune.fetch.query import Query, SqlError, Table, Value, wildcard
 from finetune.text.sources import files_under, matching
 
 TABLES = (".csv", ".tsv", ".parquet")

@@ -34,6 +34,15 @@ ADDRESS = re.compile(r"[\w-]+(\.[\w-]+){1,2}\*?")
 KINDS = {"STRING": "text", "INT64": "a whole number", "FLOAT64": "a number", "BOOL": "true or false"}
 
 
+class SqlError(DataError):
+    """A query that cannot run. `line` and `column` count from 1, in the query as it was given."""
+
+    def __init__(self, message: str, line: int, column: int) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+
+
 class Parameter(NamedTuple):
     """What can be said with --param name=value. `kind` is a type of GoogleSQL."""
 

@@ -1,0 +1,195 @@
+"""Each filter drops what it is named for and nothing besides; what was dropped is counted by its name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import DataError, SettingError
+from finetune.fetch.cleaning import NAMES, Cleaner, Guardrails, Report, columns_of
+from finetune.vocabulary import learn_vocabulary
+from tests.conftest import TEXTS
+
+Clean = Callable[..., tuple[list[dict[str, Any]], Report]]
+
+
+@pytest.fixture(scope="module")
+def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("vocabulary")
+    learn_vocabulary(folder, TEXTS, size=300)
+    return folder
+
+
+@pytest.fixture
+def clean(tmp_path: Path, vocabulary: Path) -> Clean:
+    def cleaned(*rows: dict[str, Any], **options: Any) -> tuple[list[dict[str, Any]], Report]:
+        path, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+        guardrails = Guardrails(**{"vocabulary": vocabulary} | options)
+        guardrails.refuse_wrong(["body"])
+        with closing(Cleaner(guardrails, columns_of(path), tmp_path, "500MB")) as cleaner:
+            cleaner.clean(path, out)
+            return [json.loads(line) for line in out.read_text("utf-8").splitlines()], cleaner.report
+
+    return cleaned
+
+
+DROPPED = [
+    ("deleted", {"body": "[deleted]"}),
+    ("deleted", {"body": " [removed]\n"}),
+    ("deleted", {"body": ""}),
+    ("deleted", {"body": None}),
+    ("bot", {"body": "You are the best of us.", "author": "AutoModerator"}),
+    ("bot", {"body": "You are the best of us.", "author": "verdict_bot"}),
+    ("bot", {"body": "You are the best of us.", "author": "VerdictBot2"}),
+    ("bot", {"body": "I am a bot, and I like you."}),
+    ("bot", {"body": "This was performed automatically, and that is it."}),
+    ("score", {"body": "You are the worst of us.", "score": 0}),
+    ("link", {"body": "Look at https://a.example for it."}),
+    ("link", {"body": "Look at www.a.example for it."}),
+    ("link", {"body": "Look at [this](there) for it."}),
+    ("quote", {"body": "> You are wrong.\n\nThat is what you say."}),
+    ("quote", {"body": "So:\n &gt; You are wrong."}),
+    ("shouting", {"body": "This is what I call SHOUTING."}),
+    ("word", {"body": f"This is what I call a{'a' * 30}."}),
+    ("stop_word", {"body": "lorem ipsum dolor sit amet"}),
+    ("stop_word", {"body": "それは犬です"}),
+    ("repetition", {"body": "It is no no No way to say it."}),
+    ("short", {"body": "I"}),
+    ("long", {"body": "This is much longer than it may be. " * 10}),
+]
+KEPT = [
+    {"body": "YTA, and you know it."},
+    {"body": "My abbot said so.", "author": "abbot"},
+    {"body": "He ran from 10 > 9 to 8.", "author": None},
+    {"body": "It is as it is: no no, that is it."},
+    {"body": f"This is what I call a{'a' * 28}."},
+    {"body": "Don't you like 😀? It's 50% off.", "score": 1},
+]
+
+
+@pytest.mark.parametrize(("name", "row"), DROPPED)
+def test_a_filter_drops_and_counts(name: str, row: dict[str, Any], clean: Clean) -> None:
+    row = {"author": "ann", "score": 5} | row
+    kept, report = clean(row, max_tokens=100)
+    assert (kept, report.dropped) == ([], {name: 1})
+    assert clean(row, max_tokens=100, without=[other for other in NAMES if other != name])[1].dropped == {name: 1}
+    assert clean(row, max_tokens=100, without=NAMES)[0] == [{"body": (row["body"] or "").strip()}]
+
+
+@pytest.mark.parametrize("row", KEPT)
+def test_what_is_fine_is_kept_as_it_is(row: dict[str, Any], clean: Clean) -> None:
+    assert clean({"author": "ann", "score": 5} | row)[0] == [{"body": row["body"]}]
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("Write to ann.b+c@mail.example.org, it is new.", "Write to [email], it is new."),
+        ("Call me on +1 (555) 123-4567 if it is late.", "Call me on [phone] if it is late."),
+        ("Call 555-1234, or 5551234567 for more.", "Call [phone], or [phone] for more."),
+        ("As /u/ann_b and u/bob said to @carol_c.", "As [user] and [user] said to [user]."),
+        ("In 2019-2020 it was 1,000,000 of 12345678.", "In 2019-2020 it was 1,000,000 of 12345678."),
+        ("It's you/us or r/AskReddit and/or me.", "It's you/us or r/AskReddit and/or me."),
+    ],
+)
+def test_personal_data_is_replaced(said: str, left: str, clean: Clean) -> None:
+    kept, report = clean({"body": said})
+    assert kept == [{"body": left}]
+    assert report.replaced == (said != left)
+
+
+def test_a_blocklist_drops_words_and_phrases_but_no_parts_of_words(clean: Clean, tmp_path: Path) -> None:
+    (tmp_path / "blocked.txt").write_text("darn\n\nwhat the heck\nc++\n")
+    rows = [
+        {"body": body} for body in ("It is a Darned cat.", "DARN it all!", "So what the heck is it.", "I like C++.")
+    ]
+    kept, report = clean(*rows, blocklist=tmp_path / "blocked.txt")
+    assert (kept, report.dropped) == ([{"body": "It is a Darned cat."}], {"blocklist": 3})
+
+
+def test_what_was_said_before_is_dropped_whatever_its_case_and_punctuation(clean: Clean) -> None:
+    rows = [{"body": body} for body in ("You are right.", "you are right!!", "You are not right.", "😀 you", "😁 you")]
+    kept, report = clean(*rows)
+    assert [row["body"] for row in kept] == ["You are right.", "You are not right.", "😀 you"]
+    assert report.dropped == {"copy": 2}
+
+
+def test_texts_without_a_letter_are_only_copies_of_themselves(clean: Clean) -> None:
+    rows = [{"body": body} for body in ("😀😀😀", "😁😁😁", "😀😀😀")]
+    kept, _ = clean(*rows, without=["stop_word"])
+    assert [row["body"] for row in kept] == ["😀😀😀", "😁😁😁"]
+
+
+def test_a_copy_of_an_earlier_block_is_a_copy(tmp_path: Path, vocabulary: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"body": "You are right."}\n')
+    with closing(Cleaner(Guardrails(vocabulary=vocabulary), ["body"], tmp_path, "500MB")) as cleaner:
+        for _ in range(3):
+            cleaner.clean(tmp_path / "rows.jsonl", tmp_path / "out.jsonl")
+        assert (cleaner.report.kept, cleaner.report.dropped) == (1, {"copy": 2})
+
+
+def test_a_turn_that_is_dropped_takes_its_replies_along(clean: Clean) -> None:
+    said = ["Who is it?", "It is me.", "See https://a.example", "No, that is not it."]
+    kept, report = clean({"turns": said})
+    assert kept == [{"turns": said[:2]}]
+    assert (report.kept, report.dropped, report.cut) == (1, {}, {"link": 1})
+
+
+def test_a_conversation_of_one_turn_is_none(clean: Clean) -> None:
+    kept, report = clean({"turns": ["Who is it?", "[deleted]", "It is me."]})
+    assert (kept, report.dropped, report.cut) == ([], {"deleted": 1}, {})
+
+
+def test_each_turn_has_its_own_author_and_score(clean: Clean) -> None:
+    turns = ["Who is it?", "It is me.", "So it is you.", "And who are you?"]
+    row = {"turns": turns, "authors": ["ann", "bob", "AutoModerator", "bob"], "scores": [1, 2, 3, 4]}
+    assert clean(row)[0] == [{"turns": turns[:2]}]
+    assert clean(row, min_score=2)[1].dropped == {"score": 1}
+    shared = {"turns": turns, "author": "AutoModerator"}
+    assert clean(shared)[1].dropped == {"bot": 1}
+
+
+def test_control_codes_come_through(clean: Clean) -> None:
+    assert clean({"body": "It is good.", "meta": "sport"})[0] == [{"body": "It is good.", "meta": "sport"}]
+    code = {"sentiment": "positive", "stars": 9}
+    assert clean({"body": "It is good.", "meta": code})[0] == [{"body": "It is good.", "meta": code}]
+
+
+def test_the_order_is_that_of_the_rows_and_the_same_each_time(clean: Clean) -> None:
+    rows = [{"body": f"This is what number {number} says."} for number in range(5000)]
+    first, _ = clean(*rows)
+    assert first == rows
+    assert clean(*rows)[0] == first
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"without": ["links"]}, "--without is 'links', and should be some of deleted,bot,"),
+        ({"min_tokens": 0}, "--min_tokens is 0 and --max_tokens 1024, and should be 1 or more, in this order."),
+        ({"min_tokens": 5, "max_tokens": 4}, "--min_tokens is 5 and --max_tokens 4"),
+        ({"without": ["blocklist"], "blocklist": Path("list.txt")}, "give one of the two"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], sentence: str, vocabulary: Path) -> None:
+    with pytest.raises(SettingError) as error:
+        Guardrails(vocabulary=vocabulary, **options).refuse_wrong(["body"])
+    assert sentence in str(error.value)
+
+
+def test_a_blocklist_of_nothing_and_a_vocabulary_that_is_missing_are_said_before_anything_is_fetched(
+    tmp_path: Path, vocabulary: Path
+) -> None:
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(DataError, match=r"empty.txt has no word: a blocklist is a word or phrase a line"):
+        Guardrails(vocabulary=vocabulary, blocklist=tmp_path / "empty.txt").refuse_wrong(["body"])
+    with pytest.raises(DataError, match="finetune download 124M"):
+        Guardrails(vocabulary=tmp_path).refuse_wrong(["turns"])
+    Guardrails(vocabulary=tmp_path).refuse_wrong(["month"])
+    Guardrails(vocabulary=tmp_path, without=["short", "long"]).refuse_wrong(["body"])
