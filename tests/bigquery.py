@@ -80,6 +80,8 @@ class Failure:
     reason: str = "backendError"
     message: str = "The service is currently unavailable."
     times: int = 1
+    after: int = 0
+    """So many that match go well before."""
     done: bool = False
 
 
@@ -146,7 +148,9 @@ class BigQuery:
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Row:
         self.requests.append((method, path, body))
         failure = next((f for f in self.failures if f.times and re.search(f.match, f"{method} {path}")), None)
-        if failure:
+        if failure and failure.after:
+            failure.after -= 1
+        elif failure:
             failure.times -= 1
             if failure.done:
                 self.route(method, path, query, body)

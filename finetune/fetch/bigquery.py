@@ -31,6 +31,8 @@ TIB = 2**40
 LEAST_BILLED = 10 * 2**20
 """Bytes billed for each table at least."""
 PAGE = 10_000
+PATIENCE = 120.0
+"""Seconds for which a request is tried again before the fetch is given up for now."""
 LARGE = 50_000
 """Rows from which on the Storage Read API is worth its session."""
 EXPORTS = {".jsonl": "JSON", ".json": "JSON", ".parquet": "PARQUET"}
@@ -43,6 +45,10 @@ def connect(project: str | None, location: str | None) -> Client:
     from google.cloud.bigquery import Client
 
     emulated = "BIGQUERY_EMULATOR_HOST" in os.environ
+    project = project or os.environ.get("GOOGLE_CLOUD_PROJECT")
+    no_project = SettingError("BigQuery needs a project to bill: name yours with --project.")
+    if emulated and project is None:
+        raise no_project
     try:
         credentials = AnonymousCredentials() if emulated else None  # type: ignore[no-untyped-call]
         return Client(project=project, credentials=credentials, location=location)
@@ -52,7 +58,7 @@ def connect(project: str | None, location: str | None) -> Client:
             "GOOGLE_APPLICATION_CREDENTIALS to a key file; --engine duckdb --source FILES needs none."
         ) from None
     except OSError:
-        raise SettingError("BigQuery needs a project to bill: name yours with --project.") from None
+        raise no_project from None
 
 
 @contextmanager
@@ -76,6 +82,12 @@ def refusals(query: Query) -> Iterator[None]:
         raise DataError(f"BigQuery cannot be reached ({type(error).__name__}): try again; what came is kept.") from None
 
 
+def retry() -> Any:
+    from google.cloud.bigquery import DEFAULT_RETRY
+
+    return DEFAULT_RETRY.with_timeout(PATIENCE)
+
+
 def config_of(values: Mapping[str, Value], **options: Any) -> QueryJobConfig:
     from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter
 
@@ -87,7 +99,8 @@ def config_of(values: Mapping[str, Value], **options: Any) -> QueryJobConfig:
 def estimate(client: Client, query: Query, sql: str, values: Mapping[str, Value]) -> tuple[int, int]:
     """Bytes that a dry run says the query reads, and the most that could be billed for it."""
     with refusals(query):
-        job = client.query(sql, job_config=config_of(values, dry_run=True, use_query_cache=False))
+        config = config_of(values, dry_run=True, use_query_cache=False)
+        job = client.query(sql, job_config=config, retry=retry(), job_retry=None)
     read = int(job.total_bytes_processed or 0)
     tables = max(1, len(job.referenced_tables))
     return read, max(read, 0) + LEAST_BILLED * tables
@@ -125,7 +138,7 @@ def fetch_rows(
     if job is None:
         job = start(client, query, sql, values, journal, budget, yes)
     with refusals(query):
-        found = job.result(page_size=PAGE)
+        found = job.result(page_size=PAGE, retry=retry(), job_retry=None)
         total = int(found.total_rows or 0)
         if total >= LARGE and "BIGQUERY_EMULATOR_HOST" not in os.environ:
             add_from_storage(found, journal, total)
@@ -142,7 +155,8 @@ def running(client: Client, query: Query, journal: Journal) -> QueryJob | None:
         return None
     with refusals(query):
         try:
-            job: QueryJob = client.get_job(journal.state["job"], location=journal.state["location"])  # type: ignore[assignment]
+            where = journal.state["location"]
+            job: QueryJob = client.get_job(journal.state["job"], location=where, retry=retry())  # type: ignore[assignment]
         except NotFound:
             return None
     if job.error_result:
@@ -167,7 +181,8 @@ def start(
     journal.rows.unlink(missing_ok=True)
     journal.keep(job=name, location=client.location)
     with refusals(query):
-        job = client.query(sql, job_config=config_of(values, maximum_bytes_billed=most), job_id=name, job_retry=None)
+        config = config_of(values, maximum_bytes_billed=most)
+        job = client.query(sql, job_config=config, job_id=name, retry=retry(), job_retry=None)
         journal.keep(location=job.location)
     return job
 
@@ -176,7 +191,7 @@ def add_pages(job: QueryJob, journal: Journal, total: int) -> None:
     """The rows from where the journal ends, page by page."""
     have = journal.lines()
     with journal.adding() as file, bar("fetch", total, " rows", done=have) as progress:
-        for page in job.result(page_size=PAGE, start_index=have).pages:
+        for page in job.result(page_size=PAGE, start_index=have, retry=retry(), job_retry=None).pages:
             progress.update(write_rows(file, (dict(row.items()) for row in page)))
             file.flush()
 
@@ -205,8 +220,9 @@ def export(
     read, most = estimate(client, query, sql, values)
     agree(query, read, budget, yes)
     with refusals(query):
-        job = client.query(f"{options_of(uri)} AS {sql}", job_config=config_of(values, maximum_bytes_billed=most))
-        job.result()
+        config = config_of(values, maximum_bytes_billed=most)
+        job = client.query(f"{options_of(uri)} AS {sql}", job_config=config, retry=retry(), job_retry=None)
+        job.result(retry=retry(), job_retry=None)
     return {"bytes_read": int(job.total_bytes_processed or 0), "bytes_billed": int(job.total_bytes_billed or 0)}
 
 

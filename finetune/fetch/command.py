@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -96,7 +97,10 @@ def fetch(
         refuse_given({"source": source}, "a query on BigQuery reads no files")
         place = job = Cloud(read_query(query), param, project, location, budget, yes)
         if export is not None:
-            refuse_given({"out": out}, "BigQuery writes to --export by itself")
+            changed = replace(guardrails, vocabulary=Guardrails.vocabulary) != Guardrails()
+            refuse_given(
+                {"out": out, "without and the other guardrails": changed}, "BigQuery writes to --export by itself"
+            )
             print(job.export(export))
             return
     print(fetch_corpus(place, out, guardrails, memory))
