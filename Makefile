@@ -36,6 +36,7 @@ bench: .venv/training  ## Measure everything the README claims; about half an ho
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.parity
 	$(BIN)/python -m benchmarks.telegram
+	$(BIN)/python -m benchmarks.fetching
 	$(BIN)/python -m benchmarks.preparing
 	$(BIN)/python -m benchmarks.training
 

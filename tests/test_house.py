@@ -19,7 +19,9 @@ import pytest
 import app
 from app.settings import meanings, read_settings
 from finetune.__main__ import VERBS
-from finetune.prepare import prepare
+from finetune.fetch.cleaning import NAMES
+from finetune.fetch.command import OTHERS
+from finetune.fetch.query import query_names
 from finetune.train import Training
 from tests.conftest import ROOT, process, run_module
 
@@ -75,15 +77,20 @@ def test_the_readme_names_every_route_and_verb() -> None:
         assert name in README
 
 
-@pytest.mark.parametrize("verb", ["prepare", "train"])
+@pytest.mark.parametrize("verb", ["fetch", "prepare", "train"])
 def test_the_readme_names_every_option(verb: str) -> None:
     options = (
         {field.name for field in dataclasses.fields(Training)}
         if verb == "train"
-        else set(signature(prepare).parameters)
+        else set(signature(VERBS[verb]).parameters)
     )
-    for option in options - {"inputs"}:
+    for option in options - {"inputs", "query"}:
         assert f"--{option}" in README
+
+
+def test_the_readme_names_every_query_source_and_guardrail() -> None:
+    for name in (*query_names(), *OTHERS, *NAMES):
+        assert f"`{name}`" in README
 
 
 def test_every_make_target_in_the_readme_exists() -> None:

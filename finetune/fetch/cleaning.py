@@ -24,12 +24,13 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from app.engine.tokenizer import Tokenizer
 from app.errors import DataError, SettingError
 from finetune.vocabulary import read_vocabulary
 
@@ -42,10 +43,12 @@ STOP_WORDS = (
 CONDITIONS = {
     "deleted": "text IN ('', '[deleted]', '[removed]', '[ Removed by Reddit ]')",
     "bot": r"""regexp_matches(author, '^(?i:automoderator)$|(?:^|[-_])(?i:bot)\d*$|[a-z]Bot\d*$')
-        OR regexp_matches(text, '(?i)\bI(?: a|'')m a bot\b|performed automatically')""",
+        OR CASE WHEN contains(lower(text), 'bot') OR contains(lower(text), 'automatically')
+        THEN regexp_matches(text, '(?i)\bI(?: a|'')m a bot\b|performed automatically') ELSE FALSE END""",
     "score": "score < {min_score}",
     "link": "contains(text, '://') OR contains(text, 'www.') OR contains(text, '](')",
-    "quote": r"regexp_matches(text, '(?m)^\s*(?:>|&gt;)')",
+    "quote": r"""CASE WHEN contains(text, '>') OR contains(text, '&gt;')
+        THEN regexp_matches(text, '(?m)^\s*(?:>|&gt;)') ELSE FALSE END""",
     "shouting": "regexp_matches(text, '[A-Z]{{5}}')",
     "word": r"regexp_matches(text, '\S{{31}}')",
     "stop_word": r"NOT regexp_matches(text, '(?i)\b(?:{stop_words})\b')",
@@ -57,10 +60,15 @@ CONDITIONS = {
     "short": """CASE WHEN len(string_split(text, ' ')) < {min_tokens} THEN tokens(text) < {min_tokens} ELSE FALSE END""",
     "long": """CASE WHEN strlen(text) > {max_tokens} THEN tokens(text) > {max_tokens} ELSE FALSE END""",
 }
+# What is looked for only where there may be some, by what, and what takes its place.
 PERSONAL = (
-    (r"[\w.+-]+@[\w-]+\.[\w.-]*\w", "[email]"),
-    (r"(?:\+\d|\(\d|\b\d)(?:[ ().-]{0,3}\d){9,14}\b|\b\d{3}[-.]\d{4}\b", "[phone]"),
-    (r"(^|[^\w/])/?[uU]/[\w-]{3,20}|(^|[^\w])@\w{2,30}", r"\1\2[user]"),
+    ("contains(text, '@')", r"[\w.+-]+@[\w-]+\.[\w.-]*\w", "[email]"),
+    ("TRUE", r"(?:\+\d|\(\d|\b\d)(?:[ ().-]{0,3}\d){9,14}\b|\b\d{3}[-.]\d{4}\b", "[phone]"),
+    (
+        "contains(text, '@') OR contains(lower(text), 'u/')",
+        r"(^|[^\w/])/?[uU]/[\w-]{3,20}|(^|[^\w])@\w{2,30}",
+        r"\1\2[user]",
+    ),
 )
 SPACE = r"E' \t\r\n'"
 NAMES = (*CONDITIONS, "copy", "personal")
@@ -100,7 +108,7 @@ class Guardrails:
         if self.blocklist is not None:
             blocked(self.blocklist)
         if {"short", "long"} & set(self.names) and {"body", "turns", "*"} & set(columns):
-            read_vocabulary(self.vocabulary)
+            tokenizer_of(self.vocabulary)
 
 
 @dataclass
@@ -125,12 +133,13 @@ class Cleaner:
         self.report = Report()
         self._names = guardrails.names
         self._columns = [name for name in COLUMNS if name in columns]
+        self._turned = "turns" in self._columns
         self._connection = duckdb.connect(str(folder / "cleaning.duckdb"))
         self._run(f"SET memory_limit = '{memory}'")
         self._run("CREATE OR REPLACE TABLE seen (key UBIGINT)")
         self._conditions = conditions(guardrails)
         if {"short", "long"} & set(self._conditions):
-            tokenizer = read_vocabulary(guardrails.vocabulary)
+            tokenizer = tokenizer_of(guardrails.vocabulary)
             self._connection.create_function(
                 "tokens", partial(count_tokens, tokenizer), ["VARCHAR"], "BIGINT", type=PythonUDFType.ARROW
             )
@@ -156,37 +165,40 @@ class Cleaner:
 
     def _judged(self) -> str:
         """A row for each turn: its text, whether it was changed, and the filter that drops it."""
-        texts = " ".join(
-            {"turns": "WHEN turns IS NOT NULL THEN turns", "body": "WHEN body IS NOT NULL THEN [body]"}[name]
-            for name in ("turns", "body")
-            if name in self._columns
-        )
-
-        def of(one: str, many: str) -> str:
-            given = [
-                *([f"{many}[turn]"] if many in self._columns else []),
-                *([one] if one in self._columns else []),
-                "NULL",
-            ]
-            return f"coalesce({', '.join(given)})" if len(given) > 2 else given[0]
-
-        cleaned = "said"
-        if "personal" in self._names:
-            for pattern, replacement in PERSONAL:
-                cleaned = f"regexp_replace({cleaned}, '{pattern}', '{replacement}', 'g')"
+        texts = f"SELECT *, trim(coalesce(said, ''), {SPACE}) AS text FROM ({self._turns()})"
+        for guard, pattern, replacement in PERSONAL if "personal" in self._names else ():
+            replaced = f"regexp_replace(text, '{pattern}', '{replacement}', 'g')"
+            texts = f"SELECT * REPLACE (CASE WHEN {guard} THEN {replaced} ELSE text END AS text) FROM ({texts})"
         reason = " ".join(f"WHEN {condition} THEN '{name}'" for name, condition in self._conditions.items())
         return f"""
-            SELECT number, turn, text, text != said AS changed, {f"CASE {reason} END" if reason else "NULL::VARCHAR"} AS reason
-            FROM (SELECT number, turn, said, {cleaned} AS text, author, score FROM (
-                SELECT number, turn, trim(coalesce(texts[turn], ''), {SPACE}) AS said,
-                    {of("author", "authors")}::VARCHAR AS author, {of("score", "scores")}::DOUBLE AS score
-                FROM (SELECT *, unnest(range(1, len(texts) + 1)) AS turn FROM (
-                    SELECT *, CASE {texts} ELSE [''] END AS texts FROM rows
-                ))
+            SELECT number, turn, text, text != trim(coalesce(said, ''), {SPACE}) AS changed,
+                {f"CASE {reason} END" if reason else "NULL::VARCHAR"} AS reason
+            FROM ({texts})"""
+
+    def _turns(self) -> str:
+        """A row for each turn as it came, with who said it and how it was liked."""
+        if not self._turned:
+            author = "author" if "author" in self._columns else "NULL::VARCHAR AS author"
+            score = "score" if "score" in self._columns else "NULL::DOUBLE AS score"
+            return f"SELECT number, 1 AS turn, body AS said, {author}, {score} FROM rows"
+        body = "[body]" if "body" in self._columns else "['']"
+        return f"""
+            SELECT number, turn, texts[turn] AS said, {self._each("author", "VARCHAR")}, {self._each("score", "DOUBLE")}
+            FROM (SELECT *, unnest(range(1, len(texts) + 1)) AS turn FROM (
+                SELECT *, CASE WHEN len(turns) > 0 THEN turns ELSE {body} END AS texts FROM rows
             ))"""
+
+    def _each(self, name: str, kind: str) -> str:
+        """What a turn has of its own, else its conversation."""
+        given = [column for column in (f"{name}s", name) if column in self._columns]
+        values = [f"{column}[turn]" if column != name else column for column in given]
+        return f"coalesce({', '.join([*values, 'NULL', 'NULL'])})::{kind} AS {name}"
 
     def _kept(self) -> str:
         """A row for each document: what stays of its texts, and the filter that dropped it or cut it short."""
+        if not self._turned:
+            return """
+                SELECT number, changed, reason, reason IS NOT NULL AS dropped, 1 AS stay, [text] AS texts FROM judged"""
         return """
             SELECT *, (stay < 2 AND stay < said) OR stay = 0 AS dropped FROM (
                 SELECT number, count(*) AS said, bool_or(changed) AS changed,
@@ -218,11 +230,9 @@ class Cleaner:
                 (self.report.dropped if dropped else self.report.cut)[reason] += count
 
     def _written(self) -> str:
-        """Both kinds of document have their own line; what a row does not have is left out."""
-        shape = "turns" if "turns" in self._columns else "body"
-        value = "texts[1:stay]" if shape == "turns" else "texts[1]"
+        value = "texts[1:stay] AS turns" if self._turned else "texts[1] AS body"
         meta = ", meta" if "meta" in self._columns else ""
-        return f"SELECT {value} AS {shape}{meta} FROM kept JOIN rows USING (number) WHERE NOT dropped ORDER BY number"
+        return f"SELECT {value}{meta} FROM kept JOIN rows USING (number) WHERE NOT dropped ORDER BY number"
 
 
 def conditions(guardrails: Guardrails) -> dict[str, str]:
@@ -251,7 +261,12 @@ def blocked(path: Path) -> str:
     return rf"(?i)(?:^|\W)(?:{'|'.join(phrases)})(?:\W|$)"
 
 
-def count_tokens(tokenizer: Any, texts: Any) -> Any:
+@cache
+def tokenizer_of(vocabulary: Path) -> Tokenizer:
+    return read_vocabulary(vocabulary)
+
+
+def count_tokens(tokenizer: Tokenizer, texts: Any) -> Any:
     import pyarrow as pa
 
     return pa.array([len(ids) for ids in tokenizer.encode_batch(texts.to_pylist())], pa.int64())

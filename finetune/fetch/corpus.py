@@ -27,6 +27,8 @@ from finetune.fetch.journal import Journal
 from finetune.fetch.progress import bar
 
 FORMAT = 1
+BLOCK = 2**27
+"""Bytes of rows that are cleaned at a time: enough for DuckDB to share among the cores."""
 
 
 def manifest_of(out: Path) -> Path:
@@ -90,7 +92,7 @@ def clean(journal: Journal, guardrails: Guardrails, columns: list[str], memory: 
         made.open("wb") as file,
         bar("clean", journal.rows.stat().st_size, "B") as progress,
     ):
-        for block, _ in Dump(journal.rows, progress.update).blocks(journal.folder):
+        for block, _ in Dump(journal.rows, progress.update, BLOCK).blocks(journal.folder):
             cleaner.clean(block, part)
             with part.open("rb") as lines:
                 shutil.copyfileobj(lines, file)

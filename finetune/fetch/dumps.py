@@ -25,8 +25,10 @@ UNPACKERS: dict[str, Callable[[], Any]] = {
 class Dump:
     """A file as blocks of lines. `incomplete` says why its end is missing, once the blocks have been read."""
 
-    def __init__(self, path: Path, progress: Callable[[int], object]) -> None:
+    def __init__(self, path: Path, progress: Callable[[int], object], block: int | None = None) -> None:
         self.path = path
+        self.block = block or BLOCK
+        """Bytes of a block at least, unpacked."""
         self.progress = progress
         """Told of each byte read of the file as it lies on disk."""
         self.incomplete: str | None = None
@@ -41,7 +43,7 @@ class Dump:
         while not done:
             size = lines = 0
             with path.open("wb") as file:
-                while size < BLOCK and not done:
+                while size < self.block and not done:
                     piece = next(pieces, b"")
                     done = not piece
                     if done:  # What has no line end is a line all the same, unless it was cut.

@@ -9,8 +9,8 @@
     -- Cost: …
 
 Each parameter has a type and a default; a table has the columns that the query reads of it. The SQL below has the default
-table in backticks, so that the file runs in Google's console as it is; another table, named by a parameter of the
-table's name, takes its place.
+table in backticks, so that the file is GoogleSQL as it stands; another table, named by a parameter of the table's name,
+takes its place.
 """
 
 from __future__ import annotations

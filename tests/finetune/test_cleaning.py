@@ -146,6 +146,11 @@ def test_a_conversation_of_one_turn_is_none(clean: Clean) -> None:
     assert (kept, report.dropped, report.cut) == ([], {"deleted": 1}, {})
 
 
+def test_a_conversation_without_turns_is_counted_too(clean: Clean) -> None:
+    kept, report = clean({"turns": ["Who is it?", "It is me."]}, {"turns": []}, {"turns": None})
+    assert (len(kept), report.read, report.dropped) == (1, 3, {"deleted": 2})
+
+
 def test_each_turn_has_its_own_author_and_score(clean: Clean) -> None:
     turns = ["Who is it?", "It is me.", "So it is you.", "And who are you?"]
     row = {"turns": turns, "authors": ["ann", "bob", "AutoModerator", "bob"], "scores": [1, 2, 3, 4]}
