@@ -29,4 +29,4 @@ WHERE _TABLE_SUFFIX BETWEEN SUBSTR(@first, 3) AND SUBSTR(@last, 3)
   AND author != 'AutoModerator'
   AND NOT REGEXP_CONTAINS(author, r'(?i)[-_]bot\d*$')
   AND REGEXP_CONTAINS(body, @pattern)
-  AND ABS(MOD(FARM_FINGERPRINT(id), 1000000)) < @share * 1000000
+  AND (@share >= 1 OR ABS(MOD(FARM_FINGERPRINT(id), 1000000)) < @share * 1000000)

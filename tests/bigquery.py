@@ -323,11 +323,13 @@ class BigQuery:
         statistics = {"creationTime": now, "startTime": now, "endTime": now} | job.statistics
         if job.configuration.get("dryRun"):
             statistics["query"] = statistics["query"] | {"schema": {"fields": job.schema}}
+        there = {"projectId": project, "datasetId": "_results", "tableId": job.number}
         return {
             "kind": "bigquery#job",
             "id": f"{project}:{LOCATION}.{job.number}",
             "jobReference": {"projectId": project, "jobId": job.number, "location": LOCATION},
-            "configuration": job.configuration | {"jobType": "QUERY"},
+            "configuration": job.configuration
+            | {"jobType": "QUERY", "query": {"destinationTable": there} | job.configuration["query"]},
             "status": status,
             "statistics": statistics,
         }

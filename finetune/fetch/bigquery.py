@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from app.errors import DataError, SettingError
-from finetune.fetch.journal import Journal, Row, write_rows
+from finetune.fetch.journal import Journal, write_rows
 from finetune.fetch.progress import bar
 from finetune.fetch.query import Query, Value
 
@@ -197,20 +197,13 @@ def add_pages(job: QueryJob, journal: Journal, total: int) -> None:
 
 
 def add_from_storage(found: RowIterator, journal: Journal, total: int) -> None:
-    """All rows, through the Storage Read API, which keeps no order to go on in; page by page where it is not allowed."""
-    from google.api_core.exceptions import Forbidden
+    """All rows, through the Storage Read API, which keeps no order; where it is not allowed, the library asks for pages."""
     from google.cloud.bigquery_storage import BigQueryReadClient
 
-    try:
-        with journal.adding(anew=True) as file, bar("fetch", total, " rows") as progress:
-            reader = BigQueryReadClient()  # type: ignore[no-untyped-call]
-            for batch in found.to_arrow_iterable(bqstorage_client=reader):
-                progress.update(write_rows(file, batch.to_pylist()))
-    except Forbidden:
-        print("The Storage Read API is not allowed here (roles/bigquery.readSessionUser): fetching page by page.")
-        with journal.adding(anew=True) as file, bar("fetch", total, " rows") as progress:
-            rows: Iterator[Row] = (dict(row.items()) for row in found)
-            progress.update(write_rows(file, rows))
+    reader = BigQueryReadClient()  # type: ignore[no-untyped-call]
+    with journal.adding(anew=True) as file, bar("fetch", total, " rows") as progress:
+        for batch in found.to_arrow_iterable(bqstorage_client=reader):
+            progress.update(write_rows(file, batch.to_pylist()))
 
 
 def export(

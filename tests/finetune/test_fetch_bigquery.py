@@ -12,9 +12,11 @@ import pytest
 from app.errors import DataError, SettingError
 from finetune.fetch import bigquery as cloud
 from finetune.fetch.command import fetch
+from finetune.fetch.journal import Journal
 from finetune.fetch.query import read_query
 from finetune.vocabulary import learn_vocabulary
 from tests.bigquery import LEAST_BILLED, BigQuery, Failure, bigquery
+from tests.bigquery_storage import storage
 from tests.conftest import TEXTS
 from tests.finetune.test_fetch import BODIES, COMMENTS, FIRST, manifest
 
@@ -292,3 +294,23 @@ def test_conversations_from_bigquery(run: Fetch, fake: BigQuery, out: Path) -> N
     fake.load("talk.reddit.comments_2019_08", chain, columns)
     options = ["comments=talk.reddit.comments_20*", "subreddit=Talk", "last=2019_12"]
     assert run("conversations", param=options) == [{"turns": [f"It is turn {n}." for n in range(3)]}]
+
+
+@pytest.mark.parametrize("refused", [None, "Permission 'bigquery.readsessions.create' denied"])
+def test_a_large_result_comes_through_storage_where_that_is_allowed(
+    refused: str | None, fake: BigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = read_query("subreddit_comments")
+    sql = "SELECT id, score, body, [body, author] AS turns FROM `fh-bigquery.reddit_comments.2019_08`"
+    client = cloud.connect("p", None)
+    journal = Journal(tmp_path / "out.jsonl", {})
+    job = cloud.start(client, query, sql, {}, journal, budget=1, yes=True)
+    with storage(fake, refused) as reader, cloud.refusals(query):
+        monkeypatch.setattr("google.cloud.bigquery_storage.BigQueryReadClient", lambda: reader)
+        cloud.add_from_storage(job.result(page_size=cloud.PAGE), journal, 40)
+    found = [json.loads(line) for line in journal.rows.read_text().splitlines()]
+    expected = [
+        {"id": row["id"], "score": row["score"], "body": row["body"], "turns": [row["body"], row["author"]]}
+        for row in ROWS
+    ]
+    assert sorted(found, key=lambda row: row["body"]) == sorted(expected, key=lambda row: row["body"])
