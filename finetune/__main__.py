@@ -46,7 +46,7 @@ POSITIONAL: dict[str, dict[str, Any]] = {
     "fetch": {
         "dest": "query",
         "type": str,
-        "help": "a query of bq_queries/, a .sql file, reddit, csv, hf-csv, aclImdb, jsonl",
+        "help": "a query of bq_queries/, a .sql file, reddit, csv, hf-csv, aclImdb, jsonl, ratings",
     },
     "prepare": {
         "dest": "inputs",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -24,6 +23,7 @@ from finetune.text.sources import files_under
 
 Engine = Literal["bigquery", "duckdb"]
 BUDGET = 1.0
+RATINGS = (Parameter("minimum", "INT64", 1, "by how many likes must outnumber dislikes"),)
 # What is no query: its parameters, and what brings its rows.
 OTHERS: dict[str, tuple[Sequence[Parameter], Any]] = {
     "reddit": (reddit.PARAMETERS, reddit.fetch_rows),
@@ -56,8 +56,8 @@ def fetch(
     """Fetch text with a query, from Reddit or from files, and clean it into a corpus for prepare.
 
     Args:
-        query: a query of bq_queries/, a .sql file of your own, or reddit, csv, hf-csv, aclImdb, jsonl
-        out: the corpus to write, .jsonl or .parquet; what was fetched there before is replaced
+        query: a query of bq_queries/, a .sql file of your own, or reddit, csv, hf-csv, aclImdb, jsonl, ratings
+        out: the corpus to write, .jsonl or .parquet (a folder for ratings); what was fetched there before is replaced
         engine: where a query runs: bigquery, or duckdb on the files of --source; without it, what --source suggests
         source: files, folders or patterns to read; TABLE=pattern where a query reads several tables
         param: a parameter of the query as name=value, or another table as TABLE=project.dataset.table
@@ -87,6 +87,10 @@ def fetch(
         "budget": budget != BUDGET,
     }
     place: Place
+    if query == "ratings":
+        refuse_given({"engine": engine} | cloud | changed(guardrails), "ratings are taken as they are")
+        fetch_ratings(source, out, param)
+        return
     if query in OTHERS:
         refuse_given({"engine": engine} | cloud, f"fetch {query} runs no query")
         place = Other(query, source, param)
@@ -97,10 +101,7 @@ def fetch(
         refuse_given({"source": source}, "a query on BigQuery reads no files")
         place = job = Cloud(read_query(query), param, project, location, budget, yes)
         if export is not None:
-            changed = replace(guardrails, vocabulary=Guardrails.vocabulary) != Guardrails()
-            refuse_given(
-                {"out": out, "without and the other guardrails": changed}, "BigQuery writes to --export by itself"
-            )
+            refuse_given({"out": out} | changed(guardrails), "BigQuery writes to --export by itself")
             print(job.export(export))
             return
     print(fetch_corpus(place, out, guardrails, memory))
@@ -234,6 +235,22 @@ def placed(place: Place) -> Iterator[None]:
         yield
     except SqlError as error:
         raise DataError(f"{place.path}, line {error.line}, column {error.column}: {error}.") from None
+
+
+def fetch_ratings(source: Sequence[str], out: Path | None, param: Sequence[str]) -> None:
+    """What people liked of what was shown to them, as a folder: it has pairs besides texts."""
+    from finetune.rating.corpus import ratings
+
+    if len(source) != 1 or out is None:
+        raise SettingError("fetch ratings reads one store into a folder: --source sqlite:///PATH --out data/NAME.")
+    ratings(source[0], out, int(bind("fetch ratings", RATINGS, param)["minimum"]))
+
+
+def changed(guardrails: Guardrails) -> dict[str, object]:
+    """The guardrails that are not as they usually are."""
+    usual = Guardrails()
+    names = ("without", "min_tokens", "max_tokens", "min_score", "blocklist")
+    return {name: getattr(guardrails, name) != getattr(usual, name) for name in names}
 
 
 def refuse_given(options: Mapping[str, object], why: str) -> None:

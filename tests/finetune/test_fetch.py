@@ -22,6 +22,7 @@ from finetune.fetch.journal import Journal
 from finetune.prepare import prepare
 from finetune.vocabulary import learn_vocabulary
 from tests.conftest import TEXTS
+from tests.finetune.test_report import fill, votes
 
 Fetch = Callable[..., list[dict[str, Any]]]
 FIRST = 1564617600
@@ -387,6 +388,22 @@ def test_a_file_of_something_else_is_said(run: Fetch, tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"no parquet")
     with pytest.raises(DataError, match=r"a\.parquet"):
         run("subreddit_comments", tmp_path / "a.parquet")
+
+
+def test_ratings_are_fetched_into_a_folder(tmp_path: Path) -> None:
+    store, out = fill(f"sqlite:///{tmp_path}/feedback.db", votes("a", 3, 1)), tmp_path / "liked"
+    fetch("ratings", out, source=[store], param=["minimum=1"])
+    assert (out / "liked.jsonl").read_text() == '{"body":"text"}\n' * 3
+    for options, sentence in (
+        ({"source": []}, "fetch ratings reads one store into a folder"),
+        (
+            {"source": [store], "min_tokens": 5},
+            "--min_tokens is given, and ratings are taken as they are: leave it out",
+        ),
+        ({"source": [store], "param": ["least=2"]}, "fetch ratings has no parameter 'least'; it has minimum"),
+    ):
+        with pytest.raises(SettingError, match=sentence):
+            fetch("ratings", out, **options)
 
 
 def test_nothing_found_and_nothing_left_are_said(run: Fetch, out: Path, tmp_path: Path) -> None:
