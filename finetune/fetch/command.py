@@ -8,6 +8,7 @@ sources of their own. Whatever comes is cleaned (finetune/fetch/cleaning.py). In
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,8 @@ def fetch(
     )
     if not budget >= 0:  # Written so that NaN is refused too.
         raise SettingError(f"--budget is {budget}, and should be dollars.")
+    if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", memory):
+        raise SettingError(f"--memory is {memory!r}, and should be a size such as 1GB.")
     cloud: dict[str, object] = {
         "project": project,
         "location": location,

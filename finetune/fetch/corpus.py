@@ -85,9 +85,11 @@ def write_corpus(out: Path, journal: Journal, guardrails: Guardrails, memory: st
 
 def clean(journal: Journal, guardrails: Guardrails, columns: list[str], memory: str, made: Path) -> Report:
     from finetune.fetch.dumps import Dump
+    from finetune.fetch.googlesql import refusals
 
     part = journal.folder / "part.jsonl"
     with (
+        refusals("cleaning", memory),
         closing(Cleaner(guardrails, columns, journal.folder, memory)) as cleaner,
         made.open("wb") as file,
         bar("clean", journal.rows.stat().st_size, "B") as progress,

@@ -6,11 +6,14 @@ Reddit's dumps are compressed with a window of 2 GB, which most readers refuse.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import zstandard
+
+from app.errors import SettingError
+from finetune.text.sources import files_under, matching
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".zst", ".gz")
 BLOCK = 2**26
@@ -20,6 +23,23 @@ UNPACKERS: dict[str, Callable[[], Any]] = {
     ".zst": lambda: zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW).decompressobj(),
     ".gz": lambda: zlib.decompressobj(wbits=31),
 }
+
+
+def find_files(sources: Iterable[str], suffixes: Collection[str]) -> list[Path]:
+    """The files that are meant, each once, without manifests. Raises SettingError naming a source that has none."""
+    found: dict[Path, Path] = {}
+    for source in sources:
+        paths = [Path(source)] if Path(source).exists() else matching(source)
+        files = [file for path in paths for file in files_under(path) if is_one(file, suffixes)]
+        if not files:
+            raise SettingError(f"--source {source} matches no file that is {', '.join(suffixes)}.")
+        for file in files:
+            found.setdefault(file.resolve(), file)
+    return list(found.values())
+
+
+def is_one(file: Path, suffixes: Collection[str]) -> bool:
+    return file.suffix.lower() in suffixes and not file.name.endswith(".manifest.json")
 
 
 class Dump:

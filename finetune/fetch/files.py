@@ -18,7 +18,7 @@ from app.errors import DataError, SettingError
 from finetune.fetch.journal import Journal, Row, write_rows
 from finetune.fetch.progress import bar
 from finetune.fetch.query import Parameter, Value
-from finetune.text.sources import files_under, listing, matching
+from finetune.text.sources import listing
 
 CSV = (
     Parameter("body", "STRING", "", "the column of the text"),
@@ -52,16 +52,11 @@ class Line(msgspec.Struct, omit_defaults=True):
 
 def find(sources: Sequence[str], kind: str) -> list[Path]:
     """Raises SettingError naming a source without files of this kind."""
+    from finetune.fetch.dumps import find_files
+
     if not sources:
         raise SettingError(f"fetch {kind} reads files: name them with --source.")
-    found: list[Path] = []
-    for source in sources:
-        paths = [Path(source)] if Path(source).exists() else matching(source)
-        files = [file for path in paths for file in files_under(path) if file.suffix.lower() in SUFFIXES[kind]]
-        if not files:
-            raise SettingError(f"--source {source} matches no file that is {', '.join(SUFFIXES[kind])}.")
-        found += files
-    return found
+    return find_files(sources, SUFFIXES[kind])
 
 
 def fetch_csv(sources: Sequence[str], values: Mapping[str, Value], journal: Journal) -> dict[str, Any]:

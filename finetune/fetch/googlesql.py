@@ -16,6 +16,7 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
+from app.errors import DataError
 from finetune.fetch.query import SqlError
 
 
@@ -150,6 +151,19 @@ def located(sql: str) -> Iterator[None]:
             written = sql.splitlines()[line - 1][column - 1 :][: len(function[1])]
             raise SqlError(f"Function not found: {written}", line, column) from None
         raise SqlError(text.splitlines()[0], 1, 1) from None
+
+
+@contextmanager
+def refusals(what: str, memory: str) -> Iterator[None]:
+    """What DuckDB says against something else than the SQL, in one sentence."""
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
+    except duckdb.OutOfMemoryException:
+        raise DataError(f"{what} needs more than {memory} of memory: raise --memory.") from None
+    except duckdb.Error as error:
+        raise DataError(f"{what}: {str(error).splitlines()[0]}") from None
 
 
 def position(sql: str, word: str) -> tuple[int, int]:

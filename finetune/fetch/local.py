@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +19,11 @@ import duckdb
 
 from app.errors import DataError, SettingError
 from finetune.fetch import dumps
-from finetune.fetch.googlesql import condition, connect, located, position, translate
+from finetune.fetch.dumps import find_files
+from finetune.fetch.googlesql import condition, connect, located, position, refusals, translate
 from finetune.fetch.journal import Journal, Row, write_rows
 from finetune.fetch.progress import bar
 from finetune.fetch.query import Query, SqlError, Table, Value, wildcard
-from finetune.text.sources import files_under, matching
 
 TABLES = (".csv", ".tsv", ".parquet")
 SUFFIXES = (*dumps.SUFFIXES, *TABLES)
@@ -56,11 +57,7 @@ def files_of(query: Query, sources: Sequence[str]) -> dict[str, list[Path]]:
                 raise SettingError(
                     f"--source is {source!r}, and should say of which table: {names[0]}=… or {names[1]}=…."
                 )
-        paths = [Path(pattern)] if Path(pattern).exists() else matching(pattern)
-        files = [file for path in paths for file in files_under(path) if file.suffix.lower() in SUFFIXES]
-        if not files:
-            raise SettingError(f"--source {pattern} matches no file that is {', '.join(SUFFIXES)}.")
-        found[name] += files
+        found[name] += [file for file in find_files([pattern], SUFFIXES) if file not in found[name]]
     if missing := [name for name, files in found.items() if not files]:
         raise SettingError(f"{query.name} reads {missing[0]} too: add --source {missing[0]}=….")
     return found
@@ -75,8 +72,9 @@ def fetch_rows(
 ) -> Read:
     """Run the query on files and leave its rows in the journal. Raises SqlError or DataError."""
     connection = connect()
-    limit(connection, memory, journal.folder / "spilled")
-    try:
+    with refusals(str(query.path), memory), closing(connection):
+        connection.execute(f"SET memory_limit = '{memory}'").fetchall()
+        connection.execute(f"SET temp_directory = '{quoted(journal.folder / 'spilled')}'").fetchall()
         check(connection, query, values)
         relations = {}
         total = sum(path.stat().st_size for paths in files.values() for path in paths)
@@ -90,12 +88,6 @@ def fetch_rows(
             found = connection.sql(translated, params=used(translated, values))
             with journal.adding(anew=True) as file:
                 write_rows(file, rows_of(found))
-    except duckdb.OutOfMemoryException:
-        raise DataError(f"{query.path} needs more than {memory} of memory: raise --memory.") from None
-    except duckdb.Error as error:
-        raise DataError(f"{query.path}: {str(error).splitlines()[0]}") from None
-    finally:
-        connection.close()
     read = [state for name, state in journal.state.items() if name.startswith("file ")]
     return Read(
         total,
@@ -103,14 +95,6 @@ def fetch_rows(
         sum(state["corrupt"] for state in read),
         {state["path"]: state["incomplete"] for state in read if state["incomplete"]},
     )
-
-
-def limit(connection: duckdb.DuckDBPyConnection, memory: str, spill: Path) -> None:
-    try:
-        connection.execute(f"SET memory_limit = '{quoted(memory)}'").fetchall()
-    except duckdb.Error:
-        raise SettingError(f"--memory is {memory!r}, and should be a size such as 1GB.") from None
-    connection.execute(f"SET temp_directory = '{quoted(spill)}'").fetchall()
 
 
 def check(connection: duckdb.DuckDBPyConnection, query: Query, values: Mapping[str, Value]) -> None:
@@ -138,7 +122,8 @@ def relation_of(name: str, relations: Mapping[str, str]) -> str:
 
 def used(translated: str, values: Mapping[str, Value]) -> dict[str, Value]:
     """The values that a statement takes: DuckDB refuses others."""
-    return {name: value for name, value in values.items() if f"${name}" in translated}
+    named = set(re.findall(r"\$(\w+)", translated))
+    return {name: value for name, value in values.items() if name in named}
 
 
 class Reader:

@@ -106,6 +106,7 @@ def test_several_files_are_one_table(run: Fetch, tmp_path: Path) -> None:
     write(tmp_path / "RC_2019-09.jsonl", COMMENTS[20:])
     assert run("subreddit_comments", tmp_path / "RC_*") == BODIES
     assert run("subreddit_comments", tmp_path / "RC_2019-08.zst", tmp_path / "RC_2019-09.jsonl") == BODIES
+    assert run("subreddit_comments", tmp_path / "RC_*", tmp_path, without="copy") == BODIES
 
 
 def test_the_manifest_says_what_was_asked_of_what_and_what_became_of_it(run: Fetch, out: Path, tmp_path: Path) -> None:
@@ -388,6 +389,11 @@ def test_a_file_of_something_else_is_said(run: Fetch, tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"no parquet")
     with pytest.raises(DataError, match=r"a\.parquet"):
         run("subreddit_comments", tmp_path / "a.parquet")
+
+
+def test_too_little_memory_is_said(run: Fetch, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="needs more than 1MB of memory: raise --memory"):
+        run("subreddit_comments", write(tmp_path / "a.jsonl", COMMENTS * 200), memory="1MB")
 
 
 def test_ratings_are_fetched_into_a_folder(tmp_path: Path) -> None:
