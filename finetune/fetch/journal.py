@@ -34,11 +34,6 @@ class Journal:
             self.parts.mkdir(parents=True)
             self.keep()
 
-    @property
-    def begun(self) -> bool:
-        """Whether there is something to go on from."""
-        return bool(self.state)
-
     def _found(self) -> bool:
         try:
             kept = msgspec.json.decode((self.folder / "state.json").read_bytes())

@@ -179,16 +179,16 @@ class Reader:
     def read_block(self, block: Path, name: str) -> int:
         """Keep what the query may want of a block of lines. Returns how many lines are no objects with such columns."""
         columns = ", ".join(f"'{column}': '{TYPES[kind]}'" for column, kind in self.table.columns.items())
-        nothing = " AND ".join(f'"{column}" IS NULL' for column in self.table.columns)
+        empty = " AND ".join(f'"{column}" IS NULL' for column in self.table.columns)
         lines = (
             f"read_json('{quoted(block)}', format = 'newline_delimited', columns = {{{columns}}}, ignore_errors = true, "
             f"maximum_object_size = {dumps.BLOCK})"
         )
         self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE block AS SELECT *, {nothing} AS nothing FROM {lines} WHERE ({self.where}) OR nothing",
+            f"CREATE OR REPLACE TEMP TABLE block AS SELECT *, {empty} AS empty FROM {lines} WHERE ({self.where}) OR empty"
         ).fetchall()
-        corrupt: int = self.connection.execute("SELECT count(*) FROM block WHERE nothing").fetchall()[0][0]
-        self.write_part("SELECT * EXCLUDE (nothing) FROM block WHERE NOT nothing", name)
+        corrupt: int = self.connection.execute("SELECT count(*) FROM block WHERE empty").fetchall()[0][0]
+        self.write_part("SELECT * EXCLUDE (empty) FROM block WHERE NOT empty", name)
         return corrupt
 
     def read_table(self, path: Path, name: str) -> None:
@@ -239,4 +239,6 @@ def rows_of(found: duckdb.DuckDBPyRelation) -> Iterator[Row]:
             yield dict(zip(batch.schema.names, values, strict=True))
 
 
-MONTH = "strftime(make_timestamp(created_utc * 1000000), '%Y_%m')"
+# A time that no calendar has is no month.
+SECONDS = "CASE WHEN created_utc BETWEEN 0 AND 253402300799 THEN created_utc END"
+MONTH = f"strftime(make_timestamp({SECONDS} * 1000000), '%Y_%m')"

@@ -150,15 +150,18 @@ def test_a_corrupt_line_is_passed_over_counted_and_shown(
     assert "6 lines were no rows and were passed over." in capsys.readouterr().out
 
 
-def test_a_value_of_another_type_is_none(run: Fetch, tmp_path: Path) -> None:
+def test_a_value_that_does_not_fit_is_none(run: Fetch, tmp_path: Path) -> None:
     odd = [
         comment(90, score="many"),
         comment(91, score="7"),
         comment(92, created_utc=str(FIRST)),
         comment(93, author=5),
+        comment(94, created_utc=10**18),
+        comment(95, created_utc=-5),
+        comment(96, body="YTA, \0 and so on."),
     ]
     found = run("subreddit_comments", write(tmp_path / "a.jsonl", odd))
-    assert [row["body"] for row in found] == [odd[n]["body"] for n in (1, 2, 3)]
+    assert [row["body"] for row in found] == [odd[n]["body"] for n in (1, 2, 3, 6)]
 
 
 def test_a_broken_row_of_a_table_is_passed_over_and_counted(run: Fetch, out: Path, tmp_path: Path) -> None:
