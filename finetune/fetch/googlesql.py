@@ -25,7 +25,7 @@ def translate(sql: str, relation: Callable[[str], str]) -> str:
 
     Raises SqlError where it is no GoogleSQL.
     """
-    tree = parse(sql).transform(mend)
+    tree = count_from_zero(parse(sql).transform(mend))
     for table, name in tables(tree):
         there = sqlglot.parse_one(f"FROM {relation(name)}", dialect="duckdb", into=exp.From).this
         if isinstance(table.parent, exp.From | exp.Join):
@@ -85,6 +85,20 @@ def mend(node: exp.Expr) -> exp.Expr:
     if limit is None:
         return gathered
     return exp.Anonymous(this="LIST_SLICE", expressions=[gathered, exp.Literal.number(1), limit])
+
+
+def count_from_zero(tree: exp.Expr) -> exp.Expr:
+    """UNNEST(…) WITH OFFSET: DuckDB's ordinality begins at 1."""
+    for unnest in list(tree.find_all(exp.Unnest)):
+        offset, select = unnest.args.get("offset"), unnest.find_ancestor(exp.Select)
+        if not offset or select is None:
+            continue
+        name = offset.name if isinstance(offset, exp.Identifier) else "offset"
+        for column in list(select.find_all(exp.Column)):
+            if column.name.lower() == name.lower() and not column.table:
+                counted: exp.Expr = exp.paren(exp.Sub(this=column.copy(), expression=exp.Literal.number(1)))
+                column.replace(exp.alias_(counted, name) if column.parent is select else counted)
+    return tree
 
 
 def condition(sql: str, name: str, columns: Collection[str], values: Mapping[str, str | int | float | bool]) -> str:
