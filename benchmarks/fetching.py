@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -49,7 +50,7 @@ COMMON = [
 BATCH = 10_000
 
 
-def write_comments(file: TextIO, size: int) -> int:
+def write_comments(file: TextIO, size: int, columns: Collection[str] = ()) -> int:
     """Comments of 3 to 60 words, half of them common ones, most an answer to a recent one. Returns how many."""
     random = np.random.default_rng(0)
     letters = np.array(list("etaoinshrdlu"))
@@ -61,7 +62,8 @@ def write_comments(file: TextIO, size: int) -> int:
         chosen = iter(random.integers(0, len(words), int(lengths.sum())).tolist())
         for length in lengths.tolist():
             body = " ".join(words[next(chosen)] for _ in range(length))
-            written += file.write(json.dumps(comment(count, body)) + "\n")
+            row = comment(count, body)
+            written += file.write(json.dumps({name: row[name] for name in columns or row}) + "\n")
             count += 1
     return count
 
@@ -99,18 +101,21 @@ def search(query: str, source: Path, *options: str) -> dict[str, Any]:
 
 
 def clean(folder: Path) -> None:
-    """The process that cleans: prints bytes of text, seconds and what was kept."""
+    """The process that cleans rows as `subreddit_comments` finds them. Prints MB of text a second, and what was kept."""
     from finetune.fetch.cleaning import Guardrails, columns_of
     from finetune.fetch.corpus import clean
     from finetune.fetch.journal import Journal
 
     journal = Journal(folder / "cleaned.jsonl", {})
     (folder / "rows.jsonl").rename(journal.rows)
+    with journal.rows.open("rb") as file:
+        text = sum(len(json.loads(line)["body"]) for line in file)
     began = time.perf_counter()
     columns = columns_of(journal.rows)
     made = clean(journal, Guardrails(vocabulary=CHECKPOINT), columns, "1GB", folder / "cleaned.jsonl")
     seconds = time.perf_counter() - began
-    print(json.dumps({"MB/s": round(CLEANED / 1e6 / seconds, 1), "rows": made.read, "kept": made.kept}))
+    rates = {"MB of text/s": round(text / 1e6 / seconds, 1), "MB of rows/s": round(CLEANED / 1e6 / seconds, 1)}
+    print(json.dumps(rates | {"rows": made.read, "kept": made.kept}))
 
 
 def main() -> None:
@@ -130,7 +135,7 @@ def main() -> None:
         rows["zst"] = search("subreddit_comments", packed, *asked)
         packed.unlink()
         with (folder / "rows.jsonl").open("w", encoding="utf-8") as file:
-            write_comments(file, CLEANED)
+            write_comments(file, CLEANED, columns=("id", "author", "score", "body"))
         command = [sys.executable, "-m", "benchmarks.fetching", str(folder)]
         printed = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
         rows["cleaning"] = json.loads(printed.splitlines()[-1])
