@@ -171,6 +171,8 @@ def fetch_jsonl(sources: Sequence[str], values: Mapping[str, Value], journal: Jo
                     write_rows(file, documents(lines, counts))
             if dump.incomplete:
                 incomplete[str(path)] = dump.incomplete
+    if counts["lines"] and counts["corrupt"] == counts["lines"]:
+        raise DataError(f'{", ".join(sources)} has no line that is {{"body": "…"}} or {{"turns": ["…", …]}}.')
     return {"bytes_read": sum(path.stat().st_size for path in paths), "incomplete": incomplete} | counts
 
 

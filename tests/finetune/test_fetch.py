@@ -389,6 +389,8 @@ def test_a_file_of_something_else_is_said(run: Fetch, tmp_path: Path) -> None:
         run("subreddit_comments", write(tmp_path / "a.csv", [{"x": 1}]))
     with pytest.raises(DataError, match=r"a\.csv has no column 'Joke', but 'x'\."):
         run("csv", tmp_path / "a.csv", param=["body=Joke"])
+    with pytest.raises(DataError, match=r"b\.jsonl has no line that is \{\"body\": \"…\"\} or \{\"turns\""):
+        run("jsonl", write(tmp_path / "b.jsonl", [{"x": 1}]))
     (tmp_path / "a.parquet").write_bytes(b"no parquet")
     with pytest.raises(DataError, match=r"a\.parquet"):
         run("subreddit_comments", tmp_path / "a.parquet")
