@@ -234,8 +234,9 @@ class Cleaner:
 
     def _written(self) -> str:
         value = "texts[1:stay] AS turns" if self._turned else "texts[1] AS body"
-        meta = ", meta" if "meta" in self._columns else ""
-        return f"SELECT {value}{meta} FROM kept JOIN rows USING (number) WHERE NOT dropped ORDER BY number"
+        if "meta" in self._columns:
+            return f"SELECT {value}, meta FROM kept JOIN rows USING (number) WHERE NOT dropped ORDER BY number"
+        return f"SELECT {value} FROM kept WHERE NOT dropped ORDER BY number"
 
 
 def conditions(guardrails: Guardrails) -> dict[str, str]:
