@@ -94,7 +94,11 @@ def prepare(
     paths, passed = find_files(inputs)
     kinds = {path.suffix.lower() for path in paths}
     refuse_unused(kinds, column, split)
-    given = read_vocabulary(vocabulary) if vocabulary_size is None or ".npz" in kinds else None
+    given = (
+        read_vocabulary(vocabulary, "--vocabulary_size N learns one from this text")
+        if vocabulary_size is None or ".npz" in kinds
+        else None
+    )
     size = sum(path.stat().st_size for path in paths)
     counts: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
     with room_for(out, size), written_aside(out) as aside:

@@ -32,13 +32,16 @@ def learn_vocabulary(folder: Path, texts: Iterable[str], size: int) -> None:
     (folder / "vocab.bpe").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
 
 
-def read_vocabulary(folder: Path) -> Tokenizer:
-    """Read a vocabulary that can write any text and end it. Raises DataError naming what is missing."""
+def read_vocabulary(folder: Path, otherwise: str) -> Tokenizer:
+    """Read a vocabulary that can write any text and end it.
+
+    Raises DataError naming what is missing; `otherwise` is what the command can do without it.
+    """
     for name in VOCABULARY_FILES:
         if not (folder / name).is_file():
             raise DataError(
                 f"{folder / name} is missing: `python -m finetune download 124M` fetches GPT-2's vocabulary, "
-                "--vocabulary names another folder, and --vocabulary_size N learns one from this text."
+                f"--vocabulary names another folder, and {otherwise}."
             )
     try:
         tokenizer = Tokenizer.from_gpt2(folder)

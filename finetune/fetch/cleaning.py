@@ -267,7 +267,7 @@ def blocked(path: Path) -> str:
 
 @cache
 def tokenizer_of(vocabulary: Path) -> Tokenizer:
-    return read_vocabulary(vocabulary)
+    return read_vocabulary(vocabulary, "--without short,long counts no tokens")
 
 
 def count_tokens(tokenizer: Tokenizer, texts: Any) -> Any:
