@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -37,6 +38,8 @@ from finetune.prepare import prepare
 from finetune.vocabulary import learn_vocabulary
 
 ROOT = Path(__file__).parent.parent
+# Started in the background, as `make test &`, tests are deaf to it, and so are the processes that they start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 TEXTS = ["Why did the duck cross the road? It had a bill to pay.", "<|startoftext|>Yes, we do.<|endoftext|>"] * 8
 
 
