@@ -113,7 +113,9 @@ async function write(model, signal) {
       if (event.usage) closing = event;
       if (!event.text) continue;
       pace.see();
-      const text = spaced && !texts[event.index] ? event.text.replace(/^ /, "") : event.text;
+      // A text area makes one character of \r\n, or two lines where they come apart.
+      const more = event.text.replaceAll("\r", "");
+      const text = spaced && !texts[event.index] ? more.replace(/^ /, "") : more;
       texts[event.index] += text;
       if (cards) cards[event.index].words.append(text);
       else add(text);
