@@ -46,8 +46,9 @@ export function open(longest) {
   $("fields").append(...FIELDS.map(slider), seedField());
   $("fields").addEventListener("submit", (event) => event.preventDefault());
   $("reset").addEventListener("click", () => set(defaults()));
+  const kept = load("settings", {});
   set(settings);
-  set(load("settings", {}));
+  set(kept);
 }
 
 function slider(field) {
