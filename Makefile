@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 IMAGE ?= gpt-2-cloud-run
 CONTAINERS = $(firstword $(foreach name,docker podman buildah,$(shell $(name) info >/dev/null 2>&1 && echo $(name))))
 
-.PHONY: serve test image image-check format starter bench lock
+.PHONY: serve test browser image image-check format starter bench lock
 
 serve: .venv/container  ## Serve models/starter, or MODEL=..., on http://localhost:8080
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 exec $(BIN)/python -m app
@@ -16,6 +16,9 @@ test: .venv/tests  ## Every check: format, lint, types, tests with a coverage fl
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+browser: .venv/browser  ## Try the page in Chromium, which `apt-get install chromium` brings
+	$(BIN)/pytest tests/browser -o addopts= -q
 
 image:  ## Build the container with docker, podman or buildah; BUILD_FLAGS='--build-arg MODEL=...'
 	@test -n "$(CONTAINERS)" || { echo "error: none of docker, podman and buildah is here to build with." >&2; exit 2; }
@@ -41,7 +44,7 @@ bench: .venv/training  ## Measure everything the README claims; about half an ho
 	$(BIN)/python -m benchmarks.training
 
 lock:  ## Renew the locked requirements
-	cd requirements && for name in container training gpu tests audit; do \
+	cd requirements && for name in container training gpu tests browser audit; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 			--custom-compile-command "make lock" --overrides overrides.txt \
 			$$(test ! -f $$name-overrides.txt || echo --overrides $$name-overrides.txt) $$name.in --output-file $$name.txt; done

@@ -102,7 +102,7 @@ def test_every_make_target_in_the_readme_exists() -> None:
 
 
 def test_every_direct_dependency_has_a_line_in_the_readme() -> None:
-    for name in ("container", "training", "tests"):
+    for name in ("container", "training", "tests", "browser"):
         lines = (ROOT / f"requirements/{name}.in").read_text().splitlines()
         for line in lines:
             if line and line[0] not in "#-":

@@ -1,0 +1,166 @@
+"""What outlives a page: a link, the history, the settings, the colours, votes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page, expect
+
+from app.engine.fake import FakeEngine
+from app.feedback import open_store
+from app.feedback.base import Tally
+from tests.browser.conftest import button, choose, go, say, seed, text
+from tests.conftest import serving
+
+
+def link(page: Page) -> str:
+    button(page, "Link").click()
+    expect(page.get_by_role("status")).to_have_text("Link copied")
+    address: str = page.evaluate("navigator.clipboard.readText()")
+    return address
+
+
+def test_a_link_brings_prompt_and_settings_back(enter: Callable[..., BrowserContext], starter: str) -> None:
+    """To another person, and with the seed that was drawn, so that the same text comes."""
+    page = enter().new_page()
+    page.goto(starter)
+    choose(page, "Temperature", "1.1")
+    choose(page, "Length", "40")
+    go(page, "[VERDICT] & 100% <yours>\n")
+    other = enter().new_page()
+    other.goto(link(page))
+    expect(text(other)).to_have_value("[VERDICT] & 100% <yours>\n")
+    button(other, "Settings").click()
+    expect(other.get_by_role("slider", name="Temperature")).to_have_value("1.1")
+    expect(other.get_by_role("slider", name="Length")).to_have_value("40")
+    expect(other.get_by_role("slider", name="Top p")).to_have_value("0.8")
+    expect(other.get_by_role("textbox", name="Seed")).to_have_value(re.compile(r"^\d+$"))
+    assert "#" not in other.url
+    go(other)
+    expect(text(other)).to_have_value(text(page).input_value())
+
+
+def test_a_link_brings_a_conversation_back(enter: Callable[..., BrowserContext]) -> None:
+    with serving(FakeEngine("Yes. ")) as url:
+        page = enter().new_page()
+        page.goto(url)
+        choose(page, "Length", "10")
+        page.get_by_role("radio", name="Chat").check()
+        say(page, "Are you there?")
+        other = enter().new_page()
+        other.goto(link(page))
+        expect(other.locator("#turns p")).to_have_text(["Are you there?", "Yes. Yes."])
+        expect(other.get_by_role("radio", name="Chat")).to_be_checked()
+
+
+def test_a_link_that_does_not_fit_says_so(page: Page) -> None:
+    with serving(FakeEngine()) as url:
+        page.goto(f"{url}/#mode=write&model=gone&text=Why&temperature=9&length=30")
+        expect(text(page)).to_have_value("Why")
+        expect(page.get_by_role("alert")).to_have_text(
+            "The link does not fit in all: temperature should be from 0 to 2. The model gone is not served here."
+        )
+        button(page, "Settings").click()
+        expect(page.get_by_role("slider", name="Length")).to_have_value("30")
+
+
+def test_the_history_is_there_after_a_reload_until_it_is_cleared(page: Page) -> None:
+    with serving(FakeEngine("Yes. ")) as url:
+        page.goto(url)
+        choose(page, "Length", "10")
+        go(page, "The first.")
+        button(page, "New").click()
+        go(page, "The second.")
+        page.reload()
+        expect(text(page)).to_have_value("The second.Yes. Yes. ")
+        expect(page.locator("#ink .models")).to_have_text("Yes. Yes.")
+        button(page, "History").click()
+        entries = page.get_by_role("complementary", name="History").get_by_role("listitem")
+        expect(entries.locator("span")).to_have_text(["The second.Yes. Yes.", "The first.Yes. Yes."])
+        entries.nth(1).get_by_role("button").click()
+        expect(text(page)).to_have_value("The first.Yes. Yes. ")
+        button(page, "Clear the history").click()
+        expect(entries).to_have_count(2)
+        button(page, "Really clear it all?").click()
+        expect(entries).to_have_text(["Nothing yet."])
+        assert page.evaluate("JSON.parse(localStorage.history)") == []
+
+
+def test_settings_stay_until_they_are_reset(page: Page) -> None:
+    with serving(FakeEngine()) as url:
+        page.goto(url)
+        choose(page, "Top k", "7")
+        seed(page, "11")
+        page.reload()
+        button(page, "Settings").click()
+        expect(page.get_by_role("slider", name="Top k")).to_have_value("7")
+        expect(page.get_by_role("textbox", name="Seed")).to_have_value("11")
+        button(page, "Back to the defaults").click()
+        expect(page.get_by_role("slider", name="Top k")).to_have_value("0")
+        page.get_by_role("textbox", name="Seed").fill("-1")
+        page.get_by_role("textbox", name="Seed").press("Tab")
+        expect(page.get_by_text("A seed is a whole number from 0 to 4294967295.")).to_be_visible()
+
+
+def test_dark_and_light_are_chosen_and_kept(enter: Callable[..., BrowserContext]) -> None:
+    with serving(FakeEngine()) as url:
+        page = enter(color_scheme="dark").new_page()
+        page.goto(url)
+        toggle = button(page, "Dark colours")
+        paper = page.locator("body")
+        expect(toggle).to_have_attribute("aria-pressed", "true")
+        expect(paper).to_have_css("background-color", "rgb(22, 23, 27)")
+        toggle.click()
+        expect(toggle).to_have_attribute("aria-pressed", "false")
+        page.reload()
+        expect(toggle).to_have_attribute("aria-pressed", "false")
+        expect(paper).to_have_css("background-color", "rgb(252, 250, 245)")
+
+
+def tallies(address: str) -> list[Tally]:
+    async def main() -> list[Tally]:
+        store = open_store(address)
+        try:
+            return await store.tally()
+        finally:
+            await store.close()
+
+    # Playwright has this thread's event loop.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, main()).result()
+
+
+def test_a_vote_reaches_the_store_and_may_change(page: Page, tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path}/feedback.db"
+    with serving(FakeEngine(), feedback=address) as url:
+        page.goto(url)
+        go(page, "Why")
+        button(page, "Good").click()
+        expect(button(page, "Good")).to_have_attribute("aria-pressed", "true")
+        expect(page.get_by_role("status")).to_have_text("Thank you, your vote is kept.")
+        button(page, "Bad").click()
+        expect(button(page, "Bad")).to_have_attribute("aria-pressed", "true")
+        expect(button(page, "Good")).to_have_attribute("aria-pressed", "false")
+    assert [(tally.generated_by, tally.up, tally.down) for tally in tallies(address)] == [("fake", 0, 1)]
+
+
+def test_who_keeps_no_votes_asks_for_none(page: Page, starter: str) -> None:
+    page.goto(starter)
+    go(page, "[QUESTION]")
+    expect(button(page, "Good")).to_have_count(0)
+
+
+def test_each_continuation_has_its_own_vote(page: Page, tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path}/feedback.db"
+    with serving(FakeEngine(), feedback=address) as url:
+        page.goto(url)
+        choose(page, "Samples", "2")
+        go(page, "Why")
+        expect(button(page, "Good")).to_have_count(2)
+        page.get_by_role("listitem").nth(1).get_by_role("button", name="Good").click()
+        expect(page.get_by_role("status")).to_have_text("Thank you, your vote is kept.")
+    assert [(tally.generated_by, tally.up) for tally in tallies(address)] == [("fake", 1)]
