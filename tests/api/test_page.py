@@ -93,3 +93,13 @@ def test_the_page_names_no_other_host() -> None:
         if path.is_file():
             text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
             assert not re.search(r"https?://|//[\w-]+\.\w", text), path
+
+
+def test_the_readmes_pictures_stay_out_of_the_page_and_the_container(url: str) -> None:
+    pictures = sorted((FOLDER / "screenshots").iterdir())
+    assert [picture.name for picture in pictures] == ["light.png", "phone.png"]
+    assert all(picture.stat().st_size < 150_000 for picture in pictures)
+    folder = parts(httpx.get(url, headers={"Accept": BROWSER}).text)[0].rpartition("/")[0]
+    for name in ("screenshots/light.png", "screenshots", "light.png"):
+        assert httpx.get(f"{url}/{folder}/{name}").status_code == 404
+    assert "app/web/screenshots" in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
