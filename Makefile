@@ -37,6 +37,7 @@ starter: .venv/training  ## Train models/starter anew, from its corpus; about fi
 bench: .venv/training  ## Measure everything the README claims; about half an hour, and checkpoint/starter from `make starter`
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.chat
 	$(BIN)/python -m benchmarks.parity
 	$(BIN)/python -m benchmarks.telegram
 	$(BIN)/python -m benchmarks.fetching
