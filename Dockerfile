@@ -33,7 +33,7 @@ RUN if [ "$ENGINE" = tensorflow ]; then name=training; else name=container; fi \
     && find numpy -type d -name tests -prune -exec rm -r {} + \
     && python3 -m compileall -q /opt/venv/lib
 
-# What trains: `docker build --target training`. With CUDA's libraries, three gigabytes of them.
+# What trains: `docker build --target training`. With CUDA's libraries, eight gigabytes in all.
 FROM pip AS training
 COPY requirements/gpu.txt /requirements/
 RUN pip install --quiet --no-deps --require-hashes --requirement /requirements/gpu.txt
