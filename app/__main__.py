@@ -13,7 +13,7 @@ def main() -> int:
 
     as_json = json_wanted()
     try:
-        from app.engine.models import load_models
+        from app.models import load_models
         from app.port import listen, reserve
 
         settings = read_settings()
@@ -22,7 +22,7 @@ def main() -> int:
         models = load_models(settings)
 
         from app.application import create_application
-        from app.engine.runner import Runner
+        from app.engine.generation_queue import Runner
         from app.server import serve
 
         runner = Runner(settings.concurrency, settings.queue_limit, settings.request_timeout)

@@ -13,26 +13,26 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from app.api.access import Access, Answered
+from app.api.access_log import Access, Answered
 from app.api.chat import chat
 from app.api.completions import completions
-from app.api.crossorigin import CrossOrigin
+from app.api.cors import CrossOrigin
 from app.api.docs import docs, docs_file, openapi
-from app.api.failures import broken, gone, refused, unrouted
+from app.api.error_responses import broken, gone, refused, unrouted
 from app.api.feedback import feedback
 from app.api.generate import METHODS, generate
 from app.api.keys import Gate, Keys, Rate, keyed, metered
-from app.api.models import list_models, show_model
+from app.api.model_list import list_models, show_model
 from app.api.page import page_or, part
 from app.api.service import health, metrics, version
 from app.api.state import State
+from app.api.telegram import require_secret, telegram
 from app.api.tokens import detokenize, tokenize
 from app.bot import open_updates
-from app.bot.webhook import require_secret, telegram
-from app.engine.models import Models
-from app.engine.runner import Runner
+from app.engine.generation_queue import Runner
 from app.errors import RequestError
 from app.feedback import open_store
+from app.models import Models
 from app.settings import Settings, on_cloud_run
 
 

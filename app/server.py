@@ -66,7 +66,7 @@ def serve(app: Any, port: socket.socket, log_level: str, drain: Callable[[], Non
         ws="none",
         loop="asyncio",
         h11_max_incomplete_event_size=HEADER_BYTES,
-        # Its lines take the form that app.log gives them; app.api.access has those of the requests.
+        # Its lines take the form that app.log gives them; app.api.access_log has those of the requests.
         log_config=None,
         access_log=False,
         # Whose word to take for an address is app.api.keys' affair.

@@ -21,8 +21,8 @@ from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.engine.tensorflow import TensorflowEngine
 from benchmarks.subject import CHECKPOINT, WORK, bundle, report
-from finetune.export import compare, read_text, write_text
-from finetune.starter import documents
+from finetune.commands.export import compare, read_text, write_text
+from finetune.commands.starter import documents
 
 GREEDY_TOKENS = 200
 TEXTS = 100

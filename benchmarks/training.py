@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 
 from app.engine.bundle import Hparams
-from app.engine.checkpoint import open_checkpoint
+from app.engine.checkpoint_folder import open_checkpoint
 from benchmarks.subject import CHECKPOINT, WORK, bundle, report, resident
-from finetune.data import Data, open_data
-from finetune.packing import Packed, Windows, batch
-from finetune.train import Precision, Training
+from finetune.commands.train import Precision, Training
+from finetune.data.packing import Packed, Windows, batch
+from finetune.data.prepared import Data, open_data
 
 STEPS = 10
 ROUNDS = 2
@@ -40,8 +40,8 @@ def corpus() -> Data:
     """The starter's texts in the tokens of the 124M-shaped model."""
     folder = WORK / "training-data"
     if not (folder / "description.json").exists():
-        from finetune.prepare import prepare
-        from finetune.starter import documents
+        from finetune.commands.prepare import prepare
+        from finetune.commands.starter import documents
 
         text = WORK / "training.txt"
         text.write_text("".join(f"<|startoftext|>{text}<|endoftext|>\n" for text in documents()[0][:4000]))

@@ -15,16 +15,16 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 from app.errors import StartError
-from finetune.download import Model, download
-from finetune.evaluate import evaluate
-from finetune.export import export
-from finetune.fetch.command import fetch
+from finetune.commands.download import Model, download
+from finetune.commands.evaluate import evaluate
+from finetune.commands.export import export
+from finetune.commands.fetch import fetch
+from finetune.commands.prepare import prepare
+from finetune.commands.report import report
+from finetune.commands.sample import sample
+from finetune.commands.starter import starter
+from finetune.commands.train import Training, train
 from finetune.formats.huggingface import import_
-from finetune.prepare import prepare
-from finetune.report import report
-from finetune.sample import sample
-from finetune.starter import starter
-from finetune.train import Training, train
 
 # In the order in which they are used.
 VERBS: dict[str, Callable[..., None]] = {

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.bundle import Hparams
-from app.engine.checkpoint import VOCABULARY_FILES, CheckpointFolder, open_checkpoint
+from app.engine.checkpoint_folder import VOCABULARY_FILES, CheckpointFolder, open_checkpoint
 from app.errors import CheckpointError
 
 Array = NDArray[np.float32]

@@ -25,17 +25,17 @@ import uvicorn
 from app.application import create_application
 from app.engine.base import Engine
 from app.engine.bundle import Hparams, open_bundle
-from app.engine.checkpoint import open_checkpoint
-from app.engine.models import Models
+from app.engine.checkpoint_folder import open_checkpoint
+from app.engine.generation_queue import Runner
 from app.engine.onnx import OnnxEngine
-from app.engine.runner import Runner
 from app.engine.tensorflow import TensorflowEngine
+from app.models import Models
 from app.server import Protocol
 from app.settings import Settings
 from finetune.checkpoint import initial_weights, write_checkpoint
-from finetune.export import export
-from finetune.prepare import prepare
-from finetune.vocabulary import learn_vocabulary
+from finetune.commands.export import export
+from finetune.commands.prepare import prepare
+from finetune.data.vocabulary import learn_vocabulary
 
 ROOT = Path(__file__).parent.parent
 # Started in the background, as `make test &`, tests are deaf to it, and so are the processes that they start and interrupt.
@@ -90,7 +90,7 @@ def bundles(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     """The tiny model as bundles of 32, 8 and 4 bits, rounded as large models are."""
     folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("finetune.graph.SMALL_BYTES", 0)
+        patch.setattr("finetune.export.graph.SMALL_BYTES", 0)
         for bits in (32, 8, 4):
             export(checkpoint, folder / f"tiny{bits}", bits)  # type: ignore[arg-type]
     return {bits: folder / f"tiny{bits}" for bits in (32, 8, 4)}

@@ -23,7 +23,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from app.settings import Settings, meanings, read_settings
-from finetune.train import Training
+from finetune.commands.train import Training
 from tests.conftest import ROOT
 
 WORKFLOW = ".github/workflows/ci.yaml"

@@ -19,10 +19,10 @@ import pytest
 import app
 from app.settings import meanings, read_settings
 from finetune.__main__ import VERBS
+from finetune.commands.fetch import OTHERS
+from finetune.commands.train import Training
 from finetune.fetch.cleaning import NAMES
-from finetune.fetch.command import OTHERS
 from finetune.fetch.query import query_names
-from finetune.train import Training
 from tests.conftest import ROOT, process, run_module
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

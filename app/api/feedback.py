@@ -18,7 +18,7 @@ from app.api.body import read_object
 from app.api.schemas import FeedbackRequest, validate
 from app.api.state import State
 from app.errors import NotFound
-from app.feedback.base import Text, Vote
+from app.feedback.store import Text, Vote
 
 
 async def feedback(request: Request[State]) -> Response:

@@ -1,7 +1,7 @@
 """What `/metrics` says: how busy the server is, in Prometheus' text format and under vLLM's names.
 
-The numbers are kept elsewhere, in app.engine.counts and app.api.access. Here prometheus-client writes them down, and since it
-takes a while to import, nothing imports this module before somebody asks.
+app.engine.generation_stats and app.api.access_log keep the numbers; prometheus-client formats them. It is slow to import, so
+nothing imports this module before somebody asks for /metrics.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from app.api.access import Answered
+from app.api.access_log import Answered
 from app.api.state import State
-from app.engine.counts import Counts, Histogram
-from app.engine.runner import Runner
+from app.engine.generation_queue import Runner
+from app.engine.generation_stats import Counts, Histogram
 
 
 def write(state: State, accept: str) -> tuple[bytes, str]:

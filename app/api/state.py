@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TypedDict
 
-from app.api.access import Answered
+from app.api.access_log import Answered
 from app.api.keys import Gate
 from app.bot.updates import Updates
-from app.engine.models import Models
-from app.engine.runner import Runner
-from app.feedback.base import Store
+from app.engine.generation_queue import Runner
+from app.feedback.store import Store
+from app.models import Models
 from app.settings import Settings
 
 

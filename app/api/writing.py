@@ -16,8 +16,8 @@ from starlette.responses import Response, StreamingResponse
 
 from app.api.state import State
 from app.engine.base import Engine
-from app.engine.counts import Watch
 from app.engine.generation import Options, Piece, Scored
+from app.engine.generation_stats import Watch
 from app.errors import ServerError
 
 T = TypeVar("T")

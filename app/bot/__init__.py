@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from app.bot.comparison import read_comparison
 from app.bot.updates import Handler, Updates
-from app.engine.models import Models
-from app.engine.runner import Runner
+from app.engine.generation_queue import Runner
 from app.errors import SettingError
-from app.feedback.base import Store
+from app.feedback.store import Store
+from app.models import Models
 from app.settings import Settings
 
 

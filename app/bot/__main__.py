@@ -25,8 +25,8 @@ KINDS = ("message", "callback_query")
 
 
 async def set_webhook(client: Bot, settings: Settings, url: str) -> None:
-    from app.bot.webhook import require_secret
-    from app.bot.words import COMMANDS
+    from app.api.telegram import require_secret
+    from app.bot.strings import COMMANDS
 
     require_secret(settings)
     if not re.fullmatch(r"https?://[^\s?#]+", url):
@@ -58,10 +58,10 @@ async def info(client: Bot, settings: Settings) -> None:
 async def poll(client: Bot, settings: Settings) -> None:
     from app.bot import open_updates
     from app.bot.polling import answer_forever
-    from app.engine.models import load_models
-    from app.engine.runner import Runner
+    from app.engine.generation_queue import Runner
     from app.feedback import open_store
     from app.log import configure
+    from app.models import load_models
 
     configure(settings.log_level, as_json=False)
     me = await client.get_me()

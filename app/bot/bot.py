@@ -15,15 +15,14 @@ from telegram.constants import ChatType
 from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from app.bot.address import Address, Said
-from app.bot.chat import LENGTHS, TEMPERATURES, Chat, Chats, pseudonym
+from app.bot.chat_state import LENGTHS, TEMPERATURES, Chat, Chats, pseudonym
 from app.bot.client import open_client
 from app.bot.comparison import Comparison, Contender
+from app.bot.drafts import progress
 from app.bot.keyboard import digest, of_models, of_settings, under_text
-from app.bot.progress import progress
+from app.bot.message_limits import THANKS, Joke
 from app.bot.rate import Rate
-from app.bot.texts import THANKS, Joke
-from app.bot.updates import handling
-from app.bot.words import (
+from app.bot.strings import (
     COUNTED,
     GONE,
     NOTHING,
@@ -37,11 +36,12 @@ from app.bot.words import (
     overview,
     refusal,
 )
+from app.bot.updates import handling
 from app.bot.writing import Writer
-from app.engine.models import Models
-from app.engine.runner import Runner
+from app.engine.generation_queue import Runner
 from app.errors import NotFound, Overloaded, StoreError, Undelivered
-from app.feedback.base import Source, Store, Text, Vote, new_id
+from app.feedback.store import Source, Store, Text, Vote, new_id
+from app.models import Models
 from app.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from app.bot.texts import LIMIT, Joke, units
+from app.bot.message_limits import LIMIT, Joke, units
 from app.errors import SettingError
 
 EXPECTED = '{"turns": [question, answer]} or {"body": text}'

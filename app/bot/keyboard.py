@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from app.bot.chat import LENGTHS, TEMPERATURES, Chat
+from app.bot.chat_state import LENGTHS, TEMPERATURES, Chat
 
 VOTES = {"up": "👍", "down": "👎"}
 

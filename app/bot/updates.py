@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from app.errors import StoreError, Undelivered
-from app.feedback.base import Store
+from app.feedback.store import Store
 
 log = logging.getLogger(__name__)
 # Telegram waits sixty.

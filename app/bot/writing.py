@@ -7,16 +7,16 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
-from app.bot.chat import Chat
-from app.bot.texts import LIMIT, Joke, units
+from app.bot.chat_state import Chat
+from app.bot.message_limits import LIMIT, Joke, units
 from app.bot.updates import handling
 from app.engine.base import Engine, start_tokens
 from app.engine.generation import Options
-from app.engine.models import Models
+from app.engine.generation_queue import Runner
 from app.engine.prompts import TAGS, turn_stops, turn_tokens
-from app.engine.runner import Runner
 from app.engine.sampling import Sampling
 from app.errors import Overloaded
+from app.models import Models
 
 # Kept of an update's time for sending what was written.
 SENDING = 10.0

@@ -16,7 +16,7 @@ import numpy as np
 
 from app.engine.base import Decoder, Engine, Tokens, as_rows, start_tokens
 from app.engine.sampling import Logits, Sampling, choose, log_softmax, penalize, shift
-from app.engine.text import Text
+from app.engine.stop_strings import Text
 from app.errors import ContextExceeded, InvalidRequest
 
 FinishReason = Literal["stop", "length", "timeout"]

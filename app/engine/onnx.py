@@ -22,7 +22,7 @@ import onnxruntime
 
 from app.engine.base import Logits, Tokens
 from app.engine.bundle import Bundle, open_bundle
-from app.engine.prefixes import Prefixes
+from app.engine.prefix_cache import Prefixes
 from app.engine.tokenizer import Tokenizer
 from app.errors import BundleError
 

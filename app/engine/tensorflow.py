@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.engine.base import Logits, Tokens
 from app.engine.bundle import End, Template
-from app.engine.checkpoint import open_checkpoint
+from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, SettingError
 

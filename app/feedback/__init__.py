@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from app.errors import SettingError
-from app.feedback.base import Store
+from app.feedback.store import Store
 from app.settings import FEEDBACK_ADDRESS
 
 
@@ -18,9 +18,9 @@ def open_store(address: str, name: str = "FEEDBACK") -> Store:
     if match is None:
         raise SettingError(f"{name} is {address!r}, and should be sqlite:///PATH or bigquery://PROJECT.DATASET.")
     if match["path"]:
-        from app.feedback.sqlite import SqliteStore
+        from app.feedback.sqlite_store import SqliteStore
 
         return SqliteStore(match["path"])
-    from app.feedback.bigquery import BigQueryStore
+    from app.feedback.bigquery_store import BigQueryStore
 
     return BigQueryStore(match["project"], match["dataset"])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from app.engine.tokenizer import Tokenizer
-from finetune.data import Documents, Role
+from finetune.data.prepared import Documents, Role
 from finetune.evaluation.reference import Array, Read
 
 COUNTED = (Role.TEXT, Role.PROMPT, Role.REPLY)

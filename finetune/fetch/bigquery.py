@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import DataError, SettingError
 from finetune.fetch.journal import Journal, write_rows
-from finetune.fetch.progress import bar
 from finetune.fetch.query import Query, Value
+from finetune.progress_bar import bar
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client, QueryJob, QueryJobConfig

@@ -32,7 +32,7 @@ import msgspec
 
 from app.engine.tokenizer import Tokenizer
 from app.errors import DataError, SettingError
-from finetune.vocabulary import read_vocabulary
+from finetune.data.vocabulary import read_vocabulary
 
 STOP_WORDS = (
     "a an and are as at be been but by can did do does for from had has have he her his how i if in is it its just me my no "

@@ -24,7 +24,7 @@ import msgspec
 from app.errors import DataError, SettingError
 from finetune.fetch.cleaning import Cleaner, Guardrails, Report, columns_of
 from finetune.fetch.journal import Journal
-from finetune.fetch.progress import bar
+from finetune.progress_bar import bar
 
 FORMAT = 1
 BLOCK = 2**27

@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 
 from app.errors import DataError, SettingError
+from finetune.data.sources import listing
 from finetune.fetch.journal import Journal, Row, write_rows
-from finetune.fetch.progress import bar
 from finetune.fetch.query import Parameter, Value
-from finetune.text.sources import listing
+from finetune.progress_bar import bar
 
 CSV = (
     Parameter("body", "STRING", "", "the column of the text"),

@@ -22,8 +22,8 @@ from finetune.fetch import dumps
 from finetune.fetch.dumps import find_files
 from finetune.fetch.googlesql import condition, connect, located, position, refusals, translate
 from finetune.fetch.journal import Journal, Row, write_rows
-from finetune.fetch.progress import bar
 from finetune.fetch.query import Query, SqlError, Table, Value, wildcard
+from finetune.progress_bar import bar
 
 TABLES = (".csv", ".tsv", ".parquet")
 SUFFIXES = (*dumps.SUFFIXES, *TABLES)

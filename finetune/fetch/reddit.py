@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import DataError, SettingError
 from finetune.fetch.journal import Journal, Row, write_rows
-from finetune.fetch.progress import bar
 from finetune.fetch.query import Parameter, Value
+from finetune.progress_bar import bar
 
 if TYPE_CHECKING:
     from praw import Reddit

@@ -20,11 +20,11 @@ from gguf.quants import quantize
 from tqdm import tqdm
 
 from app.engine.bundle import End, Template
-from app.engine.checkpoint import CheckpointFolder
+from app.engine.checkpoint_folder import CheckpointFolder
 from app.errors import SettingError
 from finetune.checkpoint import Array
+from finetune.formats.chat_templates import jinja, ollama
 from finetune.formats.huggingface import read_merges
-from finetune.formats.prompts import jinja, ollama
 
 Bits = Literal[8, 4, 32]
 MODELFILE = "Modelfile"

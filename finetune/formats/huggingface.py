@@ -21,12 +21,12 @@ import msgspec
 import numpy as np
 
 from app.engine.bundle import End, Hparams, Template
-from app.engine.checkpoint import VOCABULARY_FILES, CheckpointFolder, open_checkpoint
+from app.engine.checkpoint_folder import VOCABULARY_FILES, CheckpointFolder, open_checkpoint
 from app.engine.tokenizer import byte_characters
 from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import Array, variable_shapes, write_checkpoint
 from finetune.folder import replace_folder, written_aside
-from finetune.formats.prompts import jinja
+from finetune.formats.chat_templates import jinja
 
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from app.engine.bundle import Hparams
 from app.errors import CheckpointError, SettingError
-from finetune.packing import Batch
-from finetune.train import Freeze, Training
+from finetune.commands.train import Freeze, Training
+from finetune.data.packing import Batch
 from finetune.training.gpt2 import GPT2, Array
 
 State = dict[str, NDArray[Any]]

@@ -15,7 +15,7 @@ import pytest
 
 from app.engine.fake import FakeEngine
 from app.feedback import open_store
-from app.feedback.base import Tally, Text
+from app.feedback.store import Tally, Text
 from tests.conftest import process, serving
 
 SECRET = "what nobody should read in a log"

@@ -12,9 +12,9 @@ from starlette.routing import Route
 from app.api.keys import MAX_CLIENTS, Rate
 from app.application import create_application
 from app.engine.fake import FakeEngine
-from app.engine.models import Models
-from app.engine.runner import Runner
+from app.engine.generation_queue import Runner
 from app.errors import RateLimited, SettingError
+from app.models import Models
 from app.settings import Settings, read_settings
 from tests.conftest import run_module, serving
 

@@ -121,9 +121,9 @@ def test_sigterm_lets_what_runs_finish_and_takes_nothing_new() -> None:
 
 
 def test_what_runs_too_long_ends_with_what_it_has_when_the_server_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.engine.runner.GRACE", 0.3)
+    monkeypatch.setattr("app.engine.generation_queue.GRACE", 0.3)
     from app.engine.generation import Options, prepare
-    from app.engine.runner import Runner
+    from app.engine.generation_queue import Runner
 
     engine = FakeEngine(seconds_per_token=0.02)
     runner = Runner()

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from app.bot.chat import CHATS, TURNS, Chat, Chats
+from app.bot.chat_state import CHATS, TURNS, Chat, Chats
+from app.bot.message_limits import LIMIT, THANKS, cut
 from app.bot.rate import Rate
-from app.bot.texts import LIMIT, THANKS, cut
-from app.bot.words import BROKEN, COMMANDS, NOTHING, OLD_BUTTON, STORE_DOWN, VOTE_LOST
+from app.bot.strings import BROKEN, COMMANDS, NOTHING, OLD_BUTTON, STORE_DOWN, VOTE_LOST
 from app.engine.fake import SCRIPT, FakeEngine
 from app.engine.prompts import turn_tokens
 from app.engine.tokenizer import Tokenizer

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.bot.__main__ import VERBS
-from app.bot.words import COMMANDS
+from app.bot.strings import COMMANDS
 from tests.conftest import ROOT, run_module
 from tests.telegram import SECRET, TOKEN, Telegram
 

@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from app.engine.fake import FakeEngine
 from app.feedback import open_store
-from app.feedback.base import Tally
+from app.feedback.store import Tally
 from tests.browser.conftest import button, choose, go, say, seed, text
 from tests.conftest import serving
 

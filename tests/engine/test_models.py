@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from app.engine.fake import FakeEngine
-from app.engine.models import WORK, Models, load_models
 from app.errors import BundleError, NotFound, ServerError, SettingError
 from app.memory import BASE
+from app.models import WORK, Models, load_models
 from app.settings import Settings
 from tests.conftest import process, serving
 

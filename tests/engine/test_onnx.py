@@ -12,7 +12,7 @@ from app.engine.generation import Options, generate, prepare
 from app.engine.onnx import CHUNK, OnnxEngine
 from app.engine.sampling import Sampling
 from app.engine.tensorflow import TensorflowEngine
-from finetune.export import compare, read_text
+from finetune.commands.export import compare, read_text
 
 
 def test_exact_logits_are_tensorflows(exact: OnnxEngine, reference: TensorflowEngine, tokens: np.ndarray) -> None:

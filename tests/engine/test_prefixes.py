@@ -7,7 +7,7 @@ import pytest
 
 from app.engine.generation import Options, generate, prepare
 from app.engine.onnx import OnnxEngine, Pass
-from app.engine.prefixes import Prefixes
+from app.engine.prefix_cache import Prefixes
 from app.engine.sampling import Sampling
 
 GREEDY = Sampling(temperature=0)

@@ -8,7 +8,7 @@ from app.engine.bundle import Template
 from app.engine.fake import FakeEngine
 from app.engine.prompts import TAGS, turn_stops, turn_tokens
 from app.errors import ContextExceeded
-from finetune.text.documents import from_turns
+from finetune.data.documents import from_turns
 
 TURNS = ["Are we there?", "Nearly.", "Are we there now?"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.engine.fake import byte_tokenizer
-from app.engine.text import Text, overlap
+from app.engine.stop_strings import Text, overlap
 
 
 def read(text: str, stops: list[str], strip: str = "") -> tuple[str, list[str], bool]:

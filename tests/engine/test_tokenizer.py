@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from gpt_2_simple.src.encoder import get_encoder
 
-from app.engine.checkpoint import open_checkpoint
+from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.tokenizer import Detokenizer, Tokenizer
 
 SCRIPTS = [

@@ -13,7 +13,7 @@ import pytest
 from app.engine.fake import FakeEngine
 from app.errors import StoreError
 from app.feedback import open_store
-from app.feedback.base import Store, Tally
+from app.feedback.store import Store, Tally
 from tests.bigquery import BigQuery, Failure
 from tests.conftest import serving
 from tests.feedback.google import ADDRESS, google
@@ -30,7 +30,7 @@ def fake(tmp_path: Path) -> Iterator[BigQuery]:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.feedback.bigquery.PATIENCE", 0.6)
+    monkeypatch.setattr("app.feedback.bigquery_store.PATIENCE", 0.6)
 
 
 def with_store(work: Callable[[Store], Coroutine[Any, Any, Any]]) -> Any:
@@ -93,7 +93,7 @@ def test_a_chat_and_the_updates_of_this_process(fake: BigQuery) -> None:
 
 
 def test_updates_are_forgotten_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.feedback.bigquery.DAY", 0)
+    monkeypatch.setattr("app.feedback.bigquery_store.DAY", 0)
 
     async def work(store: Store) -> None:
         for update in (7, 8):

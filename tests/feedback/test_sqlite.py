@@ -18,8 +18,8 @@ import pytest
 
 from app.errors import NotFound, SettingError, StoreError
 from app.feedback import open_store
-from app.feedback.base import Store, Tally, Text, Vote, new_id
-from app.feedback.sqlite import SqliteStore
+from app.feedback.sqlite_store import SqliteStore
+from app.feedback.store import Store, Tally, Text, Vote, new_id
 from tests.conftest import ROOT
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -291,8 +291,8 @@ def test_nothing_is_opened_or_imported_before_it_is_needed(tmp_path: Path) -> No
 import sys
 import app.__main__, app.server
 from app.application import create_application
-from app.engine.models import load_models
-from app.engine.runner import Runner
+from app.models import load_models
+from app.engine.generation_queue import Runner
 from app.settings import Settings
 
 for address in ("sqlite:///feedback.db", "bigquery://project.dataset"):

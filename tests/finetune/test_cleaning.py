@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from app.errors import DataError, SettingError
+from finetune.data.vocabulary import learn_vocabulary
 from finetune.fetch.cleaning import NAMES, Cleaner, Guardrails, Report, columns_of
-from finetune.vocabulary import learn_vocabulary
 from tests.conftest import TEXTS
 
 Clean = Callable[..., tuple[list[dict[str, Any]], Report]]

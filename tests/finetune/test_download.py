@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.engine.checkpoint import open_checkpoint
+from app.engine.checkpoint_folder import open_checkpoint
 from app.errors import CheckpointError, SettingError
-from finetune import download as module
-from finetune.download import FILES, download
+from finetune.commands import download as module
+from finetune.commands.download import FILES, download
 from tests.conftest import write_tiny
 
 DATA = "model.ckpt.data-00000-of-00001"

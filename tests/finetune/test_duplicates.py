@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from finetune.text.duplicates import copies, key, near_copies, sign
+from finetune.data.near_duplicates import copies, key, near_copies, sign
 
 WORDS = [f"word{number}" for number in range(5000)]
 

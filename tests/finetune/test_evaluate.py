@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from app.engine.bundle import Hparams
-from app.engine.checkpoint import open_checkpoint
+from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.tensorflow import TensorflowEngine
 from app.errors import DataError, SettingError
 from finetune.checkpoint import initial_weights, read_weights, write_checkpoint
-from finetune.data import open_data
-from finetune.evaluate import evaluate
+from finetune.commands.evaluate import evaluate
+from finetune.commands.prepare import prepare
+from finetune.data.prepared import open_data
 from finetune.evaluation.parroting import copying, find_runs
 from finetune.evaluation.perplexity import measure
 from finetune.evaluation.reference import reader
 from finetune.evaluation.variety import Passage, distinct, loops, repetition
-from finetune.prepare import prepare
 from tests.conftest import SENTENCES, write_tiny
 
 END = 99

@@ -13,15 +13,15 @@ import onnx
 import pytest
 
 from app.engine.bundle import Parity, open_bundle, read_manifest
-from app.engine.checkpoint import open_checkpoint
+from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.generation import Options, generate, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.errors import BundleError, CheckpointError, SettingError
 from finetune.__main__ import main
 from finetune.checkpoint import read_weights, write_checkpoint
-from finetune.export import compare, export, refuse_stray
-from finetune.graph import quantize
+from finetune.commands.export import compare, export, refuse_stray
+from finetune.export.graph import quantize
 from tests.conftest import run_module, write_tiny
 
 
@@ -63,7 +63,7 @@ def test_a_small_model_keeps_its_activations_exact(bundles: dict[int, Path], che
 def test_any_shape_can_be_exported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: dict[str, int], small: int
 ) -> None:
-    monkeypatch.setattr("finetune.graph.SMALL_BYTES", small)
+    monkeypatch.setattr("finetune.export.graph.SMALL_BYTES", small)
     write_tiny(tmp_path / "run", **shape)
     for bits in (8, 4, 32):
         export(tmp_path / "run", tmp_path / f"m{bits}", bits)  # type: ignore[arg-type]
@@ -210,14 +210,14 @@ def test_a_bundle_made_of_other_weights_strays(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check sees a wrong graph: here one layer's weights are another's."""
-    import finetune.graph
+    import finetune.export.graph
 
-    right = finetune.graph.build
+    right = finetune.export.graph.build
 
     def wrong(hparams: object, weights: dict[str, np.ndarray], bits: int) -> object:
         return right(hparams, weights | {"h0/mlp/c_fc/w": weights["h1/mlp/c_fc/w"]}, bits)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("finetune.graph.build", wrong)
+    monkeypatch.setattr("finetune.export.graph.build", wrong)
     with pytest.raises(BundleError, match="strays from TensorFlow"):
         export(checkpoint, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []

@@ -16,11 +16,11 @@ import zstandard
 
 from app.errors import DataError, SettingError
 from finetune.__main__ import main
-from finetune.data import open_data, texts_of
-from finetune.fetch.command import fetch
+from finetune.commands.fetch import fetch
+from finetune.commands.prepare import prepare
+from finetune.data.prepared import open_data, texts_of
+from finetune.data.vocabulary import learn_vocabulary
 from finetune.fetch.journal import Journal
-from finetune.prepare import prepare
-from finetune.vocabulary import learn_vocabulary
 from tests.conftest import TEXTS
 from tests.finetune.test_report import fill, votes
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from app.errors import DataError, SettingError
+from finetune.commands.fetch import fetch
+from finetune.data.vocabulary import learn_vocabulary
 from finetune.fetch import bigquery as cloud
-from finetune.fetch.command import fetch
 from finetune.fetch.journal import Journal
 from finetune.fetch.query import read_query
-from finetune.vocabulary import learn_vocabulary
 from tests.bigquery import LEAST_BILLED, BigQuery, Failure, bigquery
 from tests.bigquery_storage import storage
 from tests.conftest import TEXTS

@@ -19,8 +19,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.errors import DataError, SettingError
-from finetune.fetch.command import fetch
-from finetune.vocabulary import learn_vocabulary
+from finetune.commands.fetch import fetch
+from finetune.data.vocabulary import learn_vocabulary
 from tests.conftest import TEXTS
 
 Fetch = Callable[..., list[dict[str, Any]]]

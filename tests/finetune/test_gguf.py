@@ -12,11 +12,11 @@ import pytest
 from gguf import GGMLQuantizationType, GGUFReader
 from gguf.quants import dequantize
 
-from app.engine.checkpoint import open_checkpoint
+from app.engine.checkpoint_folder import open_checkpoint
 from app.errors import SettingError
 from finetune.__main__ import main
 from finetune.checkpoint import read_weights
-from finetune.export import export
+from finetune.commands.export import export
 from finetune.formats.gguf import tensor_name
 from tests.conftest import write_tiny
 

@@ -15,13 +15,13 @@ import pytest
 import tokenizers
 from safetensors.numpy import load_file, save_file
 
-from app.engine.checkpoint import open_checkpoint
+from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.prompts import TAGS
 from app.engine.tensorflow import TensorflowEngine
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import read_weights, write_checkpoint
-from finetune.export import export
+from finetune.commands.export import export
 from finetune.formats.huggingface import FILES, import_
 from tests.conftest import TEXTS, write_tiny
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from finetune.data import Documents, Role
-from finetune.packing import Packed, Windows, batch
+from finetune.data.packing import Packed, Windows, batch
+from finetune.data.prepared import Documents, Role
 
 END = 99
 

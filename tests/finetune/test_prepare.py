@@ -14,9 +14,9 @@ import pytest
 
 from app.engine.tokenizer import Tokenizer
 from app.errors import DataError, SettingError
-from finetune.data import Data, Role, open_data, texts_of
-from finetune.prepare import prepare
-from finetune.vocabulary import learn_vocabulary
+from finetune.commands.prepare import prepare
+from finetune.data.prepared import Data, Role, open_data, texts_of
+from finetune.data.vocabulary import learn_vocabulary
 from tests.conftest import ROOT, TEXTS
 
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -242,7 +242,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from app.errors import DataError
-from finetune.prepare import prepare
+from finetune.commands.prepare import prepare
 limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
 try:
@@ -271,7 +271,7 @@ def run(program: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
 LARGE = """
 import resource, sys
 from pathlib import Path
-from finetune.prepare import prepare
+from finetune.commands.prepare import prepare
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 prepare([sys.argv[1]], Path(sys.argv[2]), Path(sys.argv[3]))
 print("grown:", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1000)

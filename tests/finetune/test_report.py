@@ -15,14 +15,14 @@ import pytest
 
 from app.errors import DataError, SettingError
 from app.feedback import open_store
-from app.feedback.base import Text
-from app.feedback.base import Vote as Given
-from finetune.prepare import prepare
-from finetune.rating.corpus import ratings
-from finetune.rating.page import render
-from finetune.rating.shares import all_pairs, best_texts, by_origin, by_time, collect, independent, verdict
-from finetune.rating.votes import Vote, read_votes
-from finetune.report import report
+from app.feedback.store import Text
+from app.feedback.store import Vote as Given
+from finetune.commands.prepare import prepare
+from finetune.commands.report import report
+from finetune.votes.like_rates import all_pairs, best_texts, by_origin, by_time, collect, independent, verdict
+from finetune.votes.preferences import ratings
+from finetune.votes.stored_votes import Vote, read_votes
+from finetune.votes.votes_page import render
 from tests.conftest import run_module
 from tests.feedback.google import ADDRESS, google
 

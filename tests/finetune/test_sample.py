@@ -10,7 +10,7 @@ from app.engine.generation import Options, generate, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.errors import SettingError
-from finetune.sample import engine_of, sample, texts_from
+from finetune.commands.sample import engine_of, sample, texts_from
 from tests.conftest import run_module
 
 

@@ -11,10 +11,10 @@ import pytest
 from app.engine.bundle import Template
 from app.engine.tokenizer import Tokenizer
 from app.errors import DataError, SettingError
-from finetune.data import Role
-from finetune.text.documents import PIECE, from_turns, text_of
-from finetune.text.sources import BLOCK, BORDERS, Source, Split, find_files, split_text
-from finetune.vocabulary import learn_vocabulary
+from finetune.data.documents import PIECE, from_turns, text_of
+from finetune.data.prepared import Role
+from finetune.data.sources import BLOCK, BORDERS, Source, Split, find_files, split_text
+from finetune.data.vocabulary import learn_vocabulary
 from tests.conftest import TEXTS
 
 

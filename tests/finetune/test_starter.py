@@ -9,7 +9,7 @@ import pytest
 
 from app.engine.bundle import open_bundle
 from app.engine.onnx import OnnxEngine
-from finetune.starter import CORPUS, KINDS, WORDINGS, documents, sample
+from finetune.commands.starter import CORPUS, KINDS, WORDINGS, documents, sample
 from tests.conftest import ROOT, in_a_process_of_its_own
 
 STARTER = ROOT / "models/starter"
@@ -47,7 +47,7 @@ def test_the_whole_way_in_miniature(tmp_path: Path) -> None:
 
 
 def miniature(folder: Path) -> None:
-    from finetune import starter
+    from finetune.commands import starter
 
     starter.SHAPE = {"n_ctx": 256, "n_embd": 32, "n_head": 2, "n_layer": 1}
     starter.TRAINING = {"steps": 3, "context": 64, "samples": 1, "sample_length": 8}

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 
 from app.engine.bundle import Hparams
-from app.engine.checkpoint import open_checkpoint
+from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.tensorflow import TensorflowEngine
 from app.errors import CheckpointError, SettingError, StartError
 from finetune.checkpoint import initial_weights, newest_whole, read_weights, write_checkpoint
-from finetune.data import open_data
-from finetune.run import Run
-from finetune.train import Training, train
+from finetune.commands.train import Training, train
+from finetune.data.prepared import open_data
+from finetune.training.run import Run
 from tests.conftest import ROOT, in_a_process_of_its_own, run_module, write_tiny
 
 
@@ -174,7 +174,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(base: Path, keras: Callab
 
 def stopped_after(options: Training, steps: int) -> None:
     """Train, with a signal as Ctrl-C sends it after so many steps."""
-    from finetune.training import course
+    from finetune.training import loop as course
 
     class Stopping(course.Trainer):
         count = 0
@@ -392,7 +392,7 @@ def test_a_full_disk_loses_no_save(base: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     code = """
 import resource, signal, sys
-from finetune import run
+from finetune.training import run
 from finetune.__main__ import main
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

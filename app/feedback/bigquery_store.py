@@ -1,0 +1,204 @@
+"""Ratings in BigQuery, for containers that forget their disk.
+
+Rows are only ever added: of several votes or states the latest counts, and every query says so. The dataset and the tables
+are made when the first call meets none. A query takes about a second and is billed as 10 MB at least, so voting needs none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from app.errors import StoreError
+from app.feedback.store import DAY, Tally, Text, Vote, moment
+
+if TYPE_CHECKING:
+    from google.cloud.bigquery import Client
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+# Seconds for a call with all its repetitions. Telegram waits for 60, and a first vote can take three calls.
+PATIENCE = 15.0
+THREADS = 8
+# By table: the columns, the day's that the table is parted by, and the one that it is sorted by within a day.
+TABLES: dict[str, tuple[dict[str, str], str, str]] = {
+    "texts": (
+        {
+            "id": "STRING",
+            "text": "STRING",
+            "prompt": "STRING",
+            "generated_by": "STRING",
+            "source": "STRING",
+            "channel": "STRING",
+            "created": "TIMESTAMP",
+            "settings": "STRING",
+        },
+        "created",
+        "id",
+    ),
+    "votes": (
+        {"text_id": "STRING", "voter": "STRING", "value": "INTEGER", "channel": "STRING", "at": "TIMESTAMP"},
+        "at",
+        "text_id",
+    ),
+    "chats": ({"id": "STRING", "state": "STRING", "at": "TIMESTAMP"}, "at", "id"),
+}
+TEXT = "SELECT * FROM {texts} WHERE id = @id ORDER BY created LIMIT 1"
+# `at` is a word of GoogleSQL's own.
+CHAT = "SELECT state FROM {chats} WHERE id = @id ORDER BY `at` DESC LIMIT 1"
+TALLY = """
+WITH shown AS (
+  SELECT id, generated_by, source FROM {texts} WHERE TRUE QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY created) = 1
+), counted AS (
+  SELECT text_id, value FROM {votes} WHERE TRUE
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY text_id, voter ORDER BY `at` DESC) = 1
+)
+SELECT generated_by, source, COUNT(DISTINCT id) AS texts,
+  COUNT(IF(value = 1, id, NULL)) AS up, COUNT(IF(value = -1, id, NULL)) AS down
+FROM shown LEFT JOIN counted ON text_id = id GROUP BY generated_by, source ORDER BY generated_by, source
+"""
+
+
+class BigQueryStore:
+    """The client blocks, so each call has a thread; what is finished is known to this process alone."""
+
+    def __init__(self, project: str, dataset: str) -> None:
+        self._project = project
+        self._dataset = f"{project}.{dataset}"
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="feedback")
+        self._lock = threading.Lock()
+        self._opened: Client | None = None
+        self._finished: dict[int, float] = {}
+
+    async def add_text(self, text: Text) -> None:
+        row = msgspec.structs.asdict(text) | {"settings": msgspec.json.encode(text.settings).decode()}
+        await self._insert("texts", row | {"created": moment(text.created)})
+
+    async def text(self, text_id: str) -> Text | None:
+        rows = await self._query(TEXT, text_id)
+        if not rows:
+            return None
+        return msgspec.convert(rows[0] | {"settings": msgspec.json.decode(rows[0]["settings"])}, Text)
+
+    async def vote(self, vote: Vote) -> None:
+        await self._insert("votes", msgspec.structs.asdict(vote) | {"at": moment(vote.at)})
+
+    async def tally(self) -> list[Tally]:
+        return [Tally(**row) for row in await self._query(TALLY)]
+
+    async def finished(self, update_id: int) -> bool:
+        return self._finished.get(update_id, -DAY) > time.monotonic() - DAY
+
+    async def finish(self, update_id: int) -> None:
+        now = time.monotonic()
+        while self._finished and (oldest := next(iter(self._finished.items())))[1] <= now - DAY:
+            del self._finished[oldest[0]]
+        self._finished[update_id] = now
+
+    async def chat(self, chat_id: str) -> bytes | None:
+        rows = await self._query(CHAT, chat_id)
+        return base64.b64decode(rows[0]["state"]) if rows else None
+
+    async def keep_chat(self, chat_id: str, state: bytes) -> None:
+        now = moment(datetime.now(UTC))
+        await self._insert("chats", {"id": chat_id, "state": base64.b64encode(state).decode(), "at": now})
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._threads.shutdown)
+        if self._opened is not None:
+            self._opened.close()  # type: ignore[no-untyped-call]
+
+    async def _insert(self, table: str, row: dict[str, Any]) -> None:
+        await self._on_thread(lambda client: insert(client, f"{self._dataset}.{table}", row))
+
+    async def _query(self, statement: str, key: str | None = None) -> list[dict[str, Any]]:
+        tables = {table: f"`{self._dataset}.{table}`" for table in TABLES}
+        return await self._on_thread(lambda client: query(client, statement.format(**tables), key))
+
+    async def _on_thread(self, work: Callable[[Client], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._attempt, work)
+
+    def _attempt(self, work: Callable[[Client], T]) -> T:
+        from google.api_core.exceptions import GoogleAPIError, NotFound
+        from google.api_core.retry import Retry, if_exception_type
+        from google.auth.exceptions import GoogleAuthError
+
+        try:
+            client = self._client()
+            try:
+                return work(client)
+            except NotFound:
+                make_tables(client, self._dataset)
+                # What was only just made is not found everywhere at once.
+                patient = Retry(if_exception_type(NotFound), initial=0.25, maximum=4, timeout=PATIENCE)
+                return patient(work)(client)
+        except (GoogleAPIError, GoogleAuthError, OSError) as error:
+            # Statements hold no values, so neither do Google's words on them.
+            log.error("the ratings in %s: %s", self._dataset, error)
+            raise StoreError("the ratings cannot be kept or read now: try again later.") from None
+
+    def _client(self) -> Client:
+        from google.cloud.bigquery import Client
+
+        with self._lock:
+            if self._opened is None:
+                self._opened = Client(project=self._project)
+            return self._opened
+
+
+def make_tables(client: Client, dataset: str) -> None:
+    """Make those that are not there, and the dataset. It comes second: where it is, there may be no permission to make one."""
+    from google.api_core.exceptions import NotFound
+
+    try:
+        for name in TABLES:
+            make_table(client, dataset, name)
+    except NotFound:
+        client.create_dataset(dataset, exists_ok=True, timeout=PATIENCE)
+        for name in TABLES:
+            make_table(client, dataset, name)
+
+
+def make_table(client: Client, dataset: str, name: str) -> None:
+    from google.cloud.bigquery import SchemaField, Table, TimePartitioning
+
+    columns, day, key = TABLES[name]
+    table = Table(f"{dataset}.{name}", [SchemaField(column, kind, "REQUIRED") for column, kind in columns.items()])
+    table.time_partitioning, table.clustering_fields = TimePartitioning(field=day), [key]
+    client.create_table(table, exists_ok=True, timeout=PATIENCE)
+
+
+def insert(client: Client, table: str, row: dict[str, Any]) -> None:
+    """Add a row, which BigQuery has when this returns. The library gives it an id, so that to try again never adds it twice."""
+    from google.api_core.exceptions import GoogleAPIError
+    from google.cloud.bigquery import DEFAULT_RETRY
+
+    retry = DEFAULT_RETRY.with_timeout(PATIENCE).with_delay(initial=0.25, maximum=4)
+    if refused := client.insert_rows_json(table, [row], retry=retry, timeout=PATIENCE):
+        reasons = ", ".join(f"{error['reason']} in {error['location']}" for error in refused[0]["errors"])
+        raise GoogleAPIError(f"the row was refused: {reasons}")
+
+
+def query(client: Client, statement: str, key: str | None) -> list[dict[str, Any]]:
+    """The rows of a query on one `@id` or on all."""
+    from google.cloud.bigquery import DEFAULT_RETRY, QueryJobConfig, ScalarQueryParameter
+
+    parameters = [] if key is None else [ScalarQueryParameter("id", "STRING", key)]
+    rows = client.query_and_wait(
+        statement,
+        job_config=QueryJobConfig(query_parameters=parameters),
+        retry=DEFAULT_RETRY.with_timeout(PATIENCE).with_delay(initial=0.25, maximum=4),
+        job_retry=None,  # type: ignore[arg-type]  # None turns them off.
+        api_timeout=PATIENCE,
+        wait_timeout=PATIENCE,
+    )
+    return [dict(row.items()) for row in rows]

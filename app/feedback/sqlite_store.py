@@ -1,0 +1,160 @@
+"""Ratings in one file, the embedded default: they survive kill -9 and, as far as the disk keeps its word, a power cut."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from app.errors import NotFound, StoreError
+from app.feedback.store import DAY, Tally, Text, Vote, moment
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+VERSION = 1
+# Seconds to wait for another process that writes.
+PATIENCE = 5.0
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS texts (
+    id TEXT PRIMARY KEY,
+    text TEXT NOT NULL,
+    prompt TEXT NOT NULL,
+    generated_by TEXT NOT NULL,
+    source TEXT NOT NULL CHECK (source IN ('model', 'human')),
+    channel TEXT NOT NULL,
+    created TEXT NOT NULL,
+    settings TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS votes (
+    text_id TEXT NOT NULL REFERENCES texts (id),
+    voter TEXT NOT NULL,
+    value INTEGER NOT NULL CHECK (value IN (1, -1)),
+    channel TEXT NOT NULL,
+    at TEXT NOT NULL,
+    PRIMARY KEY (text_id, voter)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS updates (id INTEGER PRIMARY KEY, finished REAL NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS updates_by_time ON updates (finished);
+CREATE TABLE IF NOT EXISTS chats (id TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT;
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+# A vote that was overtaken by a later one of the same voter stays behind it.
+VOTE = """
+INSERT INTO votes VALUES (:text_id, :voter, :value, :channel, :at)
+ON CONFLICT DO UPDATE SET value = excluded.value, channel = excluded.channel, at = excluded.at WHERE excluded.at >= at
+"""
+TALLY = """
+SELECT generated_by, source, count(DISTINCT id), count(*) FILTER (WHERE value = 1), count(*) FILTER (WHERE value = -1)
+FROM texts LEFT JOIN votes ON text_id = id GROUP BY generated_by, source ORDER BY generated_by, source
+"""
+
+
+class SqliteStore:
+    """One connection on one thread: SQLite writes one at a time in any case."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="feedback")
+        self._connection: Connection | None = None
+
+    async def add_text(self, text: Text) -> None:
+        row = msgspec.structs.asdict(text) | {
+            "created": moment(text.created),
+            "settings": msgspec.json.encode(text.settings).decode(),
+        }
+        statement = (
+            "INSERT INTO texts VALUES (:id, :text, :prompt, :generated_by, :source, :channel, :created, :settings)"
+        )
+        await self._rows(f"{statement} ON CONFLICT DO NOTHING", row)
+
+    async def text(self, text_id: str) -> Text | None:
+        rows = await self._rows("SELECT * FROM texts WHERE id = ?", (text_id,))
+        if not rows:
+            return None
+        values = dict(zip(Text.__struct_fields__, rows[0], strict=True))
+        return msgspec.convert(values | {"settings": msgspec.json.decode(values["settings"])}, Text)
+
+    async def vote(self, vote: Vote) -> None:
+        await self._rows(VOTE, msgspec.structs.asdict(vote) | {"at": moment(vote.at)})
+
+    async def tally(self) -> list[Tally]:
+        return [Tally(*row) for row in await self._rows(TALLY)]
+
+    async def finished(self, update_id: int) -> bool:
+        since = time.time() - DAY
+        return bool(await self._rows("SELECT 1 FROM updates WHERE id = ? AND finished > ?", (update_id, since)))
+
+    async def finish(self, update_id: int) -> None:
+        now = time.time()
+        await self._rows("DELETE FROM updates WHERE finished <= ?", (now - DAY,))
+        await self._rows("INSERT OR REPLACE INTO updates VALUES (?, ?)", (update_id, now))
+
+    async def chat(self, chat_id: str) -> bytes | None:
+        rows = await self._rows("SELECT state FROM chats WHERE id = ?", (chat_id,))
+        return rows[0][0] if rows else None
+
+    async def keep_chat(self, chat_id: str, state: bytes) -> None:
+        await self._rows("INSERT OR REPLACE INTO chats VALUES (?, ?)", (chat_id, state))
+
+    async def close(self) -> None:
+        await self._on_thread(self._hang_up)
+        self._thread.shutdown()
+
+    async def _rows(self, statement: str, values: Any = ()) -> list[Any]:
+        """Execute one statement, which is on the disk before this returns."""
+        return await self._on_thread(lambda: self._execute(statement, values))
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _execute(self, statement: str, values: Any) -> list[Any]:
+        import sqlite3
+
+        try:
+            if self._connection is None:
+                self._connection = connect(self._path)
+            return self._connection.execute(statement, values).fetchall()
+        except sqlite3.IntegrityError:
+            raise NotFound("there is no such text to vote on.", param="text_id", code="text_not_found") from None
+        except sqlite3.Error as error:
+            log.error("the ratings in %s: %s", self._path, error)  # SQLite's words hold no text of anybody's.
+            # What is mended meanwhile is found when it is opened anew.
+            self._hang_up()
+            raise StoreError("the ratings cannot be kept or read now: try again later.") from None
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def connect(path: str) -> Connection:
+    """Open the file, made if it is not there. Raises sqlite3.Error."""
+    import sqlite3
+
+    connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    try:
+        # In this order: who makes the tables sets the version with them, and may be about to.
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if tables and version != VERSION:
+            raise sqlite3.DatabaseError(f"it is of version {version}, and this program's is {VERSION}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if not tables:
+            connection.executescript(SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

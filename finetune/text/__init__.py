@@ -1,1 +1,0 @@
-"""Files → documents → what is kept of them."""
