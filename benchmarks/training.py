@@ -25,9 +25,9 @@ import numpy as np
 from app.engine.bundle import Hparams
 from app.engine.checkpoint_folder import open_checkpoint
 from benchmarks.subject import CHECKPOINT, WORK, bundle, report, resident
-from finetune.commands.train import Precision, Training
 from finetune.data.packing import Packed, Windows, batch
 from finetune.data.prepared import Data, open_data
+from finetune.training.options import Precision, TrainingOptions
 
 STEPS = 10
 ROUNDS = 2
@@ -94,7 +94,7 @@ def ours(steps: int, precision: Precision) -> dict[str, Any]:
     from finetune.checkpoint import read_weights
     from finetune.training.trainer import Trainer
 
-    options = Training(
+    options = TrainingOptions(
         data=WORK, out=WORK, precision=precision, learning_rate=LEARNING_RATE, decay_to=1.0, weight_decay=0.0, clip=0.0
     )
     source, data = open_checkpoint(CHECKPOINT), corpus()
@@ -114,7 +114,7 @@ def curve(precision: Precision, seed: int) -> dict[str, Any]:
 
     data = corpus()
     hparams = Hparams(n_vocab=data.description.n_vocab, n_ctx=256, n_embd=256, n_head=2, n_layer=4)
-    options = Training(data=WORK, out=WORK, steps=CURVE, precision=precision, learning_rate=1e-3, warmup=20)
+    options = TrainingOptions(data=WORK, out=WORK, steps=CURVE, precision=precision, learning_rate=1e-3, warmup=20)
     trainer = Trainer(options, hparams, initial_weights(hparams), data.description.end_of_text)
     rows = Packed(data.train, data.description.end_of_text, hparams.n_ctx, seed)
     return {"losses": [trainer.step([batch(rows, number, 1)]) for number in range(CURVE)]}

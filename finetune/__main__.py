@@ -23,8 +23,9 @@ from finetune.commands.prepare import prepare
 from finetune.commands.report import report
 from finetune.commands.sample import sample
 from finetune.commands.starter import starter
-from finetune.commands.train import Training, train
+from finetune.commands.train import train
 from finetune.formats.huggingface import import_
+from finetune.training.options import TrainingOptions
 
 # In the order in which they are used.
 VERBS: dict[str, Callable[..., None]] = {
@@ -97,7 +98,7 @@ def parser() -> ArgumentParser:
             verb.add_argument(f"--{dest}", action="extend", nargs="+", type=str, default=[], help=meaning)
             given.add(dest)
         if name == "train":
-            verb.add_class_arguments(Training)
+            verb.add_class_arguments(TrainingOptions)
         else:
             verb.add_function_arguments(function, as_positional=False, skip=given)
         verbs.add_subcommand(name, verb)
@@ -115,7 +116,7 @@ def let_flags_stand_alone(verb: ArgumentParser) -> None:
 def run(verb: str, options: Any) -> None:
     values = {name: value for name, value in options.as_dict().items() if name not in ("config", "__path__")}
     if verb == "train":
-        train(Training(**values))
+        train(TrainingOptions(**values))
     else:
         VERBS[verb](**values)
 

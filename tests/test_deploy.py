@@ -23,7 +23,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from app.settings import Settings, meanings, read_settings
-from finetune.commands.train import Training
+from finetune.training.options import TrainingOptions
 from tests.conftest import ROOT
 
 WORKFLOW = ".github/workflows/ci.yaml"
@@ -381,7 +381,7 @@ def test_the_job_trains_and_a_retry_resumes(tmp_path: Path) -> None:
     first = started()
     assert first[:3] == ["-m", "finetune", "train"]
     options = {word.removeprefix("--") for word in first if word.startswith("--")}
-    assert options <= {field.name for field in dataclasses.fields(Training)}
+    assert options <= {field.name for field in dataclasses.fields(TrainingOptions)}
     (tmp_path / "checkpoint/jokes").mkdir(parents=True)
     (tmp_path / "checkpoint/jokes/checkpoint").touch()
     assert started() == [*first, "--resume"]

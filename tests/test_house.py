@@ -20,9 +20,9 @@ import app
 from app.settings import meanings, read_settings
 from finetune.__main__ import VERBS
 from finetune.commands.fetch import OTHERS
-from finetune.commands.train import Training
 from finetune.fetch.cleaning import NAMES
 from finetune.fetch.query import query_names
+from finetune.training.options import TrainingOptions
 from tests.conftest import ROOT, process, run_module
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -80,7 +80,7 @@ def test_the_readme_names_every_route_and_verb() -> None:
 @pytest.mark.parametrize("verb", ["fetch", "prepare", "train"])
 def test_the_readme_names_every_option(verb: str) -> None:
     options = (
-        {field.name for field in dataclasses.fields(Training)}
+        {field.name for field in dataclasses.fields(TrainingOptions)}
         if verb == "train"
         else set(signature(VERBS[verb]).parameters)
     )

@@ -34,7 +34,7 @@ from finetune.evaluation.perplexity import Surprise, measure
 from finetune.evaluation.report_page import render
 from finetune.evaluation.variety import Passage, variety
 from finetune.folder import refuse_strangers, replace_folder, written_aside
-from finetune.training.run import Run, vocabulary_differs
+from finetune.run_folder import RunFolder, vocabulary_differs
 
 Ids = NDArray[Any]
 TextOf = Callable[[Ids], str]
@@ -110,7 +110,7 @@ def evaluate(
         n=n,
         train=train,
         validation=validation,
-        log=Run(checkpoint).log(),
+        log=RunFolder(checkpoint).log(),
         texts=figures(model, human, runs, sorted({*SIZES, n} & set(range(length + 1)))),
         examples=examples(model, runs, prepared.train, text_of, n),
         samples=[prefix + text_of(passage.tokens) for passage in model[:SHOWN]],

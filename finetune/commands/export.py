@@ -28,7 +28,7 @@ from app.engine.sampling import softmax
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import BundleError, CheckpointError, SettingError
 from finetune.folder import refuse_strangers, replace_folder, written_aside
-from finetune.training.run import Description, Run
+from finetune.run_folder import RunDescription, RunFolder
 
 if TYPE_CHECKING:
     from finetune.checkpoint import Array
@@ -62,7 +62,7 @@ def export(
         format: bundle (for the app), huggingface (for transformers) or gguf (for llama.cpp and Ollama)
     """
     source = open_checkpoint(checkpoint)
-    described = Run(checkpoint).description
+    described = RunFolder(checkpoint).description
     mark = end_mark(known_end(described) if end is None else end, source)
     template = template or (described.template if described else "text")
     if format == "huggingface":
@@ -155,7 +155,7 @@ def read_finite(source: CheckpointFolder) -> dict[str, Array]:
     return weights
 
 
-def known_end(described: Description | None) -> str:
+def known_end(described: RunDescription | None) -> str:
     """What ends a text of this run, if its description says; stock gpt-2-simple runs have none and learn the string."""
     return str(described.end) if described else END_OF_TEXT
 
@@ -208,10 +208,10 @@ def describe(source: CheckpointFolder, bits: Bits, end: End, template: Template,
 
 def training_of(source: CheckpointFolder) -> dict[str, int | float | str]:
     known: dict[str, int | float | str] = {"checkpoint": source.save, "step": source.step}
-    described = Run(source.folder).description
+    described = RunFolder(source.folder).description
     if described is None:
         return known
-    loss = next((entry.validation for entry in Run(source.folder).log() if entry.step == source.step), None)
+    loss = next((entry.validation for entry in RunFolder(source.folder).log() if entry.step == source.step), None)
     known |= {"corpus_sha256": described.corpus_sha256, "init": described.init}
     return known if loss is None else known | {"validation_loss": loss}
 

@@ -31,7 +31,7 @@ from app.engine.tokenizer import END_OF_TEXT, Tokenizer
 from app.errors import DataError, SettingError
 from finetune.data.documents import Document, text_of
 from finetune.data.near_duplicates import copies, near_copies
-from finetune.data.prepared import FORMAT, Description, Writer
+from finetune.data.prepared import FORMAT, DataDescription, SplitWriter
 from finetune.data.sources import SUFFIXES, Source, Split, find_files
 from finetune.data.spool import Spool, write_spool
 from finetune.data.vocabulary import SMALLEST, learn_vocabulary, read_vocabulary
@@ -47,7 +47,7 @@ ROOM = 4
 BAR = "{l_bar}{bar:20}| {n_fmt}/{total_fmt} [{elapsed}]"
 
 
-class Written(NamedTuple):
+class TokenCounts(NamedTuple):
     """What went into the files."""
 
     documents: dict[str, int]
@@ -116,7 +116,7 @@ def prepare(
         shutil.rmtree(aside / "spool")
         counts["too short"] = written.too_short
         refuse_nothing(written.documents["train"], counts)
-        description = Description(
+        description = DataDescription(
             format=FORMAT,
             sources=[str(path) for path in paths],
             corpus_sha256=written.sha256,
@@ -245,12 +245,12 @@ def made() -> dict[str, str]:
 
 def write_tokens(
     folder: Path, spool: Spool, kept: NDArray[np.bool_], held: NDArray[np.bool_], tokenizer: Tokenizer, min_tokens: int
-) -> Written:
+) -> TokenCounts:
     """Write what stays, in order, to the split it belongs to."""
     too_short, digest = 0, hashlib.sha256()
     with (
-        Writer(folder, "train", len(tokenizer)) as train,
-        Writer(folder, "validation", len(tokenizer)) as validation,
+        SplitWriter(folder, "train", len(tokenizer)) as train,
+        SplitWriter(folder, "validation", len(tokenizer)) as validation,
         bar("tokenize", int(kept.sum())) as progress,
     ):
         for number, document, tokens, roles in tokenize(spool, kept, tokenizer):
@@ -263,7 +263,7 @@ def write_tokens(
         splits = {"train": train, "validation": validation}
         documents = {split: writer.documents for split, writer in splits.items()}
         lengths = {split: writer.length for split, writer in splits.items()}
-    return Written(documents, lengths, too_short, digest.hexdigest())
+    return TokenCounts(documents, lengths, too_short, digest.hexdigest())
 
 
 def tokenize(
@@ -283,7 +283,7 @@ def tokenize(
             yield number, document, tokens, roles
 
 
-def summary(out: Path, description: Description, passed: list[Path]) -> str:
+def summary(out: Path, description: DataDescription, passed: list[Path]) -> str:
     """What was made of how much, for a person."""
     lines = [f"{out}: {description.read:,} documents read, a vocabulary of {description.n_vocab:,}"]
     for split, documents in description.documents.items():

@@ -30,7 +30,7 @@ from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.errors import RequestError, SettingError
 from finetune.commands.export import Bits, describe, end_mark, known_end, write_files
-from finetune.training.run import Run
+from finetune.run_folder import RunFolder
 
 DELIMITER = "=" * 20 + "\n"  # gpt-2-simple's.
 # What the API allows, too.
@@ -112,7 +112,7 @@ def engine_of(folder: Path, bits: Bits = 32, end: str | None = None) -> Iterator
         yield OnnxEngine(open_bundle(folder), threads)
         return
     source = open_checkpoint(folder)
-    mark = end_mark(known_end(Run(folder).description) if end is None else end, source)
+    mark = end_mark(known_end(RunFolder(folder).description) if end is None else end, source)
     with tempfile.TemporaryDirectory(prefix="gpt-2-") as name:
         with tqdm(total=3, desc="read", leave=False, disable=None) as progress:
             write_files(source, bits, Path(name), progress)

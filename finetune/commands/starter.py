@@ -33,7 +33,8 @@ from app.engine.generation import prepare as prepare_prompt
 from app.engine.sampling import Sampling
 from finetune.commands.export import export, read_text
 from finetune.commands.prepare import prepare
-from finetune.commands.train import Training, train
+from finetune.commands.train import train
+from finetune.training.options import TrainingOptions
 
 CORPUS = Path(__file__).parent.parent / "starter_corpus"
 SHAPE: dict[str, Any] = {"n_ctx": 1024, "n_embd": 256, "n_head": 2, "n_layer": 4}
@@ -71,7 +72,7 @@ def starter(out: Path = Path("models/starter"), work: Path = Path("checkpoint"))
     corpus.write_bytes(b"".join(msgspec.json.encode({"body": text}) + b"\n" for text in texts))
     prepare([str(corpus)], data, vocabulary_size=VOCABULARY, near_duplicates=0)
     shutil.rmtree(run, ignore_errors=True)
-    train(Training(data=data, out=run, init="scratch", seed=SEED, **SHAPE, **TRAINING))
+    train(TrainingOptions(data=data, out=run, init="scratch", seed=SEED, **SHAPE, **TRAINING))
     export(run, out, end=str(VOCABULARY - 1), template="qa")
     write_card(out, texts, held_out)
 

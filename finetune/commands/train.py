@@ -2,119 +2,32 @@
 
     python -m finetune train --data data/NAME --init 124M --out checkpoint/NAME --steps 1000
 
-The run's folder is described in finetune/training/run.py. A run that was stopped, by Ctrl-C, by a machine that was taken away or
+The run's folder is described in finetune/run_folder.py. A run that was stopped, by Ctrl-C, by a machine that was taken away or
 by a full disk, goes on with --resume as if nothing had happened: with the same rows of text, optimizer and learning rate.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import msgspec
 
 from app.engine.bundle import Hparams
 from app.engine.checkpoint_folder import CheckpointFolder
 from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import Array, initial_weights, newest_whole
-from finetune.data.packing import Learn
 from finetune.data.prepared import Data, open_data
-from finetune.training.run import Description, Run, State, vocabulary_differs
+from finetune.run_folder import RunDescription, RunFolder, State, vocabulary_differs
+from finetune.training.options import MAY_CHANGE, TrainingOptions, as_dict
 
-Precision = Literal["float32", "bfloat16", "float16"]
-Freeze = Literal["nothing", "embeddings"] | int
 MODELS = Path("models")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """Train on prepared data, from a checkpoint or from nothing."""
-
-    data: Path
-    """the folder that prepare wrote"""
-    out: Path
-    """the run's folder, such as checkpoint/NAME"""
-    init: str = "124M"
-    """what to start from: a model in models/, a checkpoint's folder, or scratch"""
-    steps: int = 1000
-    """updates of the weights in all, those of an earlier part of the run included"""
-    batch_size: int = 1
-    """rows of text that are read side by side"""
-    accumulate: int = 1
-    """batches that make one update"""
-    learning_rate: float = 1e-4
-    """the highest learning rate, after the warm-up"""
-    warmup: int = 0
-    """steps over which the learning rate rises from 0"""
-    decay_to: float = 0.1
-    """the share of the learning rate that half a cosine ends at; 1 keeps it constant"""
-    weight_decay: float = 0.01
-    """how strongly AdamW pulls matrices towards 0"""
-    beta_2: float = 0.999
-    """over how many updates Adam averages squared gradients: 1 / (1 - beta_2)"""
-    clip: float = 1.0
-    """the largest norm of a gradient; 0 is off"""
-    precision: Precision = "float32"
-    """what is computed in; weights stay float32"""
-    xla: bool = False
-    """compile the step: faster on GPUs, a longer start"""
-    gradient_checkpointing: bool = False
-    """compute each layer twice rather than keep what it computed: less memory, a third slower"""
-    freeze: Freeze = "nothing"
-    """what stays as it is: nothing, embeddings, or embeddings and that many layers from below"""
-    lora: int = 0
-    """train only a product of two matrices of this rank beside each projection; added in on save; 0 is off"""
-    context: int | None = None
-    """tokens in a row; the model's window unless given"""
-    packing: Literal["documents", "windows"] = "documents"
-    """documents: whole ones, which do not see each other; windows: any stretch of text, as gpt-2-simple takes them"""
-    learn: Learn = "all"
-    """of conversations: all turns, replies (all but the first), or the last; control codes are never learned"""
-    ignore_meta_prob: float = 0.0
-    """how often a document's control code is left out, so that the model also writes without one"""
-    unlikelihood: float = 0.0
-    """the weight of the loss for words already said, against repetition (arXiv 1908.04319); 0 is off"""
-    save_every: int = 200
-    """steps between saves; at each, the validation loss is measured and samples are written"""
-    validation_tokens: int = 20_000
-    """how much validation text is read each time, at most"""
-    patience: int = 0
-    """stop after so many saves without a better validation loss; 0 is never"""
-    samples: int = 3
-    """texts to write to samples.txt at each save"""
-    sample_length: int = 100
-    """tokens in each"""
-    resume: bool = False
-    """go on with the run in --out"""
-    n_layer: int = 12
-    """from scratch: layers"""
-    n_head: int = 12
-    """from scratch: heads"""
-    n_embd: int = 768
-    """from scratch: width"""
-    n_ctx: int = 1024
-    """from scratch: window"""
-    seed: int = 0
-    """same seed, same run"""
-    trainer: Literal["keras", "gpt-2-simple"] = "keras"
-    """gpt-2-simple trains exactly as it always has"""
-
-
-# What may differ when a run goes on; all else makes it another run.
-MAY_CHANGE = {"data", "out", "init", "resume", "steps", "save_every", "validation_tokens", "patience", "samples"} | {
-    "sample_length",
-    "xla",
-}
-
-
 @dataclass(frozen=True)
-class Start:
+class StartingPoint:
     """What training begins with. `vocabulary` is the folder that has encoder.json and vocab.bpe."""
 
     hparams: Hparams
@@ -124,11 +37,11 @@ class Start:
     state: State | None = None
 
 
-def train(options: Training) -> None:
+def train(options: TrainingOptions) -> None:
     """Train on prepared data, from a checkpoint or from nothing."""
     refuse_contradictions(options)
     data = open_data(options.data)
-    run = Run(options.out)
+    run = RunFolder(options.out)
     if options.trainer == "gpt-2-simple":
         from finetune.training.gpt_2_simple_trainer import train_classic
 
@@ -143,7 +56,7 @@ def train(options: Training) -> None:
         sys.exit(128 + stopped)
 
 
-def refuse_contradictions(options: Training) -> None:
+def refuse_contradictions(options: TrainingOptions) -> None:
     """Say which option does not fit, in one sentence."""
     for name in ("steps", "batch_size", "accumulate", "save_every", "n_layer", "n_head", "n_embd", "n_ctx"):
         if getattr(options, name) < 1:
@@ -173,7 +86,7 @@ def refuse_context(length: int | None, n_ctx: int) -> None:
         raise SettingError(f"--context is {length} and the model's window is {n_ctx}: give 2 to {n_ctx}.")
 
 
-def starting_point(options: Training, data: Data, run: Run) -> Start:
+def starting_point(options: TrainingOptions, data: Data, run: RunFolder) -> StartingPoint:
     """Find weights, and where the run stands. Raises a StartError that says what does not fit."""
     if options.resume:
         return resumed(options, data, run)
@@ -183,10 +96,10 @@ def starting_point(options: Training, data: Data, run: Run) -> Start:
             raise SettingError(f"--n_embd {options.n_embd} cannot be divided among --n_head {options.n_head} heads.")
         shape = {"n_ctx": options.n_ctx, "n_embd": options.n_embd, "n_head": options.n_head, "n_layer": options.n_layer}
         hparams = Hparams(n_vocab=data.description.n_vocab, **shape)
-        return Start(hparams, initial_weights(hparams, options.seed), data.folder)
+        return StartingPoint(hparams, initial_weights(hparams, options.seed), data.folder)
     source, weights = newest_whole(initial_folder(options.init))
     refuse_other_vocabulary(source, data)
-    return Start(source.hparams, weights, source.folder)
+    return StartingPoint(source.hparams, weights, source.folder)
 
 
 def initial_folder(init: str) -> Path:
@@ -209,7 +122,7 @@ def refuse_other_vocabulary(source: CheckpointFolder, data: Data) -> None:
         )
 
 
-def resumed(options: Training, data: Data, run: Run) -> Start:
+def resumed(options: TrainingOptions, data: Data, run: RunFolder) -> StartingPoint:
     if not run.exists:
         raise SettingError(f"--resume is given and {run.folder} has no run to go on with: leave --resume away.")
     source, weights = newest_whole(run.folder)
@@ -222,10 +135,10 @@ def resumed(options: Training, data: Data, run: Run) -> Start:
     state = run.state(source)
     if state is None:
         print(f"{run.folder / source.save} has no optimizer's state with it: that begins anew.", file=sys.stderr)
-    return Start(source.hparams, weights, source.folder, source.step, state)
+    return StartingPoint(source.hparams, weights, source.folder, source.step, state)
 
 
-def refuse_other_run(options: Training, data: Data, before: Description, folder: Path) -> None:
+def refuse_other_run(options: TrainingOptions, data: Data, before: RunDescription, folder: Path) -> None:
     if before.corpus_sha256 != data.description.corpus_sha256:
         raise SettingError(
             f"{folder} was trained on other data than {data.folder}: start from it with --init {folder}."
@@ -236,8 +149,3 @@ def refuse_other_run(options: Training, data: Data, before: Description, folder:
                 f"--{name} is {value} and was {before.options[name]} when {folder} began: give that, "
                 f"or start a new run with --init {folder}."
             )
-
-
-def as_dict(options: Training) -> dict[str, Any]:
-    described: dict[str, Any] = msgspec.to_builtins(dataclasses.asdict(options), enc_hook=str)
-    return described

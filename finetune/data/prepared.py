@@ -45,7 +45,7 @@ class Role(IntEnum):
     """A turn between the first and the last."""
 
 
-class Description(msgspec.Struct, frozen=True, kw_only=True):
+class DataDescription(msgspec.Struct, frozen=True, kw_only=True):
     """description.json. Counts are of documents unless they say tokens."""
 
     format: int
@@ -85,7 +85,7 @@ class Documents:
 @dataclass(frozen=True)
 class Data:
     folder: Path
-    description: Description
+    description: DataDescription
     train: Documents
     validation: Documents
 
@@ -98,10 +98,10 @@ def token_type(n_vocab: int) -> type[np.uint16] | type[np.uint32]:
     return np.uint16 if n_vocab <= 2**16 else np.uint32
 
 
-class Writer:
+class SplitWriter:
     """Appends documents to one split, holding none of them.
 
-    with Writer(folder, "train", n_vocab) as writer:
+    with SplitWriter(folder, "train", n_vocab) as writer:
         writer.add(tokens, roles)
     """
 
@@ -116,7 +116,7 @@ class Writer:
         self.length = 0
         """Tokens so far."""
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> SplitWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -143,13 +143,13 @@ def open_data(folder: Path) -> Data:
     return Data(folder, description, *splits)
 
 
-def read_description(folder: Path) -> Description:
+def read_description(folder: Path) -> DataDescription:
     path = folder / "description.json"
     make = f"`python -m finetune prepare INPUT --out {folder}` makes it"
     if not path.is_file():
         raise DataError(f"{folder} is not prepared data ({path.name} is missing): {make}.")
     try:
-        description = msgspec.json.decode(path.read_bytes(), type=Description)
+        description = msgspec.json.decode(path.read_bytes(), type=DataDescription)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} does not describe prepared data ({error}): {make}.") from None
     if description.format != FORMAT:
@@ -157,7 +157,7 @@ def read_description(folder: Path) -> Description:
     return description
 
 
-def open_split(folder: Path, split: Split, description: Description) -> Documents:
+def open_split(folder: Path, split: Split, description: DataDescription) -> Documents:
     tokens = map_file(file_of(folder, split, "tokens"), token_type(description.n_vocab), description.tokens[split])
     roles = map_file(file_of(folder, split, "roles"), np.uint8, description.tokens[split])
     ends = map_file(file_of(folder, split, "ends"), np.int64, description.documents[split])

@@ -9,7 +9,7 @@ import msgspec
 from finetune.evaluation.parroting import Copying
 from finetune.evaluation.perplexity import Surprise
 from finetune.evaluation.variety import Variety
-from finetune.training.run import Entry
+from finetune.run_folder import LogEntry
 
 FORMAT = 1
 FILES = ("report.json", "report.html")
@@ -62,7 +62,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     n: int
     train: Surprise | None
     validation: Surprise | None
-    log: list[Entry]
+    log: list[LogEntry]
     texts: Figures
     examples: list[Example]
     samples: list[str]

@@ -14,9 +14,10 @@ import numpy as np
 
 from app.errors import SettingError
 from finetune.checkpoint import write_checkpoint
-from finetune.commands.train import Training, as_dict, starting_point
+from finetune.commands.train import starting_point
 from finetune.data.prepared import Data
-from finetune.training.run import Run
+from finetune.run_folder import RunFolder
+from finetune.training.options import TrainingOptions, as_dict
 
 WINDOW = 1024  # Written into its code, whatever the model's window is.
 KNOWN = {
@@ -42,7 +43,7 @@ KNOWN = {
 }
 
 
-def train_classic(options: Training, data: Data, run: Run) -> None:
+def train_classic(options: TrainingOptions, data: Data, run: RunFolder) -> None:
     refuse_what_it_cannot(options, data)
     start = starting_point(options, data, run)
     if start.hparams.n_ctx < WINDOW:
@@ -56,8 +57,8 @@ def train_classic(options: Training, data: Data, run: Run) -> None:
         finetune(options, tokens, model, run.folder, options.steps - start.step)
 
 
-def refuse_what_it_cannot(options: Training, data: Data) -> None:
-    defaults = as_dict(Training(data=options.data, out=options.out))
+def refuse_what_it_cannot(options: TrainingOptions, data: Data) -> None:
+    defaults = as_dict(TrainingOptions(data=options.data, out=options.out))
     for name, value in as_dict(options).items():
         if name not in KNOWN and value != defaults[name]:
             raise SettingError(
@@ -72,7 +73,7 @@ def refuse_what_it_cannot(options: Training, data: Data) -> None:
         )
 
 
-def finetune(options: Training, tokens: Path, model: Path, run: Path, steps: int) -> None:
+def finetune(options: TrainingOptions, tokens: Path, model: Path, run: Path, steps: int) -> None:
     import gpt_2_simple
     import tensorflow as tf
 

@@ -19,16 +19,17 @@ from tqdm import tqdm
 
 from app.engine.bundle import Hparams
 from app.errors import SettingError
-from finetune.commands.train import Start, Training, as_dict
+from finetune.commands.train import StartingPoint
 from finetune.data.packing import Batch, Packed, Rows, Windows, batch, empty, side_by_side
 from finetune.data.prepared import Data
-from finetune.training.run import Description, Entry, Run
+from finetune.run_folder import LogEntry, RunDescription, RunFolder
+from finetune.training.options import TrainingOptions, as_dict
 from finetune.training.trainer import Trainer
 
 ENTRIES_PER_SAVE = 20
 
 
-def follow(options: Training, data: Data, run: Run, start: Start) -> int:
+def follow(options: TrainingOptions, data: Data, run: RunFolder, start: StartingPoint) -> int:
     """Train to the last step. Returns the signal that ended it early, or 0; what was learned is saved either way."""
     trainer = Trainer(options, start.hparams, start.weights, data.description.end_of_text)
     if start.state is not None:
@@ -36,11 +37,11 @@ def follow(options: Training, data: Data, run: Run, start: Start) -> int:
     rows = rows_of(options, data, start.hparams)
     start = replace(start, weights={}, state=None)  # The trainer has them now, and they are large.
     with stop_signals() as stop:
-        Course(options, data, run, start, rows, trainer).follow(stop)
+        TrainingLoop(options, data, run, start, rows, trainer).follow(stop)
     return stop.signal
 
 
-def rows_of(options: Training, data: Data, hparams: Hparams) -> Rows:
+def rows_of(options: TrainingOptions, data: Data, hparams: Hparams) -> Rows:
     length = options.context or hparams.n_ctx
     if options.packing == "windows":
         return Windows(data.train, length, options.seed, options.learn)
@@ -48,10 +49,12 @@ def rows_of(options: Training, data: Data, hparams: Hparams) -> Rows:
     return Packed(data.train, end, length, options.seed, options.learn, options.ignore_meta_prob)
 
 
-class Course:
+class TrainingLoop:
     """The way from a start to the last step: updates, and at each save a look at where the model stands."""
 
-    def __init__(self, options: Training, data: Data, run: Run, start: Start, rows: Rows, trainer: Trainer) -> None:
+    def __init__(
+        self, options: TrainingOptions, data: Data, run: RunFolder, start: StartingPoint, rows: Rows, trainer: Trainer
+    ) -> None:
         self.options = options
         self.data = data
         self.run = run
@@ -117,7 +120,7 @@ class Course:
         before = self.entries[-1].seconds if self.entries else 0.0
         mean = sum(losses) / len(losses)
         rate = self.trainer.learning_rate(step)
-        self.entries.append(Entry(step, mean, None, rate, round(speed, 1), round(before + seconds, 3)))
+        self.entries.append(LogEntry(step, mean, None, rate, round(speed, 1), round(before + seconds, 3)))
         progress.set_postfix_str(f"loss {mean:.3f}, {speed:,.0f} tokens/s")
         events.add(step, {"loss/train": mean, "learning_rate": rate, "tokens_per_second": speed})
 
@@ -168,10 +171,10 @@ class Course:
             texts = texts_from(engine, "", options.samples, options.sample_length, seed=step)
         self.run.add_samples(step, texts)
 
-    def description(self) -> Description:
+    def description(self) -> RunDescription:
         described = self.data.description
         libraries = ("keras", "tensorflow", "numpy")
-        return Description(
+        return RunDescription(
             corpus_sha256=described.corpus_sha256,
             end=described.end_of_text,
             template=described.template,

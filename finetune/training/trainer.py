@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from app.engine.bundle import Hparams
 from app.errors import CheckpointError, SettingError
-from finetune.commands.train import Freeze, Training
+from finetune.commands.train import Freeze
 from finetune.data.packing import Batch
 from finetune.training.gpt2 import GPT2, Array
 
@@ -27,7 +27,7 @@ State = dict[str, NDArray[Any]]
 class Trainer:
     """A model that learns. Takes a checkpoint's weights and gives them back, trained."""
 
-    def __init__(self, options: Training, hparams: Hparams, weights: Mapping[str, Array], end: int) -> None:
+    def __init__(self, options: TrainingOptions, hparams: Hparams, weights: Mapping[str, Array], end: int) -> None:
         keras.utils.set_random_seed(options.seed)
         keras.config.set_dtype_policy(
             options.precision if options.precision == "float32" else f"mixed_{options.precision}"
@@ -44,7 +44,7 @@ class Trainer:
         self.model.compile(optimizer=self.optimizer(options), jit_compile=options.xla)
         self.model.optimizer.build(self.model.trainable_variables)
 
-    def optimizer(self, options: Training) -> keras.optimizers.Optimizer:
+    def optimizer(self, options: TrainingOptions) -> keras.optimizers.Optimizer:
         optimizer = keras.optimizers.AdamW(
             self.schedule,
             weight_decay=options.weight_decay,
@@ -102,7 +102,7 @@ def exact(array: NDArray[Any]) -> NDArray[Any]:
     return array if array.dtype.kind in "iufb" else array.astype(np.float32)
 
 
-def schedule(options: Training) -> keras.optimizers.schedules.LearningRateSchedule:
+def schedule(options: TrainingOptions) -> keras.optimizers.schedules.LearningRateSchedule:
     """Up to the learning rate in even steps, then down along half a cosine."""
     warmup = min(options.warmup, options.steps)
     return keras.optimizers.schedules.CosineDecay(

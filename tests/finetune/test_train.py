@@ -21,9 +21,10 @@ from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.tensorflow import TensorflowEngine
 from app.errors import CheckpointError, SettingError, StartError
 from finetune.checkpoint import initial_weights, newest_whole, read_weights, write_checkpoint
-from finetune.commands.train import Training, train
+from finetune.commands.train import train
 from finetune.data.prepared import open_data
-from finetune.training.run import Run
+from finetune.run_folder import RunFolder
+from finetune.training.options import TrainingOptions
 from tests.conftest import ROOT, in_a_process_of_its_own, run_module, write_tiny
 
 
@@ -38,7 +39,7 @@ def base(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def options(base: Path, out: Path, **changes: Any) -> Training:
+def options(base: Path, out: Path, **changes: Any) -> TrainingOptions:
     usual = {
         "init": str(base / "init"),
         "steps": 12,
@@ -47,7 +48,7 @@ def options(base: Path, out: Path, **changes: Any) -> Training:
         "learning_rate": 1e-2,
         "samples": 0,
     }
-    return Training(data=base / "data", out=out, **usual | changes)
+    return TrainingOptions(data=base / "data", out=out, **usual | changes)
 
 
 def weights_of(folder: Path) -> dict[str, np.ndarray]:
@@ -72,7 +73,7 @@ def test_it_learns_and_leaves_a_run_that_shows_how(base: Path, keras: Callable[.
     samples = (run / "samples.txt").read_text(encoding="utf-8")
     assert "step 20" in samples
     assert "step 40" in samples
-    description = Run(run).description
+    description = RunFolder(run).description
     assert description is not None
     assert (description.best_step, description.end) == (40, 299)
     assert open_checkpoint(run).step == open_checkpoint(run / "best").step == 40
@@ -172,7 +173,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(base: Path, keras: Callab
     assert [row["step"] for row in logged(tmp_path / "parts")] == [str(step) for step in range(1, 11)]
 
 
-def stopped_after(options: Training, steps: int) -> None:
+def stopped_after(options: TrainingOptions, steps: int) -> None:
     """Train, with a signal as Ctrl-C sends it after so many steps."""
     from finetune.training import loop as course
 
@@ -265,7 +266,7 @@ def test_jax_trains_the_same(base: Path, keras: Callable[..., Any], tmp_path: Pa
 def test_it_stops_when_the_validation_loss_does(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
     keras(train, options(base, tmp_path / "run", steps=200, save_every=2, learning_rate=0.3, decay_to=1.0, patience=2))
     steps = [int(row["step"]) for row in logged(tmp_path / "run")]
-    description = Run(tmp_path / "run").description
+    description = RunFolder(tmp_path / "run").description
     assert description is not None
     assert description.best_step is not None
     assert steps[-1] == description.best_step + 4 < 200
@@ -392,11 +393,11 @@ def test_a_full_disk_loses_no_save(base: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     code = """
 import resource, signal, sys
-from finetune.training import run
+from finetune import run_folder
 from finetune.__main__ import main
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-save, limits = run.Run.save, resource.getrlimit(resource.RLIMIT_FSIZE)
+save, limits = run_folder.RunFolder.save, resource.getrlimit(resource.RLIMIT_FSIZE)
 
 def later(self, hparams, weights, vocabulary, step, state):
     if step > 4:
@@ -406,7 +407,7 @@ def later(self, hparams, weights, vocabulary, step, state):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-run.Run.save = later
+run_folder.RunFolder.save = later
 sys.exit(main(sys.argv[1:]))
 """
     arguments = [

@@ -32,7 +32,7 @@ from finetune.folder import replace_folder, written_aside
 State = dict[str, NDArray[Any]]
 
 
-class Entry(msgspec.Struct, frozen=True):
+class LogEntry(msgspec.Struct, frozen=True):
     """One line of log.csv. Losses in nats per token: `train` the mean since the line before, `validation` at this step."""
 
     step: int
@@ -44,7 +44,7 @@ class Entry(msgspec.Struct, frozen=True):
     """Since training began, interruptions left out."""
 
 
-class Description(msgspec.Struct, frozen=True, kw_only=True):
+class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
     """description.json."""
 
     corpus_sha256: str
@@ -59,7 +59,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFolder:
     folder: Path
 
     @property
@@ -67,24 +67,24 @@ class Run:
         return (self.folder / "checkpoint").is_file()
 
     @property
-    def description(self) -> Description | None:
+    def description(self) -> RunDescription | None:
         """None for a run that gpt-2-simple wrote."""
         path = self.folder / "description.json"
         if not path.is_file():
             return None
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Description)
+            return msgspec.json.decode(path.read_bytes(), type=RunDescription)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CheckpointError(f"{path} does not describe a run ({error}): name another folder.") from None
 
-    def describe(self, description: Description) -> None:
+    def describe(self, description: RunDescription) -> None:
         text = msgspec.json.format(msgspec.json.encode(description), indent=2)
         replace_text(self.folder / "description.json", f"{text.decode()}\n")
 
     @property
-    def best(self) -> Run:
+    def best(self) -> RunFolder:
         """The save that predicts the validation text best, with this run's description and log."""
-        return Run(self.folder / "best")
+        return RunFolder(self.folder / "best")
 
     def refuse_strangers(self) -> None:
         """Nobody's files are lost to a slip of the keyboard."""
@@ -129,20 +129,20 @@ class Run:
         except (ValueError, OSError, EOFError, zipfile.BadZipFile):
             raise CheckpointError(f"{path} is damaged: delete it to go on without the optimizer's state.") from None
 
-    def log(self) -> list[Entry]:
+    def log(self) -> list[LogEntry]:
         path = self.folder / "log.csv"
         if not path.is_file():
             return []
         with path.open(newline="", encoding="utf-8") as file:
             rows = ({name: value or None for name, value in row.items()} for row in csv.DictReader(file))
-            return [msgspec.convert(row, Entry, strict=False) for row in rows]
+            return [msgspec.convert(row, LogEntry, strict=False) for row in rows]
 
-    def write_log(self, entries: list[Entry]) -> None:
+    def write_log(self, entries: list[LogEntry]) -> None:
         path = self.folder / "log.csv"
         aside = path.with_name(".log.csv.new")
         with aside.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(Entry.__struct_fields__)
+            writer.writerow(LogEntry.__struct_fields__)
             writer.writerows(msgspec.structs.astuple(entry) for entry in entries)
         aside.replace(path)
 
@@ -150,7 +150,7 @@ class Run:
         with (self.folder / "samples.txt").open("a", encoding="utf-8") as file:
             file.write(f"======== step {step} ========\n" + "\n--------\n".join(texts) + "\n\n")
 
-    def plot(self, entries: list[Entry]) -> None:
+    def plot(self, entries: list[LogEntry]) -> None:
         """Draw loss.png."""
         from matplotlib.figure import Figure
 
