@@ -22,18 +22,18 @@ def main() -> int:
         models = load_models(settings)
 
         from app.application import create_application
-        from app.engine.generation_queue import Runner
+        from app.engine.generation_queue import GenerationQueue
         from app.server import serve
 
-        runner = Runner(settings.concurrency, settings.queue_limit, settings.request_timeout)
-        application = create_application(models, runner, settings)
+        queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout)
+        application = create_application(models, queue, settings)
         listen(port)
     except StartError as error:
         print(start_error(error, as_json), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    serve(application, port, settings.log_level, runner.drain)
+    serve(application, port, settings.log_level, queue.drain)
     return 0
 
 

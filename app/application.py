@@ -29,25 +29,25 @@ from app.api.state import State
 from app.api.telegram import require_secret, telegram
 from app.api.tokens import detokenize, tokenize
 from app.bot import open_updates
-from app.engine.generation_queue import Runner
+from app.engine.generation_queue import GenerationQueue
 from app.errors import RequestError
 from app.feedback import open_store
 from app.models import Models
 from app.settings import Settings, on_cloud_run
 
 
-def create_application(models: Models, runner: Runner, settings: Settings) -> ASGIApp:
+def create_application(models: Models, queue: GenerationQueue, settings: Settings) -> ASGIApp:
     answered: Counter[Answered] = Counter()
     gate = Gate(Keys(settings.keys), Rate(settings.rate_limit), on_cloud_run())
     store = open_store(settings.feedback) if settings.feedback else None
     require_secret(settings)
-    updates = open_updates(models, runner, store, settings)
+    updates = open_updates(models, queue, store, settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         yield {
             "models": models,
-            "runner": runner,
+            "queue": queue,
             "settings": settings,
             "answered": answered,
             "gate": gate,
@@ -56,7 +56,7 @@ def create_application(models: Models, runner: Runner, settings: Settings) -> AS
         }
         if updates is not None:
             await updates.close()
-        runner.close()
+        queue.close()
         if store is not None:
             await store.close()
 

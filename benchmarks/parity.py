@@ -16,7 +16,7 @@ import numpy as np
 
 from app.engine.base import start_tokens
 from app.engine.bundle import open_bundle
-from app.engine.generation import Options, generate, prepare
+from app.engine.generation import GenerationOptions, generate, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.engine.tensorflow import TensorflowEngine
@@ -31,7 +31,7 @@ TEXTS = 100
 def exactness() -> dict[str, Any]:
     engine, reference = OnnxEngine(open_bundle(bundle(32)), threads=2), TensorflowEngine(CHECKPOINT, threads=2)
     tokens, logits = write_text(engine, 192)
-    options = Options(length=GREEDY_TOKENS, sampling=Sampling(temperature=0))
+    options = GenerationOptions(length=GREEDY_TOKENS, sampling=Sampling(temperature=0))
     texts = ["".join(p.text for p in generate(e, prepare(e, "Why", options), options)) for e in (engine, reference)]
     return {
         "fp32, largest difference of a logit": float(

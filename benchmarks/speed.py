@@ -26,14 +26,16 @@ ROUNDS = 3
 
 def ours(folder: str, samples: int = 1) -> dict[str, Any]:
     from app.engine.bundle import open_bundle
-    from app.engine.generation import Options, generate, prepare
+    from app.engine.generation import GenerationOptions, generate, prepare
     from app.engine.onnx import OnnxEngine
     from app.engine.sampling import Sampling
 
     engine = OnnxEngine(open_bundle(Path(folder)), threads=1)
     seconds = []
     for seed in range(4):
-        options = Options(length=TOKENS, samples=samples, seed=seed, sampling=Sampling(temperature=1.0, top_k=40))
+        options = GenerationOptions(
+            length=TOKENS, samples=samples, seed=seed, sampling=Sampling(temperature=1.0, top_k=40)
+        )
         began = time.perf_counter()
         count = sum(1 for _ in generate(engine, prepare(engine, "", options), options))
         seconds.append((time.perf_counter() - began) / count)

@@ -26,7 +26,7 @@ from app.application import create_application
 from app.engine.base import Engine
 from app.engine.bundle import Hparams, open_bundle
 from app.engine.checkpoint_folder import open_checkpoint
-from app.engine.generation_queue import Runner
+from app.engine.generation_queue import GenerationQueue
 from app.engine.onnx import OnnxEngine
 from app.engine.tensorflow import TensorflowEngine
 from app.models import Models
@@ -119,8 +119,8 @@ def serving(*engines: Engine, **changes: Any) -> Iterator[str]:
     settings = Settings(**{"engine": engines[0].kind} | changes)
     models = Models({engine.name: lambda engine=engine: engine for engine in engines})
     models.load_default()
-    runner = Runner(settings.concurrency, settings.queue_limit, settings.request_timeout)
-    application = create_application(models, runner, settings)
+    queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout)
+    application = create_application(models, queue, settings)
     options: Any = {"http": Protocol, "h11_max_incomplete_event_size": 16384, "proxy_headers": False}
     config = uvicorn.Config(application, log_level="warning", **options)
     server = uvicorn.Server(config)

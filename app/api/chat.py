@@ -36,7 +36,7 @@ from app.api.schemas import validate
 from app.api.state import State
 from app.api.writing import Text, Writing, event, events
 from app.engine.base import Engine
-from app.engine.generation import Options, Piece, Scored, check
+from app.engine.generation import GenerationOptions, TextDelta, TokenScore, check
 from app.engine.prompts import tokens_of, turn_stops, turn_tokens
 
 EXAMPLE = '{"messages": [{"role": "user", "content": "Hello!"}]}'
@@ -58,7 +58,7 @@ class Job:
     asked: ChatRequest
     engine: Engine
     prompt: list[int]
-    options: Options
+    options: GenerationOptions
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(16)}")
     created: int = field(default_factory=lambda: int(time.time()))
 
@@ -80,7 +80,7 @@ class Job:
         delta = Delta(role="assistant", content="")
         return events(self.chunk_of([ChunkChoice(index=index, delta=delta)]) for index in range(self.options.samples))
 
-    def chunk(self, piece: Piece) -> bytes:
+    def chunk(self, piece: TextDelta) -> bytes:
         if not (piece.text or piece.scored or piece.finish_reason):
             return b""
         choice = ChunkChoice(
@@ -105,7 +105,7 @@ class Job:
             usage=usage if self.asked.usage_wanted else UNSET,
         )
 
-    def logprobs(self, scored: Sequence[Scored]) -> ChatLogprobs | None:
+    def logprobs(self, scored: Sequence[TokenScore]) -> ChatLogprobs | None:
         return in_chat(self.engine.tokenizer, scored) if self.asked.logprobs else None
 
 

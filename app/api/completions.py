@@ -29,7 +29,7 @@ from app.api.schemas import validate
 from app.api.state import State
 from app.api.writing import Text, Writing, event, events
 from app.engine.base import Engine, start_tokens
-from app.engine.generation import Options, Piece, Scored, check, shown_text
+from app.engine.generation import GenerationOptions, TextDelta, TokenScore, check, shown_text
 
 EXAMPLE = '{"prompt": "Why", "max_tokens": 16}'
 
@@ -51,7 +51,7 @@ class Job:
     engine: Engine
     prompts: list[list[int]]
     echoes: list[str]
-    options: Options
+    options: GenerationOptions
     id: str = field(default_factory=lambda: f"cmpl-{secrets.token_hex(16)}")
     created: int = field(default_factory=lambda: int(time.time()))
 
@@ -73,7 +73,7 @@ class Job:
         choices = [CompletionChoice(text=text, index=index) for index, text in enumerate(texts) if text]
         return events(self.completion([choice], self.usage_before_the_end) for choice in choices)
 
-    def chunk(self, piece: Piece) -> bytes:
+    def chunk(self, piece: TextDelta) -> bytes:
         if not (piece.text or piece.scored or piece.finish_reason):
             return b""
         choice = CompletionChoice(
@@ -100,7 +100,7 @@ class Job:
         logprobs = self.logprobs([*whole.read, *whole.written])
         return CompletionChoice(text=text, index=index, logprobs=logprobs, finish_reason=finish(whole.finish_reason))
 
-    def logprobs(self, scored: Sequence[Scored]) -> CompletionLogprobs | None:
+    def logprobs(self, scored: Sequence[TokenScore]) -> CompletionLogprobs | None:
         return None if self.asked.logprobs is None else in_completion(self.engine.tokenizer, scored)
 
 

@@ -15,7 +15,7 @@ from app.api.schemas import GenerateRequest, validate
 from app.api.state import State
 from app.api.writing import Writing, event, events
 from app.engine.base import Engine
-from app.engine.generation import Options, Piece, prepare
+from app.engine.generation import GenerationOptions, TextDelta, prepare
 from app.errors import InvalidRequest
 
 METHODS = ["GET", "POST", "OPTIONS"]
@@ -28,7 +28,7 @@ class Job:
     asked: GenerateRequest
     engine: Engine
     prompt: list[int]
-    options: Options
+    options: GenerationOptions
 
     @property
     def start(self) -> str:
@@ -88,6 +88,6 @@ def opening(job: Job) -> bytes:
     return events({"text": job.start, "index": index} for index in indices)
 
 
-def said(piece: Piece) -> bytes:
+def said(piece: TextDelta) -> bytes:
     """An event, `{"text", "index"}`. The texts of one index, joined, are what the reply would have been without streaming."""
     return event({"text": piece.text, "index": piece.index}) if piece.text else b""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.api.openai import ChatLogprobs, CompletionLogprobs, ScoredToken, TokenLogprob
-from app.engine.generation import Scored
+from app.engine.generation import TokenScore
 from app.engine.tokenizer import Tokenizer
 
 
-def in_completion(tokenizer: Tokenizer, scored: Sequence[Scored]) -> CompletionLogprobs:
+def in_completion(tokenizer: Tokenizer, scored: Sequence[TokenScore]) -> CompletionLogprobs:
     return CompletionLogprobs(
         tokens=[text_of(tokenizer, each.token) for each in scored],
         token_logprobs=[each.logprob for each in scored],
@@ -21,7 +21,7 @@ def in_completion(tokenizer: Tokenizer, scored: Sequence[Scored]) -> CompletionL
     )
 
 
-def likeliest(tokenizer: Tokenizer, scored: Scored) -> dict[str, float] | None:
+def likeliest(tokenizer: Tokenizer, scored: TokenScore) -> dict[str, float] | None:
     """The likeliest tokens and, if it is not one of them, the token itself."""
     if scored.logprob is None:
         return None
@@ -30,7 +30,7 @@ def likeliest(tokenizer: Tokenizer, scored: Scored) -> dict[str, float] | None:
     return {text_of(tokenizer, token): logprob for token, logprob in ordered}
 
 
-def in_chat(tokenizer: Tokenizer, scored: Sequence[Scored]) -> ChatLogprobs:
+def in_chat(tokenizer: Tokenizer, scored: Sequence[TokenScore]) -> ChatLogprobs:
     content = []
     for each in scored:
         token = of_token(tokenizer, each.token, each.logprob or 0.0)

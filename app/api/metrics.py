@@ -18,8 +18,8 @@ from prometheus_client.utils import floatToGoString
 
 from app.api.access_log import Answered
 from app.api.state import State
-from app.engine.generation_queue import Runner
-from app.engine.generation_stats import Counts, Histogram
+from app.engine.generation_queue import GenerationQueue
+from app.engine.generation_stats import GenerationStats, Histogram
 
 
 def write(state: State, accept: str) -> tuple[bytes, str]:
@@ -37,32 +37,32 @@ class Reading(Collector):
         self._state = state
 
     def collect(self) -> Iterator[Metric]:
-        runner = self._state["runner"]
-        yield from of_runner(runner)
-        yield from of_generations(runner.counts)
+        queue = self._state["queue"]
+        yield from of_queue(queue)
+        yield from of_generations(queue.stats)
         yield of_requests(self._state["answered"])
 
 
-def of_runner(runner: Runner) -> list[Metric]:
+def of_queue(queue: GenerationQueue) -> list[Metric]:
     return [
-        GaugeMetricFamily("num_requests_running", "Generations that are being written.", runner.running),
-        GaugeMetricFamily("num_requests_waiting", "Generations that wait for their turn.", runner.waiting),
+        GaugeMetricFamily("num_requests_running", "Generations that are being written.", queue.running),
+        GaugeMetricFamily("num_requests_waiting", "Generations that wait for their turn.", queue.waiting),
     ]
 
 
-def of_generations(counts: Counts) -> list[Metric]:
-    with counts.lock:
+def of_generations(stats: GenerationStats) -> list[Metric]:
+    with stats.lock:
         texts = CounterMetricFamily("request_success", "Texts, by how they ended.", labels=["finished_reason"])
-        for reason, number in counts.texts.items():
+        for reason, number in stats.texts.items():
             texts.add_metric([reason], number)
         return [
-            CounterMetricFamily("prompt_tokens", "Tokens read.", counts.prompt_tokens),
-            CounterMetricFamily("generation_tokens", "Tokens written.", counts.generation_tokens),
+            CounterMetricFamily("prompt_tokens", "Tokens read.", stats.prompt_tokens),
+            CounterMetricFamily("generation_tokens", "Tokens written.", stats.generation_tokens),
             texts,
-            histogram("request_queue_time_seconds", "From arrival to its turn.", counts.queue_seconds),
-            histogram("time_to_first_token_seconds", "From arrival to the first token.", counts.first_token_seconds),
-            histogram("inter_token_latency_seconds", "From a text's token to its next.", counts.next_token_seconds),
-            histogram("e2e_request_latency_seconds", "From arrival to the last token.", counts.request_seconds),
+            histogram("request_queue_time_seconds", "From arrival to its turn.", stats.queue_seconds),
+            histogram("time_to_first_token_seconds", "From arrival to the first token.", stats.first_token_seconds),
+            histogram("inter_token_latency_seconds", "From a text's token to its next.", stats.next_token_seconds),
+            histogram("e2e_request_latency_seconds", "From arrival to the last token.", stats.request_seconds),
         ]
 
 

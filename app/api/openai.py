@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from app.api.schemas import Penalty, Probability, StopString, shorten
 from app.engine.base import Engine
-from app.engine.generation import Options
+from app.engine.generation import GenerationOptions
 from app.engine.sampling import Sampling
 from app.errors import InvalidRequest
 
@@ -113,7 +113,7 @@ class WritingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         kept = n_ctx if self.truncate_prompt_tokens == -1 else self.truncate_prompt_tokens
         return tokens[-kept:] if kept else tokens
 
-    def options(self, length: int, samples: int, **more: Any) -> Options:
+    def options(self, length: int, samples: int, **more: Any) -> GenerationOptions:
         """How to generate; a seed is drawn where none was given."""
         sampling = Sampling(
             temperature=self.temperature,
@@ -125,7 +125,7 @@ class WritingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             presence_penalty=self.presence_penalty,
             frequency_penalty=self.frequency_penalty,
         )
-        return Options(
+        return GenerationOptions(
             length=length,
             samples=samples,
             seed=secrets.randbelow(2**32) if self.seed is None else self.seed % 2**64,

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from app.engine.generation import Options
+from app.engine.generation import GenerationOptions
 from app.engine.sampling import Sampling
 from app.errors import InvalidRequest
 
@@ -46,7 +46,7 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     stream: Annotated[bool, Meta(description="answer with server-sent events")] = False
     model: str | None = None
 
-    def options(self) -> Options:
+    def options(self) -> GenerationOptions:
         """How to generate; a seed is drawn where none was given."""
         sampling = Sampling(
             temperature=self.temperature,
@@ -60,7 +60,7 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         stops = [self.stop] if isinstance(self.stop, str) else self.stop or []
         # Small enough for every JSON parser to read back exactly.
         seed = secrets.randbelow(2**32) if self.seed is None else self.seed
-        return Options(
+        return GenerationOptions(
             length=self.length,
             samples=self.nsamples,
             seed=seed,

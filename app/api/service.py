@@ -13,7 +13,7 @@ from app.api.state import State
 
 async def health(request: Request[State]) -> Response:
     """200 while requests are welcome, 503 once the server is shutting down. The port opens only when the model is loaded."""
-    if request.state["runner"].draining:
+    if request.state["queue"].draining:
         return JSONResponse({"status": "draining"}, status_code=503, headers={"Retry-After": "1"})
     return JSONResponse({"status": "ok"})
 

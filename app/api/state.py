@@ -8,7 +8,7 @@ from typing import TypedDict
 from app.api.access_log import Answered
 from app.api.keys import Gate
 from app.bot.updates import Updates
-from app.engine.generation_queue import Runner
+from app.engine.generation_queue import GenerationQueue
 from app.feedback.store import Store
 from app.models import Models
 from app.settings import Settings
@@ -16,7 +16,7 @@ from app.settings import Settings
 
 class State(TypedDict):
     models: Models
-    runner: Runner
+    queue: GenerationQueue
     settings: Settings
     answered: Counter[Answered]
     feedback: Store | None

@@ -16,8 +16,8 @@ from starlette.responses import Response, StreamingResponse
 
 from app.api.state import State
 from app.engine.base import Engine
-from app.engine.generation import Options, Piece, Scored
-from app.engine.generation_stats import Watch
+from app.engine.generation import GenerationOptions, TextDelta, TokenScore
+from app.engine.generation_stats import GenerationTimer
 from app.errors import ServerError
 
 T = TypeVar("T")
@@ -33,10 +33,10 @@ class Text:
 
     text: str = ""
     finish_reason: str = ""
-    read: list[Scored] = field(default_factory=list)
-    written: list[Scored] = field(default_factory=list)
+    read: list[TokenScore] = field(default_factory=list)
+    written: list[TokenScore] = field(default_factory=list)
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: TextDelta) -> None:
         self.text += piece.text
         (self.written if piece.tokens else self.read).extend(piece.scored)
 
@@ -45,15 +45,15 @@ class Writing:
     """The generation of one request: every piece of it passes here, and is counted."""
 
     def __init__(
-        self, request: Request[State], engine: Engine, prompts: Sequence[Sequence[int]], options: Options
+        self, request: Request[State], engine: Engine, prompts: Sequence[Sequence[int]], options: GenerationOptions
     ) -> None:
         self.prompt_tokens = sum(map(len, prompts))
         self.tokens = 0
         self.texts = [Text() for _ in range(len(prompts) * options.samples)]
-        runner = request.state["runner"]
+        queue = request.state["queue"]
         self._request = request
-        self._watch: Watch = runner.watch(prompts, options)
-        self._pieces = runner.all_pieces(engine, prompts, options, self._watch)
+        self._watch: GenerationTimer = queue.watch(prompts, options)
+        self._pieces = queue.all_pieces(engine, prompts, options, self._watch)
 
     async def whole(self, reply: Callable[[], Any]) -> Response:
         """What there is to `reply` once all the texts are finished. Raises Overloaded, ClientDisconnect."""
@@ -62,7 +62,7 @@ class Writing:
         return await asyncio.to_thread(lambda: as_json(reply(), self.headers()))
 
     async def stream(
-        self, say: Callable[[Piece], bytes], close: Callable[[], bytes], opening: bytes = b""
+        self, say: Callable[[TextDelta], bytes], close: Callable[[], bytes], opening: bytes = b""
     ) -> StreamingResponse:
         """Events: `opening`, what there is to say of each piece, and what there is to say at the end.
 
@@ -88,7 +88,7 @@ class Writing:
                 self.texts[piece.index].add(piece)
 
     async def _events(
-        self, first: Piece, say: Callable[[Piece], bytes], close: Callable[[], bytes], opening: bytes
+        self, first: TextDelta, say: Callable[[TextDelta], bytes], close: Callable[[], bytes], opening: bytes
     ) -> AsyncIterator[bytes]:
         try:
             async with aclosing(self._pieces) as pieces:
@@ -106,7 +106,7 @@ class Writing:
             return
         yield close() + b"data: [DONE]\n\n"
 
-    def _see(self, piece: Piece) -> None:
+    def _see(self, piece: TextDelta) -> None:
         self.texts[piece.index].finish_reason = piece.finish_reason or ""
         self.tokens += piece.tokens
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from app.bot.comparison import read_comparison
 from app.bot.updates import Handler, Updates
-from app.engine.generation_queue import Runner
+from app.engine.generation_queue import GenerationQueue
 from app.errors import SettingError
 from app.feedback.store import Store
 from app.models import Models
 from app.settings import Settings
 
 
-def open_updates(models: Models, runner: Runner, store: Store | None, settings: Settings) -> Updates | None:
+def open_updates(models: Models, queue: GenerationQueue, store: Store | None, settings: Settings) -> Updates | None:
     """What takes the updates, or None where there is no bot. Raises SettingError."""
     if not settings.telegram_token:
         if settings.compare:
@@ -25,6 +25,6 @@ def open_updates(models: Models, runner: Runner, store: Store | None, settings: 
     def open_bot() -> Handler:
         from app.bot.bot import Bot
 
-        return Bot(models, runner, store, settings, comparison)
+        return Bot(models, queue, store, settings, comparison)
 
     return Updates(open_bot, store)

@@ -58,7 +58,7 @@ async def info(client: Bot, settings: Settings) -> None:
 async def poll(client: Bot, settings: Settings) -> None:
     from app.bot import open_updates
     from app.bot.polling import answer_forever
-    from app.engine.generation_queue import Runner
+    from app.engine.generation_queue import GenerationQueue
     from app.feedback import open_store
     from app.log import configure
     from app.models import load_models
@@ -68,16 +68,16 @@ async def poll(client: Bot, settings: Settings) -> None:
     if (await client.get_webhook_info()).url:
         raise SettingError("a webhook is set, so updates go there: `python -m app.bot delete-webhook` first.")
     models = await asyncio.to_thread(load_models, settings)
-    runner = Runner(settings.concurrency, settings.queue_limit, settings.request_timeout)
+    queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout)
     store = open_store(settings.feedback) if settings.feedback else None
-    updates = open_updates(models, runner, store, settings)
+    updates = open_updates(models, queue, store, settings)
     assert updates is not None
     print(f"@{me.username} is listening; Ctrl-C ends it", flush=True)
     try:
         await answer_forever(client, updates, KINDS)
     finally:
         await updates.close()
-        runner.close()
+        queue.close()
         if store is not None:
             await store.close()
 

@@ -38,7 +38,7 @@ from app.bot.strings import (
 )
 from app.bot.updates import handling
 from app.bot.writing import Writer
-from app.engine.generation_queue import Runner
+from app.engine.generation_queue import GenerationQueue
 from app.errors import NotFound, Overloaded, StoreError, Undelivered
 from app.feedback.store import Source, Store, Text, Vote, new_id
 from app.models import Models
@@ -52,7 +52,7 @@ LONGEST_PACE = 10.0
 
 class Bot:
     def __init__(
-        self, models: Models, runner: Runner, store: Store | None, settings: Settings, comparison: Comparison
+        self, models: Models, queue: GenerationQueue, store: Store | None, settings: Settings, comparison: Comparison
     ) -> None:
         self._models = models
         self._store = store
@@ -61,7 +61,7 @@ class Bot:
         self._allowed = settings.telegram_allowed
         self._client = open_client(settings)
         self._address = Address(self._client)
-        self._writer = Writer(models, runner, settings.max_length)
+        self._writer = Writer(models, queue, settings.max_length)
         self._chats = Chats(store, self._key)
         self._rate = Rate(settings.telegram_rate)
         # Seconds that a model took of late.

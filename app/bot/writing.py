@@ -11,8 +11,8 @@ from app.bot.chat_state import Chat
 from app.bot.message_limits import LIMIT, Joke, units
 from app.bot.updates import handling
 from app.engine.base import Engine, start_tokens
-from app.engine.generation import Options
-from app.engine.generation_queue import Runner
+from app.engine.generation import GenerationOptions
+from app.engine.generation_queue import GenerationQueue
 from app.engine.prompts import TAGS, turn_stops, turn_tokens
 from app.engine.sampling import Sampling
 from app.errors import Overloaded
@@ -25,9 +25,9 @@ SENDING = 10.0
 class Writer:
     """`grow` of each method is called with the text so far."""
 
-    def __init__(self, models: Models, runner: Runner, max_length: int) -> None:
+    def __init__(self, models: Models, queue: GenerationQueue, max_length: int) -> None:
         self._models = models
-        self._runner = runner
+        self._queue = queue
         self._max_length = max_length
 
     async def joke(self, model: str, chat: Chat, grow: Callable[[str], None]) -> Joke:
@@ -46,7 +46,7 @@ class Writer:
 
     async def _write(self, engine: Engine, tokens: Sequence[int], chat: Chat, grow: Callable[[str], None]) -> str:
         """Write until the end, or until the update's time is nearly up. Raises Overloaded if not even begun by then."""
-        options = Options(
+        options = GenerationOptions(
             length=min(chat.length, self._max_length),
             seed=secrets.randbelow(2**32),
             sampling=Sampling(temperature=chat.temperature),
@@ -57,7 +57,7 @@ class Writer:
         try:
             async with (
                 asyncio.timeout_at(handling.get().deadline - SENDING),
-                aclosing(self._runner.pieces(engine, tokens, options)) as pieces,
+                aclosing(self._queue.pieces(engine, tokens, options)) as pieces,
             ):
                 async for piece in pieces:
                     text += piece.text

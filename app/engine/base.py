@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.bundle import End, Template
+from app.engine.bundle import EndMarker, Template
 from app.engine.tokenizer import Tokenizer
 
 Tokens = NDArray[np.int64]
@@ -42,7 +42,7 @@ class Engine(Protocol):
     name: str
     n_ctx: int
     tokenizer: Tokenizer
-    end: End
+    end: EndMarker
     template: Template
     max_positions: int
     """Rows times positions that one decoder may hold: what keeps a request from taking all the memory."""

@@ -34,7 +34,7 @@ class Hparams(msgspec.Struct, frozen=True):
     n_layer: int
 
 
-class End(msgspec.Struct, frozen=True, omit_defaults=True):
+class EndMarker(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a text of this model ends: with a token, or with a string that is several ordinary tokens.
 
     gpt-2-simple's runs learn the string `<|endoftext|>`; runs whose documents end with the real token begin
@@ -63,7 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     hparams: Hparams
     bits: Literal[4, 8, 32]
-    end: End
+    end: EndMarker
     template: Template
     training: dict[str, int | float | str]
     parity: Parity

@@ -13,7 +13,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
 from app.engine.base import Logits, Tokens
-from app.engine.bundle import End, Template
+from app.engine.bundle import EndMarker, Template
 from app.engine.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
 
 SCRIPT = "The quick brown fox jumps over the lazy dog. "
@@ -29,7 +29,7 @@ def byte_tokenizer() -> Tokenizer:
 
 class FakeEngine:
     kind = "fake"
-    end = End(token=256)
+    end = EndMarker(token=256)
 
     def __init__(
         self,

@@ -16,14 +16,14 @@ import numpy as np
 
 from app.engine.base import Decoder, Engine, Tokens, as_rows, start_tokens
 from app.engine.sampling import Logits, Sampling, choose, log_softmax, penalize, shift
-from app.engine.stop_strings import Text
+from app.engine.stop_strings import StopStringFilter
 from app.errors import ContextExceeded, InvalidRequest
 
 FinishReason = Literal["stop", "length", "timeout"]
 
 
 @dataclass(frozen=True)
-class Options:
+class GenerationOptions:
     """What to write. `seed` makes it repeatable; rows of a batch draw from their own streams of chance.
 
     A text ends at one of `stops` or of the `stop_tokens`, which are part of it with `include_stop`; at one of `marks` or the
@@ -63,7 +63,7 @@ class Deadline:
 
 
 @dataclass(frozen=True)
-class Scored:
+class TokenScore:
     """A token and how likely the model found it, as natural logarithms of its own distribution, before any sampling rule.
 
     `likeliest` has the likeliest tokens in its place. `start` is the character at which it begins, counted from the beginning of
@@ -77,7 +77,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Piece:
+class TextDelta:
     """What one more token adds to one of the texts, possibly nothing yet. The last piece has a reason.
 
     `scored` are the tokens that are shown with it. Those of the prompt come first, in pieces that add no `tokens`.
@@ -86,11 +86,11 @@ class Piece:
     index: int
     text: str
     finish_reason: FinishReason | None = None
-    scored: Sequence[Scored] = ()
+    scored: Sequence[TokenScore] = ()
     tokens: int = 1
 
 
-def prepare(engine: Engine, prompt: str, options: Options) -> list[int]:
+def prepare(engine: Engine, prompt: str, options: GenerationOptions) -> list[int]:
     """Turn the prompt into tokens, refusing what cannot be written. Raises InvalidRequest, ContextExceeded."""
     tokens = start_tokens(engine, prompt)
     check(engine, tokens, options)
@@ -98,7 +98,7 @@ def prepare(engine: Engine, prompt: str, options: Options) -> list[int]:
 
 
 def check(
-    engine: Engine, tokens: Sequence[int], options: Options, prompt: str = "prefix", samples: str = "nsamples"
+    engine: Engine, tokens: Sequence[int], options: GenerationOptions, prompt: str = "prefix", samples: str = "nsamples"
 ) -> None:
     """Refuse what cannot be written, by the names that the prompt and the number of samples have in the request.
 
@@ -113,13 +113,13 @@ def check(
         raise InvalidRequest(message, param=samples, code="invalid_value")
 
 
-def needed_positions(engine: Engine, tokens: Sequence[int], options: Options) -> int:
+def needed_positions(engine: Engine, tokens: Sequence[int], options: GenerationOptions) -> int:
     return min(engine.n_ctx, len(tokens) + options.length)
 
 
 def generate(
-    engine: Engine, tokens: Sequence[int], options: Options, deadline: Deadline | None = None
-) -> Iterator[Piece]:
+    engine: Engine, tokens: Sequence[int], options: GenerationOptions, deadline: Deadline | None = None
+) -> Iterator[TextDelta]:
     """Write `options.samples` texts side by side after `tokens` (from `prepare`), yielding each piece as it comes.
 
     When the window is full it slides: the newest half of it is kept and read again, and the writing goes on.
@@ -127,18 +127,23 @@ def generate(
     deadline = deadline or Deadline()
     if options.score_prompt:
         for scored in score_prompt(engine, tokens, options.logprobs or 0):
-            yield from (Piece(index, "", scored=[scored], tokens=0) for index in range(options.samples))
+            yield from (TextDelta(index, "", scored=[scored], tokens=0) for index in range(options.samples))
     if not options.length:
-        yield from (Piece(index, "", "length", tokens=0) for index in range(options.samples))
+        yield from (TextDelta(index, "", "length", tokens=0) for index in range(options.samples))
         return
-    rows = [Row(engine, tokens, options, index) for index in range(options.samples)]
+    rows = [BatchRow(engine, tokens, options, index) for index in range(options.samples)]
     with closing(engine.decoder(len(rows), needed_positions(engine, tokens, options), options.reuse)) as decoder:
         yield from write(engine, tokens, options, deadline, rows, decoder)
 
 
 def write(
-    engine: Engine, tokens: Sequence[int], options: Options, deadline: Deadline, rows: list[Row], decoder: Decoder
-) -> Iterator[Piece]:
+    engine: Engine,
+    tokens: Sequence[int],
+    options: GenerationOptions,
+    deadline: Deadline,
+    rows: list[BatchRow],
+    decoder: Decoder,
+) -> Iterator[TextDelta]:
     history: list[Tokens] = list(as_rows(tokens, len(rows)).T)
     logits = decoder.prefill(np.stack(history, axis=1))
     for written in range(1, options.length + 1):
@@ -157,9 +162,9 @@ def write(
             logits = decoder.step(chosen)
 
 
-def score_prompt(engine: Engine, tokens: Sequence[int], top: int) -> Iterator[Scored]:
+def score_prompt(engine: Engine, tokens: Sequence[int], top: int) -> Iterator[TokenScore]:
     """How likely each token of the prompt was, one after the other, since engines tell the logits of the newest alone."""
-    text, ends = Text(engine.tokenizer, ()), end_tokens(engine)
+    text, ends = StopStringFilter(engine.tokenizer, ()), end_tokens(engine)
     logits: Logits | None = None
     with closing(engine.decoder(1, len(tokens))) as decoder:
         for token in tokens:
@@ -170,14 +175,14 @@ def score_prompt(engine: Engine, tokens: Sequence[int], top: int) -> Iterator[Sc
             logits = (decoder.prefill(fed[np.newaxis]) if logits is None else decoder.step(fed))[0]
 
 
-def score(logits: Logits | None, token: int, start: int, top: int) -> Scored:
+def score(logits: Logits | None, token: int, start: int, top: int) -> TokenScore:
     if logits is None:
-        return Scored(token, start, None)
+        return TokenScore(token, start, None)
     logs = log_softmax(logits)
     top = min(top, len(logs))
     likeliest = np.argpartition(-logs, top - 1)[:top] if top else np.empty(0, np.int64)
     ordered = likeliest[np.argsort(-logs[likeliest], kind="stable")]
-    return Scored(token, start, float(logs[token]), [(int(other), float(logs[other])) for other in ordered])
+    return TokenScore(token, start, float(logs[token]), [(int(other), float(logs[other])) for other in ordered])
 
 
 def shown_text(engine: Engine, tokens: Sequence[int]) -> str:
@@ -191,10 +196,10 @@ def end_tokens(engine: Engine) -> set[int]:
     return {token for token in (engine.end.token, engine.tokenizer.end_of_text) if token is not None}
 
 
-class Row:
+class BatchRow:
     """One of the texts that are written side by side."""
 
-    def __init__(self, engine: Engine, prompt: Sequence[int], options: Options, index: int) -> None:
+    def __init__(self, engine: Engine, prompt: Sequence[int], options: GenerationOptions, index: int) -> None:
         self.index = index
         self.finished = False
         self._options = options
@@ -207,7 +212,7 @@ class Row:
         self._prompted = np.zeros(len(engine.tokenizer), np.bool_)
         self._prompted[list(prompt)] = True
         # Scored, and not shown yet.
-        self._waiting: list[Scored] = []
+        self._waiting: list[TokenScore] = []
         self._offset = len(shown_text(engine, prompt)) if options.score_prompt else 0
 
     def choose(self, logits: Logits) -> int:
@@ -221,7 +226,7 @@ class Row:
             self._waiting.append(score(logits, token, start, self._options.logprobs))
         return token
 
-    def write(self, token: int, last: FinishReason | None) -> Piece:
+    def write(self, token: int, last: FinishReason | None) -> TextDelta:
         """Add the token. The text finishes at its end marker, at a stop string or, with the reason given, because it must."""
         ended = token in self._ends
         hidden = token in self._marks or (ended and not self._options.include_stop)
@@ -229,7 +234,7 @@ class Row:
         reason = "stop" if ended or self._text.stopped else last
         self.finished = reason is not None
         shown += self._text.rest() if self.finished else ""
-        return Piece(self.index, shown, reason, self._scored(complete=reason not in (None, "stop"), hidden=hidden))
+        return TextDelta(self.index, shown, reason, self._scored(complete=reason not in (None, "stop"), hidden=hidden))
 
     def _adjust(self, logits: Logits) -> Logits:
         options = self._options
@@ -241,7 +246,7 @@ class Row:
             logits = shift(logits, [*self._ends], [-np.inf] * len(self._ends))
         return logits
 
-    def _scored(self, complete: bool, hidden: bool) -> list[Scored]:
+    def _scored(self, complete: bool, hidden: bool) -> list[TokenScore]:
         """Those to tell of now, which begin before what is settled. A text cut short may end in half a character."""
         if hidden and self._waiting:
             self._waiting.pop()
@@ -251,10 +256,10 @@ class Row:
         return told
 
 
-def text_of(engine: Engine, options: Options) -> Text:
+def text_of(engine: Engine, options: GenerationOptions) -> StopStringFilter:
     stops = {*options.marks, options.truncate, None if options.ignore_end else engine.end.text}
     hidden = [stop for stop in stops if stop]
     strip = options.strip + ("\n" if options.truncate else "")
     if options.include_stop:
-        return Text(engine.tokenizer, hidden, strip, options.stops)
-    return Text(engine.tokenizer, [*hidden, *options.stops], strip)
+        return StopStringFilter(engine.tokenizer, hidden, strip, options.stops)
+    return StopStringFilter(engine.tokenizer, [*hidden, *options.stops], strip)

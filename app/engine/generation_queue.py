@@ -15,18 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from app.engine.base import Engine
-from app.engine.generation import Deadline, Options, Piece, generate
-from app.engine.generation_stats import Counts, Watch
+from app.engine.generation import Deadline, GenerationOptions, TextDelta, generate
+from app.engine.generation_stats import GenerationStats, GenerationTimer
 from app.errors import Overloaded
 
 # Cloud Run kills what is still running ten seconds after SIGTERM.
 GRACE = 7.0
 
 
-class Runner:
+class GenerationQueue:
     def __init__(self, concurrency: int = 1, queue_limit: int = 32, timeout: float = 240.0) -> None:
         self.draining = False
-        self.counts = Counts()
+        self.stats = GenerationStats()
         self._timeout = timeout
         self._concurrency = concurrency
         self._room = concurrency + queue_limit
@@ -48,26 +48,26 @@ class Runner:
     def waiting(self) -> int:
         return len(self._deadlines - self._begun)
 
-    def pieces(self, engine: Engine, tokens: Sequence[int], options: Options) -> AsyncGenerator[Piece]:
+    def pieces(self, engine: Engine, tokens: Sequence[int], options: GenerationOptions) -> AsyncGenerator[TextDelta]:
         """`all_pieces` of one prompt."""
         return self.all_pieces(engine, [tokens], options, self.watch([tokens], options))
 
-    def watch(self, prompts: Sequence[Sequence[int]], options: Options) -> Watch:
-        return Watch(self.counts, sum(map(len, prompts)), len(prompts) * options.samples)
+    def watch(self, prompts: Sequence[Sequence[int]], options: GenerationOptions) -> GenerationTimer:
+        return GenerationTimer(self.stats, sum(map(len, prompts)), len(prompts) * options.samples)
 
     async def all_pieces(
-        self, engine: Engine, prompts: Sequence[Sequence[int]], options: Options, watch: Watch
-    ) -> AsyncGenerator[Piece]:
+        self, engine: Engine, prompts: Sequence[Sequence[int]], options: GenerationOptions, watch: GenerationTimer
+    ) -> AsyncGenerator[TextDelta]:
         """Generate on a thread, yielding pieces as they come; the texts of the first prompt, then those of the next.
 
         Raises Overloaded, at the first piece, where there is no room.
         """
         deadline = self._admit()
         loop = asyncio.get_running_loop()
-        arrived: asyncio.Queue[Piece | None] = asyncio.Queue()
+        arrived: asyncio.Queue[TextDelta | None] = asyncio.Queue()
         left = threading.Event()
 
-        def put(piece: Piece | None) -> None:
+        def put(piece: TextDelta | None) -> None:
             loop.call_soon_threadsafe(arrived.put_nowait, piece)
 
         def work() -> None:
@@ -119,11 +119,11 @@ class Runner:
 
     def _write(
         self,
-        pieces: Iterator[Piece],
+        pieces: Iterator[TextDelta],
         deadline: Deadline,
-        watch: Watch,
+        watch: GenerationTimer,
         left: threading.Event,
-        put: Callable[[Piece], None],
+        put: Callable[[TextDelta], None],
     ) -> None:
         began = time.monotonic()
         if began >= deadline.at:
@@ -139,8 +139,8 @@ class Runner:
 
 
 def generate_all(
-    engine: Engine, prompts: Sequence[Sequence[int]], options: Options, deadline: Deadline
-) -> Iterator[Piece]:
+    engine: Engine, prompts: Sequence[Sequence[int]], options: GenerationOptions, deadline: Deadline
+) -> Iterator[TextDelta]:
     for number, tokens in enumerate(prompts):
         for piece in generate(engine, tokens, options, deadline):
             yield replace(piece, index=number * options.samples + piece.index) if number else piece

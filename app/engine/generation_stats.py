@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
-from app.engine.generation import Piece
+from app.engine.generation import TextDelta
 
 # Seconds: a small model answers in milliseconds, a long text on a slow core takes minutes.
 REQUEST_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
@@ -34,7 +34,7 @@ class Histogram:
         self.sum += value
 
 
-class Counts:
+class GenerationStats:
     """Since the start. Texts are counted by how they ended, so that a request for several counts as several."""
 
     def __init__(self) -> None:
@@ -48,10 +48,10 @@ class Counts:
         self.request_seconds = Histogram(REQUEST_BOUNDS)
 
 
-class Watch:
+class GenerationTimer:
     """Follows one generation from its arrival on and adds it to the counts."""
 
-    def __init__(self, counts: Counts, prompt_tokens: int, samples: int) -> None:
+    def __init__(self, counts: GenerationStats, prompt_tokens: int, samples: int) -> None:
         self._counts = counts
         self._prompt_tokens = prompt_tokens
         self.arrived = time.monotonic()
@@ -67,7 +67,7 @@ class Watch:
         with self._counts.lock:
             self._counts.queue_seconds.add(self.queue_seconds)
 
-    def see(self, piece: Piece) -> None:
+    def see(self, piece: TextDelta) -> None:
         """Another piece is there."""
         now, before, counts = time.monotonic(), self._latest[piece.index], self._counts
         with counts.lock:

@@ -22,7 +22,7 @@ import onnxruntime
 
 from app.engine.base import Logits, Tokens
 from app.engine.bundle import Bundle, open_bundle
-from app.engine.prefix_cache import Prefixes
+from app.engine.prefix_cache import PrefixCache
 from app.engine.tokenizer import Tokenizer
 from app.errors import BundleError
 
@@ -47,7 +47,7 @@ class OnnxEngine:
         self.hparams = hparams
         self.max_positions = max(self.n_ctx, CACHE_BYTES // (8 * hparams.n_layer * hparams.n_embd))
         self.session = open_session(bundle, threads)
-        self.prefixes = Prefixes(KEPT_BYTES)
+        self.prefixes = PrefixCache(KEPT_BYTES)
 
     def decoder(self, rows: int, positions: int, reuse: bool = False) -> OnnxDecoder:
         return OnnxDecoder(self, rows, positions, self.prefixes if reuse else None)
@@ -83,7 +83,7 @@ def open_session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
 
 
 class OnnxDecoder:
-    def __init__(self, engine: OnnxEngine, rows: int, positions: int, prefixes: Prefixes | None) -> None:
+    def __init__(self, engine: OnnxEngine, rows: int, positions: int, prefixes: PrefixCache | None) -> None:
         hparams = engine.hparams
         self._session = engine.session
         # Room to go on in, so that a conversation seldom moves.
@@ -121,11 +121,13 @@ class OnnxDecoder:
             self._prefixes.keep(np.concatenate(self._read_so_far), first)
 
     @cached_property
-    def _step(self) -> Pass:
+    def _step(self) -> BoundRun:
         return self._bind(slice(None), 1)
 
-    def _bind(self, rows: slice, n: int) -> Pass:
-        return Pass(self._session, {name: cache[rows] for name, cache in self._caches.items()}, self._logits[rows], n)
+    def _bind(self, rows: slice, n: int) -> BoundRun:
+        return BoundRun(
+            self._session, {name: cache[rows] for name, cache in self._caches.items()}, self._logits[rows], n
+        )
 
     def _read(self, row: int, prompt: Tokens) -> None:
         for start in range(self._recall(row, prompt), len(prompt), CHUNK):
@@ -153,7 +155,7 @@ class OnnxDecoder:
         self._logits[row] = self._logits[0]
 
 
-class Pass:
+class BoundRun:
     """A run of the graph over n tokens a row, bound to memory once: inputs are overwritten in place from run to run."""
 
     def __init__(

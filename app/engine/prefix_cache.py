@@ -17,7 +17,7 @@ Caches = Mapping[str, Logits]
 """By layer and part, [1, n_head, capacity, n_embd / n_head]."""
 
 
-class Prefixes:
+class PrefixCache:
     """The newest texts that fit into so many bytes. Safe to use from several threads."""
 
     def __init__(self, room: int) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from app.engine.tokenizer import Detokenizer, Tokenizer
 
 
-class Text:
+class StopStringFilter:
     """One text as it grows. Characters of `strip` are dropped at its beginning.
 
     It ends before the first of `stops` and after the first of `shown_stops`.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.base import Logits, Tokens
-from app.engine.bundle import End, Template
+from app.engine.bundle import EndMarker, Template
 from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, SettingError
@@ -24,7 +24,7 @@ from app.errors import CheckpointError, SettingError
 class TensorflowEngine:
     kind = "tensorflow"
 
-    def __init__(self, folder: Path, threads: int = 1, end: End | None = None) -> None:
+    def __init__(self, folder: Path, threads: int = 1, end: EndMarker | None = None) -> None:
         checkpoint = open_checkpoint(folder)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
@@ -40,7 +40,7 @@ class TensorflowEngine:
         self.n_ctx = self.hparams.n_ctx
         self.template: Template = "text"
         self.max_positions = 8 * self.n_ctx
-        self.end = end or End(text=END_OF_TEXT)
+        self.end = end or EndMarker(text=END_OF_TEXT)
         self.tokenizer = checkpoint.tokenizer
         tf.compat.v1.reset_default_graph()
         self.session = gpt_2_simple.start_tf_sess(threads=threads)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 import app
 from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
-from app.engine.generation import Options
+from app.engine.generation import GenerationOptions
 from app.engine.sampling import Sampling
 from app.engine.tokenizer import Tokenizer
 from app.errors import DataError, SettingError
@@ -80,7 +80,7 @@ def evaluate(
         end: what ends a text, as in `export`; without it, the end of text that the data has
     """
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
-    options = Options(length=length, seed=seed, sampling=sampling)
+    options = GenerationOptions(length=length, seed=seed, sampling=sampling)
     refuse_out_of_range(options)
     refuse_fewer_than_one("samples", samples)
     refuse_fewer_than_one("max_tokens", max_tokens)
@@ -152,7 +152,7 @@ def surprise(source: CheckpointFolder, data: Data, most: int, seed: int) -> tupl
 
 
 def write_passages(
-    source: CheckpointFolder, bits: Bits, end: str, prefix: str, count: int, options: Options
+    source: CheckpointFolder, bits: Bits, end: str, prefix: str, count: int, options: GenerationOptions
 ) -> list[Passage]:
     """What the model writes. Encoded anew, since a text can be written in other tokens than the corpus has for it."""
     with engine_of(source.folder, bits, end) as engine, tqdm(total=count, desc="write", unit=" texts") as progress:

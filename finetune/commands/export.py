@@ -22,7 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from app.engine.base import Engine
-from app.engine.bundle import FILES, FORMAT, Bundle, End, Manifest, Parity, Template, sha256
+from app.engine.bundle import FILES, FORMAT, Bundle, EndMarker, Manifest, Parity, Template, sha256
 from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
 from app.engine.sampling import softmax
 from app.engine.tokenizer import END_OF_TEXT
@@ -77,7 +77,7 @@ def progress_bar(total: int) -> tqdm[None]:
     return tqdm(total=total, desc="read", bar_format="{l_bar}{bar:20}| {n_fmt}/{total_fmt} [{elapsed}]")
 
 
-def export_bundle(source: CheckpointFolder, out: Path, bits: Bits, end: End, template: Template) -> None:
+def export_bundle(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarker, template: Template) -> None:
     refuse_strangers(out, (out / "manifest.json").is_file(), "a bundle")
     with written_aside(out) as aside, progress_bar(4) as progress:
         write_files(source, bits, aside, progress)
@@ -92,7 +92,9 @@ def export_bundle(source: CheckpointFolder, out: Path, bits: Bits, end: End, tem
     print(f"{out}: {megabytes(out, FILES)} at {bits} bits, mean divergence from TensorFlow {parity.mean_kl:.1e} nats")
 
 
-def export_huggingface(source: CheckpointFolder, out: Path, bits: Bits | None, end: End, template: Template) -> None:
+def export_huggingface(
+    source: CheckpointFolder, out: Path, bits: Bits | None, end: EndMarker, template: Template
+) -> None:
     from finetune.formats import huggingface
 
     if bits not in {None, 32}:
@@ -113,7 +115,7 @@ def export_huggingface(source: CheckpointFolder, out: Path, bits: Bits | None, e
     print(f"{out}: {megabytes(out, huggingface.FILES)}, for transformers' AutoModelForCausalLM and AutoTokenizer")
 
 
-def export_gguf(source: CheckpointFolder, out: Path, bits: Bits, end: End, template: Template) -> None:
+def export_gguf(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarker, template: Template) -> None:
     from finetune.formats import gguf
 
     token = end_token(end, source)
@@ -132,7 +134,7 @@ def megabytes(folder: Path, files: Sequence[str]) -> str:
     return f"{sum((folder / name).stat().st_size for name in files) / 1e6:.1f} MB"
 
 
-def end_token(end: End, source: CheckpointFolder) -> int:
+def end_token(end: EndMarker, source: CheckpointFolder) -> int:
     """The token that ends a text, for programs that want one even where the model learned a string."""
     token = source.tokenizer.end_of_text if end.token is None else end.token
     if token is None:
@@ -160,16 +162,16 @@ def known_end(described: RunDescription | None) -> str:
     return str(described.end) if described else END_OF_TEXT
 
 
-def end_mark(end: str, source: CheckpointFolder) -> End:
+def end_mark(end: str, source: CheckpointFolder) -> EndMarker:
     if not end:
         raise SettingError("--end is empty: give the string that ends a text, or the id of a token.")
     if not end.isdecimal():
-        return End(text=end)
+        return EndMarker(text=end)
     if int(end) >= source.hparams.n_vocab:
         raise SettingError(
             f"--end is token {end} and the vocabulary has {source.hparams.n_vocab}: give an id below that."
         )
-    return End(token=int(end))
+    return EndMarker(token=int(end))
 
 
 def write_files(source: CheckpointFolder, bits: Bits, folder: Path, progress: tqdm[None]) -> None:
@@ -189,7 +191,9 @@ def write_files(source: CheckpointFolder, bits: Bits, folder: Path, progress: tq
     progress.update()
 
 
-def describe(source: CheckpointFolder, bits: Bits, end: End, template: Template, name: str, folder: Path) -> Manifest:
+def describe(
+    source: CheckpointFolder, bits: Bits, end: EndMarker, template: Template, name: str, folder: Path
+) -> Manifest:
     libraries = ("gpt-2-simple", "tensorflow", "onnx", "onnxruntime", "tokenizers")
     versions = {library: importlib.metadata.version(library) for library in libraries}
     return Manifest(

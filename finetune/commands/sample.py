@@ -25,7 +25,7 @@ from tqdm import tqdm
 from app.engine.base import Engine
 from app.engine.bundle import Bundle, open_bundle
 from app.engine.checkpoint_folder import open_checkpoint
-from app.engine.generation import Options, generate, needed_positions, prepare
+from app.engine.generation import GenerationOptions, generate, needed_positions, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.errors import RequestError, SettingError
@@ -77,7 +77,9 @@ def sample(
     """
     chosen = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
     sampling = Sampling(**chosen, repetition_penalty=repetition_penalty)  # type: ignore[arg-type]
-    options = Options(length=length, seed=secrets.randbelow(2**32) if seed is None else seed, sampling=sampling)
+    options = GenerationOptions(
+        length=length, seed=secrets.randbelow(2**32) if seed is None else seed, sampling=sampling
+    )
     refuse_out_of_range(options)
     refuse_fewer_than_one("nsamples", nsamples)
     with engine_of(checkpoint, bits, end) as engine:
@@ -89,7 +91,7 @@ def sample(
             print_pieces(f"{prefix}{written.text}\n{DELIMITER}" for written in texts)
 
 
-def refuse_out_of_range(options: Options) -> None:
+def refuse_out_of_range(options: GenerationOptions) -> None:
     sampling = options.sampling
     for name, (least, most) in RANGES.items():
         value = getattr(options if hasattr(options, name) else sampling, name)
@@ -132,11 +134,11 @@ def texts_from(
     engine: Engine, prefix: str, count: int, length: int, sampling: Sampling | None = None, seed: int = 0
 ) -> list[str]:
     """Texts that begin with the prefix. Raises SettingError where it does not fit the window."""
-    options = Options(length=length, seed=seed, sampling=sampling or Sampling())
+    options = GenerationOptions(length=length, seed=seed, sampling=sampling or Sampling())
     return [prefix + written.text for written in write_texts(engine, prefix, count, options)]
 
 
-def write_texts(engine: Engine, prefix: str, count: int, options: Options) -> Iterator[Written]:
+def write_texts(engine: Engine, prefix: str, count: int, options: GenerationOptions) -> Iterator[Written]:
     """Write `count` texts, as many side by side as fit in memory."""
     tokens = read_prefix(engine, prefix, options)
     rows = max(1, engine.max_positions // needed_positions(engine, tokens, options))
@@ -147,7 +149,7 @@ def write_texts(engine: Engine, prefix: str, count: int, options: Options) -> It
         )
 
 
-def write_batch(engine: Engine, tokens: Sequence[int], options: Options) -> list[Written]:
+def write_batch(engine: Engine, tokens: Sequence[int], options: GenerationOptions) -> list[Written]:
     texts, ended = [""] * options.samples, [False] * options.samples
     for piece in generate(engine, tokens, options):
         texts[piece.index] += piece.text
@@ -155,7 +157,7 @@ def write_batch(engine: Engine, tokens: Sequence[int], options: Options) -> list
     return [Written(*pair) for pair in zip(texts, ended, strict=True)]
 
 
-def read_prefix(engine: Engine, prefix: str, options: Options) -> list[int]:
+def read_prefix(engine: Engine, prefix: str, options: GenerationOptions) -> list[int]:
     try:
         return prepare(engine, prefix, options)
     except RequestError as error:

@@ -28,7 +28,7 @@ import numpy as np
 
 from app.engine.base import Engine, start_tokens
 from app.engine.bundle import open_bundle
-from app.engine.generation import Options, generate
+from app.engine.generation import GenerationOptions, generate
 from app.engine.generation import prepare as prepare_prompt
 from app.engine.sampling import Sampling
 from finetune.commands.export import export, read_text
@@ -157,7 +157,7 @@ def write_card(folder: Path, train: list[str], held_out: list[str]) -> None:
 
 
 def sample(engine: Engine, prefix: str, seed: int) -> str:
-    options = Options(length=150, seed=seed, sampling=Sampling(temperature=0.7, top_p=0.8))
+    options = GenerationOptions(length=150, seed=seed, sampling=Sampling(temperature=0.7, top_p=0.8))
     return prefix + "".join(piece.text for piece in generate(engine, prepare_prompt(engine, prefix, options), options))
 
 

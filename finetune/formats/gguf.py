@@ -19,7 +19,7 @@ from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, TokenType
 from gguf.quants import quantize
 from tqdm import tqdm
 
-from app.engine.bundle import End, Template
+from app.engine.bundle import EndMarker, Template
 from app.engine.checkpoint_folder import CheckpointFolder
 from app.errors import SettingError
 from finetune.checkpoint import Array
@@ -57,7 +57,7 @@ def write_gguf(
     folder: Path,
     name: str,
     bits: Bits,
-    end: End,
+    end: EndMarker,
     token: int,
     template: Template,
 ) -> None:
@@ -94,7 +94,7 @@ def add_shape(writer: GGUFWriter, source: CheckpointFolder, name: str, bits: Bit
     writer.add_quantization_version(2)
 
 
-def add_vocabulary(writer: GGUFWriter, source: CheckpointFolder, end: End, token: int) -> None:
+def add_vocabulary(writer: GGUFWriter, source: CheckpointFolder, end: EndMarker, token: int) -> None:
     """The byte pairs. llama.cpp puts the token that ends a text before each, where the model saw it there."""
     vocabulary = entries(source)
     control = {token, source.tokenizer.end_of_text}
@@ -143,7 +143,7 @@ def tensor_name(variable: str) -> str:
     return f"blk.{layer.removeprefix('h')}.{PARTS[part]}.{kind}"
 
 
-def describe(source: CheckpointFolder, name: str, end: End, template: str) -> str:
+def describe(source: CheckpointFolder, name: str, end: EndMarker, template: str) -> str:
     """The Modelfile. A token that ends a text is named in the GGUF file; a string is here."""
     lines = [f"FROM ./{name}.gguf", f"TEMPLATE {quoted(template)}", f"PARAMETER num_ctx {source.hparams.n_ctx}"]
     if end.text is not None:

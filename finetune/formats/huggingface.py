@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 import numpy as np
 
-from app.engine.bundle import End, Hparams, Template
+from app.engine.bundle import EndMarker, Hparams, Template
 from app.engine.checkpoint_folder import VOCABULARY_FILES, CheckpointFolder, open_checkpoint
 from app.engine.tokenizer import byte_characters
 from app.errors import CheckpointError, SettingError
@@ -283,7 +283,7 @@ def wrote(folder: Path) -> bool:
 
 
 def write_huggingface(
-    source: CheckpointFolder, weights: Mapping[str, Array], folder: Path, end: End, token: int, template: Template
+    source: CheckpointFolder, weights: Mapping[str, Array], folder: Path, end: EndMarker, token: int, template: Template
 ) -> None:
     """Write FILES, which transformers' AutoModelForCausalLM and AutoTokenizer load. `token` is the one that ends a text."""
     from safetensors.numpy import save_file

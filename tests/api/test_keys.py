@@ -12,7 +12,7 @@ from starlette.routing import Route
 from app.api.keys import MAX_CLIENTS, Rate
 from app.application import create_application
 from app.engine.fake import FakeEngine
-from app.engine.generation_queue import Runner
+from app.engine.generation_queue import GenerationQueue
 from app.errors import RateLimited, SettingError
 from app.models import Models
 from app.settings import Settings, read_settings
@@ -30,7 +30,7 @@ def url() -> Iterator[str]:
 
 def routes() -> list[Route]:
     """All but Telegram's, which shows a secret of its own, and the page's parts, whose addresses only the page knows."""
-    access = create_application(Models({"fake": FakeEngine}), Runner(), Settings(engine="fake", feedback=""))
+    access = create_application(Models({"fake": FakeEngine}), GenerationQueue(), Settings(engine="fake", feedback=""))
     return [route for route in access._app.routes if isinstance(route, Route) and route.path not in APART]  # type: ignore[attr-defined]
 
 

@@ -122,20 +122,20 @@ def test_sigterm_lets_what_runs_finish_and_takes_nothing_new() -> None:
 
 def test_what_runs_too_long_ends_with_what_it_has_when_the_server_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.engine.generation_queue.GRACE", 0.3)
-    from app.engine.generation import Options, prepare
-    from app.engine.generation_queue import Runner
+    from app.engine.generation import GenerationOptions, prepare
+    from app.engine.generation_queue import GenerationQueue
 
     engine = FakeEngine(seconds_per_token=0.02)
-    runner = Runner()
+    queue = GenerationQueue()
 
     async def run() -> list[str | None]:
-        options = Options(length=4000)
+        options = GenerationOptions(length=4000)
         reasons = []
-        async for piece in runner.pieces(engine, prepare(engine, "", options), options):
+        async for piece in queue.pieces(engine, prepare(engine, "", options), options):
             reasons.append(piece.finish_reason)
             if len(reasons) == 3:
-                runner.drain()
+                queue.drain()
         return reasons
 
     assert asyncio.run(run())[-1] == "timeout"
-    runner.close()
+    queue.close()

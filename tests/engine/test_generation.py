@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from app.engine.base import Engine
-from app.engine.bundle import End
+from app.engine.bundle import EndMarker
 from app.engine.fake import SCRIPT, FakeEngine
-from app.engine.generation import Deadline, Options, Piece, Scored, generate, prepare
+from app.engine.generation import Deadline, GenerationOptions, TextDelta, TokenScore, generate, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling, log_softmax
 from app.engine.tensorflow import TensorflowEngine
@@ -19,12 +19,12 @@ from app.errors import ContextExceeded, InvalidRequest
 GREEDY = Sampling(temperature=0)
 
 
-def write(engine: Engine, prompt: str = "", **options: object) -> list[Piece]:
-    asked = Options(**options)  # type: ignore[arg-type]
+def write(engine: Engine, prompt: str = "", **options: object) -> list[TextDelta]:
+    asked = GenerationOptions(**options)  # type: ignore[arg-type]
     return list(generate(engine, prepare(engine, prompt, asked), asked))
 
 
-def texts(pieces: list[Piece]) -> list[str]:
+def texts(pieces: list[TextDelta]) -> list[str]:
     rows = 1 + max(piece.index for piece in pieces)
     return ["".join(piece.text for piece in pieces if piece.index == row) for row in range(rows)]
 
@@ -43,7 +43,7 @@ def test_the_end_token_ends_the_text() -> None:
 
 def test_the_end_string_of_a_stock_run_ends_the_text_and_is_not_shown() -> None:
     engine = FakeEngine(script="Yes.<|endoftext|>No.")
-    engine.end = End(text="<|endoftext|>")
+    engine.end = EndMarker(text="<|endoftext|>")
     pieces = write(engine, length=100)
     assert texts(pieces) == ["Yes."]
     assert pieces[-1].finish_reason == "stop"
@@ -100,16 +100,16 @@ def test_a_batch_larger_than_memory_is_refused() -> None:
 
 
 def test_a_passed_deadline_ends_the_text_with_what_there_is() -> None:
-    engine, options = FakeEngine(), Options(length=50)
+    engine, options = FakeEngine(), GenerationOptions(length=50)
     pieces = list(generate(engine, prepare(engine, "", options), options, Deadline(-math.inf)))
     assert [(piece.text, piece.finish_reason) for piece in pieces] == [("T", "timeout")]
 
 
 def test_a_model_that_ends_with_a_token_begins_with_it(exact: OnnxEngine) -> None:
     fake = FakeEngine()
-    assert prepare(fake, "a", Options()) == [256, 97]
-    assert prepare(exact, "", Options()) == [exact.tokenizer.end_of_text]
-    assert prepare(exact, "a", Options()) == exact.tokenizer.encode("a")
+    assert prepare(fake, "a", GenerationOptions()) == [256, 97]
+    assert prepare(exact, "", GenerationOptions()) == [exact.tokenizer.end_of_text]
+    assert prepare(exact, "a", GenerationOptions()) == exact.tokenizer.encode("a")
 
 
 def test_penalties_change_what_is_written(exact: OnnxEngine) -> None:
@@ -174,7 +174,7 @@ def test_tokens_are_scored_when_they_are_shown() -> None:
     assert shown == "The "
 
 
-def scored(pieces: list[Piece]) -> list[Scored]:
+def scored(pieces: list[TextDelta]) -> list[TokenScore]:
     return [each for piece in pieces for each in piece.scored]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.engine.bundle import open_bundle
-from app.engine.generation import Options, generate, prepare
+from app.engine.generation import GenerationOptions, generate, prepare
 from app.engine.onnx import CHUNK, OnnxEngine
 from app.engine.sampling import Sampling
 from app.engine.tensorflow import TensorflowEngine
@@ -21,7 +21,7 @@ def test_exact_logits_are_tensorflows(exact: OnnxEngine, reference: TensorflowEn
 
 def test_greedy_text_is_tensorflows_over_200_tokens(exact: OnnxEngine, reference: TensorflowEngine) -> None:
     """Through the window's end and its sliding, too."""
-    options = Options(length=200, sampling=Sampling(temperature=0))
+    options = GenerationOptions(length=200, sampling=Sampling(temperature=0))
     ours, theirs = (
         "".join(piece.text for piece in generate(engine, prepare(engine, "Why did", options), options))
         for engine in (exact, reference)

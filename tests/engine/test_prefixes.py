@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.engine.generation import Options, generate, prepare
-from app.engine.onnx import OnnxEngine, Pass
-from app.engine.prefix_cache import Prefixes
+from app.engine.generation import GenerationOptions, generate, prepare
+from app.engine.onnx import BoundRun, OnnxEngine
+from app.engine.prefix_cache import PrefixCache
 from app.engine.sampling import Sampling
 
 GREEDY = Sampling(temperature=0)
 
 
 def write(engine: OnnxEngine, prompt: str, **options: object) -> str:
-    asked = Options(**{"length": 12, "sampling": GREEDY} | options)  # type: ignore[arg-type]
+    asked = GenerationOptions(**{"length": 12, "sampling": GREEDY} | options)  # type: ignore[arg-type]
     pieces = list(generate(engine, prepare(engine, prompt, asked), asked))
     texts = {"".join(piece.text for piece in pieces if piece.index == row) for row in range(asked.samples)}
     assert len(texts) == 1
@@ -26,12 +26,12 @@ def kept(engine: OnnxEngine) -> list[list[int]]:
 
 
 def test_the_next_turn_reads_only_what_is_new_and_writes_the_same(exact: OnnxEngine) -> None:
-    exact.prefixes = Prefixes(2**20)
+    exact.prefixes = PrefixCache(2**20)
     prompt = "Why did the duck"
     write(exact, prompt, reuse=True, length=2)
     (before,) = kept(exact)
     longer = prompt + " cross the road?"
-    assert len(before) == len(prepare(exact, prompt, Options())) + 1
+    assert len(before) == len(prepare(exact, prompt, GenerationOptions())) + 1
     expected = write(exact, longer)
     assert write(exact, longer, reuse=True) == expected
     # The place of the first turn is the second's now, and so is another try's at the second, read to its last token but one.
@@ -41,11 +41,11 @@ def test_the_next_turn_reads_only_what_is_new_and_writes_the_same(exact: OnnxEng
 
 
 def test_what_is_read_again_is_only_what_is_new(exact: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    exact.prefixes = Prefixes(2**20)
+    exact.prefixes = PrefixCache(2**20)
     read: list[int] = []
-    run = Pass.run
+    run = BoundRun.run
     monkeypatch.setattr(
-        Pass, "run", lambda self, tokens, start: read.append(tokens.shape[1]) or run(self, tokens, start)
+        BoundRun, "run", lambda self, tokens, start: read.append(tokens.shape[1]) or run(self, tokens, start)
     )
     write(exact, "Why did the duck cross the road? It had a", reuse=True)
     first = read.copy()
@@ -57,7 +57,7 @@ def test_what_is_read_again_is_only_what_is_new(exact: OnnxEngine, monkeypatch: 
 
 def test_another_conversation_is_left_alone(exact: OnnxEngine) -> None:
     """What only begins the same is copied, and stays where it is."""
-    exact.prefixes = Prefixes(2**20)
+    exact.prefixes = PrefixCache(2**20)
     write(exact, "Why did the duck cross the road?", reuse=True)
     (before,) = kept(exact)
     other = "Why is a cat"
@@ -67,14 +67,14 @@ def test_another_conversation_is_left_alone(exact: OnnxEngine) -> None:
 
 
 def test_nothing_is_kept_or_used_unless_asked_for(exact: OnnxEngine) -> None:
-    exact.prefixes = Prefixes(2**20)
+    exact.prefixes = PrefixCache(2**20)
     write(exact, "Why did the duck")
     assert kept(exact) == []
 
 
 def test_what_was_left_in_the_middle_is_kept_too(exact: OnnxEngine) -> None:
-    exact.prefixes = Prefixes(2**20)
-    options = Options(length=12, sampling=GREEDY, reuse=True)
+    exact.prefixes = PrefixCache(2**20)
+    options = GenerationOptions(length=12, sampling=GREEDY, reuse=True)
     tokens = prepare(exact, "Why did", options)
     pieces = generate(exact, tokens, options)
     next(pieces)
@@ -88,7 +88,7 @@ def caches(length: int, value: float = 0.0) -> dict[str, np.ndarray]:
 
 def test_the_oldest_leave_when_there_is_no_room() -> None:
     """Room for ten tokens of 32 bytes."""
-    prefixes = Prefixes(320)
+    prefixes = PrefixCache(320)
     prefixes.keep(np.array([1, 2, 3]), caches(3, value=1.0))
     prefixes.keep(np.array([7, 8, 9, 10]), caches(4))
     length, found, yours = prefixes.take(np.array([1, 2, 3, 4]))
@@ -103,7 +103,7 @@ def test_the_oldest_leave_when_there_is_no_room() -> None:
 
 
 def test_what_less_than_half_of_is_wanted_stays() -> None:
-    prefixes = Prefixes(320)
+    prefixes = PrefixCache(320)
     prefixes.keep(np.array([7, 8, 9, 10]), caches(4))
     for _ in range(2):
         length, _, yours = prefixes.take(np.array([7, 8, 0]))
@@ -111,7 +111,7 @@ def test_what_less_than_half_of_is_wanted_stays() -> None:
 
 
 def test_of_a_text_that_is_too_long_the_beginning_is_kept() -> None:
-    prefixes = Prefixes(320)
+    prefixes = PrefixCache(320)
     prefixes.keep(np.arange(30), caches(30))
     length, found, _ = prefixes.take(np.arange(30))
     assert found is not None
@@ -119,4 +119,4 @@ def test_of_a_text_that_is_too_long_the_beginning_is_kept() -> None:
 
 
 def test_nothing_kept_is_nothing_found() -> None:
-    assert Prefixes(320).take(np.array([1, 2])) == (0, None, False)
+    assert PrefixCache(320).take(np.array([1, 2])) == (0, None, False)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from app.engine.fake import byte_tokenizer
-from app.engine.stop_strings import Text, overlap
+from app.engine.stop_strings import StopStringFilter, overlap
 
 
 def read(text: str, stops: list[str], strip: str = "") -> tuple[str, list[str], bool]:
     """Feed the text byte by byte. Returns what was shown, piece by piece, and whether it stopped."""
-    grown = Text(byte_tokenizer(), stops, strip)
+    grown = StopStringFilter(byte_tokenizer(), stops, strip)
     shown = []
     for token in text.encode():
         shown.append(grown.add(token))
@@ -43,7 +43,7 @@ def test_leading_newlines_go_when_asked() -> None:
 
 
 def test_half_a_character_at_the_end_is_not_shown() -> None:
-    grown = Text(byte_tokenizer(), [])
+    grown = StopStringFilter(byte_tokenizer(), [])
     shown = "".join(grown.add(token) for token in "ok👍".encode()[:-1])
     assert shown + grown.rest() == "ok"
 
@@ -56,20 +56,20 @@ def test_overlap(text: str, stop: str, expected: int) -> None:
 
 
 def test_a_stop_string_may_be_shown() -> None:
-    text = Text(byte_tokenizer(), ["!"], shown_stops=["stop"])
+    text = StopStringFilter(byte_tokenizer(), ["!"], shown_stops=["stop"])
     assert "".join(text.add(byte) for byte in b"Now stop!") == "Now stop"
     assert text.stopped
 
 
 def test_a_stop_string_counts_if_it_ends_where_the_text_may_stop() -> None:
-    text = Text(byte_tokenizer(), ["ab"])
+    text = StopStringFilter(byte_tokenizer(), ["ab"])
     shown = "".join(text.add(byte, may_stop=number >= 4) for number, byte in enumerate(b"ababab"))
     assert shown == "abab"
     assert text.stopped
 
 
 def test_what_is_settled_is_shown_or_dropped() -> None:
-    text = Text(byte_tokenizer(), ["xyz"], strip=" ")
+    text = StopStringFilter(byte_tokenizer(), ["xyz"], strip=" ")
     for byte in b"  abx":
         text.add(byte)
     assert (text.length, text.settled) == (5, 4)

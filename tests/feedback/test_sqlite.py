@@ -292,12 +292,12 @@ import sys
 import app.__main__, app.server
 from app.application import create_application
 from app.models import load_models
-from app.engine.generation_queue import Runner
+from app.engine.generation_queue import GenerationQueue
 from app.settings import Settings
 
 for address in ("sqlite:///feedback.db", "bigquery://project.dataset"):
     settings = Settings(engine="fake", feedback=address)
-    create_application(load_models(settings), Runner(), settings)
+    create_application(load_models(settings), GenerationQueue(), settings)
 print({"sqlite3", "_sqlite3", "google"} & set(sys.modules))
 """
     ended = subprocess.run(

@@ -14,7 +14,7 @@ import pytest
 
 from app.engine.bundle import Parity, open_bundle, read_manifest
 from app.engine.checkpoint_folder import open_checkpoint
-from app.engine.generation import Options, generate, prepare
+from app.engine.generation import GenerationOptions, generate, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.errors import BundleError, CheckpointError, SettingError
@@ -108,7 +108,7 @@ def test_gpt_2_simple_loads_what_is_written_here_and_reading_it_back_is_exact(ch
     from app.engine.tensorflow import TensorflowEngine
 
     engine = TensorflowEngine(tmp_path / "copy")
-    options = Options(length=5, sampling=Sampling(temperature=0))
+    options = GenerationOptions(length=5, sampling=Sampling(temperature=0))
     assert len(list(generate(engine, prepare(engine, "Why", options), options))) == 5
 
 

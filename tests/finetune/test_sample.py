@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.generation import Options, generate, prepare
+from app.engine.generation import GenerationOptions, generate, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.errors import SettingError
@@ -18,7 +18,7 @@ def test_it_prints_what_the_app_would_serve(
     checkpoint: Path, exact: OnnxEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sample(checkpoint, prefix="Why", length=20, seed=3, bits=32)
-    options = Options(length=20, seed=3, sampling=Sampling(temperature=0.7))
+    options = GenerationOptions(length=20, seed=3, sampling=Sampling(temperature=0.7))
     served = "".join(piece.text for piece in generate(exact, prepare(exact, "Why", options), options))
     assert capsys.readouterr().out == f"Why{served}\n"
 
