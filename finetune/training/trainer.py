@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from app.engine.bundle import Hparams
 from app.errors import CheckpointError, SettingError
-from finetune.commands.train import Freeze
 from finetune.data.packing import Batch
 from finetune.training.gpt2 import GPT2, Array
+from finetune.training.options import Freeze, TrainingOptions
 
 State = dict[str, NDArray[Any]]
 
