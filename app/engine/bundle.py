@@ -66,7 +66,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     end: EndMarker
     template: Template
     training: dict[str, int | float | str]
-    parity: Parity
+    parity: Parity | None = None
+    """None in a temporary bundle that is only sampled from: its parity was never measured."""
     made: dict[str, str]
     files: dict[str, str]
 

@@ -83,7 +83,6 @@ def export_bundle(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarke
         write_files(source, bits, aside, progress)
         progress.set_description("compare with TensorFlow")
         manifest = describe(source, bits, end, template, out.name, aside)
-        write_manifest(aside, manifest)
         parity = measure(source, Bundle(aside, manifest))
         refuse_stray(parity, bits)
         write_manifest(aside, msgspec.structs.replace(manifest, parity=parity))
@@ -204,7 +203,6 @@ def describe(
         end=end,
         template=template,
         training=training_of(source),
-        parity=Parity(tokens=0, max_difference=0.0, mean_kl=0.0, same_choice=0.0),
         made={"at": datetime.now(UTC).isoformat(timespec="seconds")} | versions,
         files={file: sha256(folder / file) for file in FILES},
     )

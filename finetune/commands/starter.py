@@ -137,6 +137,8 @@ def write_card(folder: Path, train: list[str], held_out: list[str]) -> None:
     from app.engine.onnx import OnnxEngine
 
     bundle = open_bundle(folder)
+    parity = bundle.manifest.parity
+    assert parity is not None, "`export` measures the parity of every bundle that it writes"
     engine = OnnxEngine(bundle, threads=1)
     lines = sum(len((CORPUS / f"{kind}.jsonl").read_text(encoding="utf-8").splitlines()) for kind in WORDINGS)
     known, unknown = mean_loss(engine, train[: len(held_out)]), mean_loss(engine, held_out)
@@ -147,7 +149,7 @@ def write_card(folder: Path, train: list[str], held_out: list[str]) -> None:
             held=len(held_out),
             known=known,
             unknown=unknown,
-            kl=bundle.manifest.parity.mean_kl,
+            kl=parity.mean_kl,
         )
     ]
     for title, code in KINDS.items():
