@@ -18,7 +18,7 @@ from app.api.body import read_object
 from app.api.schemas import FeedbackRequest, validate
 from app.api.state import State
 from app.errors import NotFound
-from app.feedback.store import Text, Vote
+from app.feedback.store import ShownText, Vote
 
 
 async def feedback(request: Request[State]) -> Response:
@@ -32,9 +32,9 @@ async def feedback(request: Request[State]) -> Response:
     return JSONResponse({"id": text.id, "vote": asked.vote})
 
 
-def understand(asked: FeedbackRequest, model: str, now: datetime) -> tuple[Text, Vote]:
+def understand(asked: FeedbackRequest, model: str, now: datetime) -> tuple[ShownText, Vote]:
     """The text and the vote on it. Those who do not say who they are share one vote a text, which the last of them has."""
-    text = Text(
+    text = ShownText(
         id=id_of(model, asked.prefix, asked.text),
         text=asked.text,
         prompt=asked.prefix,

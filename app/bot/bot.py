@@ -15,7 +15,7 @@ from telegram.constants import ChatType
 from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from app.bot.address import Address, Said
-from app.bot.chat_state import LENGTHS, TEMPERATURES, Chat, Chats, pseudonym
+from app.bot.chat_state import LENGTHS, TEMPERATURES, ChatState, ChatStates, pseudonym
 from app.bot.client import open_client
 from app.bot.comparison import Comparison, Contender
 from app.bot.drafts import progress
@@ -40,7 +40,7 @@ from app.bot.updates import handling
 from app.bot.writing import Writer
 from app.engine.generation_queue import GenerationQueue
 from app.errors import NotFound, Overloaded, StoreError, Undelivered
-from app.feedback.store import Source, Store, Text, Vote, new_id
+from app.feedback.store import ShownText, Source, Store, Vote, new_id
 from app.models import Models
 from app.settings import Settings
 
@@ -62,7 +62,7 @@ class Bot:
         self._client = open_client(settings)
         self._address = Address(self._client)
         self._writer = Writer(models, queue, settings.max_length)
-        self._chats = Chats(store, self._key)
+        self._chats = ChatStates(store, self._key)
         self._rate = Rate(settings.telegram_rate)
         # Seconds that a model took of late.
         self._pace = 0.0
@@ -180,7 +180,7 @@ class Bot:
         else:
             await self._joke(message, chat)
 
-    async def _joke(self, message: Message, chat: Chat) -> None:
+    async def _joke(self, message: Message, chat: ChatState) -> None:
         teller = self._comparison.pick() if self._comparison else Contender(chat.model or self._models.default)
         began = time.monotonic()
         async with progress(message, drafts=not self._comparison) as shown:
@@ -193,7 +193,7 @@ class Bot:
                 self._pace = min(time.monotonic() - began, LONGEST_PACE)
         await self._post(message, joke, teller.name, chat, "human" if teller.jokes else "model", "joke")
 
-    async def _reply(self, message: Message, text: str, chat: Chat) -> None:
+    async def _reply(self, message: Message, text: str, chat: ChatState) -> None:
         turns = [*chat.turns, text] if chat.talking else [text]
         model = (self._comparison.pick_model() if self._comparison else chat.model) or self._models.default
         async with progress(message, drafts=not self._comparison) as shown:
@@ -204,13 +204,13 @@ class Bot:
             await self._chats.keep(message.chat.id, chat)
 
     async def _post(
-        self, message: Message, joke: Joke, name: str, chat: Chat, source: Source, again: Literal["joke", "again"]
+        self, message: Message, joke: Joke, name: str, chat: ChatState, source: Source, again: Literal["joke", "again"]
     ) -> None:
         """Show a text, once it is kept: a vote on it may come in the next moment."""
         if not joke.answer:
             await self._say(message, NOTHING)
             return
-        text = Text(
+        text = ShownText(
             id=new_id(),
             text=joke.answer,
             prompt=joke.question,
@@ -305,7 +305,7 @@ class Bot:
         else:
             await edit(message, describe(chat), of_settings(chat))
 
-    def _apply(self, chat: Chat, action: str, value: str) -> bool:
+    def _apply(self, chat: ChatState, action: str, value: str) -> bool:
         """Whether there is such a thing to choose."""
         if action == "model" and not self._comparison:
             names = {digest(name): name for name in self._models.names}

@@ -19,7 +19,7 @@ TURNS = 40
 CHATS = 1000
 
 
-class Chat(msgspec.Struct):
+class ChatState(msgspec.Struct):
     """`model` is None for the default one; `turns` alternate and a person's is first. `talking` is inside a conversation."""
 
     model: str | None = None
@@ -34,7 +34,7 @@ def pseudonym(key: bytes, number: int) -> str:
     return hmac.new(key, str(number).encode(), hashlib.sha256).hexdigest()[:32]
 
 
-class Chats:
+class ChatStates:
     """In the store, or, where there is none, in memory: those that were active last, until the container sleeps."""
 
     def __init__(self, store: Store | None, key: bytes) -> None:
@@ -42,16 +42,16 @@ class Chats:
         self._key = key
         self._kept: dict[str, bytes] = {}
 
-    async def get(self, number: int) -> Chat:
+    async def get(self, number: int) -> ChatState:
         name = pseudonym(self._key, number)
         state = await self._store.chat(name) if self._store else self._kept.get(name)
         try:
-            return Chat() if state is None else msgspec.json.decode(state, type=Chat)
+            return ChatState() if state is None else msgspec.json.decode(state, type=ChatState)
         except msgspec.DecodeError:
             log.warning("what was remembered of a chat cannot be read: it begins anew")
-            return Chat()
+            return ChatState()
 
-    async def keep(self, number: int, chat: Chat) -> None:
+    async def keep(self, number: int, chat: ChatState) -> None:
         name = pseudonym(self._key, number)
         chat.turns = chat.turns[-TURNS:]
         state = msgspec.json.encode(chat)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from app.bot.chat_state import LENGTHS, TEMPERATURES, Chat
+from app.bot.chat_state import LENGTHS, TEMPERATURES, ChatState
 
 VOTES = {"up": "👍", "down": "👎"}
 
@@ -24,7 +24,7 @@ def of_models(names: Sequence[str], chosen: str) -> InlineKeyboardMarkup:
     )
 
 
-def of_settings(chat: Chat) -> InlineKeyboardMarkup:
+def of_settings(chat: ChatState) -> InlineKeyboardMarkup:
     temperatures = [
         InlineKeyboardButton(mark(f"{value:g}", value == chat.temperature), callback_data=f"temperature:{value:g}")
         for value in TEMPERATURES

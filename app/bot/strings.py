@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from app.bot.chat_state import Chat
+from app.bot.chat_state import ChatState
 from app.errors import ContextExceeded, NotFound, StoreError
 
 log = logging.getLogger(__name__)
@@ -53,5 +53,5 @@ def overview() -> str:
     return "\n".join(["Write to me and I answer.", "", *lines])
 
 
-def describe(chat: Chat) -> str:
+def describe(chat: ChatState) -> str:
     return f"Temperature {chat.temperature:g}: higher is more daring.\nLength {chat.length}: tokens at most."

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
-from app.bot.chat_state import Chat
+from app.bot.chat_state import ChatState
 from app.bot.message_limits import LIMIT, Joke, units
 from app.bot.updates import handling
 from app.engine.base import Engine, start_tokens
@@ -30,7 +30,7 @@ class Writer:
         self._queue = queue
         self._max_length = max_length
 
-    async def joke(self, model: str, chat: Chat, grow: Callable[[str], None]) -> Joke:
+    async def joke(self, model: str, chat: ChatState, grow: Callable[[str], None]) -> Joke:
         """What the model tells, made of nothing. Raises NotFound, Overloaded."""
         engine = await asyncio.to_thread(self._models.get, model)
         question, answer = (tag.strip() for tag in TAGS[engine.template])
@@ -38,13 +38,13 @@ class Writer:
         text = await self._write(engine, tokens, chat, lambda text: grow(told(text, answer).shown))
         return told(text, answer)
 
-    async def answer(self, model: str, turns: Sequence[str], chat: Chat, grow: Callable[[str], None]) -> str:
+    async def answer(self, model: str, turns: Sequence[str], chat: ChatState, grow: Callable[[str], None]) -> str:
         """The model's turn after these. Raises NotFound, ContextExceeded, Overloaded."""
         engine = await asyncio.to_thread(self._models.get, model)
         tokens = await asyncio.to_thread(turn_tokens, engine, turns, chat.length)
         return await self._write(engine, tokens, chat, grow)
 
-    async def _write(self, engine: Engine, tokens: Sequence[int], chat: Chat, grow: Callable[[str], None]) -> str:
+    async def _write(self, engine: Engine, tokens: Sequence[int], chat: ChatState, grow: Callable[[str], None]) -> str:
         """Write until the end, or until the update's time is nearly up. Raises Overloaded if not even begun by then."""
         options = GenerationOptions(
             length=min(chat.length, self._max_length),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from app.errors import StoreError
-from app.feedback.store import DAY, Tally, Text, Vote, moment
+from app.feedback.store import DAY, ShownText, Tally, Vote, moment
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client
@@ -79,15 +79,15 @@ class BigQueryStore:
         self._opened: Client | None = None
         self._finished: dict[int, float] = {}
 
-    async def add_text(self, text: Text) -> None:
+    async def add_text(self, text: ShownText) -> None:
         row = msgspec.structs.asdict(text) | {"settings": msgspec.json.encode(text.settings).decode()}
         await self._insert("texts", row | {"created": moment(text.created)})
 
-    async def text(self, text_id: str) -> Text | None:
+    async def text(self, text_id: str) -> ShownText | None:
         rows = await self._query(TEXT, text_id)
         if not rows:
             return None
-        return msgspec.convert(rows[0] | {"settings": msgspec.json.decode(rows[0]["settings"])}, Text)
+        return msgspec.convert(rows[0] | {"settings": msgspec.json.decode(rows[0]["settings"])}, ShownText)
 
     async def vote(self, vote: Vote) -> None:
         await self._insert("votes", msgspec.structs.asdict(vote) | {"at": moment(vote.at)})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from app.errors import NotFound, StoreError
-from app.feedback.store import DAY, Tally, Text, Vote, moment
+from app.feedback.store import DAY, ShownText, Tally, Vote, moment
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -67,7 +67,7 @@ class SqliteStore:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feedback")
         self._connection: Connection | None = None
 
-    async def add_text(self, text: Text) -> None:
+    async def add_text(self, text: ShownText) -> None:
         row = msgspec.structs.asdict(text) | {
             "created": moment(text.created),
             "settings": msgspec.json.encode(text.settings).decode(),
@@ -77,12 +77,12 @@ class SqliteStore:
         )
         await self._rows(f"{statement} ON CONFLICT DO NOTHING", row)
 
-    async def text(self, text_id: str) -> Text | None:
+    async def text(self, text_id: str) -> ShownText | None:
         rows = await self._rows("SELECT * FROM texts WHERE id = ?", (text_id,))
         if not rows:
             return None
-        values = dict(zip(Text.__struct_fields__, rows[0], strict=True))
-        return msgspec.convert(values | {"settings": msgspec.json.decode(values["settings"])}, Text)
+        values = dict(zip(ShownText.__struct_fields__, rows[0], strict=True))
+        return msgspec.convert(values | {"settings": msgspec.json.decode(values["settings"])}, ShownText)
 
     async def vote(self, vote: Vote) -> None:
         await self._rows(VOTE, msgspec.structs.asdict(vote) | {"at": moment(vote.at)})

@@ -20,7 +20,7 @@ Source = Literal["model", "human"]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=22)]
 
 
-class Text(msgspec.Struct, frozen=True, kw_only=True):
+class ShownText(msgspec.Struct, frozen=True, kw_only=True):
     """A text that was shown. `generated_by` is the bundle's name or the human texts' file's; `created` is in UTC."""
 
     id: Id
@@ -54,10 +54,10 @@ class Tally(NamedTuple):
 
 
 class Store(Protocol):
-    async def add_text(self, text: Text) -> None:
+    async def add_text(self, text: ShownText) -> None:
         """Keep a text. One whose id is there already changes nothing."""
 
-    async def text(self, text_id: str) -> Text | None: ...
+    async def text(self, text_id: str) -> ShownText | None: ...
 
     async def vote(self, vote: Vote) -> None:
         """Keep a vote. Of several by one voter on one text, the latest counts.

@@ -15,7 +15,7 @@ import pytest
 
 from app.engine.fake import FakeEngine
 from app.feedback import open_store
-from app.feedback.store import Tally, Text
+from app.feedback.store import ShownText, Tally
 from tests.conftest import process, serving
 
 SECRET = "what nobody should read in a log"
@@ -43,8 +43,8 @@ def tallies(address: str) -> list[Tally]:
     return asyncio.run(main())
 
 
-def kept(address: str, text_id: str) -> Text:
-    async def main() -> Text:
+def kept(address: str, text_id: str) -> ShownText:
+    async def main() -> ShownText:
         store = open_store(address)
         try:
             found = await store.text(text_id)

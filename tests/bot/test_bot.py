@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.bot.chat_state import CHATS, TURNS, Chat, Chats
+from app.bot.chat_state import CHATS, TURNS, ChatState, ChatStates
 from app.bot.message_limits import LIMIT, THANKS, cut
 from app.bot.rate import Rate
 from app.bot.strings import BROKEN, COMMANDS, NOTHING, OLD_BUTTON, STORE_DOWN, VOTE_LOST
@@ -285,14 +285,14 @@ def test_the_rate_remembers_only_so_many_people(monkeypatch: pytest.MonkeyPatch)
     assert Rate(0).wait(1) == 0
 
 
-async def remember_too_many(chats: Chats) -> list[int]:
+async def remember_too_many(chats: ChatStates) -> list[int]:
     for chat in range(CHATS + 2):
-        await chats.keep(chat, Chat(length=50, turns=["x"] * 100))
+        await chats.keep(chat, ChatState(length=50, turns=["x"] * 100))
     return [(await chats.get(chat)).length for chat in (0, 1, 2, CHATS + 1)]
 
 
 def test_without_a_store_the_last_chats_are_remembered() -> None:
-    chats = Chats(None, b"key")
+    chats = ChatStates(None, b"key")
     assert asyncio.run(remember_too_many(chats)) == [100, 100, 50, 50]
     assert len(asyncio.run(chats.get(5)).turns) == TURNS
 

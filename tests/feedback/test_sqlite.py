@@ -19,15 +19,15 @@ import pytest
 from app.errors import NotFound, SettingError, StoreError
 from app.feedback import open_store
 from app.feedback.sqlite_store import SqliteStore
-from app.feedback.store import Store, Tally, Text, Vote, new_id
+from app.feedback.store import ShownText, Store, Tally, Vote, new_id
 from tests.conftest import ROOT
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def text(text_id: str = "t", **changes: Any) -> Text:
+def text(text_id: str = "t", **changes: Any) -> ShownText:
     values = {"text": "Because.", "prompt": "Why?", "generated_by": "tiny", "source": "model", "channel": "telegram"}
-    return Text(id=text_id, created=NOW, **values | changes)  # type: ignore[arg-type]
+    return ShownText(id=text_id, created=NOW, **values | changes)  # type: ignore[arg-type]
 
 
 def vote(voter: str, value: int = 1, text_id: str = "t", after: float = 0) -> Vote:

@@ -15,7 +15,7 @@ import pytest
 
 from app.errors import DataError, SettingError
 from app.feedback import open_store
-from app.feedback.store import Text
+from app.feedback.store import ShownText
 from app.feedback.store import Vote as Given
 from finetune.commands.prepare import prepare
 from finetune.commands.report import report
@@ -44,7 +44,7 @@ def fill(address: str, rows: Iterable[Vote]) -> str:
     async def main() -> None:
         store = open_store(address)
         for row in rows:
-            text = Text(
+            text = ShownText(
                 id=row.text_id,
                 text=row.text,
                 prompt=row.prompt,
