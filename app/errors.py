@@ -45,7 +45,11 @@ class BundleError(StartError):
 
 
 class CheckpointError(StartError):
-    pass
+    """`problem` says what is wrong; the message adds `remedy`, what to do about it, if one is given."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(f"{problem}: {remedy}." if remedy else problem)
+        self.problem = problem.removesuffix(".")
 
 
 class MachineError(StartError):

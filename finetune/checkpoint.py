@@ -70,10 +70,10 @@ def read_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
             if tuple(stored.get(f"model/{name}", ())) != shape:
                 there = stored.get(f"model/{name}", "not there")
                 message = f"{checkpoint.prefix}: model/{name} should be {list(shape)} by hparams.json and is {there}"
-                raise CheckpointError(f"{message}: copy the whole checkpoint folder again.")
+                raise CheckpointError(message, "copy the whole checkpoint folder again")
         return {name: reader.get_tensor(f"model/{name}") for name in variable_shapes(checkpoint.hparams)}
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError):  # Its reader raises all of these.
-        raise CheckpointError(f"{checkpoint.prefix} is damaged: copy the whole checkpoint folder again.") from None
+        raise CheckpointError(f"{checkpoint.prefix} is damaged", "copy the whole checkpoint folder again") from None
 
 
 def newest_whole(folder: Path) -> tuple[CheckpointFolder, dict[str, Array]]:

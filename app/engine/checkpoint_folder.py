@@ -48,10 +48,10 @@ def open_checkpoint(folder: Path) -> CheckpointFolder:
     hparams = read_hparams(folder)
     save = newest_save(folder)
     if not (index := folder / f"{save}.index").is_file():
-        raise CheckpointError(f"{index} is missing: copy the whole checkpoint folder again.")
+        raise CheckpointError(f"{index} is missing", "copy the whole checkpoint folder again")
     if not list(folder.glob(f"{save}.data-*")):
         raise CheckpointError(
-            f"{folder / save}.data-00000-of-00001 is missing: copy the whole checkpoint folder again."
+            f"{folder / save}.data-00000-of-00001 is missing", "copy the whole checkpoint folder again"
         )
     return CheckpointFolder(folder, hparams, save, read_tokenizer(folder, hparams))
 
@@ -61,10 +61,10 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise CheckpointError(
-            f"{path} cannot be read ({error.strerror}): copy the whole checkpoint folder again."
+            f"{path} cannot be read ({error.strerror})", "copy the whole checkpoint folder again"
         ) from None
     except UnicodeDecodeError:
-        raise CheckpointError(f"{path} is not text: copy the whole checkpoint folder again.") from None
+        raise CheckpointError(f"{path} is not text", "copy the whole checkpoint folder again") from None
 
 
 def read_hparams(folder: Path) -> Hparams:
@@ -73,11 +73,11 @@ def read_hparams(folder: Path) -> Hparams:
         hparams = msgspec.json.decode(read_text(path), type=Hparams)
     except msgspec.DecodeError as error:
         raise CheckpointError(
-            f"{path} does not describe a GPT-2 ({error}): copy it again from the model it belongs to."
+            f"{path} does not describe a GPT-2 ({error})", "copy it again from the model it belongs to"
         ) from None
     if hparams.n_embd % hparams.n_head:
         raise CheckpointError(
-            f"{path} divides n_embd {hparams.n_embd} among {hparams.n_head} heads, which leaves a rest: copy it again."
+            f"{path} divides n_embd {hparams.n_embd} among {hparams.n_head} heads, which leaves a rest", "copy it again"
         )
     return hparams
 
@@ -98,10 +98,12 @@ def read_tokenizer(folder: Path, hparams: Hparams) -> Tokenizer:
         tokenizer = Tokenizer.from_gpt2(folder)
     except Exception:  # The tokenizers library raises bare Exceptions for a vocabulary it cannot use.
         raise CheckpointError(
-            f"{folder}/encoder.json and vocab.bpe are not a GPT-2 vocabulary: copy them again from the model they belong to."
+            f"{folder}/encoder.json and vocab.bpe are not a GPT-2 vocabulary",
+            "copy them again from the model they belong to",
         ) from None
     if len(tokenizer) != hparams.n_vocab:
         raise CheckpointError(
-            f"{folder}/encoder.json has {len(tokenizer)} tokens and hparams.json {hparams.n_vocab}: copy both from one model."
+            f"{folder}/encoder.json has {len(tokenizer)} tokens and hparams.json {hparams.n_vocab}",
+            "copy both from one model",
         )
     return tokenizer

@@ -66,7 +66,7 @@ def download(model: Model, models: Path = Path("models")) -> None:
         verify(aside, model)
     except CheckpointError as error:
         shutil.rmtree(aside)
-        raise CheckpointError(f"What {host()} sent is not {model} and was removed ({reason(error)}).") from None
+        raise CheckpointError(f"What {host()} sent is not {model} and was removed ({error.problem}).") from None
     aside.rename(out)
     print(f"{out}: {sum(lengths.values()) / 1e6:,.0f} MB, every tensor as its checksum says")
 
@@ -76,13 +76,8 @@ def refuse_others(out: Path, model: Model) -> None:
         verify(out, model)
     except CheckpointError as error:
         raise SettingError(
-            f"{out} exists and is not {model}: move it away, then download again ({reason(error)})."
+            f"{out} exists and is not {model}: move it away, then download again ({error.problem})."
         ) from None
-
-
-def reason(error: CheckpointError) -> str:
-    """What is wrong, without what `verify` or open_checkpoint would have a person do about it."""
-    return str(error).split(": copy ")[0].removesuffix(".")
 
 
 def verify(folder: Path, model: Model) -> None:
