@@ -15,7 +15,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 from app.errors import StartError
-from finetune.commands.download import Model, download
+from finetune.commands.download import download
 from finetune.commands.evaluate import evaluate
 from finetune.commands.export import export
 from finetune.commands.fetch import fetch
@@ -25,6 +25,7 @@ from finetune.commands.sample import sample
 from finetune.commands.starter import starter
 from finetune.commands.train import train
 from finetune.formats.huggingface import import_
+from finetune.openai_weights import OpenaiModel
 from finetune.training.options import TrainingOptions
 
 # In the order in which they are used.
@@ -42,7 +43,7 @@ VERBS: dict[str, Callable[..., None]] = {
 }
 # What is given without a name, as in `prepare INPUT...`.
 POSITIONAL: dict[str, dict[str, Any]] = {
-    "download": {"dest": "model", "type": Model, "help": "OpenAI's model to fetch"},
+    "download": {"dest": "model", "type": OpenaiModel, "help": "OpenAI's model to fetch"},
     "import": {"dest": "source", "type": Path, "help": "a folder with config.json and model.safetensors"},
     "fetch": {
         "dest": "query",

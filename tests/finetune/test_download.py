@@ -15,8 +15,9 @@ import pytest
 
 from app.engine.checkpoint_folder import open_checkpoint
 from app.errors import CheckpointError, SettingError
-from finetune.commands import download as module
-from finetune.commands.download import FILES, download
+from finetune import openai_weights as module
+from finetune.commands.download import download
+from finetune.openai_weights import FILES
 from tests.conftest import write_tiny
 
 DATA = "model.ckpt.data-00000-of-00001"
@@ -120,7 +121,7 @@ def test_all_seven_files_arrive_as_they_are(site: Site, tmp_path: Path, capsys: 
     out = tmp_path / "models" / "124M"
     assert {path.name: path.read_bytes() for path in out.iterdir()} == site.files
     assert list(out.parent.iterdir()) == [out]
-    assert "every tensor as its checksum says" in capsys.readouterr().out
+    assert "every tensor matches its checksum" in capsys.readouterr().out
 
 
 def test_what_is_there_is_not_fetched_again(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +129,7 @@ def test_what_is_there_is_not_fetched_again(site: Site, tmp_path: Path, capsys: 
     site.asked.clear()
     download("124M", tmp_path)
     assert site.asked == []
-    assert "124M is already there and whole." in capsys.readouterr().out
+    assert "124M is already there and complete." in capsys.readouterr().out
 
 
 def test_a_connection_that_breaks_is_taken_up_where_it_broke(site: Site, tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ def test_another_call_continues_and_fetches_nothing_twice(
 ) -> None:
     site.cut = {DATA: 1}
     monkeypatch.setattr(module, "ATTEMPTS", 1)
-    with pytest.raises(CheckpointError, match="is not whole after 1 attempts") as caught:
+    with pytest.raises(CheckpointError, match="is not complete after 1 attempts") as caught:
         download("124M", tmp_path)
     assert one_sentence(caught.value)
     assert not (tmp_path / "124M").exists()
@@ -167,7 +168,7 @@ def test_a_server_that_cannot_continue_is_asked_for_the_whole_file(site: Site, t
 
 def test_an_error_page_is_not_taken_for_the_file(site: Site, tmp_path: Path) -> None:
     site.broken = {"encoder.json"}
-    with pytest.raises(CheckpointError, match=r"encoder\.json is not whole after 4 attempts") as caught:
+    with pytest.raises(CheckpointError, match=r"encoder\.json is not complete after 4 attempts") as caught:
         download("124M", tmp_path)
     assert one_sentence(caught.value)
     assert not (tmp_path / ".124M-download" / "encoder.json").exists()
@@ -233,7 +234,7 @@ def test_weights_of_another_shape(site: Site, tmp_path: Path, monkeypatch: pytes
     shorter = msgspec.structs.replace(module.SHAPES["124M"], n_ctx=32)
     monkeypatch.setattr(module, "SHAPES", {"124M": shorter})
     site.files["hparams.json"] = msgspec.json.encode(shorter)
-    with pytest.raises(CheckpointError, match=r"model/wpe is not of the shape that hparams\.json gives it"):
+    with pytest.raises(CheckpointError, match=r"model/wpe does not have the shape that hparams\.json gives"):
         download("124M", tmp_path)
 
 
