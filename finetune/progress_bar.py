@@ -1,10 +1,13 @@
-"""The bar that shows how far a fetch is."""
+"""The progress bar that every verb shows while it works."""
 
 from __future__ import annotations
 
 from tqdm import tqdm
 
 
-def bar(name: str, total: int | None, unit: str, done: int = 0) -> tqdm[None]:
-    """A bar of bytes (unit B) or of whatever else is counted; gone when it is full."""
+def progress_bar(name: str, total: int | None, unit: str = " steps", done: int = 0) -> tqdm[None]:
+    """A bar on stderr that disappears when it is closed.
+
+    `unit` follows the numbers, as in " rows"; bytes are "B". `done` is where a resumed job starts.
+    """
     return tqdm(desc=name, total=total, unit=unit, unit_scale=True, initial=done, leave=False, dynamic_ncols=True)

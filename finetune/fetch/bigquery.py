@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from app.errors import DataError, SettingError
 from finetune.fetch.journal import Journal, write_rows
 from finetune.fetch.query import Query, Value
-from finetune.progress_bar import bar
+from finetune.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client, QueryJob, QueryJobConfig
@@ -190,7 +190,7 @@ def start(
 def add_pages(job: QueryJob, journal: Journal, total: int) -> None:
     """The rows from where the journal ends, page by page."""
     have = journal.lines()
-    with journal.adding() as file, bar("fetch", total, " rows", done=have) as progress:
+    with journal.adding() as file, progress_bar("fetch", total, " rows", done=have) as progress:
         for page in job.result(page_size=PAGE, start_index=have, retry=retry(), job_retry=None).pages:
             progress.update(write_rows(file, (dict(row.items()) for row in page)))
             file.flush()
@@ -201,7 +201,7 @@ def add_from_storage(found: RowIterator, journal: Journal, total: int) -> None:
     from google.cloud.bigquery_storage import BigQueryReadClient
 
     reader = BigQueryReadClient()  # type: ignore[no-untyped-call]
-    with journal.adding(anew=True) as file, bar("fetch", total, " rows") as progress:
+    with journal.adding(anew=True) as file, progress_bar("fetch", total, " rows") as progress:
         for batch in found.to_arrow_iterable(bqstorage_client=reader):
             progress.update(write_rows(file, batch.to_pylist()))
 

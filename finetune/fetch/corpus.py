@@ -24,7 +24,7 @@ import msgspec
 from app.errors import DataError, SettingError
 from finetune.fetch.cleaning import Cleaner, Guardrails, Report, columns_of
 from finetune.fetch.journal import Journal
-from finetune.progress_bar import bar
+from finetune.progress_bar import progress_bar
 
 FORMAT = 1
 BLOCK = 2**27
@@ -92,7 +92,7 @@ def clean(journal: Journal, guardrails: Guardrails, columns: list[str], memory: 
         refusals("cleaning", memory),
         closing(Cleaner(guardrails, columns, journal.folder, memory)) as cleaner,
         made.open("wb") as file,
-        bar("clean", journal.rows.stat().st_size, "B") as progress,
+        progress_bar("clean", journal.rows.stat().st_size, "B") as progress,
     ):
         for block, _ in Dump(journal.rows, progress.update, BLOCK).blocks(journal.folder):
             cleaner.clean(block, part)

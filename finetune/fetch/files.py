@@ -18,7 +18,7 @@ from app.errors import DataError, SettingError
 from finetune.data.sources import listing
 from finetune.fetch.journal import Journal, Row, write_rows
 from finetune.fetch.query import Parameter, Value
-from finetune.progress_bar import bar
+from finetune.progress_bar import progress_bar
 
 CSV = (
     Parameter("body", "STRING", "", "the column of the text"),
@@ -66,7 +66,10 @@ def fetch_csv(sources: Sequence[str], values: Mapping[str, Value], journal: Jour
         raise SettingError("fetch csv needs --param body=COLUMN, or --param question=COLUMN and --param answer=COLUMN.")
     paths = find(sources, "csv")
     corrupt = 0
-    with journal.adding(anew=True) as file, bar("read", sum(path.stat().st_size for path in paths), "B") as progress:
+    with (
+        journal.adding(anew=True) as file,
+        progress_bar("read", sum(path.stat().st_size for path in paths), "B") as progress,
+    ):
         for path in paths:
             corrupt += read_csv(path, values, file)
             progress.update(path.stat().st_size)
@@ -137,7 +140,7 @@ def fetch_acl_imdb(sources: Sequence[str], values: Mapping[str, Value], journal:
         if not folder.is_dir():
             raise SettingError(f"{folder} is missing: --source should be the folder aclImdb, unpacked.")
     paths = {name: sorted(folder.glob("*.txt")) for name, folder in folders.items()}
-    with journal.adding(anew=True) as file, bar("read", sum(map(len, paths.values())), " reviews") as progress:
+    with journal.adding(anew=True) as file, progress_bar("read", sum(map(len, paths.values())), " reviews") as progress:
         for name, reviews in paths.items():
             for path in reviews:
                 write_rows(file, [{"body": review(path), "meta": {"sentiment": SENTIMENTS[name]}}])
@@ -157,7 +160,10 @@ def fetch_jsonl(sources: Sequence[str], values: Mapping[str, Value], journal: Jo
     paths = find(sources, "jsonl")
     counts = {"lines": 0, "corrupt": 0}
     incomplete: dict[str, str] = {}
-    with journal.adding(anew=True) as file, bar("read", sum(path.stat().st_size for path in paths), "B") as progress:
+    with (
+        journal.adding(anew=True) as file,
+        progress_bar("read", sum(path.stat().st_size for path in paths), "B") as progress,
+    ):
         for path in paths:
             if path.suffix.lower() == ".parquet":
                 write_rows(file, documents(parquet_lines(path), counts))

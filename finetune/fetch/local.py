@@ -23,7 +23,7 @@ from finetune.fetch.dumps import find_files
 from finetune.fetch.googlesql import condition, connect, located, position, refusals, translate
 from finetune.fetch.journal import Journal, Row, write_rows
 from finetune.fetch.query import Query, SqlError, Table, Value, wildcard
-from finetune.progress_bar import bar
+from finetune.progress_bar import progress_bar
 
 TABLES = (".csv", ".tsv", ".parquet")
 SUFFIXES = (*dumps.SUFFIXES, *TABLES)
@@ -78,7 +78,7 @@ def fetch_rows(
         check(connection, query, values)
         relations = {}
         total = sum(path.stat().st_size for paths in files.values() for path in paths)
-        with bar("read", total, "B") as progress:
+        with progress_bar("read", total, "B") as progress:
             for table in query.tables:
                 where = condition(query.text, table.address, table.columns, values)
                 reader = Reader(connection, table, where, journal, progress)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from app.errors import DataError, SettingError
 from finetune.fetch.journal import Journal, Row, write_rows
 from finetune.fetch.query import Parameter, Value
-from finetune.progress_bar import bar
+from finetune.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from praw import Reddit
@@ -50,7 +50,7 @@ def fetch_rows(sources: Sequence[str], values: Mapping[str, Value], journal: Jou
     with (
         refusals(str(values["subreddit"])),
         journal.adding() as file,
-        bar("read", int(values["limit"]), " posts") as progress,
+        progress_bar("read", int(values["limit"]), " posts") as progress,
     ):
         for post in posts(connect(), values):
             if post.id not in done:
