@@ -21,7 +21,7 @@ from app.api.docs import docs, docs_file, openapi
 from app.api.error_responses import broken, gone, refused, unrouted
 from app.api.feedback import feedback
 from app.api.generate import METHODS, generate
-from app.api.keys import Gate, Keys, Rate, keyed, metered
+from app.api.keys import AccessControl, ApiKeys, rate_limited, requires_key
 from app.api.model_list import list_models, show_model
 from app.api.page import page_or, part
 from app.api.service import health, metrics, version
@@ -33,12 +33,13 @@ from app.engine.generation_queue import GenerationQueue
 from app.errors import RequestError
 from app.feedback import open_store
 from app.models import Models
+from app.rate_limit import RateLimiter
 from app.settings import Settings, on_cloud_run
 
 
 def create_application(models: Models, queue: GenerationQueue, settings: Settings) -> ASGIApp:
     answered: Counter[Answered] = Counter()
-    gate = Gate(Keys(settings.keys), Rate(settings.rate_limit), on_cloud_run())
+    access = AccessControl(ApiKeys(settings.keys), RateLimiter(settings.rate_limit), on_cloud_run())
     store = open_store(settings.feedback) if settings.feedback else None
     require_secret(settings)
     updates = open_updates(models, queue, store, settings)
@@ -50,7 +51,7 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
             "queue": queue,
             "settings": settings,
             "answered": answered,
-            "gate": gate,
+            "access": access,
             "feedback": store,
             "updates": updates,
         }
@@ -62,23 +63,23 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
 
     application = Starlette(
         routes=[
-            Route("/", page_or(metered(generate)), methods=METHODS),
-            Route("/generate", metered(generate), methods=METHODS),
-            Route("/feedback", metered(feedback), methods=["POST"]),
+            Route("/", page_or(rate_limited(generate)), methods=METHODS),
+            Route("/generate", rate_limited(generate), methods=METHODS),
+            Route("/feedback", rate_limited(feedback), methods=["POST"]),
             Route("/telegram", telegram, methods=["POST"]),
-            Route("/v1/completions", metered(completions), methods=["POST"]),
-            Route("/v1/chat/completions", metered(chat), methods=["POST"]),
-            Route("/v1/models", keyed(list_models)),
-            Route("/v1/models/{name:path}", keyed(show_model)),
-            Route("/tokenize", metered(tokenize), methods=["POST"]),
-            Route("/detokenize", metered(detokenize), methods=["POST"]),
+            Route("/v1/completions", rate_limited(completions), methods=["POST"]),
+            Route("/v1/chat/completions", rate_limited(chat), methods=["POST"]),
+            Route("/v1/models", requires_key(list_models)),
+            Route("/v1/models/{name:path}", requires_key(show_model)),
+            Route("/tokenize", rate_limited(tokenize), methods=["POST"]),
+            Route("/detokenize", rate_limited(detokenize), methods=["POST"]),
             Route("/web/{version}/{name}", part),
             Route("/openapi.json", openapi),
             Route("/docs", docs),
             Route("/docs/{name}", docs_file),
             Route("/health", health),
             Route("/version", version),
-            Route("/metrics", keyed(metrics)),
+            Route("/metrics", requires_key(metrics)),
         ],
         middleware=[
             Middleware(

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TypedDict
 
 from app.api.access_log import Answered
-from app.api.keys import Gate
+from app.api.keys import AccessControl
 from app.bot.updates import Updates
 from app.engine.generation_queue import GenerationQueue
 from app.feedback.store import Store
@@ -21,4 +21,4 @@ class State(TypedDict):
     answered: Counter[Answered]
     feedback: Store | None
     updates: Updates | None
-    gate: Gate
+    access: AccessControl

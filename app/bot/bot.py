@@ -21,7 +21,6 @@ from app.bot.comparison import Comparison, Contender
 from app.bot.drafts import progress
 from app.bot.keyboard import digest, of_models, of_settings, under_text
 from app.bot.message_limits import THANKS, Joke
-from app.bot.rate import Rate
 from app.bot.strings import (
     COUNTED,
     GONE,
@@ -42,6 +41,7 @@ from app.engine.generation_queue import GenerationQueue
 from app.errors import NotFound, Overloaded, StoreError, Undelivered
 from app.feedback.store import ShownText, Source, Store, Vote, new_id
 from app.models import Models
+from app.rate_limit import RateLimiter
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Bot:
         self._address = Address(self._client)
         self._writer = Writer(models, queue, settings.max_length)
         self._chats = ChatStates(store, self._key)
-        self._rate = Rate(settings.telegram_rate)
+        self._limiter = RateLimiter(settings.telegram_rate)
         # Seconds that a model took of late.
         self._pace = 0.0
         self._commands: dict[str, Callable[[Message], Awaitable[None]]] = {
@@ -132,11 +132,11 @@ class Bot:
             await command(message)
         elif said.command not in ("", "joke"):
             await self._say(message, f"I don't know /{said.command}. {overview()}")
-        elif wait := self._rate.wait(person):
+        elif wait := self._limiter.seconds_until_allowed(person):
             await self._say(message, enough(wait))
         else:
             await self._write(message, said)
-            self._rate.count(person)
+            self._limiter.count(person)
 
     async def _press(self, query: CallbackQuery, message: Message | None) -> None:
         """Whatever it is, Telegram waits for a sign that the press was noticed."""
@@ -162,13 +162,13 @@ class Bot:
         earlier = message.reply_to_message
         if action == "again" and earlier is None:
             await notice(query, GONE)
-        elif wait := self._rate.wait(query.from_user.id):
+        elif wait := self._limiter.seconds_until_allowed(query.from_user.id):
             await notice(query, enough(wait))
         else:
             await notice(query)
             said = Said("joke", "") if earlier is None else await self._address.read(earlier, meant=True)
             await self._write(earlier or message, said or Said("joke", ""), again=True)
-            self._rate.count(query.from_user.id)
+            self._limiter.count(query.from_user.id)
 
     async def _write(self, message: Message, said: Said, *, again: bool = False) -> None:
         """A joke, or an answer to what was said. `again` takes back the answer before, if that is where the conversation is."""

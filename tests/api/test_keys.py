@@ -9,11 +9,10 @@ import httpx
 import pytest
 from starlette.routing import Route
 
-from app.api.keys import MAX_CLIENTS, Rate
 from app.application import create_application
 from app.engine.fake import FakeEngine
 from app.engine.generation_queue import GenerationQueue
-from app.errors import RateLimited, SettingError
+from app.errors import SettingError
 from app.models import Models
 from app.settings import Settings, read_settings
 from tests.conftest import run_module, serving
@@ -92,42 +91,6 @@ def test_keys_that_cannot_be_stop_the_start_and_are_not_told(keys: str) -> None:
     if keys == "schlüssel":
         ended = run_module("app", ENGINE="fake", API_KEYS=keys)
         assert (ended.returncode, ended.stderr.count("\n"), keys in ended.stderr) == (2, 1, False)
-
-
-def test_so_many_a_minute_and_no_more() -> None:
-    now = 0.0
-    rate = Rate(3, clock=lambda: now)
-    for _ in range(3):
-        rate.take("a")
-    with pytest.raises(RateLimited) as refused:
-        rate.take("a")
-    assert refused.value.headers == {"Retry-After": "20"}
-    rate.take("b")
-    now = 20.0
-    rate.take("a")
-    with pytest.raises(RateLimited):
-        rate.take("a")
-    now = 1000.0
-    for _ in range(3):
-        rate.take("a")
-
-
-def test_those_who_wait_are_not_punished_for_having_asked() -> None:
-    now = 0.0
-    rate = Rate(1, clock=lambda: now)
-    rate.take("a")
-    for _ in range(100):
-        with pytest.raises(RateLimited):
-            rate.take("a")
-    now = 60.0
-    rate.take("a")
-
-
-def test_clients_without_number_do_not_fill_the_memory() -> None:
-    rate = Rate(1, clock=lambda: 0.0)
-    for number in range(MAX_CLIENTS + 100):
-        rate.take(str(number))
-    assert len(rate._due) == MAX_CLIENTS
 
 
 def test_keys_are_counted_apart_and_only_what_costs() -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from app.bot.chat_state import CHATS, TURNS, ChatState, ChatStates
 from app.bot.message_limits import LIMIT, THANKS, cut
-from app.bot.rate import Rate
 from app.bot.strings import BROKEN, COMMANDS, NOTHING, OLD_BUTTON, STORE_DOWN, VOTE_LOST
 from app.engine.fake import SCRIPT, FakeEngine
 from app.engine.prompts import turn_tokens
@@ -274,15 +273,6 @@ def test_so_many_texts_a_minute_and_no_more() -> None:
         assert telegram.notices[-1]["text"].startswith("That is enough for a minute")
         assert ask(telegram, "/help")["text"].startswith("Write to me")
         assert ask(telegram, "/joke", chat=8)["text"] == SHOWN
-
-
-def test_the_rate_remembers_only_so_many_people(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.bot.rate.PEOPLE", 3)
-    rate = Rate(1)
-    for person in (1, 2, 3, 1, 4):
-        rate.count(person)
-    assert [rate.wait(person) > 0 for person in (1, 2, 3, 4)] == [True, False, True, True]
-    assert Rate(0).wait(1) == 0
 
 
 async def remember_too_many(chats: ChatStates) -> list[int]:
