@@ -26,7 +26,7 @@ from app.api.model_list import list_models, show_model
 from app.api.page import page_or, part
 from app.api.service import health, metrics, version
 from app.api.state import State
-from app.api.telegram import require_secret, telegram
+from app.api.telegram import telegram
 from app.api.tokens import detokenize, tokenize
 from app.bot import open_updates
 from app.engine.generation_queue import GenerationQueue
@@ -41,7 +41,7 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
     answered: Counter[Answered] = Counter()
     access = AccessControl(ApiKeys(settings.keys), RateLimiter(settings.rate_limit), on_cloud_run())
     store = open_store(settings.feedback) if settings.feedback else None
-    require_secret(settings)
+    settings.require_telegram_secret()
     updates = open_updates(models, queue, store, settings)
 
     @asynccontextmanager

@@ -129,6 +129,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def telegram_allowed(self) -> set[int]:
         return {int(part) for part in self.telegram_allow.split(",") if part.strip()}
 
+    def require_telegram_secret(self) -> None:
+        """Refuse a bot that anybody could send updates to. Raises SettingError."""
+        if self.telegram_token and not self.telegram_secret:
+            raise SettingError(
+                "TELEGRAM_SECRET is empty and TELEGRAM_TOKEN is not: choose a secret of 1 to 256 of A-Z, a-z, 0-9, _ and -."
+            )
+
     @property
     def keys(self) -> list[str]:
         return [key.strip() for key in self.api_keys.split(",")] if self.api_keys else []

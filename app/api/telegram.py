@@ -14,8 +14,7 @@ from starlette.responses import Response
 
 from app.api.body import parse_json, read_body
 from app.api.state import State
-from app.errors import BodyTooLarge, Forbidden, InvalidRequest, NotFound, SettingError
-from app.settings import Settings
+from app.errors import BodyTooLarge, Forbidden, InvalidRequest, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -32,15 +31,6 @@ async def telegram(request: Request[State]) -> Response:
     else:
         await updates.take(update)
     return Response()
-
-
-def require_secret(settings: Settings) -> None:
-    """Raises SettingError where anybody could pass for Telegram."""
-    if settings.telegram_token and not settings.telegram_secret:
-        raise SettingError(
-            "TELEGRAM_SECRET is empty and TELEGRAM_TOKEN is not: "
-            "set it to 1 to 256 of A-Z, a-z, 0-9, _ and -, of your own choice."
-        )
 
 
 def check_secret(request: Request[State]) -> None:

@@ -25,10 +25,9 @@ KINDS = ("message", "callback_query")
 
 
 async def set_webhook(client: Bot, settings: Settings, url: str) -> None:
-    from app.api.telegram import require_secret
     from app.bot.strings import COMMANDS
 
-    require_secret(settings)
+    settings.require_telegram_secret()
     if not re.fullmatch(r"https?://[^\s?#]+", url):
         raise SettingError(f"{url!r} is no address: give the service's, such as https://NAME.run.app.")
     address = url.rstrip("/").removesuffix("/telegram") + "/telegram"
