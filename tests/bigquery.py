@@ -320,7 +320,7 @@ class BigQuery:
         if job.error:
             status |= {"errorResult": job.error, "errors": [job.error]}
         now = str(int(time.time() * 1000))
-        statistics = {"creationTime": now, "startTime": now, "endTime": now} | job.statistics
+        statistics: Row = {"creationTime": now, "startTime": now, "endTime": now} | job.statistics
         if job.configuration.get("dryRun"):
             statistics["query"] = statistics["query"] | {"schema": {"fields": job.schema}}
         there = {"projectId": project, "datasetId": "_results", "tableId": job.number}
@@ -680,8 +680,8 @@ def bigquery(bucket: Path | None = None) -> Iterator[BigQuery]:
         except Refused as refused:
             return JSONResponse(refused.body(), refused.status)
         except Exception as error:  # A 500 the client would try again for ten minutes.
-            refused = Refused(501, "notImplemented", f"The fake cannot: {type(error).__name__}: {error}")
-            return JSONResponse(refused.body(), refused.status)
+            unknown = Refused(501, "notImplemented", f"The fake cannot: {type(error).__name__}: {error}")
+            return JSONResponse(unknown.body(), unknown.status)
         return JSONResponse(found)
 
     application = Starlette(

@@ -12,7 +12,8 @@ from typing import Any
 
 import grpc
 import pyarrow as pa
-from google.cloud.bigquery_storage import BigQueryReadClient, types
+from google.cloud.bigquery_storage import BigQueryReadClient
+from google.cloud.bigquery_storage_v1 import types
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
 from tests.bigquery import BigQuery

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def bundles(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("finetune.export.graph.SMALL_BYTES", 0)
         for bits in (32, 8, 4):
-            export(checkpoint, folder / f"tiny{bits}", bits)  # type: ignore[arg-type]
+            export(checkpoint, folder / f"tiny{bits}", bits)
     return {bits: folder / f"tiny{bits}" for bits in (32, 8, 4)}
 
 
@@ -113,11 +114,15 @@ def tokens(checkpoint: Path) -> np.ndarray:
     return np.array(tokenizer.encode(" ".join(TEXTS))[:60])
 
 
+def same(engine: Engine) -> Engine:
+    return engine
+
+
 @contextlib.contextmanager
 def serving(*engines: Engine, **changes: Any) -> Iterator[str]:
     """A real server on loopback, in this process, the first engine its default. Yields its address."""
     settings = Settings(**{"engine": engines[0].kind} | changes)
-    models = Models({engine.name: lambda engine=engine: engine for engine in engines})
+    models = Models({engine.name: partial(same, engine) for engine in engines})
     models.load_default()
     queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout)
     application = create_application(models, queue, settings)

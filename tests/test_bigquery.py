@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions
+from google.api_core.retry import Retry
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as google
 
@@ -65,6 +66,7 @@ def test_results_come_page_by_page(way: str, client: google.Client, fake: BigQue
 def test_a_result_can_be_read_from_a_row_on(client: google.Client) -> None:
     job = client.query(f"SELECT id FROM {TABLE} ORDER BY id")
     again = client.get_job(job.job_id)
+    assert isinstance(again, google.QueryJob)
     assert [row["id"] for row in again.result(start_index=5)] == [5, 6]
 
 
@@ -159,7 +161,8 @@ def test_tables_are_made_filled_and_changed(client: google.Client, fake: BigQuer
         client.create_table(google.Table("p.fresh.votes", SCHEMA))
     assert client.get_table("p.fresh.votes").schema == SCHEMA
     when = datetime(2026, 11, 21, 10, tzinfo=UTC)
-    assert client.insert_rows(table, [{"id": 1, "at": when, "words": ["a"]}, {"id": 2}]) == []
+    new: list[dict[str, Any]] = [{"id": 1, "at": when, "words": ["a"]}, {"id": 2}]
+    assert client.insert_rows(table, new) == []
     client.query_and_wait("UPDATE p.fresh.votes SET id = 3 WHERE id = 2")
     rows = sorted(client.list_rows("p.fresh.votes"), key=lambda row: row["id"])
     assert [(row["id"], row["at"], row["words"]) for row in rows] == [(1, when, ["a"]), (3, None, [])]
@@ -215,4 +218,4 @@ def test_export_data_writes_to_the_bucket(client: google.Client, fake: BigQuery)
 
 def test_what_it_does_not_know_it_says(client: google.Client) -> None:
     with pytest.raises(exceptions.GoogleAPICallError, match="The fake has no GET /projects/p/datasets"):
-        list(client.list_datasets(retry=None))
+        list(client.list_datasets(retry=Retry(deadline=0)))

@@ -137,7 +137,7 @@ def imports(path: Path) -> set[str]:
 def test_the_parts_import_only_what_they_may(path: str) -> None:
     names = imports(ROOT / path)
     if path.startswith("app/"):
-        forbidden = ("finetune", "keras", "onnx.", "tests", "benchmarks")
+        forbidden: tuple[str, ...] = ("finetune", "keras", "onnx.", "tests", "benchmarks")
         if path != "app/engine/tensorflow.py":
             forbidden = (*forbidden, "tensorflow", "gpt_2_simple")
         assert not {name for name in names if f"{name}.".startswith(tuple(f"{f.rstrip('.')}." for f in forbidden))}

@@ -115,7 +115,7 @@ class BigQueryStore:
     async def close(self) -> None:
         await asyncio.to_thread(self._threads.shutdown)
         if self._opened is not None:
-            self._opened.close()  # type: ignore[no-untyped-call]
+            self._opened.close()
 
     async def _insert(self, table: str, row: dict[str, Any]) -> None:
         await self._on_thread(lambda client: insert(client, f"{self._dataset}.{table}", row))

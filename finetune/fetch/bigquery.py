@@ -50,7 +50,7 @@ def connect(project: str | None, location: str | None) -> Client:
     if emulated and project is None:
         raise no_project
     try:
-        credentials = AnonymousCredentials() if emulated else None  # type: ignore[no-untyped-call]
+        credentials = AnonymousCredentials() if emulated else None
         return Client(project=project, credentials=credentials, location=location)
     except GoogleAuthError:
         raise SettingError(
@@ -200,7 +200,7 @@ def add_from_storage(found: RowIterator, journal: Journal, total: int) -> None:
     """All rows, through the Storage Read API, which keeps no order; where it is not allowed, the library asks for pages."""
     from google.cloud.bigquery_storage import BigQueryReadClient
 
-    reader = BigQueryReadClient()  # type: ignore[no-untyped-call]
+    reader = BigQueryReadClient()
     with journal.adding(anew=True) as file, progress_bar("fetch", total, " rows") as progress:
         for batch in found.to_arrow_iterable(bqstorage_client=reader):
             progress.update(write_rows(file, batch.to_pylist()))

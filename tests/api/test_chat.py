@@ -122,6 +122,12 @@ def test_what_asks_for_nothing_is_taken(url: str) -> None:
         "parallel_tool_calls": True, "stream": False, "safety_identifier": "b", "prompt_cache_key": "c",
     }  # fmt: skip
     assert ask(url, max_tokens=3, **nothing)["choices"][0]["message"]["content"] == "The"
-    empty = {"refusal": None, "tool_calls": None, "function_call": None, "audio": None, "annotations": []}
+    empty: dict[str, Any] = {
+        "refusal": None,
+        "tool_calls": None,
+        "function_call": None,
+        "audio": None,
+        "annotations": [],
+    }
     reply = {"role": "assistant", "content": "Hi."} | empty
     assert ask(url, messages=[*HELLO, reply, *HELLO], max_tokens=3)["usage"]["prompt_tokens"] == 1 + 7 + 4 + 7

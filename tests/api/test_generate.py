@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -82,14 +83,14 @@ def test_only_named_origins_may_read_when_there_is_a_list() -> None:
     "prefix", ["👍🏽 first", "日本語", "مرحبا", "tab\tnew\nline", "a+b&c=d%20", " leading and trailing "]
 )
 def test_the_prefix_comes_back_byte_for_byte(url: str, prefix: str) -> None:
-    ask = {"prefix": prefix, "length": 3, "temperature": 0}
+    ask: dict[str, Any] = {"prefix": prefix, "length": 3, "temperature": 0}
     assert httpx.get(url, params=ask).json()["text"] == prefix + SCRIPT[:3]
     assert httpx.post(url, json=ask).json()["text"] == prefix + SCRIPT[:3]
 
 
 def test_include_prefix_false_leaves_it_out(url: str) -> None:
     """In the ancestor it worked only together with truncate."""
-    ask = {"prefix": "Why", "include_prefix": "false", "length": 3, "temperature": 0}
+    ask: dict[str, Any] = {"prefix": "Why", "include_prefix": "false", "length": 3, "temperature": 0}
     assert httpx.get(url, params=ask).json()["text"] == SCRIPT[:3]
 
 

@@ -64,7 +64,7 @@ def test_a_key_may_come_either_way(url: str, headers: dict[str, str]) -> None:
      {"X-Api-Key": ""}],
 )  # fmt: skip
 def test_any_other_is_a_401(url: str, headers: dict[str, str]) -> None:
-    reply = httpx.get(f"{url}/?length=1", headers={name: value.encode() for name, value in headers.items()})
+    reply = httpx.get(f"{url}/?length=1", headers={name.encode(): value.encode() for name, value in headers.items()})
     error = reply.json()["error"]
     assert (reply.status_code, error["type"], error["code"]) == (401, "authentication_error", "invalid_api_key")
     assert reply.headers["www-authenticate"] == "Bearer"
@@ -121,6 +121,6 @@ def test_addresses_are_the_front_ends_word_on_cloud_run_only(
 )
 def test_every_answer_has_an_id(url: str, sent: str, kept: bool) -> None:
     for path in ("/health", "/nothing", "/"):
-        reply = httpx.get(url + path, headers={"X-Request-Id": sent.encode()})
+        reply = httpx.get(url + path, headers={b"X-Request-Id": sent.encode()})
         assert (reply.headers["x-request-id"] == sent) is kept
     assert len(httpx.get(f"{url}/health").headers["x-request-id"]) == 32

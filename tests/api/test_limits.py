@@ -130,7 +130,7 @@ def test_what_runs_too_long_ends_with_what_it_has_when_the_server_stops(monkeypa
 
     async def run() -> list[str | None]:
         options = GenerationOptions(length=4000)
-        reasons = []
+        reasons: list[str | None] = []
         async for piece in queue.pieces(engine, prepare(engine, "", options), options):
             reasons.append(piece.finish_reason)
             if len(reasons) == 3:

@@ -19,7 +19,7 @@ HELLO: Any = [{"role": "user", "content": "Hello!"}]
 
 
 def client(address: str, **options: Any) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{address}/v1", **{"api_key": "none", "max_retries": 0} | options)
+    return openai.OpenAI(base_url=f"{address}/v1", **dict[str, Any](api_key="none", max_retries=0) | options)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from app.engine.fake import SCRIPT, FakeEngine
 from tests.browser.conftest import DESK, PHONE, button, choose, finish, go, say, text
 from tests.conftest import serving
 
-SCREENS = {"light": DESK, "dark": DESK | {"color_scheme": "dark"}, "phone": PHONE}
+SCREENS: dict[str, dict[str, Any]] = {"light": DESK, "dark": DESK | {"color_scheme": "dark"}, "phone": PHONE}
 
 
 def tab_to(page: Page, wanted: Locator, key: str = "Tab") -> None:

@@ -37,7 +37,7 @@ def test_a_request_chooses_its_model() -> None:
 
 def test_the_least_recently_used_model_leaves_when_memory_is_short() -> None:
     engines = {name: FakeEngine(name=name) for name in "abc"}
-    loaders = {name: lambda name=name: engines[name] for name in engines}  # type: ignore[misc]
+    loaders = {name: lambda name=name: engines[name] for name in engines}
     models = Models(loaders, dict.fromkeys(engines, 100), BASE + WORK + 200)
     models.load_default()
     for name in ("b", "a", "c"):

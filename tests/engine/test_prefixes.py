@@ -44,9 +44,12 @@ def test_what_is_read_again_is_only_what_is_new(exact: OnnxEngine, monkeypatch: 
     exact.prefixes = PrefixCache(2**20)
     read: list[int] = []
     run = BoundRun.run
-    monkeypatch.setattr(
-        BoundRun, "run", lambda self, tokens, start: read.append(tokens.shape[1]) or run(self, tokens, start)
-    )
+
+    def counted(self: BoundRun, tokens: np.ndarray, start: int) -> None:
+        read.append(tokens.shape[1])
+        run(self, tokens, start)
+
+    monkeypatch.setattr(BoundRun, "run", counted)
     write(exact, "Why did the duck cross the road? It had a", reuse=True)
     first = read.copy()
     read.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -61,7 +61,8 @@ def test_texts_and_votes_come_back(fake: BigQuery) -> None:
         assert await store.text("none") is None
         await store.add_text(text("human", generated_by="jokes.txt", source="human"))
         assert await store.tally() == [Tally("jokes.txt", "human", 1, 0, 0), Tally("tiny", "model", 1, 0, 0)]
-        for value, after in ((-1, 0), (1, 2), (-1, 1)):
+        votes: list[tuple[Literal[1, -1], float]] = [(-1, 0), (1, 2), (-1, 1)]
+        for value, after in votes:
             await store.vote(vote("anna", value, after=after))
         assert await store.tally() == [Tally("jokes.txt", "human", 1, 0, 0), Tally("tiny", "model", 1, 1, 0)]
 

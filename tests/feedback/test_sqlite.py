@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -27,12 +27,12 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 def text(text_id: str = "t", **changes: Any) -> ShownText:
     values = {"text": "Because.", "prompt": "Why?", "generated_by": "tiny", "source": "model", "channel": "telegram"}
-    return ShownText(id=text_id, created=NOW, **values | changes)  # type: ignore[arg-type]
+    return ShownText(id=text_id, created=NOW, **values | changes)
 
 
-def vote(voter: str, value: int = 1, text_id: str = "t", after: float = 0) -> Vote:
+def vote(voter: str, value: Literal[1, -1] = 1, text_id: str = "t", after: float = 0) -> Vote:
     at = NOW + timedelta(seconds=after)
-    return Vote(text_id=text_id, voter=voter, value=value, channel="telegram", at=at)  # type: ignore[arg-type]
+    return Vote(text_id=text_id, voter=voter, value=value, channel="telegram", at=at)
 
 
 @asynccontextmanager
@@ -89,7 +89,8 @@ def test_many_voters_at_once_are_counted_exactly(path: Path) -> None:
 def test_a_vote_can_be_changed_and_the_latest_counts(path: Path) -> None:
     async def work(store: Store) -> None:
         await store.add_text(text())
-        for value, after, ups in ((1, 0, 1), (-1, 1, 0), (1, 0.5, 0), (1, 2, 1)):
+        votes: list[tuple[Literal[1, -1], float, int]] = [(1, 0, 1), (-1, 1, 0), (1, 0.5, 0), (1, 2, 1)]
+        for value, after, ups in votes:
             await store.vote(vote("anna", value, after=after))
             assert await store.tally() == [Tally("tiny", "model", 1, ups, 1 - ups)]
 

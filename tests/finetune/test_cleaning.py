@@ -75,7 +75,7 @@ KEPT = [
 
 @pytest.mark.parametrize(("name", "row"), DROPPED)
 def test_a_filter_drops_and_counts(name: str, row: dict[str, Any], clean: Clean) -> None:
-    row = {"author": "ann", "score": 5} | row
+    row = {"author": "ann", "score": 5, **row}
     kept, report = clean(row, max_tokens=100)
     assert (kept, report.dropped) == ([], {name: 1})
     assert clean(row, max_tokens=100, without=[other for other in NAMES if other != name])[1].dropped == {name: 1}

@@ -45,7 +45,7 @@ def test_surprise_is_what_the_logits_say(checkpoint: Path, reference: Tensorflow
         nats += float((np.logaddexp.reduce(logits, axis=-1) - logits[np.arange(len(document)), document]).sum())
         count += len(document)
     assert found is not None
-    assert (found.tokens, found.nats) == (count, pytest.approx(nats / count, abs=1e-4))
+    assert (found.tokens, found.nats) == pytest.approx((count, nats / count), abs=1e-4)
     assert found.perplexity == pytest.approx(np.exp(found.nats))
 
 
@@ -104,7 +104,7 @@ def test_shares_and_whole_copies() -> None:
     ]
     found = copying(passages, find_runs(passages, corpus, END), [3, 5])
     assert found.shares == {3: pytest.approx(5 / 7), 5: pytest.approx(1 / 2)}
-    assert (found.longest, found.whole) == (5, pytest.approx(1 / 3))
+    assert (found.longest, found.whole) == pytest.approx((5, 1 / 3))
 
 
 def test_variety_by_hand() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from app.engine.bundle import Parity, open_bundle, read_manifest
+from app.engine.bundle import Hparams, Parity, open_bundle, read_manifest
 from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.generation import GenerationOptions, generate, prepare
 from app.engine.onnx import OnnxEngine
@@ -73,7 +73,7 @@ def test_any_shape_can_be_exported(
     monkeypatch.setattr("finetune.export.graph.SMALL_BYTES", small)
     write_tiny(tmp_path / "run", **shape)
     for bits in (8, 4, 32):
-        export(tmp_path / "run", tmp_path / f"m{bits}", bits)  # type: ignore[arg-type]
+        export(tmp_path / "run", tmp_path / f"m{bits}", bits)
         OnnxEngine(open_bundle(tmp_path / f"m{bits}"), threads=1)
 
 
@@ -221,8 +221,8 @@ def test_a_bundle_made_of_other_weights_strays(
 
     right = finetune.export.graph.build
 
-    def wrong(hparams: object, weights: dict[str, np.ndarray], bits: int) -> object:
-        return right(hparams, weights | {"h0/mlp/c_fc/w": weights["h1/mlp/c_fc/w"]}, bits)  # type: ignore[arg-type]
+    def wrong(hparams: Hparams, weights: dict[str, np.ndarray], bits: int) -> object:
+        return right(hparams, weights | {"h0/mlp/c_fc/w": weights["h1/mlp/c_fc/w"]}, bits)
 
     monkeypatch.setattr("finetune.export.graph.build", wrong)
     with pytest.raises(BundleError, match="strays from TensorFlow"):

@@ -456,7 +456,7 @@ def test_the_command_line(tmp_path: Path, vocabulary: Path, capsys: pytest.Captu
 def test_without_a_vocabulary_the_ways_out_are_fetchs_own(tmp_path: Path) -> None:
     """The sentence once named an option of `prepare`."""
     (tmp_path / "text.jsonl").write_text('{"body": "It was the best of times and the worst of them."}\n')
-    options = {"source": [str(tmp_path / "text.jsonl")], "vocabulary": tmp_path / "none"}
+    options: dict[str, Any] = {"source": [str(tmp_path / "text.jsonl")], "vocabulary": tmp_path / "none"}
     with pytest.raises(DataError, match=r"encoder\.json is missing: .+, and --without short,long counts no tokens\.$"):
         fetch("jsonl", tmp_path / "out.jsonl", **options)
     fetch("jsonl", tmp_path / "out.jsonl", without="short,long", **options)

@@ -57,7 +57,7 @@ def out(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(fake: BigQuery, out: Path, vocabulary: Path) -> Fetch:
     def fetched(query: str = "subreddit_comments", **options: Any) -> list[dict[str, Any]]:
-        fetch(query, out, **{"project": "p", "yes": True, "vocabulary": vocabulary} | options)
+        fetch(query, out, **dict[str, Any](project="p", yes=True, vocabulary=vocabulary) | options)
         return [json.loads(line) for line in out.read_text("utf-8").splitlines()]
 
     return fetched
@@ -128,7 +128,9 @@ def test_over_budget_nothing_is_billed(run: Fetch, fake: BigQuery) -> None:
     assert (fake.billed, fake.jobs) == (0, {})
 
 
-def test_a_job_that_would_read_more_than_was_agreed_to_is_not_billed(run: Fetch, fake: BigQuery) -> None:
+def test_a_job_that_would_read_more_than_was_agreed_to_is_not_billed(
+    run: Fetch, fake: BigQuery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between the dry run and the job the table has grown."""
     fake.bytes_processed = 1000
     whole = fake.execute
@@ -137,12 +139,9 @@ def test_a_job_that_would_read_more_than_was_agreed_to_is_not_billed(run: Fetch,
         fake.bytes_processed = 1000 if dry else 10**9
         whole(project, job, dry)
 
-    fake.execute = grown  # type: ignore[method-assign]
-    try:
-        with pytest.raises(DataError, match="Query exceeded limit for bytes billed"):
-            run()
-    finally:
-        del fake.execute  # type: ignore[method-assign]
+    monkeypatch.setattr(fake, "execute", grown)
+    with pytest.raises(DataError, match="Query exceeded limit for bytes billed"):
+        run()
     assert fake.billed == 0
 
 

@@ -145,9 +145,28 @@ def as_shards(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
 
 
-def as_old_vocabulary(folder: Path) -> None:
-    for name in ("tokenizer.json", "tokenizer_config.json"):
+def only_the_first_shard(folder: Path) -> None:
+    as_shards(folder)
+    next(folder.glob("model-00002*")).unlink()
+
+
+def remove(folder: Path, *names: str) -> None:
+    for name in names:
         (folder / name).unlink()
+
+
+def as_old_vocabulary(folder: Path) -> None:
+    remove(folder, "tokenizer.json", "tokenizer_config.json")
+
+
+def without_version_line(folder: Path) -> None:
+    as_old_vocabulary(folder)
+    (folder / "merges.txt").write_text((folder / "merges.txt").read_text().split("\n", 1)[1].rstrip("\n"))
+
+
+def only_merges(folder: Path, merges: bytes) -> None:
+    remove(folder, "tokenizer.json")
+    (folder / "merges.txt").write_bytes(merges)
 
 
 def with_merges_as_text(folder: Path) -> None:
@@ -166,10 +185,7 @@ SAME: dict[str, Callable[[Path], object]] = {
     "shards": as_shards,
     "a vocabulary in two files": as_old_vocabulary,
     "merges as text": with_merges_as_text,
-    "no version line": lambda folder: (
-        as_old_vocabulary(folder),
-        (folder / "merges.txt").write_text((folder / "merges.txt").read_text().split("\n", 1)[1].rstrip("\n")),
-    ),
+    "no version line": without_version_line,
     "names without their prefix": lambda folder: change_weights(
         folder, lambda weights: {name.removeprefix("transformer."): w for name, w in weights.items()}
     ),
@@ -256,9 +272,9 @@ def truncate(path: Path) -> None:
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no folder": (shutil.rmtree, "config.json cannot be read"),
-    "no model": (lambda f: (f / "model.safetensors").unlink(), "model.safetensors is missing"),
+    "no model": (lambda f: remove(f, "model.safetensors"), "model.safetensors is missing"),
     "a pickle": (only_a_pickle, "has pytorch_model.bin, which can run programs, and no model.safetensors: let"),
-    "a shard missing": (lambda f: (as_shards(f), next(f.glob("model-00002*")).unlink()), "is missing or damaged"),
+    "a shard missing": (only_the_first_shard, "is missing or damaged"),
     "truncated": (lambda f: truncate(f / "model.safetensors"), "model.safetensors is missing or damaged"),
     "config truncated": (lambda f: truncate(f / "config.json"), "config.json is not the description of a GPT-2"),
     "config without a head": (lambda f: change(f / "config.json", n_head=0), "config.json is not the description"),
@@ -298,19 +314,19 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         r"the tokenizer has 300 tokens and config.json 320 \(vocab_size\)",
     ),
     "no vocabulary": (
-        lambda f: ((f / "tokenizer.json").unlink(), (f / "vocab.json").unlink()),
+        lambda f: remove(f, "tokenizer.json", "vocab.json"),
         "vocab.json cannot be read",
     ),
     "no merges": (
-        lambda f: ((f / "tokenizer.json").unlink(), (f / "merges.txt").unlink()),
+        lambda f: remove(f, "tokenizer.json", "merges.txt"),
         "merges.txt cannot be read",
     ),
     "merges that are none": (
-        lambda f: ((f / "tokenizer.json").unlink(), (f / "merges.txt").write_text("#version: 0.2\na b c\n")),
+        lambda f: only_merges(f, b"#version: 0.2\na b c\n"),
         "are not a GPT-2 vocabulary",
     ),
     "merges that are no text": (
-        lambda f: ((f / "tokenizer.json").unlink(), (f / "merges.txt").write_bytes(b"\xff\xfe")),
+        lambda f: only_merges(f, b"\xff\xfe"),
         "merges.txt is not text",
     ),
     "another kind of tokenizer": (

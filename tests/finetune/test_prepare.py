@@ -37,7 +37,9 @@ def make(tmp_path: Path, vocabulary: Path) -> Callable[..., Data]:
 
     def made(text: str, name: str = "input.txt", **options: Any) -> Data:
         (tmp_path / name).write_text(text, encoding="utf-8")
-        prepare([str(tmp_path / name)], tmp_path / "data", **{"vocabulary": vocabulary, "validation": 0.0} | options)
+        prepare(
+            [str(tmp_path / name)], tmp_path / "data", **dict[str, Any](vocabulary=vocabulary, validation=0.0) | options
+        )
         return open_data(tmp_path / "data")
 
     return made

@@ -40,7 +40,7 @@ def base(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(base: Path, out: Path, **changes: Any) -> TrainingOptions:
-    usual = {
+    usual: dict[str, Any] = {
         "init": str(base / "init"),
         "steps": 12,
         "batch_size": 2,
@@ -175,9 +175,9 @@ def test_an_interrupted_run_ends_with_the_same_weights(base: Path, keras: Callab
 
 def stopped_after(options: TrainingOptions, steps: int) -> None:
     """Train, with a signal as Ctrl-C sends it after so many steps."""
-    from finetune.training import loop as course
+    from finetune.training.trainer import Trainer
 
-    class Stopping(course.Trainer):
+    class Stopping(Trainer):
         count = 0
 
         def step(self, batches: Any) -> float:
@@ -187,7 +187,7 @@ def stopped_after(options: TrainingOptions, steps: int) -> None:
             return super().step(batches)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(course, "Trainer", Stopping)
+        patch.setattr("finetune.training.loop.Trainer", Stopping)
         with pytest.raises(SystemExit, match="130"):
             train(options)
 
@@ -218,8 +218,8 @@ def test_gradient_checkpointing_changes_nothing_but_memory(
 ) -> None:
     for name, on in (("off", False), ("on", True)):
         keras(train, options(base, tmp_path / name, steps=4, gradient_checkpointing=on))
-    off, on = ([float(row["train"]) for row in logged(tmp_path / name)] for name in ("off", "on"))
-    assert on == pytest.approx(off, abs=1e-4)
+    without, checkpointed = ([float(row["train"]) for row in logged(tmp_path / name)] for name in ("off", "on"))
+    assert checkpointed == pytest.approx(without, abs=1e-4)
 
 
 def test_frozen_parts_stay_as_they_are(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
