@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from app.errors import StartError
+from app.errors import FatalError
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
         queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout)
         application = create_application(models, queue, settings)
         listen(port)
-    except StartError as error:
+    except FatalError as error:
         print(start_error(error, as_json), file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -18,7 +18,7 @@ from app.api.chat import chat
 from app.api.completions import completions
 from app.api.cors import CrossOrigin
 from app.api.docs import docs, docs_file, openapi
-from app.api.error_responses import broken, gone, refused, unrouted
+from app.api.error_responses import broken, gone, refused, unanswered, unrouted
 from app.api.feedback import feedback
 from app.api.generate import METHODS, generate
 from app.api.keys import AccessControl, ApiKeys, rate_limited, requires_key
@@ -30,7 +30,7 @@ from app.api.telegram import telegram
 from app.api.tokens import detokenize, tokenize
 from app.bot import open_updates
 from app.engine.generation_queue import GenerationQueue
-from app.errors import RequestError
+from app.errors import GenerationError, RequestError
 from app.feedback import open_store
 from app.models import Models
 from app.rate_limit import RateLimiter
@@ -93,6 +93,7 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
         ],
         exception_handlers={
             RequestError: refused,
+            GenerationError: unanswered,
             HTTPException: unrouted,
             ClientDisconnect: gone,
             Exception: broken,

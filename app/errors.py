@@ -1,13 +1,23 @@
-"""Everything that can go wrong on purpose.
+"""Every error that is raised on purpose, as one tree.
 
 GptError                        a sentence for a person: what is wrong and what to do
-├── StartError                  the process cannot begin: printed as one line, exit code 2
-│   ├── SettingError            an environment variable or a command-line value
+├── FatalError                  ends the process: one line on standard error, exit code 2
+│   ├── SettingError            an environment variable or a command-line option
 │   ├── BundleError             a bundle is missing, truncated, tampered with or of another version
-│   ├── CheckpointError         likewise, a gpt-2-simple checkpoint
-│   ├── MachineError            the port is taken, or the memory too small
-│   └── DataError               text to train on, or what was prepared of it
-└── RequestError                the request cannot be answered: API.md's error object with a status
+│   ├── CheckpointError         the same, of a gpt-2-simple checkpoint
+│   ├── MachineError            the port is taken, memory is too small, a package is not installed
+│   ├── DataError               text to train on, or what was prepared from it
+│   └── TrainingError           training cannot go on, such as after a loss that is not a number
+├── GenerationError             a model cannot be asked; says nothing of HTTP, app.api.error_responses does
+│   ├── UnknownModel            no model of this name is served
+│   ├── ModelNotLoaded          a model is served and its files cannot be loaded
+│   ├── PromptTooLong           more tokens than the model's window
+│   ├── BatchTooLarge           more tokens side by side than fit in memory
+│   └── QueueUnavailable        not now; `retry_after` says when to ask again
+│       ├── QueueFull           as many requests run and wait as there is room for
+│       ├── QueueTimeout        the request's time was up before its turn came
+│       └── ShuttingDown        the server finishes what it has and takes nothing new
+└── RequestError                an HTTP reply other than 200: a status and an error object
     ├── InvalidRequest          400, a field is wrong; `param` names it
     │   └── ContextExceeded     400, the prompt is longer than the window
     ├── Unauthorized            401, no key or a wrong one
@@ -17,7 +27,7 @@ GptError                        a sentence for a person: what is wrong and what 
     ├── RequestTimeout          408, the body did not arrive in time
     ├── BodyTooLarge            413
     ├── RateLimited             429, with Retry-After
-    ├── ServerError             500, our fault; the cause is in the log
+    ├── ServerError             500, a mistake of the server; the cause is in the log
     ├── Overloaded              503, with Retry-After
     ├── Undelivered             503, Telegram could not be reached and should send the update again
     └── StoreError              503, ratings cannot be kept or read now; the cause is in the log
@@ -25,26 +35,26 @@ GptError                        a sentence for a person: what is wrong and what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class GptError(Exception):
     """A sentence that says what is wrong and what to do about it."""
 
 
-class StartError(GptError):
+class FatalError(GptError):
     pass
 
 
-class SettingError(StartError):
+class SettingError(FatalError):
     pass
 
 
-class BundleError(StartError):
+class BundleError(FatalError):
     pass
 
 
-class CheckpointError(StartError):
+class CheckpointError(FatalError):
     """`problem` says what is wrong; the message adds `remedy`, what to do about it, if one is given."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
@@ -52,16 +62,83 @@ class CheckpointError(StartError):
         self.problem = problem.removesuffix(".")
 
 
-class MachineError(StartError):
+class MachineError(FatalError):
     pass
 
 
-class DataError(StartError):
+class DataError(FatalError):
     pass
+
+
+class TrainingError(FatalError):
+    pass
+
+
+class GenerationError(GptError):
+    """A model cannot be asked."""
+
+
+class UnknownModel(GenerationError):
+    def __init__(self, name: str, served: Sequence[str]) -> None:
+        verb = "are" if len(served) > 1 else "is"
+        super().__init__(f"model {name!r} is not served here; {', '.join(map(repr, served))} {verb}.")
+
+
+class ModelNotLoaded(GenerationError):
+    def __init__(self, name: str, cause: FatalError) -> None:
+        super().__init__(f"model {name!r} cannot be loaded: {cause}")
+
+
+class PromptTooLong(GenerationError):
+    """`n_prompt_tokens` is the prompt's length, `n_ctx` the model's window, both in tokens."""
+
+    def __init__(self, n_prompt_tokens: int, n_ctx: int) -> None:
+        super().__init__(
+            f"the prompt is {n_prompt_tokens} tokens long and the model's window holds {n_ctx}: shorten it."
+        )
+        self.n_prompt_tokens = n_prompt_tokens
+        self.n_ctx = n_ctx
+
+
+class BatchTooLarge(GenerationError):
+    """`n_tokens` are the texts' tokens with their prompts, `max_tokens` those that fit in memory side by side."""
+
+    def __init__(self, n_tokens: int, max_tokens: int) -> None:
+        super().__init__(
+            f"the texts come to {n_tokens} tokens and {max_tokens} fit in memory at once: ask for fewer or shorter texts."
+        )
+        self.n_tokens = n_tokens
+        self.max_tokens = max_tokens
+
+
+class QueueUnavailable(GenerationError):
+    """`retry_after` is in whole seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QueueFull(QueueUnavailable):
+    def __init__(self, pending: int, retry_after: int) -> None:
+        super().__init__(f"{pending} requests are being answered or waiting: try again later.", retry_after)
+
+
+class QueueTimeout(QueueUnavailable):
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("the request waited too long for its turn: try again later.", retry_after)
+
+
+class ShuttingDown(QueueUnavailable):
+    def __init__(self, retry_after: int = 1) -> None:
+        super().__init__("the server is shutting down: try again.", retry_after)
 
 
 class RequestError(GptError):
-    """An answer other than 200. Class attributes are the HTTP status and the error object's `type`."""
+    """An HTTP reply other than 200. Class attributes are its status and the error object's `type`.
+
+    `param` is the field that is wrong, `code` a word for programs, `more` further numbers of the error object.
+    """
 
     status = 500
     kind = "server_error"
@@ -74,6 +151,7 @@ class RequestError(GptError):
         self.headers: Mapping[str, str] = {}
 
     def body(self) -> dict[str, object]:
+        """The error object, ready for JSON."""
         error = {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}
         return {"error": error | self.more}
 
@@ -86,7 +164,7 @@ class InvalidRequest(RequestError):
 class ContextExceeded(InvalidRequest):
     kind = "exceed_context_size_error"
 
-    def __init__(self, n_prompt_tokens: int, n_ctx: int, param: str = "prefix") -> None:
+    def __init__(self, n_prompt_tokens: int, n_ctx: int, param: str) -> None:
         message = f"{param} is {n_prompt_tokens} tokens long and the model's window holds {n_ctx}: shorten it."
         super().__init__(
             message, param=param, code="context_length_exceeded", n_prompt_tokens=n_prompt_tokens, n_ctx=n_ctx
@@ -155,7 +233,7 @@ class Overloaded(RequestError):
 
 
 class Undelivered(RequestError):
-    """Nothing of an answer reached its chat; a later try may do better."""
+    """Nothing of an answer reached its chat, so Telegram should send the update again."""
 
     status = 503
     kind = "unavailable_error"
@@ -166,7 +244,7 @@ class Undelivered(RequestError):
 
 
 class StoreError(RequestError):
-    """The store of ratings is down or broken: nothing was kept."""
+    """The store of ratings cannot be reached: nothing was kept or read."""
 
     status = 503
     kind = "unavailable_error"

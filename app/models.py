@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.engine.base import Engine
 from app.engine.bundle import FILES, Template, read_manifest
-from app.errors import NotFound, ServerError, SettingError, StartError
+from app.errors import FatalError, ModelNotLoaded, SettingError, UnknownModel
 from app.memory import BASE, MEGABYTE, check_memory, memory_allowed, size_of
 from app.settings import Settings
 
@@ -49,23 +49,22 @@ class Models:
         return list(self._loaded)
 
     def load_default(self) -> None:
-        """What the start waits for. Raises StartError."""
+        """What the start waits for. Raises FatalError."""
         self._loaded[self.default] = engine = self._loaders[self.default]()
         self.n_ctx = engine.n_ctx
         self.template = engine.template
 
     def known(self, name: str | None = None) -> str:
-        """The name, or the default model's; nothing is loaded for it. Raises NotFound."""
+        """The name, or the default model's; nothing is loaded for it. Raises UnknownModel."""
         name = self.default if name is None else name
         if name not in self._loaders:
-            served = ", ".join(map(repr, self.names)) + (" are" if len(self.names) > 1 else " is")
-            raise NotFound(f"model {name!r} is not served here; {served}.", param="model", code="model_not_found")
+            raise UnknownModel(name, self.names)
         return name
 
     def get(self, name: str | None = None) -> Engine:
         """The model of this name, or the default one. It may take a while to load: call this on a thread.
 
-        Raises NotFound, and ServerError if its files cannot be loaded.
+        Raises UnknownModel, ModelNotLoaded.
         """
         name = self.known(name)
         with self._lock:
@@ -79,8 +78,8 @@ class Models:
     def _load(self, name: str) -> Engine:
         try:
             return self._loaders[name]()
-        except StartError as error:
-            raise ServerError(f"model {name!r} cannot be loaded: {error}", code="model_not_loaded") from error
+        except FatalError as error:
+            raise ModelNotLoaded(name, error) from error
 
     def _make_room(self, name: str) -> None:
         while self._allowed is not None and self._loaded and self._needed(*self._loaded, name) > self._allowed:
@@ -91,7 +90,7 @@ class Models:
 
 
 def load_models(settings: Settings) -> Models:
-    """What the settings name, with the first loaded; only its engine's own libraries are imported. Raises StartError."""
+    """What the settings name, with the first loaded; only its engine's own libraries are imported. Raises FatalError."""
     if settings.models and settings.engine != "onnx":
         raise SettingError(f"MODELS is for ENGINE=onnx, and ENGINE is {settings.engine}: leave one of them out.")
     models = (

@@ -14,7 +14,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
-from app.errors import StartError
+from app.errors import FatalError
 from finetune.commands.download import download
 from finetune.commands.evaluate import evaluate
 from finetune.commands.export import export
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         run(given.verb, given[given.verb])
-    except StartError as error:
+    except FatalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:

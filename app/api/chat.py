@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.body import read_object
+from app.api.error_responses import naming_fields
 from app.api.logprobs import in_chat
 from app.api.openai import (
     ChatChoice,
@@ -118,7 +119,8 @@ def understand(asked: ChatRequest, state: State) -> Job:
     name = "max_tokens" if asked.max_completion_tokens is None else "max_completion_tokens"
     wanted: int | None = getattr(asked, name)
     longest = state["settings"].max_length
-    prompt = read_messages(asked, engine, wanted or engine.n_ctx)
+    with naming_fields(prompt="messages", samples="n"):
+        prompt = read_messages(asked, engine, wanted or engine.n_ctx)
     length = wanted or max(1, min(longest, engine.n_ctx - len(prompt)))
     asked.check(engine, length, longest, name)
     logprobs = (asked.top_logprobs or 0) if asked.logprobs else None
@@ -133,7 +135,8 @@ def understand(asked: ChatRequest, state: State) -> Job:
         reuse=asked.seed is None,
         logprobs=logprobs,
     )
-    check(engine, prompt, options, "messages", "n")
+    with naming_fields(prompt="messages", samples="n"):
+        check(engine, prompt, options)
     return Job(asked, engine, prompt, options)
 
 

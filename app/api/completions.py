@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.body import read_object
+from app.api.error_responses import naming_fields
 from app.api.logprobs import in_completion
 from app.api.openai import (
     MAX_TEXTS,
@@ -121,8 +122,9 @@ def understand(asked: CompletionRequest, state: State) -> Job:
         many = f"{len(prompts)} prompts with {samples} texts each"
         raise invalid("prompt", f"prompt has {many}: expected at most {MAX_TEXTS} texts in one request.")
     asked.check_logprobs(len(prompts) * samples * asked.max_tokens + score_prompt * sum(map(len, prompts)), logprobs)
-    for tokens in prompts:
-        check(engine, tokens, options, "prompt", "n" if asked.best_of is None else "best_of")
+    with naming_fields(prompt="prompt", samples="n" if asked.best_of is None else "best_of"):
+        for tokens in prompts:
+            check(engine, tokens, options)
     echoes = [shown_text(engine, tokens) if asked.echo else "" for tokens in prompts]
     return Job(asked, engine, prompts, echoes, options)
 

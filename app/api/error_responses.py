@@ -1,14 +1,30 @@
-"""Every answer that is not 200 is API.md's error object: one handler for each kind of exception."""
+"""Every reply other than 200 is an error object: one handler for each kind of exception."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.errors import MethodNotAllowed, NotFound, RequestError, ServerError
+from app.errors import (
+    BatchTooLarge,
+    ContextExceeded,
+    GenerationError,
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelNotLoaded,
+    NotFound,
+    Overloaded,
+    PromptTooLong,
+    QueueUnavailable,
+    RequestError,
+    ServerError,
+    UnknownModel,
+)
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +32,37 @@ log = logging.getLogger(__name__)
 async def refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
+
+
+@contextmanager
+def naming_fields(*, prompt: str, samples: str) -> Iterator[None]:
+    """Turn the engine's refusals into HTTP errors that name the request's fields. Raises InvalidRequest, ContextExceeded."""
+    try:
+        yield
+    except PromptTooLong as error:
+        raise ContextExceeded(error.n_prompt_tokens, error.n_ctx, prompt) from None
+    except BatchTooLarge as error:
+        comes_to = f"{samples} × ({prompt} + length) comes to {error.n_tokens} tokens"
+        message = f"{comes_to} and {error.max_tokens} fit in memory at once: ask for fewer or shorter texts."
+        raise InvalidRequest(message, param=samples, code="invalid_value") from None
+
+
+async def unanswered(request: Request, error: Exception) -> Response:
+    """A model that cannot be asked."""
+    assert isinstance(error, GenerationError)
+    return await refused(request, http_error(error))
+
+
+def http_error(error: GenerationError) -> RequestError:
+    """The HTTP error that stands for what the engine, its queue or the registry of models refuses."""
+    match error:
+        case UnknownModel():
+            return NotFound(str(error), param="model", code="model_not_found")
+        case ModelNotLoaded():
+            return ServerError(str(error), code="model_not_loaded")
+        case QueueUnavailable():
+            return Overloaded(str(error), error.retry_after)
+    return InvalidRequest(str(error), code="invalid_value")
 
 
 async def unrouted(request: Request, error: Exception) -> Response:

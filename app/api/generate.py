@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api.body import parse_query, read_object
+from app.api.error_responses import naming_fields
 from app.api.openai import Usage
 from app.api.schemas import GenerateRequest, validate
 from app.api.state import State
@@ -64,7 +65,8 @@ def understand(asked: GenerateRequest, state: State) -> Job:
         )
     options = asked.options()
     engine = state["models"].get(asked.model)
-    return Job(asked, engine, prepare(engine, asked.prefix, options), options)
+    with naming_fields(prompt="prefix", samples="nsamples"):
+        return Job(asked, engine, prepare(engine, asked.prefix, options), options)
 
 
 def reply(job: Job, writing: Writing) -> dict[str, Any]:

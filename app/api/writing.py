@@ -56,7 +56,7 @@ class Writing:
         self._pieces = queue.all_pieces(engine, prompts, options, self._watch)
 
     async def whole(self, reply: Callable[[], Any]) -> Response:
-        """What there is to `reply` once all the texts are finished. Raises Overloaded, ClientDisconnect."""
+        """What there is to `reply` once all the texts are finished. Raises QueueUnavailable, ClientDisconnect."""
         await while_connected(self._request, self._finish())
         # On a thread, since the likeliest tokens of the longest texts take half a second to write down.
         return await asyncio.to_thread(lambda: as_json(reply(), self.headers()))

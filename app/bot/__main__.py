@@ -15,7 +15,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from app.errors import SettingError, StartError
+from app.errors import FatalError, SettingError
 from app.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def main() -> int:
     more = [arguments.url] if arguments.verb == "set-webhook" else []
     try:
         asyncio.run(run(VERBS[arguments.verb], more))
-    except StartError as error:
+    except FatalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -111,7 +111,7 @@ def main() -> int:
 
 
 async def run(verb: Callable[..., Awaitable[None]], more: list[str]) -> None:
-    """Raises StartError, also for what Telegram says: none of its words can hold the token."""
+    """Raises FatalError, also for what Telegram says: none of its words can hold the token."""
     settings = read_settings()
     if not settings.telegram_token:
         raise SettingError("TELEGRAM_TOKEN is empty: set it to the token that @BotFather gave.")

@@ -38,7 +38,7 @@ from app.bot.strings import (
 from app.bot.updates import handling
 from app.bot.writing import Writer
 from app.engine.generation_queue import GenerationQueue
-from app.errors import NotFound, Overloaded, StoreError, Undelivered
+from app.errors import NotFound, QueueUnavailable, StoreError, Undelivered
 from app.feedback.store import ShownText, Source, Store, Vote, new_id
 from app.models import Models
 from app.rate_limit import RateLimiter
@@ -90,9 +90,9 @@ class Bot:
             await self._answer(understood)
         except BadRequest:
             log.warning("Telegram refused an answer")
-        except (InvalidToken, NetworkError, RetryAfter, Overloaded) as error:
+        except (InvalidToken, NetworkError, RetryAfter, QueueUnavailable) as error:
             if not handling.get().answered:
-                if isinstance(error, Overloaded):
+                if isinstance(error, QueueUnavailable):
                     raise
                 raise Undelivered("Telegram cannot be reached: the update should be sent again.") from error
             log.warning("an answer was begun and could not be finished (%s)", type(error).__name__)
@@ -109,7 +109,7 @@ class Bot:
                 await self._press(query, message)
             elif message is not None:
                 await self._hear(message)
-        except (TelegramError, Overloaded):
+        except (TelegramError, QueueUnavailable):
             raise
         except Exception as error:
             if message is None:

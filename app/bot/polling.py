@@ -12,7 +12,7 @@ from telegram import Bot
 from telegram.error import NetworkError, TimedOut
 
 from app.bot.updates import Updates
-from app.errors import RequestError
+from app.errors import QueueUnavailable, RequestError
 
 log = logging.getLogger(__name__)
 # How long Telegram holds a request open that finds no update.
@@ -44,7 +44,7 @@ async def answer(updates: Updates, update: dict[str, Any]) -> None:
     for pause in (min(2**n, LONGEST_PAUSE) for n in itertools.count(1)):
         try:
             await updates.take(update)
-        except RequestError:
+        except (RequestError, QueueUnavailable):
             await asyncio.sleep(pause)
         else:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from app.bot.chat_state import ChatState
-from app.errors import ContextExceeded, NotFound, StoreError
+from app.errors import PromptTooLong, StoreError, UnknownModel
 
 log = logging.getLogger(__name__)
 COMMANDS = {
@@ -31,10 +31,10 @@ def explain(error: Exception) -> str:
     """What a person is told of what went wrong."""
     if isinstance(error, StoreError):
         return STORE_DOWN
-    if isinstance(error, ContextExceeded):
-        read, window = error.more["n_prompt_tokens"], error.more["n_ctx"]
+    if isinstance(error, PromptTooLong):
+        read, window = error.n_prompt_tokens, error.n_ctx
         return f"That is too long for me: {read} tokens, and I can read {window}. Please shorten it."
-    if isinstance(error, NotFound):
+    if isinstance(error, UnknownModel):
         return "The model that was chosen here is served no more: /model shows who is."
     log.error("an update could not be answered", exc_info=error)
     return BROKEN

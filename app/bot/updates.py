@@ -64,7 +64,7 @@ handling: ContextVar[Handling] = ContextVar("handling")
 
 class Handler(Protocol):
     async def handle(self, update: dict[str, Any]) -> None:
-        """Answer the update. Raises Undelivered or Overloaded where nothing was answered and a later try may do better."""
+        """Answer the update. Raises Undelivered or QueueUnavailable where nothing was answered and a later try may do better."""
 
     async def close(self) -> None: ...
 
@@ -80,7 +80,7 @@ class Updates:
         self._chats: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def take(self, update: dict[str, Any]) -> None:
-        """Handle the update, or wait for the handling that has begun already. Raises Undelivered, Overloaded."""
+        """Handle the update, or wait for the handling that has begun already. Raises Undelivered, QueueUnavailable."""
         try:
             envelope = msgspec.convert(update, Envelope)
         except msgspec.ValidationError:

@@ -15,7 +15,7 @@ from app.engine.generation import GenerationOptions
 from app.engine.generation_queue import GenerationQueue
 from app.engine.prompts import TAGS, turn_stops, turn_tokens
 from app.engine.sampling import Sampling
-from app.errors import Overloaded
+from app.errors import QueueTimeout
 from app.models import Models
 
 # Kept of an update's time for sending what was written.
@@ -31,7 +31,7 @@ class Writer:
         self._max_length = max_length
 
     async def joke(self, model: str, chat: ChatState, grow: Callable[[str], None]) -> Joke:
-        """What the model tells, made of nothing. Raises NotFound, Overloaded."""
+        """What the model tells, made of nothing. Raises UnknownModel, QueueUnavailable."""
         engine = await asyncio.to_thread(self._models.get, model)
         question, answer = (tag.strip() for tag in TAGS[engine.template])
         tokens = start_tokens(engine, question)
@@ -39,13 +39,13 @@ class Writer:
         return told(text, answer)
 
     async def answer(self, model: str, turns: Sequence[str], chat: ChatState, grow: Callable[[str], None]) -> str:
-        """The model's turn after these. Raises NotFound, ContextExceeded, Overloaded."""
+        """The model's turn after these. Raises UnknownModel, PromptTooLong, QueueUnavailable."""
         engine = await asyncio.to_thread(self._models.get, model)
         tokens = await asyncio.to_thread(turn_tokens, engine, turns, chat.length)
         return await self._write(engine, tokens, chat, grow)
 
     async def _write(self, engine: Engine, tokens: Sequence[int], chat: ChatState, grow: Callable[[str], None]) -> str:
-        """Write until the end, or until the update's time is nearly up. Raises Overloaded if not even begun by then."""
+        """Write until the end, or until the update's time is nearly up. Raises QueueUnavailable if not even begun by then."""
         options = GenerationOptions(
             length=min(chat.length, self._max_length),
             seed=secrets.randbelow(2**32),
@@ -66,7 +66,7 @@ class Writer:
                         break
         except TimeoutError:
             if not text:
-                raise Overloaded("the text waited too long for its turn: try again later.", retry_after=2) from None
+                raise QueueTimeout(retry_after=2) from None
         return text.strip()
 
 

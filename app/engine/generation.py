@@ -17,7 +17,7 @@ import numpy as np
 from app.engine.base import Decoder, Engine, Tokens, as_rows, start_tokens
 from app.engine.sampling import Logits, Sampling, choose, log_softmax, penalize, shift
 from app.engine.stop_strings import StopStringFilter
-from app.errors import ContextExceeded, InvalidRequest
+from app.errors import BatchTooLarge, PromptTooLong
 
 FinishReason = Literal["stop", "length", "timeout"]
 
@@ -91,26 +91,19 @@ class TextDelta:
 
 
 def prepare(engine: Engine, prompt: str, options: GenerationOptions) -> list[int]:
-    """Turn the prompt into tokens, refusing what cannot be written. Raises InvalidRequest, ContextExceeded."""
+    """The prompt's tokens, if the texts can be written. Raises PromptTooLong, BatchTooLarge."""
     tokens = start_tokens(engine, prompt)
     check(engine, tokens, options)
     return tokens
 
 
-def check(
-    engine: Engine, tokens: Sequence[int], options: GenerationOptions, prompt: str = "prefix", samples: str = "nsamples"
-) -> None:
-    """Refuse what cannot be written, by the names that the prompt and the number of samples have in the request.
-
-    Raises InvalidRequest, ContextExceeded.
-    """
+def check(engine: Engine, tokens: Sequence[int], options: GenerationOptions) -> None:
+    """Refuse a prompt that exceeds the window and texts that exceed memory. Raises PromptTooLong, BatchTooLarge."""
     if len(tokens) > engine.n_ctx:
-        raise ContextExceeded(len(tokens), engine.n_ctx, prompt)
+        raise PromptTooLong(len(tokens), engine.n_ctx)
     positions = options.samples * needed_positions(engine, tokens, options)
     if options.samples > 1 and positions > engine.max_positions:
-        comes_to = f"{samples} × ({prompt} + length) comes to {positions} tokens"
-        message = f"{comes_to} and {engine.max_positions} fit in memory at once: ask for fewer or shorter texts."
-        raise InvalidRequest(message, param=samples, code="invalid_value")
+        raise BatchTooLarge(positions, engine.max_positions)
 
 
 def needed_positions(engine: Engine, tokens: Sequence[int], options: GenerationOptions) -> int:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from app.engine.base import Engine
 from app.engine.generation import Deadline, GenerationOptions, TextDelta, generate
 from app.engine.generation_stats import GenerationStats, GenerationTimer
-from app.errors import Overloaded
+from app.errors import QueueFull, QueueTimeout, ShuttingDown
 
 # Cloud Run kills what is still running ten seconds after SIGTERM.
 GRACE = 7.0
@@ -60,7 +60,7 @@ class GenerationQueue:
     ) -> AsyncGenerator[TextDelta]:
         """Generate on a thread, yielding pieces as they come; the texts of the first prompt, then those of the next.
 
-        Raises Overloaded, at the first piece, where there is no room.
+        Raises QueueFull, QueueTimeout or ShuttingDown at the first delta.
         """
         deadline = self._admit()
         loop = asyncio.get_running_loop()
@@ -102,9 +102,9 @@ class GenerationQueue:
 
     def _admit(self) -> Deadline:
         if self.draining:
-            raise Overloaded("the server is shutting down: try again.", retry_after=1)
+            raise ShuttingDown
         if self.pending >= self._room:
-            raise Overloaded(f"{self.pending} requests are being answered or waiting: try again later.", self._wait())
+            raise QueueFull(self.pending, self._wait())
         deadline = Deadline(time.monotonic() + self._timeout)
         self._deadlines.add(deadline)
         return deadline
@@ -127,7 +127,7 @@ class GenerationQueue:
     ) -> None:
         began = time.monotonic()
         if began >= deadline.at:
-            raise Overloaded("the request waited too long for its turn: try again later.", self._wait())
+            raise QueueTimeout(self._wait())
         watch.begin()
         for piece in pieces:
             watch.see(piece)

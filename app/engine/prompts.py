@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from app.engine.base import Engine, start_tokens
 from app.engine.bundle import Template
-from app.errors import ContextExceeded
+from app.errors import PromptTooLong
 
 TAGS: dict[Template, tuple[str, str]] = {"text": ("", ""), "qa": ("[QUESTION] ", "[ANSWER] "), "chat": ("", "")}
 
@@ -26,7 +26,7 @@ def turn_tokens(engine: Engine, turns: Sequence[str], room: int) -> list[int]:
     """The tokens after which the model's turn comes.
 
     `turns` alternate, and a person's is last. The oldest leave in pairs until `room` tokens, or half of the window where
-    that is less, are free for the reply. Raises ContextExceeded if the last turn alone is longer than the window.
+    that is less, are free for the reply. Raises PromptTooLong if the last turn alone is longer than the window.
     """
     most = engine.n_ctx - min(room, engine.n_ctx // 2)
     choices = range(1 - len(turns) % 2, len(turns), 2)
@@ -36,7 +36,7 @@ def turn_tokens(engine: Engine, turns: Sequence[str], room: int) -> list[int]:
         first = bisect_left(choices, True, key=lambda oldest: len(tokens_of(engine, turns[oldest:])) <= most)
         tokens = tokens_of(engine, turns[choices[min(first, len(choices) - 1)] :])
     if len(tokens) > engine.n_ctx:
-        raise ContextExceeded(len(tokens), engine.n_ctx, "messages")
+        raise PromptTooLong(len(tokens), engine.n_ctx)
     return tokens
 
 

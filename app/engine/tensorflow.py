@@ -18,7 +18,7 @@ from app.engine.base import Logits, Tokens
 from app.engine.bundle import EndMarker, Template
 from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.tokenizer import END_OF_TEXT
-from app.errors import CheckpointError, SettingError
+from app.errors import CheckpointError, MachineError
 
 
 class TensorflowEngine:
@@ -32,7 +32,7 @@ class TensorflowEngine:
             import tensorflow as tf
             from gpt_2_simple.src import model
         except ImportError:
-            raise SettingError(
+            raise MachineError(
                 "ENGINE=tensorflow needs requirements/training.txt, which is not installed here."
             ) from None
         self.hparams = checkpoint.hparams

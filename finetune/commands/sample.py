@@ -28,7 +28,7 @@ from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.generation import GenerationOptions, generate, needed_positions, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
-from app.errors import RequestError, SettingError
+from app.errors import PromptTooLong, SettingError
 from finetune.commands.export import Bits, describe, end_mark, known_end, write_files
 from finetune.run_folder import RunFolder
 
@@ -160,8 +160,10 @@ def write_batch(engine: Engine, tokens: Sequence[int], options: GenerationOption
 def read_prefix(engine: Engine, prefix: str, options: GenerationOptions) -> list[int]:
     try:
         return prepare(engine, prefix, options)
-    except RequestError as error:
-        raise SettingError(f"--{error}") from None
+    except PromptTooLong as error:
+        raise SettingError(
+            f"--prefix is {error.n_prompt_tokens} tokens long and the model's window holds {error.n_ctx}: shorten it."
+        ) from None
 
 
 def print_pieces(pieces: Iterable[str]) -> None:

@@ -87,7 +87,7 @@ def refuse_context(length: int | None, n_ctx: int) -> None:
 
 
 def starting_point(options: TrainingOptions, data: Data, run: RunFolder) -> StartingPoint:
-    """Find weights, and where the run stands. Raises a StartError that says what does not fit."""
+    """Find weights, and where the run stands. Raises the FatalError that says what does not fit."""
     if options.resume:
         return resumed(options, data, run)
     run.refuse_strangers()

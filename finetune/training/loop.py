@@ -18,7 +18,7 @@ import msgspec
 from tqdm import tqdm
 
 from app.engine.bundle import Hparams
-from app.errors import SettingError
+from app.errors import TrainingError
 from finetune.commands.train import StartingPoint
 from finetune.data.packing import Batch, Packed, Rows, Windows, batch, empty, side_by_side
 from finetune.data.prepared import Data
@@ -100,7 +100,7 @@ class TrainingLoop:
             batches = self.batches(step)
             losses.append(self.trainer.step(batches))
             if not math.isfinite(losses[-1]):
-                raise SettingError(f"the loss is not a number at step {step + 1}: give a lower --learning_rate.")
+                raise TrainingError(f"the loss is not a number at step {step + 1}: give a lower --learning_rate.")
             tokens += sum(int((part.segments > 0).sum()) for part in batches)
             step += 1
             progress.update()

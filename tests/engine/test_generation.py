@@ -14,7 +14,7 @@ from app.engine.generation import Deadline, GenerationOptions, TextDelta, TokenS
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling, log_softmax
 from app.engine.tensorflow import TensorflowEngine
-from app.errors import ContextExceeded, InvalidRequest
+from app.errors import BatchTooLarge, PromptTooLong
 
 GREEDY = Sampling(temperature=0)
 
@@ -89,13 +89,13 @@ def test_a_prompt_may_fill_the_window(exact: OnnxEngine) -> None:
 
 
 def test_a_prompt_longer_than_the_window_is_refused(exact: OnnxEngine) -> None:
-    with pytest.raises(ContextExceeded) as caught:
+    with pytest.raises(PromptTooLong) as caught:
         write(exact, "a " * exact.n_ctx)
-    assert caught.value.more == {"n_prompt_tokens": exact.n_ctx + 1, "n_ctx": exact.n_ctx}
+    assert (caught.value.n_prompt_tokens, caught.value.n_ctx) == (exact.n_ctx + 1, exact.n_ctx)
 
 
 def test_a_batch_larger_than_memory_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="nsamples"):
+    with pytest.raises(BatchTooLarge, match="come to 100100 tokens and 8192 fit in memory"):
         write(FakeEngine(), samples=100, length=1000)
 
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from app.engine.fake import FakeEngine
-from app.errors import BundleError, NotFound, ServerError, SettingError
+from app.errors import BundleError, ModelNotLoaded, SettingError, UnknownModel
 from app.memory import BASE
 from app.models import WORK, Models, load_models
 from app.settings import Settings
@@ -61,10 +61,10 @@ def test_a_model_that_is_damaged_is_refused_and_the_others_stay(bundles: dict[in
     damaged = named(tmp_path, bundles[8], "damaged")
     (damaged / "model.onnx.data").write_bytes(b"")
     models = load_models(Settings(model=str(bundles[32]), models=str(damaged)))
-    with pytest.raises(ServerError, match=r"^model 'damaged' cannot be loaded: .+model\.onnx\.data is not the file"):
+    with pytest.raises(ModelNotLoaded, match=r"^model 'damaged' cannot be loaded: .+model\.onnx\.data is not the file"):
         models.get("damaged")
     assert models.get().name == "tiny32"
-    with pytest.raises(NotFound):
+    with pytest.raises(UnknownModel):
         models.get("other")
 
 

@@ -7,7 +7,7 @@ import pytest
 from app.engine.bundle import Template
 from app.engine.fake import FakeEngine
 from app.engine.prompts import TAGS, turn_stops, turn_tokens
-from app.errors import ContextExceeded
+from app.errors import PromptTooLong
 from finetune.data.documents import from_turns
 
 TURNS = ["Are we there?", "Nearly.", "Are we there now?"]
@@ -49,5 +49,5 @@ def test_a_conversation_that_begins_with_the_model_loses_that_turn() -> None:
 def test_a_last_turn_takes_the_room_of_the_reply_but_not_more() -> None:
     engine = FakeEngine(n_ctx=16, template="chat")
     assert len(turn_tokens(engine, ["x" * 14], 10)) == 16
-    with pytest.raises(ContextExceeded):
+    with pytest.raises(PromptTooLong):
         turn_tokens(engine, ["x" * 15], 10)

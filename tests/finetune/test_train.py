@@ -19,7 +19,7 @@ import pytest
 from app.engine.bundle import Hparams
 from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.tensorflow import TensorflowEngine
-from app.errors import CheckpointError, SettingError, StartError
+from app.errors import CheckpointError, FatalError, SettingError
 from finetune.checkpoint import initial_weights, newest_whole, read_weights, write_checkpoint
 from finetune.commands.train import train
 from finetune.data.prepared import open_data
@@ -362,7 +362,7 @@ def test_the_old_way(base: Path, tmp_path: Path) -> None:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_what_does_not_fit_is_one_sentence(base: Path, tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(StartError, match=r"^[^\n]+$") as refused:
+    with pytest.raises(FatalError, match=r"^[^\n]+$") as refused:
         train(options(base, tmp_path / "run", **changes))
     assert sentence in str(refused.value)
     assert not (tmp_path / "run").exists()
@@ -384,7 +384,7 @@ def test_a_run_is_not_overwritten_and_options_do_not_change_under_way(
 def test_another_vocabulary_is_refused(base: Path, tmp_path: Path) -> None:
     write_tiny(tmp_path / "other")
     (tmp_path / "other/vocab.bpe").write_text("#version: 0.2\n", encoding="utf-8")
-    with pytest.raises(StartError, match="prepared with another vocabulary"):
+    with pytest.raises(FatalError, match="prepared with another vocabulary"):
         train(options(base, tmp_path / "run", init=str(tmp_path / "other")))
 
 
