@@ -1,7 +1,7 @@
-"""POST /telegram: an update from Telegram, handled within the request.
+"""`POST /telegram`: the webhook. Checks Telegram's secret and handles one update within the request.
 
-Only a 2xx ends an update's deliveries; Telegram brings every other back, soon and for a day. So what can never be
-handled is logged, without its text, and answered with 200.
+Telegram sends an update again for a day until it gets a 2xx. An update that can never be handled is therefore logged, without
+its text, and answered with 200.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 async def telegram(request: Request[State]) -> Response:
     updates = request.state["updates"]
     if updates is None:
-        raise NotFound("there is no bot here: set TELEGRAM_TOKEN and TELEGRAM_SECRET.", code="bot_off")
+        raise NotFound("this service has no bot: set TELEGRAM_TOKEN and TELEGRAM_SECRET.", code="bot_off")
     check_secret(request)
     try:
         update = parse_json(await read_body(request))
@@ -34,9 +34,9 @@ async def telegram(request: Request[State]) -> Response:
 
 
 def check_secret(request: Request[State]) -> None:
-    """Raises Forbidden, before anything of the body is read."""
-    given = request.headers.get("x-telegram-bot-api-secret-token", "")
-    if not hmac.compare_digest(given.encode(), request.state["settings"].telegram_secret.encode()):
+    """Compare the secret in constant time, before the body is read. Raises Forbidden."""
+    sent = request.headers.get("x-telegram-bot-api-secret-token", "")
+    if not hmac.compare_digest(sent.encode(), request.state["settings"].telegram_secret.encode()):
         raise Forbidden(
             "X-Telegram-Bot-Api-Secret-Token is not TELEGRAM_SECRET: run `python -m app.bot set-webhook`.",
             code="wrong_secret",
