@@ -23,7 +23,7 @@ from app.api.feedback import feedback
 from app.api.generate import METHODS, generate
 from app.api.keys import AccessControl, ApiKeys, rate_limited, requires_key
 from app.api.model_list import list_models, show_model
-from app.api.page import page_or, part
+from app.api.page import COMPRESSED, BrowserRoute, page, page_file
 from app.api.service import health, metrics, version
 from app.api.state import State
 from app.api.telegram import telegram
@@ -63,7 +63,8 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
 
     application = Starlette(
         routes=[
-            Route("/", page_or(rate_limited(generate)), methods=METHODS),
+            BrowserRoute("/", page, middleware=COMPRESSED),
+            Route("/", rate_limited(generate), methods=METHODS),
             Route("/generate", rate_limited(generate), methods=METHODS),
             Route("/feedback", rate_limited(feedback), methods=["POST"]),
             Route("/telegram", telegram, methods=["POST"]),
@@ -73,7 +74,7 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
             Route("/v1/models/{name:path}", requires_key(show_model)),
             Route("/tokenize", rate_limited(tokenize), methods=["POST"]),
             Route("/detokenize", rate_limited(detokenize), methods=["POST"]),
-            Route("/web/{version}/{name}", part),
+            Route("/web/{version}/{name}", page_file, middleware=COMPRESSED),
             Route("/openapi.json", openapi),
             Route("/docs", docs),
             Route("/docs/{name}", docs_file),
