@@ -21,8 +21,8 @@ from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.engine.tensorflow import TensorflowEngine
 from benchmarks.subject import CHECKPOINT, WORK, bundle, report
-from finetune.commands.export import compare, read_text, write_text
 from finetune.commands.starter import documents
+from finetune.export.parity import compare_logits, logits_step_by_step, sample_with_logits
 
 GREEDY_TOKENS = 200
 TEXTS = 100
@@ -30,12 +30,12 @@ TEXTS = 100
 
 def exactness() -> dict[str, Any]:
     engine, reference = OnnxEngine(open_bundle(bundle(32)), threads=2), TensorflowEngine(CHECKPOINT, threads=2)
-    tokens, logits = write_text(engine, 192)
+    tokens, logits = sample_with_logits(engine, 192)
     options = GenerationOptions(length=GREEDY_TOKENS, sampling=Sampling(temperature=0))
     texts = ["".join(p.text for p in generate(e, prepare(e, "Why", options), options)) for e in (engine, reference)]
     return {
         "fp32, largest difference of a logit": float(
-            f"{compare(logits, reference.all_logits(tokens)).max_difference:.1e}"
+            f"{compare_logits(logits, reference.all_logits(tokens)).max_difference:.1e}"
         ),
         f"fp32, {GREEDY_TOKENS} greedy tokens the same": texts[0] == texts[1],
     }
@@ -43,7 +43,7 @@ def exactness() -> dict[str, Any]:
 
 def read(engine: OnnxEngine, texts: list[str]) -> np.ndarray:
     """The logits after every token of every text."""
-    return np.concatenate([read_text(engine, start_tokens(engine, text)) for text in texts])
+    return np.concatenate([logits_step_by_step(engine, start_tokens(engine, text)) for text in texts])
 
 
 def rounding(checkpoint: Path) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def rounding(checkpoint: Path) -> dict[str, Any]:
         logits[bits] = read(OnnxEngine(open_bundle(out), threads=2), texts)
     rows: dict[str, Any] = {"real text, tokens read": len(logits[32])}
     for bits in (8, 4):
-        parity = compare(logits[bits], logits[32])
+        parity = compare_logits(logits[bits], logits[32])
         rows[f"{bits} bits, mean divergence from fp32, nats"] = float(f"{parity.mean_kl:.2e}")
         rows[f"{bits} bits, same likeliest token"] = round(parity.same_choice, 4)
     return rows

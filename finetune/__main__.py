@@ -19,12 +19,12 @@ from finetune.commands.download import download
 from finetune.commands.evaluate import evaluate
 from finetune.commands.export import export
 from finetune.commands.fetch import fetch
+from finetune.commands.import_ import import_
 from finetune.commands.prepare import prepare
 from finetune.commands.report import report
 from finetune.commands.sample import sample
 from finetune.commands.starter import starter
 from finetune.commands.train import train
-from finetune.formats.huggingface import import_
 from finetune.openai_weights import OpenaiModel
 from finetune.training.options import TrainingOptions
 

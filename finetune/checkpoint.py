@@ -76,6 +76,17 @@ def read_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
         raise CheckpointError(f"{checkpoint.prefix} is damaged", "copy the whole checkpoint folder again") from None
 
 
+def read_finite_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
+    """`read_weights`, refusing what training has ruined: CheckpointError names the variable that is not finite."""
+    weights = read_weights(checkpoint)
+    for name, weight in weights.items():
+        if not np.isfinite(weight).all():
+            raise CheckpointError(
+                f"{checkpoint.prefix}: model/{name} holds numbers that are not finite: export an earlier save."
+            )
+    return weights
+
+
 def newest_whole(folder: Path) -> tuple[CheckpointFolder, dict[str, Array]]:
     """The newest save that can be read, and its weights: an older one, with a word about it, where the newest is damaged."""
     found = open_checkpoint(folder)

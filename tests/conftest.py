@@ -91,7 +91,7 @@ def bundles(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     """The tiny model as bundles of 32, 8 and 4 bits, rounded as large models are."""
     folder = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("finetune.export.graph.SMALL_BYTES", 0)
+        patch.setattr("finetune.export.quantization.SMALL_MODEL_BYTES", 0)
         for bits in (32, 8, 4):
             export(checkpoint, folder / f"tiny{bits}", bits)
     return {bits: folder / f"tiny{bits}" for bits in (32, 8, 4)}

@@ -25,16 +25,18 @@ from app.engine.generation import GenerationOptions
 from app.engine.sampling import Sampling
 from app.engine.tokenizer import Tokenizer
 from app.errors import DataError, SettingError
-from finetune.commands.export import Bits
-from finetune.commands.sample import engine_of, refuse_fewer_than_one, refuse_out_of_range, write_texts
+from finetune.commands.sample import refuse_fewer_than_one, refuse_out_of_range
 from finetune.data.prepared import Data, Documents, open_data
 from finetune.evaluation.figures import FILES, FORMAT, Example, Figures, Passages, Report
 from finetune.evaluation.parroting import LEAST, Runs, copying, find_runs, inside
 from finetune.evaluation.perplexity import Surprise, measure
 from finetune.evaluation.report_page import render
 from finetune.evaluation.variety import Passage, variety
+from finetune.export.checkpoint_engine import engine_for
+from finetune.export.quantization import Bits
 from finetune.folder import refuse_strangers, replace_folder, written_aside
 from finetune.run_folder import RunFolder, vocabulary_differs
+from finetune.sampled_texts import sample_texts
 
 Ids = NDArray[Any]
 TextOf = Callable[[Ids], str]
@@ -155,9 +157,9 @@ def write_passages(
     source: CheckpointFolder, bits: Bits, end: str, prefix: str, count: int, options: GenerationOptions
 ) -> list[Passage]:
     """What the model writes. Encoded anew, since a text can be written in other tokens than the corpus has for it."""
-    with engine_of(source.folder, bits, end) as engine, tqdm(total=count, desc="write", unit=" texts") as progress:
+    with engine_for(source.folder, bits, end) as engine, tqdm(total=count, desc="write", unit=" texts") as progress:
         passages = []
-        for written in write_texts(engine, prefix, count, options):
+        for written in sample_texts(engine, prefix, count, options):
             passages.append(Passage(np.array(source.tokenizer.encode(written.text), np.int32), written.ended))
             progress.update()
     return passages

@@ -31,9 +31,10 @@ from app.engine.bundle import open_bundle
 from app.engine.generation import GenerationOptions, generate
 from app.engine.generation import prepare as prepare_prompt
 from app.engine.sampling import Sampling
-from finetune.commands.export import export, read_text
+from finetune.commands.export import export
 from finetune.commands.prepare import prepare
 from finetune.commands.train import train
+from finetune.export.parity import logits_step_by_step
 from finetune.training.options import TrainingOptions
 
 CORPUS = Path(__file__).parent.parent / "starter_corpus"
@@ -126,7 +127,7 @@ def mean_loss(engine: Engine, texts: Iterable[str]) -> float:
     for text in texts:
         prompt = start_tokens(engine, text)
         following = np.array([*prompt[1:], engine.end.token])
-        logits = read_text(engine, prompt).astype(np.float64)
+        logits = logits_step_by_step(engine, prompt).astype(np.float64)
         surprise += float((np.logaddexp.reduce(logits, axis=-1) - logits[np.arange(len(prompt)), following]).sum())
         count += len(prompt)
     return surprise / count

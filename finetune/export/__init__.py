@@ -1,1 +1,1 @@
-"""From a checkpoint to the bundle that the app serves: the graph, its rounded weights, how far they stray."""
+"""From a checkpoint to a bundle that the app serves, or to an engine that runs it here."""

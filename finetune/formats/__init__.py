@@ -1,1 +1,1 @@
-"""What other programs read and write."""
+"""Models in the formats of other programs: Hugging Face folders, GGUF files."""

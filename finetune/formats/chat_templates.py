@@ -1,6 +1,6 @@
-"""How turns are put to a model of each template, in the languages of the programs that a model goes out to.
+"""Prompt templates in the languages of other programs: Jinja for transformers and llama.cpp, Go for Ollama.
 
-app/engine/prompts.py has the same for the app and for training. The model's turn is next.
+app/engine/prompts.py has the same templates for the app and for training. Each ends where the model's turn begins.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from app.engine.bundle import Template
 from app.engine.prompts import TAGS
 
 
-def jinja(template: Template, end: str) -> str | None:
-    """The template for transformers and llama.cpp; none for plain text. `end` is what ends a turn of a chat."""
+def jinja_template(template: Template, end: str) -> str | None:
+    """The template for transformers and llama.cpp, or None for plain text. In a chat, `end` ends each turn."""
     if template == "text":
         return None
     if template == "chat":
@@ -20,11 +20,11 @@ def jinja(template: Template, end: str) -> str | None:
     person, model = TAGS[template]
     tag = f"'{model}' if message['role'] == 'assistant' else '{person}'"
     turn = f"{{{{ ({tag}) + message['content'] + '\\n' }}}}"
-    next_one = f"{{% if add_generation_prompt %}}{model.rstrip()}{{% endif %}}"
-    return f"{{% for message in messages %}}{turn}{{% endfor %}}{next_one}"
+    next_turn = f"{{% if add_generation_prompt %}}{model.rstrip()}{{% endif %}}"
+    return f"{{% for message in messages %}}{turn}{{% endfor %}}{next_turn}"
 
 
-def ollama(template: Template, end: str) -> str:
+def ollama_template(template: Template, end: str) -> str:
     """The template for Ollama's Modelfile."""
     if template == "text":
         return "{{ .Prompt }}"

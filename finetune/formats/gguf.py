@@ -1,10 +1,10 @@
-"""`export --format gguf`: GPT-2 as one file for llama.cpp, and a Modelfile for Ollama.
+"""Writes GPT-2 as a GGUF file for llama.cpp and a Modelfile for Ollama.
 
     NAME.gguf   shape, vocabulary and weights, under llama.cpp's names
-    Modelfile   `ollama create NAME -f Modelfile`: how a question is put and where a text stops
+    Modelfile   for `ollama create NAME -f Modelfile`: the prompt template and what ends a text
 
-Matrices are [outputs, inputs] here, and rounded with one scale for 32 weights of a row (Q8_0, Q4_0); norms, biases and
-positions stay in 32 bits. The token embedding is the output head too, so a 4-bit file has it in 8.
+Matrices are [outputs, inputs] here. They are rounded with one scale per 32 weights of a row (Q8_0, Q4_0); norms, biases and
+position embeddings stay in 32 bits. The token embedding is also the output head, so a 4-bit file keeps it in 8 bits.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, TokenType
@@ -23,16 +22,16 @@ from app.engine.bundle import EndMarker, Template
 from app.engine.checkpoint_folder import CheckpointFolder
 from app.errors import SettingError
 from finetune.checkpoint import Array
-from finetune.formats.chat_templates import jinja, ollama
-from finetune.formats.huggingface import read_merges
+from finetune.export.quantization import Bits
+from finetune.formats.chat_templates import jinja_template, ollama_template
+from finetune.formats.merges import read_merges
 
-Bits = Literal[8, 4, 32]
 MODELFILE = "Modelfile"
 BLOCK = 32
 EPSILON = 1e-5
-ROUNDED = {32: GGMLQuantizationType.F32, 8: GGMLQuantizationType.Q8_0, 4: GGMLQuantizationType.Q4_0}
+QUANTIZATIONS = {32: GGMLQuantizationType.F32, 8: GGMLQuantizationType.Q8_0, 4: GGMLQuantizationType.Q4_0}
 FILE_TYPES = {32: LlamaFileType.ALL_F32, 8: LlamaFileType.MOSTLY_Q8_0, 4: LlamaFileType.MOSTLY_Q4_0}
-PARTS = {
+LAYER_PARTS = {
     "ln_1": "attn_norm",
     "attn/c_attn": "attn_qkv",
     "attn/c_proj": "attn_output",
@@ -40,14 +39,15 @@ PARTS = {
     "mlp/c_fc": "ffn_up",
     "mlp/c_proj": "ffn_down",
 }
-WHOLE = {"wte": "token_embd.weight", "wpe": "position_embd.weight"}
+EMBEDDINGS = {"wte": "token_embd.weight", "wpe": "position_embd.weight"}
 
 
 def files(out: Path) -> tuple[str, str]:
     return f"{out.name}.gguf", MODELFILE
 
 
-def wrote(out: Path) -> bool:
+def is_export(out: Path) -> bool:
+    """Whether `export` wrote this folder."""
     return all((out / name).is_file() for name in files(out))
 
 
@@ -58,17 +58,17 @@ def write_gguf(
     name: str,
     bits: Bits,
     end: EndMarker,
-    token: int,
+    end_token: int,
     template: Template,
 ) -> None:
-    """Write NAME.gguf and Modelfile. `token` is the one that ends a text, `end` how the model learned that."""
-    said = end.text or entries(source)[token]
-    modelfile = describe(source, name, end, ollama(template, said))
+    """Write NAME.gguf and Modelfile. `end_token` ends a text; `end` is how the model learned that. Raises SettingError."""
+    end_text = end.text or token_texts(source)[end_token]
+    modelfile = make_modelfile(source, name, end, ollama_template(template, end_text))
     writer = GGUFWriter(folder / f"{name}.gguf", "gpt2")
     try:
         add_shape(writer, source, name, bits)
-        add_vocabulary(writer, source, end, token)
-        if (chat := jinja(template, said)) is not None:
+        add_vocabulary(writer, source, end, end_token)
+        if (chat := jinja_template(template, end_text)) is not None:
             writer.add_chat_template(chat)
         for variable, weight in tqdm(weights.items(), desc=f"round to {bits} bits", leave=False):
             add_weight(writer, variable, weight, bits)
@@ -94,57 +94,57 @@ def add_shape(writer: GGUFWriter, source: CheckpointFolder, name: str, bits: Bit
     writer.add_quantization_version(2)
 
 
-def add_vocabulary(writer: GGUFWriter, source: CheckpointFolder, end: EndMarker, token: int) -> None:
-    """The byte pairs. llama.cpp puts the token that ends a text before each, where the model saw it there."""
-    vocabulary = entries(source)
-    control = {token, source.tokenizer.end_of_text}
+def add_vocabulary(writer: GGUFWriter, source: CheckpointFolder, end: EndMarker, end_token: int) -> None:
+    """Add the byte pairs. llama.cpp puts the end token before each text if the model was trained that way."""
+    texts = token_texts(source)
+    control = {end_token, source.tokenizer.end_of_text}
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list(vocabulary)
-    writer.add_token_types([TokenType.CONTROL if i in control else TokenType.NORMAL for i in range(len(vocabulary))])
+    writer.add_token_list(texts)
+    writer.add_token_types([TokenType.CONTROL if i in control else TokenType.NORMAL for i in range(len(texts))])
     writer.add_token_merges(read_merges(source.folder / "vocab.bpe"))
-    # Without these llama.cpp ends a text with token 11, OpenAI's comma.
-    writer.add_bos_token_id(token)
-    writer.add_eos_token_id(token)
+    # Without these, llama.cpp ends a text with token 11, which is a comma in OpenAI's vocabulary.
+    writer.add_bos_token_id(end_token)
+    writer.add_eos_token_id(end_token)
     writer.add_add_bos_token(end.token is not None)
 
 
-def entries(source: CheckpointFolder) -> list[str]:
-    """What each id stands for, as vocabulary files write it."""
+def token_texts(source: CheckpointFolder) -> list[str]:
+    """The text of each token, by id, in the vocabulary's alphabet, where a space is Ġ."""
     encoder = json.loads((source.folder / "encoder.json").read_text(encoding="utf-8"))
     by_id = {number: text for text, number in encoder.items()}
-    # An id that nothing stands for gets llama.cpp's name for such.
+    # llama.cpp's name for an unused id is [PADn].
     return [by_id.get(number, f"[PAD{number}]") for number in range(source.hparams.n_vocab)]
 
 
 def add_weight(writer: GGUFWriter, variable: str, weight: Array, bits: Bits) -> None:
-    matrix = variable == "wte" or variable.endswith("/w")
-    kind = rounding(variable, weight, bits) if matrix else GGMLQuantizationType.F32
+    is_matrix = variable == "wte" or variable.endswith("/w")
+    kind = quantization_of(variable, weight, bits) if is_matrix else GGMLQuantizationType.F32
     rows = weight[0].T if variable.endswith("/w") else weight
     writer.add_tensor(tensor_name(variable), quantize(np.asarray(rows, order="C"), kind), raw_dtype=kind)
 
 
-def rounding(variable: str, weight: Array, bits: Bits) -> GGMLQuantizationType:
+def quantization_of(variable: str, weight: Array, bits: Bits) -> GGMLQuantizationType:
     inputs = weight.shape[1]
     if bits != 32 and inputs % BLOCK:
-        return GGMLQuantizationType.F16  # Blocks may not reach into the next row.
-    return ROUNDED[8 if variable == "wte" and bits == 4 else bits]
+        return GGMLQuantizationType.F16  # A block may not reach into the next row.
+    return QUANTIZATIONS[8 if variable == "wte" and bits == 4 else bits]
 
 
 def tensor_name(variable: str) -> str:
     """llama.cpp's name of one of gpt-2-simple's variables: h0/ln_1/g is blk.0.attn_norm.weight."""
-    if variable in WHOLE:
-        return WHOLE[variable]
+    if variable in EMBEDDINGS:
+        return EMBEDDINGS[variable]
     path, last = variable.rsplit("/", 1)
     kind = "bias" if last == "b" else "weight"
     if path == "ln_f":
         return f"output_norm.{kind}"
     layer, part = path.split("/", 1)
-    return f"blk.{layer.removeprefix('h')}.{PARTS[part]}.{kind}"
+    return f"blk.{layer.removeprefix('h')}.{LAYER_PARTS[part]}.{kind}"
 
 
-def describe(source: CheckpointFolder, name: str, end: EndMarker, template: str) -> str:
-    """The Modelfile. A token that ends a text is named in the GGUF file; a string is here."""
+def make_modelfile(source: CheckpointFolder, name: str, end: EndMarker, template: str) -> str:
+    """Ollama's Modelfile. It names a string that ends a text; an end token is named in the GGUF file."""
     lines = [f"FROM ./{name}.gguf", f"TEMPLATE {quoted(template)}", f"PARAMETER num_ctx {source.hparams.n_ctx}"]
     if end.text is not None:
         lines.append(f"PARAMETER stop {quoted(end.text)}")

@@ -18,11 +18,14 @@ import msgspec
 from tqdm import tqdm
 
 from app.engine.bundle import Hparams
+from app.engine.generation import GenerationOptions
 from app.errors import TrainingError
 from finetune.commands.train import StartingPoint
 from finetune.data.packing import Batch, Packed, Rows, Windows, batch, empty, side_by_side
 from finetune.data.prepared import Data
+from finetune.export.checkpoint_engine import engine_for
 from finetune.run_folder import LogEntry, RunDescription, RunFolder
+from finetune.sampled_texts import sample_texts
 from finetune.training.options import TrainingOptions, as_dict
 from finetune.training.trainer import Trainer
 
@@ -164,11 +167,9 @@ class TrainingLoop:
         return 0 < self.options.patience <= len(since) and step < self.options.steps
 
     def write_samples(self, step: int) -> None:
-        from finetune.commands.sample import engine_of, texts_from
-
-        options = self.options
-        with engine_of(self.run.folder) as engine:
-            texts = texts_from(engine, "", options.samples, options.sample_length, seed=step)
+        options = GenerationOptions(length=self.options.sample_length, seed=step)
+        with engine_for(self.run.folder) as engine:
+            texts = [sampled.text for sampled in sample_texts(engine, "", self.options.samples, options)]
         self.run.add_samples(step, texts)
 
     def description(self) -> RunDescription:

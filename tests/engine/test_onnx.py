@@ -12,11 +12,11 @@ from app.engine.generation import GenerationOptions, generate, prepare
 from app.engine.onnx import CHUNK, OnnxEngine
 from app.engine.sampling import Sampling
 from app.engine.tensorflow import TensorflowEngine
-from finetune.commands.export import compare, read_text
+from finetune.export.parity import compare_logits, logits_step_by_step
 
 
 def test_exact_logits_are_tensorflows(exact: OnnxEngine, reference: TensorflowEngine, tokens: np.ndarray) -> None:
-    assert np.abs(read_text(exact, tokens.tolist()) - reference.all_logits(tokens)).max() < 1e-4
+    assert np.abs(logits_step_by_step(exact, tokens.tolist()) - reference.all_logits(tokens)).max() < 1e-4
 
 
 def test_greedy_text_is_tensorflows_over_200_tokens(exact: OnnxEngine, reference: TensorflowEngine) -> None:
@@ -34,13 +34,15 @@ def test_rounded_logits_stay_near(
     bundles: dict[int, Path], exact: OnnxEngine, tokens: np.ndarray, bits: int, limit: float
 ) -> None:
     rounded = OnnxEngine(open_bundle(bundles[bits]), threads=1)
-    parity = compare(read_text(rounded, tokens.tolist()), read_text(exact, tokens.tolist()))
+    parity = compare_logits(logits_step_by_step(rounded, tokens.tolist()), logits_step_by_step(exact, tokens.tolist()))
     assert 0 < parity.mean_kl < limit
 
 
 def test_a_prompt_read_at_once_is_a_prompt_read_token_by_token(exact: OnnxEngine, tokens: np.ndarray) -> None:
     decoder = exact.decoder(1, len(tokens))
-    assert np.allclose(decoder.prefill(tokens[np.newaxis])[0], read_text(exact, tokens.tolist())[-1], atol=1e-4)
+    assert np.allclose(
+        decoder.prefill(tokens[np.newaxis])[0], logits_step_by_step(exact, tokens.tolist())[-1], atol=1e-4
+    )
 
 
 def test_a_prompt_longer_than_a_piece_is_read_in_pieces(
@@ -58,6 +60,6 @@ def test_rows_of_a_batch_do_not_see_each_other(exact: OnnxEngine, tokens: np.nda
     both = decoder.prefill(np.stack([tokens[:-1], other[:-1]])).copy()
     stepped = decoder.step(np.array([tokens[-1], other[-1]])).copy()
     for row, text in enumerate((tokens, other)):
-        alone = read_text(exact, text.tolist())
+        alone = logits_step_by_step(exact, text.tolist())
         assert np.allclose(both[row], alone[-2], atol=1e-4)
         assert np.allclose(stepped[row], alone[-1], atol=1e-4)

@@ -20,8 +20,9 @@ from app.engine.sampling import Sampling
 from app.errors import BundleError, CheckpointError, SettingError
 from finetune.__main__ import main
 from finetune.checkpoint import read_weights, write_checkpoint
-from finetune.commands.export import compare, export, refuse_stray
-from finetune.export.graph import quantize
+from finetune.commands.export import export
+from finetune.export.parity import check_parity, compare_logits
+from finetune.export.quantization import quantize
 from tests.conftest import run_module, write_tiny
 
 
@@ -70,7 +71,7 @@ def test_a_small_model_keeps_its_activations_exact(bundles: dict[int, Path], che
 def test_any_shape_can_be_exported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: dict[str, int], small: int
 ) -> None:
-    monkeypatch.setattr("finetune.export.graph.SMALL_BYTES", small)
+    monkeypatch.setattr("finetune.export.quantization.SMALL_MODEL_BYTES", small)
     write_tiny(tmp_path / "run", **shape)
     for bits in (8, 4, 32):
         export(tmp_path / "run", tmp_path / f"m{bits}", bits)
@@ -210,7 +211,7 @@ def test_a_disk_that_refuses_is_one_line_too(checkpoint: Path, tmp_path: Path) -
 @pytest.mark.parametrize("stray", [0.2, float("nan"), float("inf")])
 def test_a_stray_bundle_is_refused(stray: float) -> None:
     with pytest.raises(BundleError, match="strays from TensorFlow"):
-        refuse_stray(Parity(tokens=1, max_difference=0, mean_kl=stray, same_choice=1), bits=8)
+        check_parity(Parity(tokens=1, max_difference=0, mean_kl=stray, same_choice=1), bits=8)
 
 
 def test_a_bundle_made_of_other_weights_strays(
@@ -219,12 +220,12 @@ def test_a_bundle_made_of_other_weights_strays(
     """The check sees a wrong graph: here one layer's weights are another's."""
     import finetune.export.graph
 
-    right = finetune.export.graph.build
+    right = finetune.export.graph.build_graph
 
     def wrong(hparams: Hparams, weights: dict[str, np.ndarray], bits: int) -> object:
         return right(hparams, weights | {"h0/mlp/c_fc/w": weights["h1/mlp/c_fc/w"]}, bits)
 
-    monkeypatch.setattr("finetune.export.graph.build", wrong)
+    monkeypatch.setattr("finetune.export.graph.build_graph", wrong)
     with pytest.raises(BundleError, match="strays from TensorFlow"):
         export(checkpoint, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
@@ -233,8 +234,8 @@ def test_a_bundle_made_of_other_weights_strays(
 def test_divergence_of_known_distributions() -> None:
     ours, theirs = np.log([[0.5, 0.5]]).astype(np.float32), np.log([[0.25, 0.75]]).astype(np.float32)
     expected = 0.25 * np.log(0.25 / 0.5) + 0.75 * np.log(0.75 / 0.5)
-    assert compare(ours, theirs).mean_kl == pytest.approx(expected, rel=1e-5)
-    assert compare(theirs, theirs) == Parity(tokens=1, max_difference=0, mean_kl=0, same_choice=1)
+    assert compare_logits(ours, theirs).mean_kl == pytest.approx(expected, rel=1e-5)
+    assert compare_logits(theirs, theirs) == Parity(tokens=1, max_difference=0, mean_kl=0, same_choice=1)
 
 
 def test_equal_constants_are_written_once(bundles: dict[int, Path]) -> None:

@@ -22,7 +22,8 @@ from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import read_weights, write_checkpoint
 from finetune.commands.export import export
-from finetune.formats.huggingface import FILES, import_
+from finetune.commands.import_ import import_
+from finetune.formats.huggingface_writer import FILES
 from tests.conftest import TEXTS, write_tiny
 
 
@@ -278,7 +279,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (lambda f: truncate(f / "model.safetensors"), "model.safetensors is missing or damaged"),
     "config truncated": (lambda f: truncate(f / "config.json"), "config.json is not the description of a GPT-2"),
     "config without a head": (lambda f: change(f / "config.json", n_head=0), "config.json is not the description"),
-    "heads do not divide": (lambda f: change(f / "config.json", n_head=5), "divides n_embd 32 among 5 heads"),
+    "heads do not divide": (lambda f: change(f / "config.json", n_head=5), "n_embd 32, which 5 heads do not divide"),
     "another architecture": (lambda f: change(f / "config.json", model_type="llama"), 'has model_type "llama" where'),
     "another activation": (
         lambda f: change(f / "config.json", activation_function="relu"),

@@ -10,7 +10,9 @@ from app.engine.generation import GenerationOptions, generate, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.errors import SettingError
-from finetune.commands.sample import engine_of, sample, texts_from
+from finetune.commands.sample import sample
+from finetune.export.checkpoint_engine import engine_for
+from finetune.sampled_texts import sample_texts
 from tests.conftest import run_module
 
 
@@ -45,13 +47,13 @@ def test_several_are_set_apart_as_gpt_2_simple_sets_them_apart(
 
 def test_more_texts_than_fit_in_memory_are_written_in_turns(exact: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact, "max_positions", 30)
-    texts = texts_from(exact, "Why", 7, 10)
+    texts = [sampled.text for sampled in sample_texts(exact, "Why", 7, GenerationOptions(length=10))]
     assert len(texts) == len(set(texts)) == 7
 
 
 def test_nothing_is_left_behind(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with engine_of(checkpoint) as engine:
+    with engine_for(checkpoint) as engine:
         assert engine.n_ctx == 64
         assert list(tmp_path.iterdir())
     assert not list(tmp_path.iterdir())

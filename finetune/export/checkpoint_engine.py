@@ -1,0 +1,50 @@
+"""An engine for a checkpoint or a bundle: the one that the app serves with.
+
+A checkpoint is first written as a bundle in a temporary folder, rounded as `export` rounds it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.engine.bundle import Bundle, EndMarker, open_bundle
+from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
+from app.engine.onnx import OnnxEngine
+from finetune.export.bundle_writer import WRITING_STEPS, describe_bundle, write_model
+from finetune.export.end_markers import find_end_marker
+from finetune.export.quantization import Bits
+from finetune.progress_bar import progress_bar
+from finetune.run_folder import RunFolder
+
+
+@contextmanager
+def engine_for(folder: Path, bits: Bits = 32, end: str | None = None) -> Iterator[OnnxEngine]:
+    """An engine on a checkpoint's newest save or on a bundle. A bundle keeps its own `bits` and `end`.
+
+    Raises CheckpointError, BundleError, and SettingError where `end` is no end marker.
+    """
+    if (folder / "manifest.json").is_file():
+        yield OnnxEngine(open_bundle(folder), available_cores())
+        return
+    source = open_checkpoint(folder)
+    marker = find_end_marker(end, RunFolder(folder).description, source)
+    with temporary_bundle(source, bits, marker) as bundle:
+        yield OnnxEngine(bundle, available_cores())
+
+
+@contextmanager
+def temporary_bundle(source: CheckpointFolder, bits: Bits, end: EndMarker) -> Iterator[Bundle]:
+    """A bundle without a measured parity, removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="gpt-2-") as name:
+        folder = Path(name)
+        with progress_bar("read", WRITING_STEPS) as progress:
+            write_model(source, bits, folder, progress)
+        yield Bundle(folder, describe_bundle(source, folder, source.folder.resolve().name, bits, end, "text"))
+
+
+def available_cores() -> int:
+    return len(os.sched_getaffinity(0))

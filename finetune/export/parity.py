@@ -1,0 +1,78 @@
+"""Parity: how far a bundle's logits are from TensorFlow's on the same text.
+
+The bundle samples a text, gpt-2-simple's own graph reads it, and the logits at every position are compared. A bundle that
+is further off than rounding explains is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine.base import Engine
+from app.engine.bundle import Bundle, Parity
+from app.engine.checkpoint_folder import CheckpointFolder
+from app.engine.sampling import softmax
+from app.errors import BundleError
+from finetune.export.quantization import Bits
+
+PARITY_TOKENS = 192
+LIMITS: dict[Bits, float] = {32: 1e-6, 8: 0.05, 4: 1.0}
+"""The largest mean divergence, in nats, that rounding to so many bits explains."""
+Logits = NDArray[np.float32]
+
+
+def measure_parity(source: CheckpointFolder, bundle: Bundle) -> Parity:
+    """Compare a bundle with the checkpoint that it was made of, on a text that the bundle samples."""
+    from app.engine.onnx import OnnxEngine
+    from app.engine.tensorflow import TensorflowEngine
+
+    threads = len(os.sched_getaffinity(0))
+    tokens, ours = sample_with_logits(OnnxEngine(bundle, threads), min(PARITY_TOKENS, source.hparams.n_ctx))
+    return compare_logits(ours, TensorflowEngine(source.folder, threads).all_logits(tokens))
+
+
+def sample_with_logits(engine: Engine, length: int) -> tuple[NDArray[np.int64], Logits]:
+    """Sample a text at temperature 1. Returns its tokens [length] and the logits after each, [length, n_vocab]."""
+    random = np.random.default_rng(0)
+    decoder = engine.decoder(1, length)
+    first = engine.tokenizer.end_of_text or 0
+    tokens, logits = [first], [decoder.prefill(np.array([[first]]))[0].copy()]
+    while len(tokens) < length:
+        probabilities = softmax(logits[-1]).astype(np.float64)
+        tokens.append(int(random.choice(len(probabilities), p=probabilities / probabilities.sum())))
+        logits.append(decoder.step(np.array(tokens[-1:]))[0].copy())
+    # The last logits come from reading the whole text at once, as a prompt is read, so that this path is compared too.
+    logits[-1] = decoder.prefill(np.array([tokens]))[0].copy()
+    return np.array(tokens), np.stack(logits)
+
+
+def logits_step_by_step(engine: Engine, tokens: Sequence[int] | NDArray[np.int64]) -> Logits:
+    """Feed a text token by token, as generation does. Returns the logits after each, [n, n_vocab]."""
+    decoder = engine.decoder(1, len(tokens))
+    logits = [decoder.prefill(np.array([tokens[:1]]))[0].copy()]
+    return np.stack(logits + [decoder.step(np.array([token]))[0].copy() for token in tokens[1:]])
+
+
+def compare_logits(ours: Logits, theirs: Logits) -> Parity:
+    """Compare logits [n, n_vocab] with TensorFlow's at the same positions."""
+    p, q = (rows - np.logaddexp.reduce(rows.astype(np.float64), axis=-1, keepdims=True) for rows in (theirs, ours))
+    return Parity(
+        tokens=len(ours),
+        max_difference=float(np.abs(ours - theirs).max()),
+        mean_kl=max(0.0, float((np.exp(p) * (p - q)).sum(axis=-1).mean())),
+        same_choice=float((ours.argmax(-1) == theirs.argmax(-1)).mean()),
+    )
+
+
+def check_parity(parity: Parity, bits: Bits) -> None:
+    """Raises BundleError where the bundle strays further from TensorFlow than rounding explains."""
+    # `not <=` refuses NaN too.
+    if not parity.mean_kl <= LIMITS[bits]:
+        raise BundleError(
+            f"the bundle strays from TensorFlow by {parity.mean_kl:.2g} nats per token, more than {LIMITS[bits]:g}: "
+            "it was not written; try more bits."
+        )
