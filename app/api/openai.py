@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from app.api.schemas import Penalty, Probability, StopString, shorten
+from app.api.schemas import StopString, shorten
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
-from app.engine.sampling import Sampling
+from app.engine.sampling import Penalty, Probability, RepetitionPenalty, Sampling, TypicalP
 from app.errors import InvalidRequest
 
 Count = Annotated[int, Meta(ge=0, lt=2**31)]
@@ -61,10 +61,8 @@ class WritingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     min_p: Annotated[
         Probability, Meta(description="choose among those at least p times as likely as the likeliest")
     ] = 0.0
-    typical_p: Annotated[
-        float, Meta(gt=0, le=1, description="choose among the most typical that add up to p, 1 for all")
-    ] = 1.0
-    repetition_penalty: Annotated[float, Meta(gt=0, le=100, description="above 1, what was said is less likely")] = 1.0
+    typical_p: Annotated[TypicalP, Meta(description="choose among the most typical that add up to p, 1 for all")] = 1.0
+    repetition_penalty: Annotated[RepetitionPenalty, Meta(description="above 1, what was said is less likely")] = 1.0
     min_tokens: Annotated[Count, Meta(description="the text does not end before")] = 0
     ignore_eos: Annotated[bool, Meta(description="go on after the end marker")] = False
     stop_token_ids: Annotated[list[Token], Meta(max_length=128, description="tokens that end the text")] = (

@@ -15,33 +15,31 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from app.engine.generation import GenerationOptions
-from app.engine.sampling import Sampling
+from app.engine.generation import GenerationOptions, Length, Seed
+from app.engine.sampling import Penalty, Probability, RepetitionPenalty, Sampling, Temperature, TopK
 from app.errors import InvalidRequest
 
-Probability = Annotated[float, Meta(ge=0, le=1)]
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
 StopString = Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
 class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`/` and `/generate`."""
 
-    length: Annotated[int, Meta(ge=1, description="new tokens")] = 100
-    temperature: Annotated[float, Meta(ge=0, le=100, description="0 always takes the likeliest token")] = 0.7
-    top_k: Annotated[int, Meta(ge=0, lt=2**31, description="choose among the k likeliest, 0 for all")] = 0
+    length: Annotated[Length, Meta(description="new tokens")] = 100
+    temperature: Annotated[Temperature, Meta(description="0 always takes the likeliest token")] = 0.7
+    top_k: Annotated[TopK, Meta(description="choose among the k likeliest, 0 for all")] = 0
     top_p: Annotated[Probability, Meta(description="choose among the likeliest that add up to p, 0 for all")] = 0.0
     min_p: Annotated[
         Probability, Meta(description="choose among those at least p times as likely as the likeliest")
     ] = 0.0
-    repetition_penalty: Annotated[float, Meta(gt=0, le=100, description="above 1, what was said is less likely")] = 1.0
+    repetition_penalty: Annotated[RepetitionPenalty, Meta(description="above 1, what was said is less likely")] = 1.0
     presence_penalty: Penalty = 0.0
     frequency_penalty: Penalty = 0.0
     prefix: Annotated[str, Meta(description="the text to continue")] = ""
     truncate: Annotated[str | None, Meta(description="end the text before this string")] = None
     stop: StopString | Annotated[list[StopString], Meta(max_length=4)] | None = None
     include_prefix: bool = True
-    seed: Annotated[int, Meta(ge=0, le=2**63 - 1, description="same seed, same text")] | None = None
+    seed: Annotated[Seed, Meta(description="same seed, same text")] | None = None
     nsamples: Annotated[int, Meta(ge=1, le=128, description="texts to write side by side")] = 1
     stream: Annotated[bool, Meta(description="answer with server-sent events")] = False
     model: str | None = None

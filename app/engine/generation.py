@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 
 from app.engine.base import Decoder, Engine, Tokens, as_rows, start_tokens
 from app.engine.sampling import Logits, Sampling, choose, log_softmax, penalize, shift
@@ -20,6 +21,9 @@ from app.engine.stop_strings import StopStringFilter
 from app.errors import BatchTooLarge, PromptTooLong
 
 FinishReason = Literal["stop", "length", "timeout"]
+# What /generate, `sample` and `evaluate` accept.
+Length = Annotated[int, Meta(ge=1)]
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 @dataclass(frozen=True)

@@ -7,25 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 Logits = NDArray[np.float32]
+# The range of each option: /generate, `sample` and `evaluate` accept all of it, OpenAI's routes partly less.
+Temperature = Annotated[float, Meta(ge=0, le=100)]
+TopK = Annotated[int, Meta(ge=0, lt=2**31)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+TypicalP = Annotated[float, Meta(gt=0, le=1)]
+RepetitionPenalty = Annotated[float, Meta(gt=0, le=100)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
 
 
 @dataclass(frozen=True)
 class Sampling:
     """How a token is chosen. Zero switches top_k, top_p and min_p off, 1 typical_p; temperature 0 takes the likeliest."""
 
-    temperature: float = 0.7
-    top_k: int = 0
-    top_p: float = 0.0
-    min_p: float = 0.0
-    typical_p: float = 1.0
-    repetition_penalty: float = 1.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
+    temperature: Temperature = 0.7
+    top_k: TopK = 0
+    top_p: Probability = 0.0
+    min_p: Probability = 0.0
+    typical_p: TypicalP = 1.0
+    repetition_penalty: RepetitionPenalty = 1.0
+    presence_penalty: Penalty = 0.0
+    frequency_penalty: Penalty = 0.0
 
     @property
     def penalizes(self) -> bool:

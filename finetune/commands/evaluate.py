@@ -21,11 +21,10 @@ from tqdm import tqdm
 
 import app
 from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
-from app.engine.generation import GenerationOptions
+from app.engine.generation import GenerationOptions, Length, Seed
 from app.engine.sampling import Sampling
 from app.engine.tokenizer import Tokenizer
 from app.errors import DataError, SettingError
-from finetune.commands.sample import refuse_fewer_than_one, refuse_out_of_range
 from finetune.data.prepared import Data, Documents, open_data
 from finetune.evaluation.figures import FILES, FORMAT, Example, Figures, Passages, Report
 from finetune.evaluation.parroting import LEAST, Runs, copying, find_runs, inside
@@ -35,6 +34,7 @@ from finetune.evaluation.variety import Passage, variety
 from finetune.export.checkpoint_engine import engine_for
 from finetune.export.quantization import Bits
 from finetune.folder import refuse_strangers, replace_folder, written_aside
+from finetune.option_ranges import Count, check_range, check_sampling
 from finetune.run_folder import RunFolder, vocabulary_differs
 from finetune.sampled_texts import sample_texts
 
@@ -83,9 +83,11 @@ def evaluate(
     """
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
     options = GenerationOptions(length=length, seed=seed, sampling=sampling)
-    refuse_out_of_range(options)
-    refuse_fewer_than_one("samples", samples)
-    refuse_fewer_than_one("max_tokens", max_tokens)
+    check_range("length", length, Length)
+    check_range("seed", seed, Seed)
+    check_range("samples", samples, Count)
+    check_range("max_tokens", max_tokens, Count)
+    check_sampling(sampling)
     if not LEAST <= n <= length:
         raise SettingError(f"--n is {n} and should be between {LEAST} and --length, which is {length}.")
     source, prepared = open_checkpoint(checkpoint), open_both(checkpoint, data)

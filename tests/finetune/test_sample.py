@@ -64,8 +64,10 @@ def test_nothing_is_left_behind(checkpoint: Path, tmp_path: Path, monkeypatch: p
     [
         ({"length": 0}, "--length is 0"),
         ({"temperature": float("nan")}, "--temperature is nan"),
-        ({"top_p": 1.5}, "--top_p is 1.5"),
-        ({"nsamples": 0}, "--nsamples is 0 and should be 1 or more."),
+        ({"top_p": 1.5}, "--top_p is 1.5 and should be at least 0 and at most 1."),
+        ({"repetition_penalty": 0.0}, "--repetition_penalty is 0.0 and should be above 0 and at most 100."),
+        ({"seed": -1}, "--seed is -1 and should be at least 0"),
+        ({"nsamples": 0}, "--nsamples is 0 and should be at least 1."),
         ({"prefix": "duck " * 80}, "the model's window holds 64: shorten it."),
         ({"end": "300"}, "--end is token 300 and the vocabulary has 300"),
     ],
