@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -15,9 +14,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from app.api.state import State
+from app.ask import Generation
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions, TextDelta, TokenScore
-from app.engine.generation_stats import GenerationTimer
 from app.errors import ServerError
 
 T = TypeVar("T")
@@ -50,10 +49,8 @@ class Writing:
         self.prompt_tokens = sum(map(len, prompts))
         self.tokens = 0
         self.texts = [Text() for _ in range(len(prompts) * options.samples)]
-        queue = request.state["queue"]
         self._request = request
-        self._watch: GenerationTimer = queue.watch(prompts, options)
-        self._pieces = queue.all_pieces(engine, prompts, options, self._watch)
+        self._pieces = Generation(request.state["queue"], engine, prompts, options)
 
     async def whole(self, reply: Callable[[], Any]) -> Response:
         """What there is to `reply` once all the texts are finished. Raises QueueUnavailable, ClientDisconnect."""
@@ -75,10 +72,9 @@ class Writing:
 
     def headers(self, finished: bool = True) -> dict[str, str]:
         """Times in milliseconds; in front of a stream, those that are known by then."""
-        known = {"x-prompt-tokens": self.prompt_tokens, "x-queue-time": round(1000 * self._watch.queue_seconds)}
+        known = {"x-prompt-tokens": self.prompt_tokens, "x-queue-time": round(1000 * self._pieces.queue_seconds)}
         if finished:
-            passed = time.monotonic() - self._watch.arrived
-            known |= {"x-generated-tokens": self.tokens, "x-total-time": round(1000 * passed)}
+            known |= {"x-generated-tokens": self.tokens, "x-total-time": round(1000 * self._pieces.seconds)}
         return {name: str(value) for name, value in known.items()}
 
     async def _finish(self) -> None:
@@ -111,7 +107,7 @@ class Writing:
         self.tokens += piece.tokens
 
 
-async def after(first: T, rest: AsyncGenerator[T]) -> AsyncIterator[T]:
+async def after(first: T, rest: AsyncIterator[T]) -> AsyncIterator[T]:
     yield first
     async for item in rest:
         yield item

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
+from app.ask import Generation
 from app.bot.chat_state import ChatState
 from app.bot.message_limits import LIMIT, Joke, units
 from app.bot.updates import handling
@@ -57,7 +58,7 @@ class Writer:
         try:
             async with (
                 asyncio.timeout_at(handling.get().deadline - SENDING),
-                aclosing(self._queue.pieces(engine, tokens, options)) as pieces,
+                aclosing(Generation(self._queue, engine, [tokens], options)) as pieces,
             ):
                 async for piece in pieces:
                     text += piece.text

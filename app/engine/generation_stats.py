@@ -1,7 +1,7 @@
-"""What generations come to, in plain numbers: tokens, and how long until the first one, the next one, the end.
+"""Statistics of all generations: tokens, and seconds until the first token, the next token and the end.
 
-Names and meanings are vLLM's. Any thread may add; `/metrics` reads. Plain, since a library for it would be the slowest part of
-the start.
+Names and meanings are those of vLLM's metrics. Any thread may add to them; `/metrics` reads them. They are plain numbers here
+because importing a metrics library would be the slowest part of the start.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 
-from app.engine.generation import TextDelta
+from app.engine.generation import FinishReason, TextDelta
 
-# Seconds: a small model answers in milliseconds, a long text on a slow core takes minutes.
+# Seconds. A small model answers in milliseconds; a long text on a slow core takes minutes.
 REQUEST_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 TOKEN_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
 # `abort`: the client left.
@@ -22,7 +22,7 @@ REASONS = ("stop", "length", "timeout", "abort")
 
 
 class Histogram:
-    """How many values fell up to each bound and above the one before; the last count is of those above all bounds."""
+    """How many values fell into each bucket: up to a bound and above the bound before. The last bucket has no bound."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = bounds
@@ -35,7 +35,7 @@ class Histogram:
 
 
 class GenerationStats:
-    """Since the start. Texts are counted by how they ended, so that a request for several counts as several."""
+    """Totals since the start; hold `lock` to read or add. `texts` counts by finish reason, so a request for 3 texts adds 3."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -49,46 +49,61 @@ class GenerationStats:
 
 
 class GenerationTimer:
-    """Follows one generation from its arrival on and adds it to the counts."""
+    """Counts one generation's tokens, times it from its arrival on, and adds both to the statistics.
 
-    def __init__(self, counts: GenerationStats, prompt_tokens: int, samples: int) -> None:
-        self._counts = counts
-        self._prompt_tokens = prompt_tokens
-        self.arrived = time.monotonic()
-        # Seconds waited for its turn.
+    The thread that generates calls the methods. `generated_tokens` and `finish_reasons`, one of each text and None for a text
+    that is not finished, may run ahead of what the event loop has read so far.
+    """
+
+    def __init__(self, stats: GenerationStats, prompt_tokens: int, texts: int) -> None:
+        self._stats = stats
+        self.prompt_tokens = prompt_tokens
+        self.generated_tokens = 0
+        self.finish_reasons: list[FinishReason | None] = [None] * texts
         self.queue_seconds = 0.0
-        self._read = False
-        self._latest: list[float | None] = [None] * samples
-        self._unfinished = samples
+        self._arrived = time.monotonic()
+        self._prompt_read = False
+        self._newest: list[float | None] = [None] * texts
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the generation arrived."""
+        return time.monotonic() - self._arrived
 
     def begin(self) -> None:
-        """Its turn has come."""
-        self.queue_seconds = time.monotonic() - self.arrived
-        with self._counts.lock:
-            self._counts.queue_seconds.add(self.queue_seconds)
+        """The generation leaves the queue."""
+        self.queue_seconds = self.seconds
+        with self._stats.lock:
+            self._stats.queue_seconds.add(self.queue_seconds)
 
-    def see(self, piece: TextDelta) -> None:
-        """Another piece is there."""
-        now, before, counts = time.monotonic(), self._latest[piece.index], self._counts
-        with counts.lock:
-            if not self._read:
-                self._read = True
-                counts.prompt_tokens += self._prompt_tokens
-            if piece.tokens:
-                if not any(self._latest):
-                    counts.first_token_seconds.add(now - self.arrived)
-                if before is not None:
-                    counts.next_token_seconds.add(now - before)
-                counts.generation_tokens += piece.tokens
-                self._latest[piece.index] = now
-            if piece.finish_reason:
-                counts.texts[piece.finish_reason] += 1
-                self._unfinished -= 1
-                if not self._unfinished:
-                    counts.request_seconds.add(now - self.arrived)
+    def see(self, delta: TextDelta) -> None:
+        """Count a delta that has just been generated."""
+        with self._stats.lock:
+            if not self._prompt_read:
+                self._prompt_read = True
+                self._stats.prompt_tokens += self.prompt_tokens
+            if delta.tokens:
+                self._see_tokens(delta)
+            if delta.finish_reason:
+                self._see_end(delta.index, delta.finish_reason)
 
     def abandon(self) -> None:
-        """Nobody waits for the rest."""
-        with self._counts.lock:
-            self._counts.texts["abort"] += self._unfinished
-        self._unfinished = 0
+        """The reader left before the end."""
+        with self._stats.lock:
+            self._stats.texts["abort"] += self.finish_reasons.count(None)
+
+    def _see_tokens(self, delta: TextDelta) -> None:
+        now, before = time.monotonic(), self._newest[delta.index]
+        if not any(self._newest):
+            self._stats.first_token_seconds.add(now - self._arrived)
+        if before is not None:
+            self._stats.next_token_seconds.add(now - before)
+        self._newest[delta.index] = now
+        self._stats.generation_tokens += delta.tokens
+        self.generated_tokens += delta.tokens
+
+    def _see_end(self, index: int, reason: FinishReason) -> None:
+        self._stats.texts[reason] += 1
+        self.finish_reasons[index] = reason
+        if None not in self.finish_reasons:
+            self._stats.request_seconds.add(self.seconds)

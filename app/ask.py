@@ -1,0 +1,105 @@
+"""Ask a model: prompts and options in, pieces of text out. The HTTP routes and the bot both ask this way.
+
+    engine = await find_model(models, "jokes")
+    prompt = await read_turns(engine, ["Why?"], room=options.length)    # or: await read_prompt(engine, "Why did")
+    options = turn_options(engine, options)                              # for turns only
+    generation = Generation(queue, engine, [prompt], options)            # refuses here what cannot be generated
+    async with aclosing(generation):                                     # closing it early stops the generation
+        async for delta in generation:                                   # refuses here if there is no room in the queue
+            text += delta.text
+    generation.generated_tokens, generation.finish_reasons
+
+All refusals are GenerationErrors (app.errors), which say nothing of HTTP or Telegram.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+
+from app.engine.base import Engine, start_tokens
+from app.engine.generation import FinishReason, GenerationOptions, TextDelta, check
+from app.engine.generation_queue import GenerationQueue
+from app.engine.generation_stats import GenerationTimer
+from app.engine.prompts import turn_stops, turn_tokens
+from app.models import Models
+
+
+async def find_model(models: Models, name: str | None = None) -> Engine:
+    """The model of this name, by default the first. Loads it on a thread if it is not in memory.
+
+    Raises UnknownModel, ModelNotLoaded.
+    """
+    return await asyncio.to_thread(models.get, name)
+
+
+async def read_prompt(engine: Engine, prompt: str) -> list[int]:
+    """The tokens of a text to continue. On a thread, since the longest prompts take a tenth of a second."""
+    return await asyncio.to_thread(start_tokens, engine, prompt)
+
+
+async def read_turns(engine: Engine, turns: Sequence[str], room: int) -> list[int]:
+    """The tokens of a conversation whose last turn is to be answered, as the model's template puts it.
+
+    The oldest turns are left out until `room` tokens are free for the answer; see app.engine.prompts. Raises PromptTooLong.
+    """
+    return await asyncio.to_thread(turn_tokens, engine, turns, room)
+
+
+def turn_options(engine: Engine, options: GenerationOptions) -> GenerationOptions:
+    """The same options for an answer in a conversation: it ends where its turn ends and has no space in front."""
+    return replace(options, marks=turn_stops(engine.template), strip=" \n")
+
+
+class Generation:
+    """One request to a model: its texts, as an async iterator of deltas, and what is known about them.
+
+    `prompts` are token ids. `options.samples` texts follow each prompt, numbered on from prompt to prompt.
+    Constructing it raises PromptTooLong or BatchTooLarge. The first delta raises QueueFull, QueueTimeout or ShuttingDown.
+    """
+
+    def __init__(
+        self, queue: GenerationQueue, engine: Engine, prompts: Sequence[Sequence[int]], options: GenerationOptions
+    ) -> None:
+        for tokens in prompts:
+            check(engine, tokens, options)
+        self.engine = engine
+        self.options = options
+        self._timer = GenerationTimer(queue.stats, sum(map(len, prompts)), len(prompts) * options.samples)
+        self._deltas: AsyncGenerator[TextDelta] = queue.deltas(engine, prompts, options, self._timer)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of all the prompts together."""
+        return self._timer.prompt_tokens
+
+    @property
+    def generated_tokens(self) -> int:
+        """Tokens generated so far, in all the texts."""
+        return self._timer.generated_tokens
+
+    @property
+    def finish_reasons(self) -> Sequence[FinishReason | None]:
+        """Why each text ended; None for one that has not."""
+        return self._timer.finish_reasons
+
+    @property
+    def queue_seconds(self) -> float:
+        """Seconds it waited in the queue; 0 until it leaves it."""
+        return self._timer.queue_seconds
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since it was asked for."""
+        return self._timer.seconds
+
+    def __aiter__(self) -> Generation:
+        return self
+
+    async def __anext__(self) -> TextDelta:
+        return await anext(self._deltas)
+
+    async def aclose(self) -> None:
+        """Stop generating at the next token, if there is anything left to generate."""
+        await self._deltas.aclose()

@@ -1,0 +1,115 @@
+"""Asking a model, as the HTTP routes and the bot do, with the fake engine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import aclosing
+
+import pytest
+
+from app.ask import Generation, find_model, read_prompt, read_turns, turn_options
+from app.engine.base import Engine
+from app.engine.fake import SCRIPT, FakeEngine
+from app.engine.generation import GenerationOptions
+from app.engine.generation_queue import GenerationQueue
+from app.errors import BatchTooLarge, PromptTooLong, QueueFull, QueueTimeout, ShuttingDown, UnknownModel
+from app.models import Models
+
+
+@pytest.fixture
+def queue() -> Iterator[GenerationQueue]:
+    queue = GenerationQueue(queue_limit=0)
+    yield queue
+    queue.close()
+
+
+async def write(generation: Generation) -> list[str]:
+    """The texts, once all are finished."""
+    texts = [""] * len(generation.finish_reasons)
+    async with aclosing(generation):
+        async for delta in generation:
+            texts[delta.index] += delta.text
+    return texts
+
+
+async def settled(queue: GenerationQueue) -> None:
+    while queue.pending:
+        await asyncio.sleep(0.01)
+
+
+def test_a_generation_knows_its_tokens_times_and_reasons(queue: GenerationQueue) -> None:
+    async def ask() -> None:
+        engine = await find_model(Models({"fake": FakeEngine}), None)
+        prompts = [await read_prompt(engine, "Why"), await read_prompt(engine, "")]
+        generation = Generation(queue, engine, prompts, GenerationOptions(length=4, samples=2))
+        assert (generation.prompt_tokens, generation.generated_tokens) == (5, 0)
+        assert generation.finish_reasons == [None] * 4
+        assert await write(generation) == [SCRIPT[:4]] * 4
+        assert generation.generated_tokens == 16
+        assert generation.finish_reasons == ["length"] * 4
+        assert 0 < generation.queue_seconds <= generation.seconds
+
+    asyncio.run(ask())
+
+
+def test_an_answer_ends_where_its_turn_ends(queue: GenerationQueue) -> None:
+    """A model of questions and answers would go on with the next question."""
+
+    async def ask() -> None:
+        engine = FakeEngine(" Because.\n[QUESTION] Why?\n", template="qa")
+        prompt = await read_turns(engine, ["Why?"], room=20)
+        assert engine.tokenizer.decode(prompt[1:]) == "[QUESTION] Why?\n[ANSWER]"
+        options = turn_options(engine, GenerationOptions(length=100))
+        generation = Generation(queue, engine, [prompt], options)
+        assert (await write(generation), generation.finish_reasons) == (["Because."], ["stop"])
+
+    asyncio.run(ask())
+
+
+def test_what_cannot_be_generated_is_refused_before_it_is_queued(queue: GenerationQueue) -> None:
+    engine = FakeEngine(n_ctx=8)
+    with pytest.raises(PromptTooLong) as long:
+        Generation(queue, engine, [[1], [1] * 9], GenerationOptions())
+    assert (long.value.n_prompt_tokens, long.value.n_ctx) == (9, 8)
+    with pytest.raises(BatchTooLarge) as large:
+        Generation(queue, engine, [[1] * 8], GenerationOptions(samples=9))
+    assert (large.value.n_tokens, large.value.max_tokens) == (72, 64)
+    with pytest.raises(PromptTooLong):
+        asyncio.run(read_turns(engine, ["a question of many words"], room=1))
+    with pytest.raises(UnknownModel, match="model 'other' is not served here; 'fake' is"):
+        asyncio.run(find_model(Models({"fake": FakeEngine}), "other"))
+    assert queue.stats.prompt_tokens == 0
+
+
+def test_a_full_queue_says_when_to_ask_again_and_a_reader_who_leaves_makes_room(queue: GenerationQueue) -> None:
+    async def ask() -> None:
+        engine: Engine = FakeEngine(seconds_per_token=0.001)
+        first = Generation(queue, engine, [[256]], GenerationOptions(length=100_000))
+        async with aclosing(first):
+            await anext(first)
+            with pytest.raises(QueueFull) as full:
+                await write(Generation(queue, engine, [[256]], GenerationOptions(length=1)))
+            assert full.value.retry_after >= 1
+        await settled(queue)
+        assert first.generated_tokens < 100_000
+        assert queue.stats.texts["abort"] == 1
+        assert await write(Generation(queue, engine, [[256]], GenerationOptions(length=1))) == ["T"]
+
+    asyncio.run(ask())
+
+
+def test_a_generation_that_cannot_begin_in_time_is_refused() -> None:
+    async def ask() -> None:
+        queue = GenerationQueue(queue_limit=1, timeout=0.05)
+        engine = FakeEngine()
+        # Holds the only thread until the deadline of the one that waits has passed.
+        queue._threads.submit(time.sleep, 0.2)
+        with pytest.raises(QueueTimeout):
+            await write(Generation(queue, engine, [[256]], GenerationOptions(length=1)))
+        queue.close()
+        with pytest.raises(ShuttingDown):
+            await write(Generation(queue, engine, [[256]], GenerationOptions(length=1)))
+
+    asyncio.run(ask())
