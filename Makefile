@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 IMAGE ?= gpt-2-cloud-run
 CONTAINERS = $(firstword $(foreach name,docker podman buildah,$(shell $(name) info >/dev/null 2>&1 && echo $(name))))
 
-.PHONY: serve test browser image image-check format starter bench lock
+.PHONY: serve test browser image image-check format starter bench docs lock
 
 serve: .venv/container  ## Serve models/starter, or MODEL=..., on http://localhost:8080
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 exec $(BIN)/python -m app
@@ -43,6 +43,9 @@ bench: .venv/training  ## Measure everything the README claims; about half an ho
 	$(BIN)/python -m benchmarks.fetching
 	$(BIN)/python -m benchmarks.preparing
 	$(BIN)/python -m benchmarks.training
+
+docs: .venv/tests  ## Renew the generated tables and trees of README.md and docs/
+	$(BIN)/python -m docs.generate
 
 lock:  ## Renew the locked requirements
 	cd requirements && for name in container training gpu tests browser audit; do \

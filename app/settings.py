@@ -24,32 +24,49 @@ FEEDBACK_ADDRESS = r"sqlite:///(?P<path>[^\0]+)|bigquery://(?P<project>[a-z0-9][
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=1, le=65535, description="the port to listen on, 1 to 65535")] = 8080
     model: Annotated[
-        str, Meta(min_length=1, description="a bundle's folder; with ENGINE=tensorflow, a checkpoint's")
+        str,
+        Meta(min_length=1, description="the folder of the bundle to serve (with ENGINE=tensorflow, of a checkpoint)"),
     ] = "models/starter"
-    models: Annotated[str, Meta(description="more bundles, comma-separated, or folders of them")] = ""
-    engine: Annotated[Literal["onnx", "tensorflow", "fake"], Meta(description="onnx, tensorflow or fake")] = "onnx"
-    threads: Annotated[int, Meta(ge=0, le=1024, description="threads of one generation, 0 for the cores allowed")] = 0
-    concurrency: Annotated[int, Meta(ge=1, le=64, description="generations at a time, 1 to 64")] = 1
-    queue_limit: Annotated[int, Meta(ge=0, le=10000, description="requests that may wait, 0 to 10000")] = 32
-    request_timeout: Annotated[float, Meta(gt=0, le=3600, description="seconds a request may take, up to 3600")] = 240.0
+    models: Annotated[str, Meta(description="more bundles to serve, or folders of bundles, comma-separated")] = ""
+    engine: Annotated[
+        Literal["onnx", "tensorflow", "fake"],
+        Meta(
+            description="onnx (which serves), tensorflow (gpt-2-simple itself, to compare with) or fake (no model, for tests)"
+        ),
+    ] = "onnx"
+    threads: Annotated[
+        int, Meta(ge=0, le=1024, description="threads for one generation, or 0 for every core that may be used")
+    ] = 0
+    concurrency: Annotated[
+        int, Meta(ge=1, le=64, description="how many texts to generate at the same time, 1 to 64")
+    ] = 1
+    queue_limit: Annotated[
+        int, Meta(ge=0, le=10000, description="how many requests may wait in the queue, 0 to 10000")
+    ] = 32
+    request_timeout: Annotated[
+        float, Meta(gt=0, le=3600, description="seconds that a request may take, up to 3600")
+    ] = 240.0
     max_length: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="the largest `length` a request may ask for, 1 to 1000000")
+        int,
+        Meta(
+            ge=1, le=1_000_000, description="the largest number of new tokens that a request may ask for, 1 to 1000000"
+        ),
     ] = 4096
     cors_origins: Annotated[
-        str, Meta(min_length=1, description="origins whose pages may call, comma-separated, or *")
+        str, Meta(min_length=1, description="the origins whose web pages may call the API, comma-separated, or *")
     ] = "*"
     feedback: Annotated[
         str,
         Meta(
             pattern=rf"^(?:{FEEDBACK_ADDRESS})?\Z",
-            description="sqlite:///PATH or bigquery://PROJECT.DATASET, or empty to keep no votes",
+            description="the store for votes: sqlite:///PATH or bigquery://PROJECT.DATASET, or empty to keep none",
         ),
     ] = "sqlite:///feedback.db"
     telegram_token: Annotated[
         str,
         Meta(
             pattern=r"^(\d+:[A-Za-z0-9_-]+)?\Z",
-            description="the token that @BotFather gave, digits, a colon and letters, or empty for no bot",
+            description="the token that @BotFather gave (digits, a colon, letters), or empty for no bot",
             extra={"secret": True},
         ),
     ] = ""
@@ -57,12 +74,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^[A-Za-z0-9_-]{0,256}\Z",
-            description="1 to 256 of A-Z, a-z, 0-9, _ and -, which Telegram sends along with each update",
+            description="a secret of your choice that Telegram sends with each update, 1 to 256 of A-Z, a-z, 0-9, _ and -",
             extra={"secret": True},
         ),
     ] = ""
     telegram_api_url: Annotated[
-        str, Meta(pattern=r"^https?://[^\s?#]+\Z", description="the address of the Bot API, http:// or https://")
+        str,
+        Meta(
+            pattern=r"^https?://[^\s?#]+\Z",
+            description="the address of the Bot API, which begins with http:// or https://",
+        ),
     ] = "https://api.telegram.org"
     telegram_allow: Annotated[
         str,
@@ -72,22 +93,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     telegram_rate: Annotated[
-        int, Meta(ge=0, le=1000, description="texts a minute that a person may ask the bot for, 0 for no limit")
+        int, Meta(ge=0, le=1000, description="texts a minute that one person may ask the bot for, or 0 for no limit")
     ] = 20
     compare: Annotated[
         str,
-        Meta(description="models and files of people's texts, .jsonl or .txt, that the bot compares, comma-separated"),
+        Meta(
+            description="models and files of human texts (.jsonl, .txt) for the bot's blind comparison, comma-separated"
+        ),
     ] = ""
     api_keys: Annotated[
         str,
         Meta(
             pattern=r"^(\s*[!-+\--~]+\s*(,\s*[!-+\--~]+\s*)*)?\Z",
-            description="keys of visible ASCII characters, comma-separated, or empty for everybody",
+            description="the API keys that are let in, of visible ASCII characters, comma-separated, or empty for everybody",
             extra={"secret": True},
         ),
     ] = ""
     rate_limit: Annotated[
-        int, Meta(ge=0, le=1_000_000, description="requests a minute for each key or address, 0 for any number")
+        int, Meta(ge=0, le=1_000_000, description="requests a minute for each API key or address, or 0 for no limit")
     ] = 0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"],
@@ -96,7 +119,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Annotated[
         Literal["auto", "json", "text"], Meta(description="auto (json on Cloud Run, text elsewhere), json or text")
     ] = "auto"
-    google_cloud_project: Annotated[str, Meta(description="the project's id, for the full names of traces")] = ""
+    google_cloud_project: Annotated[
+        str, Meta(description="the Google Cloud project's id, so that log lines carry the full name of their trace")
+    ] = ""
 
     def __repr__(self) -> str:
         """Without the secrets."""

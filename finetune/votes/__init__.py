@@ -1,0 +1,1 @@
+"""Votes of people on texts: reading them, like rates with their intervals, and texts to train on."""
