@@ -34,7 +34,7 @@ CAPTIONS = {
     "finetune/evaluation/report_page.css": "Its style, which the votes' report shares",
     "finetune/votes/votes_page.html": "The template of the votes' report",
     "Dockerfile": "The container: packages, bundle, app",
-    "Makefile": "Commands for everybody; `make help` lists them",
+    "Makefile": "The commands: serve, test, docs, image and more",
     "README.md": "The front page",
     "CHANGELOG.md": "What each version means for its users",
     "CONTRIBUTING.md": "How to work on this project",

@@ -134,12 +134,22 @@ def fields(path: str) -> str:
     document = openapi()
     body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
     schema = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+    known = {name: (field, said) for name, field in schema["properties"].items() if (said := description_of(field))}
     required = schema.get("required", [])
-    known = ((name, field) for name, field in schema["properties"].items() if field.get("description"))
-    rows = [
-        (f"`{name}`", "required" if name in required else default_of(field), meaning_of(field)) for name, field in known
-    ]
+    rows = (
+        (f"`{name}`", "required" if name in required else default_of(field), f"{said}{limits_of(field)}")
+        for name, (field, said) in known.items()
+    )
     return table(("field", "default", "meaning"), rows)
+
+
+def choices_of(field: Schema) -> list[Schema]:
+    return [field, *field.get("anyOf", [])]
+
+
+def description_of(field: Schema) -> str:
+    """Empty for a field that is accepted for other programs' sake and changes nothing."""
+    return next((choice["description"] for choice in choices_of(field) if "description" in choice), "")
 
 
 def default_of(field: Schema) -> str:
@@ -147,21 +157,18 @@ def default_of(field: Schema) -> str:
     return "none" if default is None else f"`{json.dumps(default, ensure_ascii=False)}`"
 
 
-def meaning_of(field: Schema) -> str:
-    choices = [field, *field.get("anyOf", [])]
-    limits = next((text for choice in choices if (text := limits_of(choice))), "")
-    return f"{field['description']}; {limits}" if limits else str(field["description"])
-
-
-def limits_of(schema: Schema) -> str:
-    """`1 to 128`, `at least 1`, `up to 64 characters`; nothing for a bound that only keeps numbers in 32 or 64 bits."""
-    least = schema.get("minimum", schema.get("exclusiveMinimum"))
-    most = schema.get("maximum", schema.get("exclusiveMaximum"))
-    if most is not None and most < 2**31 - 1:
-        return f"{'above ' if 'exclusiveMinimum' in schema else ''}{least} to {most}".replace("-", "−")
-    if least:
-        return f"at least {least}"
-    return f"up to {schema['maxLength']:,} characters" if "maxLength" in schema else ""
+def limits_of(field: Schema) -> str:
+    """`; 1 to 128`, `; at least 1`, `; up to 64 characters`; nothing for a bound that only keeps numbers in 32 or 64 bits."""
+    for schema in choices_of(field):
+        least = schema.get("minimum", schema.get("exclusiveMinimum"))
+        most = schema.get("maximum", schema.get("exclusiveMaximum"))
+        if most is not None and most < 2**31 - 1:
+            return f"; {'above ' if 'exclusiveMinimum' in schema else ''}{least} to {most}".replace("-", "−")
+        if least and least > -(2**31):
+            return f"; at least {least}".replace("-", "−")
+        if "maxLength" in schema:
+            return f"; up to {schema['maxLength']:,} characters"
+    return ""
 
 
 # Packages and queries.

@@ -1,31 +1,21 @@
-"""The house: the README tells the truth, the app never meets TensorFlow, the parts import only what they may."""
+"""The house: the app never meets TensorFlow, the parts import only what they may."""
 
 from __future__ import annotations
 
 import ast
-import dataclasses
 import os
 import re
 import signal
 import subprocess
 import sys
 import tomllib
-from inspect import signature
 from pathlib import Path
 
 import httpx
 import pytest
 
 import app
-from app.settings import meanings, read_settings
-from finetune.__main__ import VERBS
-from finetune.commands.fetch import OTHERS
-from finetune.fetch.cleaning import NAMES
-from finetune.fetch.query import query_names
-from finetune.training.options import TrainingOptions
 from tests.conftest import ROOT, process, run_module
-
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def tracked() -> list[Path]:
@@ -33,81 +23,6 @@ def tracked() -> list[Path]:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [Path(line) for line in listing.splitlines() if (ROOT / line).exists()]
-
-
-def tree() -> list[str]:
-    """The paths of the README's captioned tree, folders with their slash."""
-    block = re.search(r"```tree\n(.+?)```", README, re.DOTALL)
-    assert block
-    paths: list[str] = []
-    stack: list[str] = []
-    for line in block[1].splitlines():
-        indent, name = re.match(r"( *)(\S+)", line).groups()  # type: ignore[union-attr]
-        stack[len(indent) // 2 :] = [name]
-        paths.append("".join(stack))
-    return paths
-
-
-def test_the_readmes_tree_is_the_disk() -> None:
-    """Every file is in the tree or in a folder that the tree captions as a whole, and nothing else is there."""
-    listed = tree()
-    files = {str(path) for path in tracked()}
-    for path in listed:
-        assert path in files or any(file.startswith(path) for file in files), (
-            f"{path} is in the README's tree, not on disk"
-        )
-    whole = [
-        path for path in listed if path.endswith("/") and not any(p != path and p.startswith(path) for p in listed)
-    ]
-    for file in files:
-        assert file in listed or file.startswith(tuple(whole)), f"{file} is on disk and not in the README's tree"
-
-
-def test_the_readme_names_every_setting_with_its_default() -> None:
-    defaults = read_settings({})
-    for name in meanings():
-        assert f"| `{name}` | `{getattr(defaults, name.lower())}` |" in README
-
-
-def test_the_readme_names_every_route_and_verb() -> None:
-    application = (ROOT / "app/application.py").read_text()
-    routes = {re.sub(r"/{.+}", "", path) for path in re.findall(r'Route\("(/[^"]*)"', application)}
-    assert {"/", "/generate", "/v1/chat/completions", "/health", "/version"} <= routes
-    for name in [*(f"`{route}`" for route in routes), *(f"`{verb}`" for verb in VERBS)]:
-        assert name in README
-
-
-@pytest.mark.parametrize("verb", ["fetch", "prepare", "train"])
-def test_the_readme_names_every_option(verb: str) -> None:
-    options = (
-        {field.name for field in dataclasses.fields(TrainingOptions)}
-        if verb == "train"
-        else set(signature(VERBS[verb]).parameters)
-    )
-    for option in options - {"inputs", "query"}:
-        assert f"--{option}" in README
-
-
-def test_the_readme_names_every_query_source_and_guardrail() -> None:
-    for name in (*query_names(), *OTHERS, "ratings", *NAMES):
-        assert f"`{name}`" in README
-
-
-def test_every_make_target_in_the_readme_exists() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"(?:`|\$ )make (\w+)", README))
-    assert {"serve", "test"} <= targets
-    for target in targets:
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
-
-
-def test_every_direct_dependency_has_a_line_in_the_readme() -> None:
-    for name in ("container", "training", "tests", "browser"):
-        lines = (ROOT / f"requirements/{name}.in").read_text().splitlines()
-        for line in lines:
-            if line and line[0] not in "#-":
-                package = re.escape(re.split(r"[=[]", line)[0])
-                assert re.search(rf"^\| ([\w-]+, )*{package}(, [\w-]+)* \|", README, re.MULTILINE)
 
 
 def test_one_version() -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from app.bot.__main__ import VERBS
 from app.bot.strings import COMMANDS
 from tests.conftest import ROOT, run_module
 from tests.telegram import SECRET, TOKEN, Telegram
@@ -79,9 +78,3 @@ def test_what_cannot_be_is_one_line(
     assert ended.stderr.count("\n") == 1
     assert TOKEN not in ended.stderr
     assert "abc/d" not in ended.stderr
-
-
-def test_the_readme_names_every_verb_and_command() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"python -m app.bot {verb}" in readme for verb in VERBS)
-    assert all(f"`/{command}`" in readme for command in COMMANDS if command != "help")
