@@ -1,12 +1,12 @@
-"""The Telegram bot: an update comes in at POST /telegram, and the answer has gone out before that request is answered.
+"""The Telegram bot: it answers each update before the webhook's request is answered.
 
-python-telegram-bot is imported with the first update, so that neither the start nor whoever wants no bot pays for it.
+python-telegram-bot is imported with the first update. Until then, and without a token, it costs neither time nor memory.
 """
 
 from __future__ import annotations
 
 from app.bot.comparison import read_comparison
-from app.bot.updates import Handler, Updates
+from app.bot.updates import UpdateHandler, Updates
 from app.engine.generation_queue import GenerationQueue
 from app.errors import SettingError
 from app.feedback.store import Store
@@ -15,16 +15,16 @@ from app.settings import Settings
 
 
 def open_updates(models: Models, queue: GenerationQueue, store: Store | None, settings: Settings) -> Updates | None:
-    """What takes the updates, or None where there is no bot. Raises SettingError."""
+    """The object that takes Telegram's updates, or None without TELEGRAM_TOKEN. Raises SettingError."""
     if not settings.telegram_token:
         if settings.compare:
             raise SettingError("COMPARE is for the Telegram bot: set TELEGRAM_TOKEN too, or leave COMPARE out.")
         return None
     comparison = read_comparison(settings.compare, models.names)
 
-    def open_bot() -> Handler:
-        from app.bot.bot import Bot
+    def open_handler() -> UpdateHandler:
+        from app.bot.dispatch import Dispatcher
 
-        return Bot(models, queue, store, settings, comparison)
+        return Dispatcher(models, queue, store, settings, comparison)
 
-    return Updates(open_bot, store)
+    return Updates(open_handler, store.update_log if store else None)

@@ -1,13 +1,14 @@
-"""`python -m app.bot VERB`: tell Telegram where the bot is, or run it without a public address.
+"""The command line of the bot, `python -m app.bot VERB`: connect the bot to Telegram, or run it without a public address.
 
-set-webhook URL    updates go to URL/telegram from now on; commands are registered
-delete-webhook     updates wait at Telegram
-info               what Telegram knows about the bot
-poll               fetch updates and answer them, from a laptop
+set-webhook URL    send updates to URL/telegram from now on, and register the bot's commands
+delete-webhook     keep updates at Telegram from now on
+info               show what Telegram knows about the bot
+poll               fetch updates and answer them, on a laptop for example
 """
 
 from __future__ import annotations
 
+# Of the standard library, unlike the training's jsonargparse, which the container does without.
 import argparse
 import asyncio
 import re
@@ -21,7 +22,9 @@ from app.settings import Settings, read_settings
 if TYPE_CHECKING:
     from telegram import Bot
 
-KINDS = ("message", "callback_query")
+UPDATE_KINDS = ("message", "callback_query")
+# Telegram's limit on the simultaneous connections to a webhook.
+MAX_CONNECTIONS = 100
 
 
 async def set_webhook(client: Bot, settings: Settings, url: str) -> None:
@@ -29,20 +32,20 @@ async def set_webhook(client: Bot, settings: Settings, url: str) -> None:
 
     settings.require_telegram_secret()
     if not re.fullmatch(r"https?://[^\s?#]+", url):
-        raise SettingError(f"{url!r} is no address: give the service's, such as https://NAME.run.app.")
+        raise SettingError(f"{url!r} is not a URL: give the service's, such as https://NAME.run.app.")
     address = url.rstrip("/").removesuffix("/telegram") + "/telegram"
-    # As many at a time as one container writes or lets wait; Telegram allows 100.
-    room = min(settings.concurrency + settings.queue_limit, 100)
+    # As many at a time as one container works on and lets wait.
+    connections = min(settings.concurrency + settings.queue_limit, MAX_CONNECTIONS)
     await client.set_webhook(
-        address, secret_token=settings.telegram_secret, allowed_updates=KINDS, max_connections=room
+        address, secret_token=settings.telegram_secret, allowed_updates=UPDATE_KINDS, max_connections=connections
     )
     await client.set_my_commands(list(COMMANDS.items()))
-    print(f"updates go to {address}")
+    print(f"Telegram now sends updates to {address}")
 
 
 async def delete_webhook(client: Bot, settings: Settings) -> None:
     await client.delete_webhook()
-    print("there is no webhook any more")
+    print("the webhook is deleted")
 
 
 async def info(client: Bot, settings: Settings) -> None:
@@ -51,7 +54,7 @@ async def info(client: Bot, settings: Settings) -> None:
     print(f"webhook  {webhook.url or 'none'}")
     print(f"waiting  {webhook.pending_update_count}")
     if webhook.last_error_date:
-        print(f"trouble  {webhook.last_error_date:%Y-%m-%d %H:%M} UTC: {webhook.last_error_message}")
+        print(f"error    {webhook.last_error_date:%Y-%m-%d %H:%M} UTC: {webhook.last_error_message}")
 
 
 async def poll(client: Bot, settings: Settings) -> None:
@@ -65,15 +68,15 @@ async def poll(client: Bot, settings: Settings) -> None:
     configure(settings.log_level, as_json=False)
     me = await client.get_me()
     if (await client.get_webhook_info()).url:
-        raise SettingError("a webhook is set, so updates go there: `python -m app.bot delete-webhook` first.")
+        raise SettingError("a webhook is set, so updates go there: run `python -m app.bot delete-webhook` first.")
     models = await asyncio.to_thread(load_models, settings)
     queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout)
     store = open_store(settings.feedback) if settings.feedback else None
     updates = open_updates(models, queue, store, settings)
     assert updates is not None
-    print(f"@{me.username} is listening; Ctrl-C ends it", flush=True)
+    print(f"@{me.username} is listening: press Ctrl-C to stop", flush=True)
     try:
-        await answer_forever(client, updates, KINDS)
+        await answer_forever(client, updates, UPDATE_KINDS)
     finally:
         await updates.close()
         queue.close()
@@ -94,14 +97,12 @@ def main() -> int:
         prog="python -m app.bot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name in VERBS:
-        verb = verbs.add_parser(name)
-        if name == "set-webhook":
-            verb.add_argument("url", metavar="URL", help="the service's address, such as https://NAME.run.app")
-    arguments = parser.parse_args()
-    more = [arguments.url] if arguments.verb == "set-webhook" else []
+    parsers = {name: verbs.add_parser(name) for name in VERBS}
+    parsers["set-webhook"].add_argument("url", metavar="URL", help="the service's URL, such as https://NAME.run.app")
+    arguments = vars(parser.parse_args())
+    verb = VERBS[arguments.pop("verb")]
     try:
-        asyncio.run(run(VERBS[arguments.verb], more))
+        asyncio.run(run(verb, arguments))
     except FatalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -110,32 +111,38 @@ def main() -> int:
     return 0
 
 
-async def run(verb: Callable[..., Awaitable[None]], more: list[str]) -> None:
-    """Raises FatalError, also for what Telegram says: none of its words can hold the token."""
+async def run(verb: Callable[..., Awaitable[None]], arguments: dict[str, str]) -> None:
+    """Carry out a verb. Raises FatalError, whose message may quote Telegram: none of its messages contains the token."""
     settings = read_settings()
     if not settings.telegram_token:
-        raise SettingError("TELEGRAM_TOKEN is empty: set it to the token that @BotFather gave.")
-    from telegram.error import BadRequest, Conflict, InvalidToken, NetworkError, TelegramError
+        raise SettingError("TELEGRAM_TOKEN is empty: set it to the token that @BotFather gave you.")
+    from telegram.error import TelegramError
 
     from app.bot.client import open_client
 
     client = open_client(settings)
     try:
-        await verb(client, settings, *more)
-    except InvalidToken:
-        raise SettingError("Telegram does not know this TELEGRAM_TOKEN: copy it again from @BotFather.") from None
-    except Conflict:
-        raise SettingError("another process fetches this bot's updates: stop it first.") from None
-    except NetworkError as error:
-        if isinstance(error, BadRequest):
-            raise SettingError(f"Telegram refused: {error}.") from None
-        raise SettingError(
-            f"{settings.telegram_api_url} cannot be reached: look at the network, or TELEGRAM_API_URL."
-        ) from None
+        await verb(client, settings, **arguments)
     except TelegramError as error:
-        raise SettingError(f"Telegram refused: {error}.") from None
+        raise SettingError(explain(error, settings)) from None
     finally:
         await client.request.shutdown()
+
+
+def explain(error: Exception, settings: Settings) -> str:
+    """What to do about an error of Telegram's, in one sentence."""
+    from telegram.error import BadRequest, Conflict, InvalidToken, NetworkError
+
+    from app.bot.client import NotCarriedOut
+
+    if isinstance(error, InvalidToken):
+        return "Telegram does not know this TELEGRAM_TOKEN: copy it again from @BotFather."
+    if isinstance(error, Conflict):
+        return "another process fetches this bot's updates: stop it first."
+    refused = isinstance(error, BadRequest) or (isinstance(error, NotCarriedOut) and error.retry_after is not None)
+    if refused or not isinstance(error, NetworkError):
+        return f"Telegram refused: {error}."
+    return f"{settings.telegram_api_url} cannot be reached: check your network and TELEGRAM_API_URL."
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is remembered of a chat: its settings and, in a conversation, what was said."""
+"""What the bot remembers of each chat: its settings and, during a conversation, its turns."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from app.feedback.store import Store
 log = logging.getLogger(__name__)
 TEMPERATURES = (0.5, 0.7, 0.9, 1.1)
 LENGTHS = (50, 100, 200, 400)
-# More than any window holds.
+# Turns kept of a conversation: more than any model's window holds.
 TURNS = 40
-# Chats remembered where nothing is stored.
+# Chats kept in memory when there is no store.
 CHATS = 1000
 
 
 class ChatState(msgspec.Struct):
-    """`model` is None for the default one; `turns` alternate and a person's is first. `talking` is inside a conversation."""
+    """`model` is None for the default one. `talking` is set during a conversation, whose `turns` alternate, a person's first."""
 
     model: str | None = None
     temperature: float = 0.7
@@ -30,35 +30,37 @@ class ChatState(msgspec.Struct):
 
 
 def pseudonym(key: bytes, number: int) -> str:
-    """Tells people and chats apart, and tells nobody without the key who they are: a private chat has its person's id."""
+    """A name for a person or chat that hides its Telegram id from everybody without the key (HMAC-SHA-256)."""
     return hmac.new(key, str(number).encode(), hashlib.sha256).hexdigest()[:32]
 
 
 class ChatStates:
-    """In the store, or, where there is none, in memory: those that were active last, until the container sleeps."""
+    """Chat states in the store. Without one they are in memory: the last thousand chats that changed something."""
 
     def __init__(self, store: Store | None, key: bytes) -> None:
         self._store = store
         self._key = key
-        self._kept: dict[str, bytes] = {}
+        self._in_memory: dict[str, bytes] = {}
 
     async def get(self, number: int) -> ChatState:
+        """The chat's state, or a new one. Raises StoreError."""
         name = pseudonym(self._key, number)
-        state = await self._store.chat(name) if self._store else self._kept.get(name)
+        state = await self._store.chat(name) if self._store else self._in_memory.get(name)
         try:
             return ChatState() if state is None else msgspec.json.decode(state, type=ChatState)
         except msgspec.DecodeError:
-            log.warning("what was remembered of a chat cannot be read: it begins anew")
+            log.warning("the stored state of a chat is unreadable: the chat starts with the defaults")
             return ChatState()
 
     async def keep(self, number: int, chat: ChatState) -> None:
+        """Raises StoreError."""
         name = pseudonym(self._key, number)
         chat.turns = chat.turns[-TURNS:]
         state = msgspec.json.encode(chat)
         if self._store:
             await self._store.keep_chat(name, state)
             return
-        self._kept.pop(name, None)
-        self._kept[name] = state
-        if len(self._kept) > CHATS:
-            del self._kept[next(iter(self._kept))]
+        self._in_memory.pop(name, None)
+        self._in_memory[name] = state
+        if len(self._in_memory) > CHATS:
+            del self._in_memory[next(iter(self._in_memory))]

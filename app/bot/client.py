@@ -1,8 +1,7 @@
-"""Telegram's Bot API, through python-telegram-bot: patient with a server that asks to wait or is down for a moment."""
+"""The client of Telegram's Bot API: python-telegram-bot, with errors that say whether a call may have been carried out."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
@@ -12,81 +11,63 @@ from telegram import Bot
 from telegram.error import NetworkError
 from telegram.request import HTTPXRequest
 
-from app.bot.updates import handling
 from app.settings import Settings
 
-log = logging.getLogger(__name__)
-# Tries and the seconds after each, where the server says none.
-PAUSES = (0.5, 1.0, 2.0)
-# What can be left out or comes too late anyway.
-FLEETING = ("/sendMessageDraft", "/sendChatAction")
-# The request cannot have reached the server.
+# With these errors the request cannot have reached the server.
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+# Seconds to wait after a 429 that does not say how long.
+DEFAULT_RETRY_AFTER = 2.0
 
-# The message is there, or may be.
-TAKEN = (httpx.codes.OK, httpx.codes.GATEWAY_TIMEOUT)
 
-# Their lines hold addresses, in which the token is, and what people write.
-for name in ("telegram", "httpx", "httpcore"):
-    logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+class NotCarriedOut(NetworkError):
+    """Telegram did not carry out the call. Trying again can help, after `retry_after` seconds if Telegram names them."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PerhapsCarriedOut(NetworkError):
+    """The connection broke, or a gateway gave up, after the call was sent. Trying again may do it twice."""
 
 
 def open_client(settings: Settings) -> Bot:
-    """A client that has asked for nothing yet, not even who it is."""
-    request = Patient(connection_pool_size=128, read_timeout=15.0, connect_timeout=5.0, pool_timeout=5.0)
+    """A client that has sent no request yet, not even for its own name."""
+    silence_libraries()
+    request = ClassifyingRequest(connection_pool_size=128, read_timeout=15.0, connect_timeout=5.0, pool_timeout=5.0)
     address = settings.telegram_api_url.rstrip("/")
     return Bot(settings.telegram_token, f"{address}/bot", request=request, get_updates_request=request)
 
 
-class Patient(HTTPXRequest):
-    """Tries again what did not get through, for as long as the update at hand may take.
+def silence_libraries() -> None:
+    """Their log lines hold URLs, which contain the token, and what people write."""
+    for name in ("telegram", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
-    A message that was sent without an answer is never sent again, since it may be there.
-    """
 
-    async def do_request(self, url: str, *arguments: Any, **options: Any) -> tuple[int, bytes]:
-        for pause in (*PAUSES, None):
-            try:
-                status, payload = await super().do_request(url, *arguments, **options)
-            except NetworkError as error:
-                if not isinstance(error.__cause__, UNSENT):
-                    note_answer(url)
-                    raise
-                if not await may_retry(url, pause):
-                    raise
-                continue
-            if status in TAKEN:
-                note_answer(url)
-            wait = retry_after(payload) if status == httpx.codes.TOO_MANY_REQUESTS else pause
-            if not passes(status) or not await may_retry(url, wait):
-                return status, payload
+class ClassifyingRequest(HTTPXRequest):
+    """The library's transport. It sees the status and the cause of an error, which the library's own exceptions blur."""
+
+    async def do_request(self, *arguments: Any, **options: Any) -> tuple[int, bytes]:
+        """Raises NotCarriedOut, PerhapsCarriedOut."""
+        try:
+            status, payload = await super().do_request(*arguments, **options)
+        except NetworkError as error:
+            unsent = isinstance(error.__cause__, UNSENT)
+            raise (NotCarriedOut if unsent else PerhapsCarriedOut)(error.message) from error
+        if status == httpx.codes.TOO_MANY_REQUESTS:
+            wait = retry_after(payload)
+            raise NotCarriedOut(f"Too Many Requests: retry after {wait:g} s", wait)
+        if status == httpx.codes.GATEWAY_TIMEOUT:
+            raise PerhapsCarriedOut("Gateway Timeout")
+        if status >= 500:
+            raise NotCarriedOut(f"HTTP status {status}")
         return status, payload
 
 
-def passes(status: int) -> bool:
-    """Whether it may be another one later."""
-    return status == httpx.codes.TOO_MANY_REQUESTS or (status >= 500 and status not in TAKEN)
-
-
-def note_answer(url: str) -> None:
-    if url.endswith("/sendMessage") and (current := handling.get(None)):
-        current.answered = True
-
-
-async def may_retry(url: str, pause: float | None) -> bool:
-    """Wait for so many seconds, if that leads anywhere."""
-    current = handling.get(None)
-    if pause is None or current is None or url.endswith(FLEETING):
-        return False
-    if asyncio.get_running_loop().time() + pause >= current.deadline:
-        return False
-    await asyncio.sleep(pause)
-    return True
-
-
 def retry_after(payload: bytes) -> float:
-    """Seconds that Telegram asks to wait."""
+    """The seconds that Telegram asks to wait, from the body of a 429."""
     try:
         return float(msgspec.json.decode(payload)["parameters"]["retry_after"])
     except (msgspec.DecodeError, KeyError, TypeError, ValueError):
-        return PAUSES[-1]
+        return DEFAULT_RETRY_AFTER

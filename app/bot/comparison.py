@@ -1,7 +1,7 @@
-"""A blind comparison: models and people's texts take turns by chance, look alike, and are voted on alike.
+"""A blind comparison: models and texts by people are chosen at random, look the same, and are voted on.
 
-People's texts are a `.jsonl` as `finetune prepare` reads it, `{"turns": [question, answer]}` or `{"body": text}` a line,
-or a `.txt` with a text a line.
+Texts by people are in a `.jsonl` as `finetune prepare` reads it, with `{"turns": [question, answer]}` or `{"body": text}` on
+each line, or in a `.txt` with one text on each line.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from pathlib import Path
 
 import msgspec
 
-from app.bot.message_limits import LIMIT, Joke, units
+from app.bot.jokes import Joke
+from app.bot.message_limits import LIMIT, units
 from app.errors import SettingError
 
 EXPECTED = '{"turns": [question, answer]} or {"body": text}'
 
 
-class Document(msgspec.Struct):
-    """A line of a `.jsonl`."""
+class JokeDocument(msgspec.Struct):
+    """One line of a `.jsonl`."""
 
     turns: list[str] = []
     body: str = ""
@@ -31,13 +32,15 @@ class Document(msgspec.Struct):
 
 
 class Contender(msgspec.Struct, frozen=True):
-    """A model, or people whose `jokes` are in the file of this name."""
+    """A model, or a file of people's jokes. `name` is the model's or the file's; a model has no `jokes` here."""
 
     name: str
     jokes: Sequence[Joke] = ()
 
 
 class Comparison:
+    """False if nothing is compared."""
+
     def __init__(self, contenders: Sequence[Contender]) -> None:
         self._contenders = contenders
         self._models = [contender for contender in contenders if not contender.jokes]
@@ -46,22 +49,22 @@ class Comparison:
         return bool(self._contenders)
 
     def pick(self) -> Contender:
-        """Whose turn it is to tell a joke."""
+        """Who tells the next joke."""
         return random.choice(self._contenders)
 
     def pick_model(self) -> str | None:
-        """Whose turn it is to answer what only a model can. None is the default one."""
+        """Which model answers a question, since people's texts cannot. None if no model is compared."""
         return random.choice(self._models).name if self._models else None
 
 
 def read_comparison(compare: str, models: Sequence[str]) -> Comparison:
-    """Raises SettingError."""
+    """What COMPARE names: some of these models, and files. Raises SettingError."""
     names = [name.strip() for name in compare.split(",") if name.strip()]
     contenders = [Contender(name) if name in models else read_people(Path(name), models) for name in names]
     if len({contender.name for contender in contenders}) < len(names):
-        raise SettingError(f"COMPARE is {compare!r}, in which a name comes twice: name each once.")
+        raise SettingError(f"COMPARE is {compare!r}, which names something twice: name each once.")
     if len(contenders) == 1:
-        raise SettingError(f"COMPARE is {compare!r}, and should name two at least.")
+        raise SettingError(f"COMPARE is {compare!r}, and should name two or more.")
     return Comparison(contenders)
 
 
@@ -78,17 +81,19 @@ def read_people(path: Path, models: Sequence[str]) -> Contender:
         raise SettingError(f"COMPARE names {path}, which cannot be read ({reason}).") from None
     jokes = [read_joke(line, path, number) for number, line in enumerate(lines, 1) if line.strip()]
     if not jokes:
-        raise SettingError(f"COMPARE names {path}, in which there is no text.")
+        raise SettingError(f"COMPARE names {path}, which holds no text.")
     return Contender(path.name, jokes)
 
 
 def read_joke(line: str, path: Path, number: int) -> Joke:
     try:
-        joke = msgspec.json.decode(line, type=Document).joke if path.suffix == ".jsonl" else Joke("", line.strip())
+        joke = msgspec.json.decode(line, type=JokeDocument).joke if path.suffix == ".jsonl" else Joke("", line.strip())
     except msgspec.DecodeError as error:
         raise SettingError(f"line {number} of {path} should be {EXPECTED}: {error}.") from None
     if not joke.answer:
-        raise SettingError(f"line {number} of {path} holds no text: {EXPECTED} is expected.")
+        raise SettingError(f"line {number} of {path} holds no text: it should be {EXPECTED}.")
     if units(f"{joke.question}\n\n{joke.answer}") > LIMIT:
-        raise SettingError(f"line {number} of {path} is longer than the {LIMIT} units a message may have: shorten it.")
+        raise SettingError(
+            f"line {number} of {path} is too long for a message: shorten it to {LIMIT} UTF-16 units, as Telegram counts."
+        )
     return joke

@@ -1,4 +1,4 @@
-"""What a chat sees while a text is being written: the text so far where Telegram can show it, else that somebody is typing."""
+"""Signs of progress while a text is written: the text so far in private chats, elsewhere that the bot is typing."""
 
 from __future__ import annotations
 
@@ -7,59 +7,60 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from telegram import Message
-from telegram.constants import ChatAction, ChatType
+from telegram.constants import ChatType
 from telegram.error import TelegramError
 
 from app.bot.message_limits import cut
-from app.bot.updates import handling
+from app.bot.outbox import Outbox
 
-# Seconds until the first sign, which a quick reply does without; between two drafts; between two signs of typing, which last 5.
-FIRST = 0.3
-DRAFTS = 1.0
-TYPING = 4.0
-PATIENCE = 3.0
+# Seconds before the first sign, which a quick answer does without.
+FIRST_PAUSE = 0.3
+DRAFT_PAUSE = 1.0
+# Telegram shows "typing" for five seconds.
+TYPING_PAUSE = 4.0
 
 
-class Progress:
+class DraftText:
     """The text so far."""
 
     def __init__(self) -> None:
         self.text = ""
 
-    def grow(self, text: str) -> None:
+    def replace(self, text: str) -> None:
         self.text = text
 
 
 @contextlib.asynccontextmanager
-async def progress(message: Message, drafts: bool) -> AsyncIterator[Progress]:
-    """Show what is written inside of this, as an answer to `message`. Afterwards nothing more is shown."""
-    state, done = Progress(), asyncio.Event()
-    drafts = drafts and message.chat.type == ChatType.PRIVATE
-    showing = asyncio.create_task(show(message, drafts, state, done))
+async def showing_progress(message: Message, outbox: Outbox, *, drafts: bool) -> AsyncIterator[DraftText]:
+    """Show signs of progress for the duration of the block. After it no more are sent."""
+    draft, done = DraftText(), asyncio.Event()
+    show = show_drafts if drafts and message.chat.type == ChatType.PRIVATE else show_typing
+    showing = asyncio.create_task(show(message, outbox, draft, done))
     try:
-        yield state
+        yield draft
     finally:
         done.set()
-        # Not cancelled: a draft on its way would arrive after the text itself.
+        # Waited for, not cancelled: a draft that is on its way would arrive after the text itself.
         await showing
 
 
-async def show(message: Message, drafts: bool, state: Progress, done: asyncio.Event) -> None:
-    pause = FIRST
-    # That it cannot be shown matters less than the text itself.
+async def show_drafts(message: Message, outbox: Outbox, draft: DraftText, done: asyncio.Event) -> None:
+    pause = FIRST_PAUSE
     with contextlib.suppress(TelegramError):
-        while not await passed(done, pause):
-            if drafts:
-                # Without a text it says that somebody is thinking.
-                draft = cut(state.text).strip() or None
-                await message.reply_text_draft(handling.get().update_id or 1, draft, read_timeout=PATIENCE)
-            else:
-                await message.reply_chat_action(ChatAction.TYPING, read_timeout=PATIENCE)
-            pause = DRAFTS if drafts else TYPING
+        while not await is_set_within(pause, done):
+            await outbox.show_draft(message, cut(draft.text).strip() or None)
+            pause = DRAFT_PAUSE
 
 
-async def passed(done: asyncio.Event, seconds: float) -> bool:
-    """Whether it is done before so many seconds have passed."""
+async def show_typing(message: Message, outbox: Outbox, draft: DraftText, done: asyncio.Event) -> None:
+    pause = FIRST_PAUSE
+    with contextlib.suppress(TelegramError):
+        while not await is_set_within(pause, done):
+            await outbox.show_typing(message)
+            pause = TYPING_PAUSE
+
+
+async def is_set_within(seconds: float, done: asyncio.Event) -> bool:
     try:
         async with asyncio.timeout(seconds):
             return await done.wait()

@@ -1,45 +1,42 @@
-"""Buttons under messages, and what they send back when pressed: ACTION or ACTION:VALUE, in at most 64 bytes."""
+"""The buttons under messages, and the data they send back: ACTION or ACTION:VALUE, at most 64 bytes."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Literal
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from app.bot.chat_state import LENGTHS, TEMPERATURES, ChatState
+from app.bot.strings import ANOTHER, VOTE_LABELS
 
-VOTES = {"up": "👍", "down": "👎"}
-
-
-def under_text(text_id: str | None, again: str) -> InlineKeyboardMarkup:
-    """Votes, where there is an id to vote on, and another text: `again` is "joke" or "again"."""
-    votes = [InlineKeyboardButton(sign, callback_data=f"{vote}:{text_id}") for vote, sign in VOTES.items() if text_id]
-    return InlineKeyboardMarkup([[*votes, InlineKeyboardButton("Another", callback_data=again)]])
+# What the button for another text asks for: another joke, or another answer to the same message.
+AnotherAction = Literal["joke", "again"]
 
 
-def of_models(names: Sequence[str], chosen: str) -> InlineKeyboardMarkup:
-    return InlineKeyboardMarkup(
-        [[InlineKeyboardButton(mark(name, name == chosen), callback_data=f"model:{digest(name)}")] for name in names]
-    )
-
-
-def of_settings(chat: ChatState) -> InlineKeyboardMarkup:
-    temperatures = [
-        InlineKeyboardButton(mark(f"{value:g}", value == chat.temperature), callback_data=f"temperature:{value:g}")
-        for value in TEMPERATURES
+def text_buttons(text_id: str | None, another: AnotherAction) -> InlineKeyboardMarkup:
+    """Both votes, unless `text_id` is None because votes are not stored, and another text."""
+    votes = [
+        InlineKeyboardButton(label, callback_data=f"{vote}:{text_id}") for vote, label in VOTE_LABELS.items() if text_id
     ]
-    lengths = [
-        InlineKeyboardButton(mark(f"{value}", value == chat.length), callback_data=f"length:{value}")
-        for value in LENGTHS
-    ]
+    return InlineKeyboardMarkup([[*votes, InlineKeyboardButton(ANOTHER, callback_data=another)]])
+
+
+def model_buttons(names: Sequence[str], chosen: str) -> InlineKeyboardMarkup:
+    return InlineKeyboardMarkup([[choice(name, name == chosen, f"model:{digest(name)}")] for name in names])
+
+
+def settings_buttons(chat: ChatState) -> InlineKeyboardMarkup:
+    temperatures = [choice(f"{value:g}", value == chat.temperature, f"temperature:{value:g}") for value in TEMPERATURES]
+    lengths = [choice(str(value), value == chat.length, f"length:{value}") for value in LENGTHS]
     return InlineKeyboardMarkup([temperatures, lengths])
 
 
-def mark(label: str, chosen: bool) -> str:
-    return f"✓ {label}" if chosen else label
+def choice(label: str, chosen: bool, data: str) -> InlineKeyboardButton:
+    return InlineKeyboardButton(f"✓ {label}" if chosen else label, callback_data=data)
 
 
 def digest(name: str) -> str:
-    """A model's name, however long, in a few bytes."""
+    """A model's name in 16 characters, since names may be longer than a button's data."""
     return hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Updates fetched instead of received, for a laptop with no public address."""
+"""Long polling: updates are fetched instead of received, for a laptop without a public address."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ from collections.abc import Sequence
 from typing import Any
 
 from telegram import Bot
-from telegram.error import NetworkError, TimedOut
+from telegram.error import BadRequest, NetworkError
 
 from app.bot.updates import Updates
 from app.errors import QueueUnavailable, RequestError
 
 log = logging.getLogger(__name__)
-# How long Telegram holds a request open that finds no update.
-SECONDS = 25
-LONGEST_PAUSE = 60
+# Seconds that Telegram keeps a request open while there is no update.
+POLL_SECONDS = 25
+MAX_PAUSE = 60
 
 
 async def answer_forever(client: Bot, updates: Updates, kinds: Sequence[str]) -> None:
-    """Raises TelegramError, unless the network comes back."""
+    """Raises TelegramError, but not for a network that is down for a while."""
     offset = 0
     while True:
         try:
-            found = await client.get_updates(
-                offset=offset, timeout=SECONDS, allowed_updates=kinds, read_timeout=SECONDS + 10
+            fetched = await client.get_updates(
+                offset=offset, timeout=POLL_SECONDS, allowed_updates=kinds, read_timeout=POLL_SECONDS + 10
             )
-        except NetworkError as error:
-            # BadRequest and the like are network errors to python-telegram-bot, and will not pass.
-            if type(error) not in (NetworkError, TimedOut):
-                raise
+        except BadRequest:
+            # The library counts it among the network errors, but it does not go away.
+            raise
+        except NetworkError:
             log.warning("Telegram cannot be reached: trying again")
             await asyncio.sleep(2)
             continue
-        await asyncio.gather(*(answer(updates, update.to_dict()) for update in found))
-        # Asking for what comes after them tells Telegram that these are done.
-        offset = max([offset, *(update.update_id + 1 for update in found)])
+        await asyncio.gather(*(answer(updates, update.to_dict()) for update in fetched))
+        # A request for the updates from `offset` on tells Telegram that the earlier ones are done.
+        offset = max([offset, *(update.update_id + 1 for update in fetched)])
 
 
 async def answer(updates: Updates, update: dict[str, Any]) -> None:
-    for pause in (min(2**n, LONGEST_PAUSE) for n in itertools.count(1)):
+    """Answer one update, however often that has to be tried."""
+    for pause in (min(2**n, MAX_PAUSE) for n in itertools.count(1)):
         try:
             await updates.take(update)
         except (RequestError, QueueUnavailable):

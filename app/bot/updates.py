@@ -1,11 +1,17 @@
-"""Updates: each handled once, those of a chat one after the other, those of different chats side by side."""
+"""Telegram's updates: each is handled once, in order within a chat, and different chats at the same time.
+
+The body of a request is parsed as JSON once. UpdateEnvelope then takes out the two numbers that decide when an update is
+handled; the library builds its objects only for an update whose turn has come, because importing it takes half a second.
+
+An update is recognised in two places. Memory knows those being handled and the last 4096 that were finished. The update log,
+where there is one, knows those of the last 24 hours, also after a restart.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 from weakref import WeakValueDictionary
@@ -14,126 +20,126 @@ import msgspec
 from msgspec import Meta
 
 from app.errors import StoreError, Undelivered
-from app.feedback.store import Store
+from app.feedback.store import UpdateLog
 
 log = logging.getLogger(__name__)
-# Telegram waits sixty.
+# Seconds for one update. Telegram waits 60 seconds for the answer to its request.
 SECONDS = 50.0
-# What is remembered to have been handled, beside the store.
+# Telegram repeats an update within minutes, if at all.
 REMEMBERED = 4096
-# What SQLite can hold.
-Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+SqliteInteger = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-class Chat(msgspec.Struct):
-    id: Number
+class ChatEnvelope(msgspec.Struct):
+    id: SqliteInteger
 
 
-class Message(msgspec.Struct):
-    chat: Chat
+class MessageEnvelope(msgspec.Struct):
+    chat: ChatEnvelope
 
 
-class Press(msgspec.Struct):
-    message: Message | None = None
+class QueryEnvelope(msgspec.Struct):
+    message: MessageEnvelope | None = None
 
 
-class Envelope(msgspec.Struct):
-    """Of an update, what tells when it is its turn."""
+class UpdateEnvelope(msgspec.Struct):
+    """The fields of an update that decide when it is handled. All others are ignored."""
 
-    update_id: Number
-    message: Message | None = None
-    callback_query: Press | None = None
+    update_id: SqliteInteger
+    message: MessageEnvelope | None = None
+    callback_query: QueryEnvelope | None = None
 
     @property
-    def chat(self) -> int | None:
+    def chat_id(self) -> int | None:
         message = self.message or (self.callback_query and self.callback_query.message)
         return message.chat.id if message else None
 
 
 @dataclass
-class Handling:
-    """One update being handled: until when, on the event loop's clock, and whether anything may have been answered."""
+class UpdateContext:
+    """An update while it is handled: its `deadline` on the event loop's clock, and whether an answer may have been sent."""
 
     update_id: int
     deadline: float
     answered: bool = False
 
+    def allows(self, seconds: float) -> bool:
+        """Whether there is time left after waiting this long."""
+        return asyncio.get_running_loop().time() + seconds < self.deadline
 
-handling: ContextVar[Handling] = ContextVar("handling")
 
-
-class Handler(Protocol):
-    async def handle(self, update: dict[str, Any]) -> None:
-        """Answer the update. Raises Undelivered or QueueUnavailable where nothing was answered and a later try may do better."""
+class UpdateHandler(Protocol):
+    async def handle(self, update: dict[str, Any], context: UpdateContext) -> None:
+        """Answer the update. Raises Undelivered or QueueUnavailable if nothing was sent and trying again later can help."""
 
     async def close(self) -> None: ...
 
 
 class Updates:
-    def __init__(self, open_bot: Callable[[], Handler], store: Store | None) -> None:
-        self._open_bot = open_bot
-        self._store = store
-        self._bot: asyncio.Future[Handler] | None = None
+    def __init__(self, open_handler: Callable[[], UpdateHandler], update_log: UpdateLog | None) -> None:
+        self._open_handler = open_handler
+        self._update_log = update_log
+        self._handler: asyncio.Future[UpdateHandler] | None = None
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._done: dict[int, None] = {}
-        # A lock is there for as long as somebody holds it or waits for it.
-        self._chats: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._finished: dict[int, None] = {}
+        # A lock exists for as long as somebody holds it or waits for it.
+        self._chat_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def take(self, update: dict[str, Any]) -> None:
-        """Handle the update, or wait for the handling that has begun already. Raises Undelivered, QueueUnavailable."""
+        """Handle the update, or wait for it if it is being handled already. Raises Undelivered, QueueUnavailable."""
         try:
-            envelope = msgspec.convert(update, Envelope)
+            envelope = msgspec.convert(update, UpdateEnvelope)
         except msgspec.ValidationError:
-            log.warning("an update is malformed")
+            log.warning("ignored a malformed update")
             return
         task = self._running.get(envelope.update_id)
         if task is None:
             task = asyncio.create_task(self._handle(envelope, update))
             self._running[envelope.update_id] = task
             task.add_done_callback(lambda _: self._running.pop(envelope.update_id))
-        # Whoever stops waiting does not stop the work: the next delivery of this update finds it under way.
+        # The work goes on when its request ends: if Telegram delivers the update again, the new request waits for the same work.
         await asyncio.shield(task)
 
     async def close(self) -> None:
-        if self._bot is not None and self._bot.done() and not self._bot.exception():
-            await self._bot.result().close()
+        if self._handler is not None and self._handler.done() and not self._handler.exception():
+            await self._handler.result().close()
 
-    async def _handle(self, envelope: Envelope, update: dict[str, Any]) -> None:
-        now = asyncio.get_running_loop().time()
-        current = Handling(envelope.update_id, now + SECONDS)
-        handling.set(current)
-        lock = asyncio.Lock() if envelope.chat is None else self._chats.setdefault(envelope.chat, asyncio.Lock())
+    async def _handle(self, envelope: UpdateEnvelope, update: dict[str, Any]) -> None:
+        context = UpdateContext(envelope.update_id, asyncio.get_running_loop().time() + SECONDS)
         try:
-            async with asyncio.timeout_at(current.deadline), lock:
-                if not await self._finished(envelope.update_id):
-                    await (await self._opened()).handle(update)
+            async with asyncio.timeout_at(context.deadline), self._lock(envelope.chat_id):
+                if not await self._is_finished(context.update_id):
+                    await (await self._opened()).handle(update, context)
         except TimeoutError:
-            if not current.answered:
-                raise Undelivered("the update could not be handled in time: try again.") from None
-            log.warning("an update was answered in part, and then its time was up")
-        await self._finish(envelope.update_id)
+            if not context.answered:
+                raise Undelivered("the update could not be handled in time: send it again.") from None
+            log.warning("ran out of time for an update after a part of the answer was sent")
+        await self._finish(context.update_id)
 
-    async def _opened(self) -> Handler:
-        """The bot, opened on a thread by the first who needs it, since that imports the library."""
-        if self._bot is None:
-            self._bot = asyncio.ensure_future(asyncio.to_thread(self._open_bot))
-        return await asyncio.shield(self._bot)
+    def _lock(self, chat_id: int | None) -> asyncio.Lock:
+        return asyncio.Lock() if chat_id is None else self._chat_locks.setdefault(chat_id, asyncio.Lock())
 
-    async def _finished(self, update_id: int) -> bool:
-        if update_id in self._done or self._store is None:
-            return update_id in self._done
+    async def _opened(self) -> UpdateHandler:
+        """The handler. The first caller opens it on a thread, because that imports the library."""
+        if self._handler is None:
+            self._handler = asyncio.ensure_future(asyncio.to_thread(self._open_handler))
+        return await asyncio.shield(self._handler)
+
+    async def _is_finished(self, update_id: int) -> bool:
+        if update_id in self._finished or self._update_log is None:
+            return update_id in self._finished
         try:
-            return await self._store.finished(update_id)
+            return await self._update_log.finished(update_id)
         except StoreError:
-            # What needs the store will say so in the chat.
+            # If the answer needs the store too, the person is told then.
             return False
 
     async def _finish(self, update_id: int) -> None:
-        self._done[update_id] = None
-        if len(self._done) > REMEMBERED:
-            del self._done[next(iter(self._done))]
-        if self._store is not None:
+        self._finished[update_id] = None
+        if len(self._finished) > REMEMBERED:
+            del self._finished[next(iter(self._finished))]
+        if self._update_log is not None:
             try:
-                await self._store.finish(update_id)
+                await self._update_log.finish(update_id)
             except StoreError:
-                log.warning("that an update is done could not be kept: after a restart it may be answered again")
+                log.warning("could not record a finished update: after a restart it may be answered again")

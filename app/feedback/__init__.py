@@ -1,4 +1,4 @@
-"""Texts that were shown and the votes on them: kept in SQLite, or in BigQuery where a container forgets its disk."""
+"""Votes and the texts they are about, stored in a SQLite file or in BigQuery."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from app.settings import FEEDBACK_ADDRESS
 
 
 def open_store(address: str, name: str = "FEEDBACK") -> Store:
-    """The store at `sqlite:///PATH` or `bigquery://PROJECT.DATASET`. Nothing is opened, or imported for it, before its first use.
+    """The store at `sqlite:///PATH` or `bigquery://PROJECT.DATASET`. `name` is the setting that holds the address.
 
-    Raises SettingError, which calls the address `name`.
+    Opens no file and no connection, and imports no database library: the first call to the store does. Raises SettingError.
     """
     match = re.fullmatch(FEEDBACK_ADDRESS, address)
     if match is None:

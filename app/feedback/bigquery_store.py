@@ -1,7 +1,7 @@
-"""Ratings in BigQuery, for containers that forget their disk.
+"""The store in BigQuery, for containers whose disk does not last.
 
-Rows are only ever added: of several votes or states the latest counts, and every query says so. The dataset and the tables
-are made when the first call meets none. A query takes about a second and is billed as 10 MB at least, so voting needs none.
+Rows are only ever added, so every query picks the latest vote of a voter and the latest state of a chat. If the dataset or the
+tables are missing, the first call creates them. A query takes about a second and is billed as 10 MB or more: voting does without.
 """
 
 from __future__ import annotations
@@ -10,28 +10,36 @@ import asyncio
 import base64
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
 from app.errors import StoreError
-from app.feedback.store import DAY, ShownText, Tally, Vote, moment
+from app.feedback.store import ShownText, Tally, Vote, timestamp
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-# Seconds for a call with all its repetitions. Telegram waits for 60, and a first vote can take three calls.
+# Seconds for one call including its retries. Telegram waits 60 seconds, and the first vote can take three calls.
 PATIENCE = 15.0
 THREADS = 8
-# By table: the columns, the day's that the table is parted by, and the one that it is sorted by within a day.
-TABLES: dict[str, tuple[dict[str, str], str, str]] = {
-    "texts": (
+
+
+class TableLayout(NamedTuple):
+    """A table's columns, the one it is partitioned by (a partition a day), and the one it is clustered by."""
+
+    columns: dict[str, str]
+    partitioned_by: str
+    clustered_by: str
+
+
+TABLES = {
+    "texts": TableLayout(
         {
             "id": "STRING",
             "text": "STRING",
@@ -42,18 +50,20 @@ TABLES: dict[str, tuple[dict[str, str], str, str]] = {
             "created": "TIMESTAMP",
             "settings": "STRING",
         },
-        "created",
-        "id",
+        partitioned_by="created",
+        clustered_by="id",
     ),
-    "votes": (
+    "votes": TableLayout(
         {"text_id": "STRING", "voter": "STRING", "value": "INTEGER", "channel": "STRING", "at": "TIMESTAMP"},
-        "at",
-        "text_id",
+        partitioned_by="at",
+        clustered_by="text_id",
     ),
-    "chats": ({"id": "STRING", "state": "STRING", "at": "TIMESTAMP"}, "at", "id"),
+    "chats": TableLayout(
+        {"id": "STRING", "state": "STRING", "at": "TIMESTAMP"}, partitioned_by="at", clustered_by="id"
+    ),
 }
 TEXT = "SELECT * FROM {texts} WHERE id = @id ORDER BY created LIMIT 1"
-# `at` is a word of GoogleSQL's own.
+# `at` is a reserved word in GoogleSQL.
 CHAT = "SELECT state FROM {chats} WHERE id = @id ORDER BY `at` DESC LIMIT 1"
 TALLY = """
 WITH shown AS (
@@ -69,7 +79,9 @@ FROM shown LEFT JOIN counted ON text_id = id GROUP BY generated_by, source ORDER
 
 
 class BigQueryStore:
-    """The client blocks, so each call has a thread; what is finished is known to this process alone."""
+    """Google's client blocks, so each call runs on a thread."""
+
+    update_log = None
 
     def __init__(self, project: str, dataset: str) -> None:
         self._project = project
@@ -77,11 +89,10 @@ class BigQueryStore:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="feedback")
         self._lock = threading.Lock()
         self._opened: Client | None = None
-        self._finished: dict[int, float] = {}
 
     async def add_text(self, text: ShownText) -> None:
         row = msgspec.structs.asdict(text) | {"settings": msgspec.json.encode(text.settings).decode()}
-        await self._insert("texts", row | {"created": moment(text.created)})
+        await self._insert("texts", row | {"created": timestamp(text.created)})
 
     async def text(self, text_id: str) -> ShownText | None:
         rows = await self._query(TEXT, text_id)
@@ -90,26 +101,17 @@ class BigQueryStore:
         return msgspec.convert(rows[0] | {"settings": msgspec.json.decode(rows[0]["settings"])}, ShownText)
 
     async def vote(self, vote: Vote) -> None:
-        await self._insert("votes", msgspec.structs.asdict(vote) | {"at": moment(vote.at)})
+        await self._insert("votes", msgspec.structs.asdict(vote) | {"at": timestamp(vote.at)})
 
     async def tally(self) -> list[Tally]:
         return [Tally(**row) for row in await self._query(TALLY)]
-
-    async def finished(self, update_id: int) -> bool:
-        return self._finished.get(update_id, -DAY) > time.monotonic() - DAY
-
-    async def finish(self, update_id: int) -> None:
-        now = time.monotonic()
-        while self._finished and (oldest := next(iter(self._finished.items())))[1] <= now - DAY:
-            del self._finished[oldest[0]]
-        self._finished[update_id] = now
 
     async def chat(self, chat_id: str) -> bytes | None:
         rows = await self._query(CHAT, chat_id)
         return base64.b64decode(rows[0]["state"]) if rows else None
 
     async def keep_chat(self, chat_id: str, state: bytes) -> None:
-        now = moment(datetime.now(UTC))
+        now = timestamp(datetime.now(UTC))
         await self._insert("chats", {"id": chat_id, "state": base64.b64encode(state).decode(), "at": now})
 
     async def close(self) -> None:
@@ -138,13 +140,13 @@ class BigQueryStore:
                 return work(client)
             except NotFound:
                 make_tables(client, self._dataset)
-                # What was only just made is not found everywhere at once.
+                # A new table takes a moment until every server of BigQuery knows it.
                 patient = Retry(if_exception_type(NotFound), initial=0.25, maximum=4, timeout=PATIENCE)
                 return patient(work)(client)
         except (GoogleAPIError, GoogleAuthError, OSError) as error:
-            # Statements hold no values, so neither do Google's words on them.
-            log.error("the ratings in %s: %s", self._dataset, error)
-            raise StoreError("the ratings cannot be kept or read now: try again later.") from None
+            # The values are query parameters, so Google's message cannot quote them.
+            log.error("the votes in %s: %s", self._dataset, error)
+            raise StoreError("votes cannot be stored or read right now: try again later.") from None
 
     def _client(self) -> Client:
         from google.cloud.bigquery import Client
@@ -156,7 +158,10 @@ class BigQueryStore:
 
 
 def make_tables(client: Client, dataset: str) -> None:
-    """Make those that are not there, and the dataset. It comes second: where it is, there may be no permission to make one."""
+    """Create the missing tables.
+
+    The dataset is created only if the tables have none: an account may write to a dataset without being allowed to create one.
+    """
     from google.api_core.exceptions import NotFound
 
     try:
@@ -171,25 +176,27 @@ def make_tables(client: Client, dataset: str) -> None:
 def make_table(client: Client, dataset: str, name: str) -> None:
     from google.cloud.bigquery import SchemaField, Table, TimePartitioning
 
-    columns, day, key = TABLES[name]
-    table = Table(f"{dataset}.{name}", [SchemaField(column, kind, "REQUIRED") for column, kind in columns.items()])
-    table.time_partitioning, table.clustering_fields = TimePartitioning(field=day), [key]
+    layout = TABLES[name]
+    schema = [SchemaField(column, kind, "REQUIRED") for column, kind in layout.columns.items()]
+    table = Table(f"{dataset}.{name}", schema)
+    table.time_partitioning = TimePartitioning(field=layout.partitioned_by)
+    table.clustering_fields = [layout.clustered_by]
     client.create_table(table, exists_ok=True, timeout=PATIENCE)
 
 
 def insert(client: Client, table: str, row: dict[str, Any]) -> None:
-    """Add a row, which BigQuery has when this returns. The library gives it an id, so that to try again never adds it twice."""
+    """Add a row. The client gives it an insert id, so a retry does not add it twice. Raises GoogleAPIError."""
     from google.api_core.exceptions import GoogleAPIError
     from google.cloud.bigquery import DEFAULT_RETRY
 
     retry = DEFAULT_RETRY.with_timeout(PATIENCE).with_delay(initial=0.25, maximum=4)
     if refused := client.insert_rows_json(table, [row], retry=retry, timeout=PATIENCE):
         reasons = ", ".join(f"{error['reason']} in {error['location']}" for error in refused[0]["errors"])
-        raise GoogleAPIError(f"the row was refused: {reasons}")
+        raise GoogleAPIError(f"BigQuery refused the row: {reasons}")
 
 
 def query(client: Client, statement: str, key: str | None) -> list[dict[str, Any]]:
-    """The rows of a query on one `@id` or on all."""
+    """The rows of a query, whose parameter `@id` is `key`. Raises GoogleAPIError."""
     from google.cloud.bigquery import DEFAULT_RETRY, QueryJobConfig, ScalarQueryParameter
 
     parameters = [] if key is None else [ScalarQueryParameter("id", "STRING", key)]
@@ -197,7 +204,7 @@ def query(client: Client, statement: str, key: str | None) -> list[dict[str, Any
         statement,
         job_config=QueryJobConfig(query_parameters=parameters),
         retry=DEFAULT_RETRY.with_timeout(PATIENCE).with_delay(initial=0.25, maximum=4),
-        job_retry=None,  # type: ignore[arg-type]  # None turns them off.
+        job_retry=None,  # type: ignore[arg-type]  # None means that a failed job is not repeated.
         api_timeout=PATIENCE,
         wait_timeout=PATIENCE,
     )

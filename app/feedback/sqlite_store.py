@@ -1,4 +1,7 @@
-"""Ratings in one file, the embedded default: they survive kill -9 and, as far as the disk keeps its word, a power cut."""
+"""The default store: one SQLite file.
+
+What was acknowledged survives kill -9 and, if the disk keeps its promises, a power cut.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from app.errors import NotFound, StoreError
-from app.feedback.store import DAY, ShownText, Tally, Vote, moment
+from app.feedback.store import DAY, ShownText, Tally, UpdateLog, Vote, timestamp
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 VERSION = 1
-# Seconds to wait for another process that writes.
+# Seconds to wait for the lock of another process that is writing.
 PATIENCE = 5.0
 SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -48,7 +51,7 @@ CREATE TABLE IF NOT EXISTS chats (id TEXT PRIMARY KEY, state BLOB NOT NULL) STRI
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
-# A vote that was overtaken by a later one of the same voter stays behind it.
+# A vote never replaces a later one by the same voter, whichever order they arrive in.
 VOTE = """
 INSERT INTO votes VALUES (:text_id, :voter, :value, :channel, :at)
 ON CONFLICT DO UPDATE SET value = excluded.value, channel = excluded.channel, at = excluded.at WHERE excluded.at >= at
@@ -60,16 +63,20 @@ FROM texts LEFT JOIN votes ON text_id = id GROUP BY generated_by, source ORDER B
 
 
 class SqliteStore:
-    """One connection on one thread: SQLite writes one at a time in any case."""
+    """One connection on one thread, because SQLite allows one writer at a time. Its update log is itself."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feedback")
         self._connection: Connection | None = None
 
+    @property
+    def update_log(self) -> UpdateLog:
+        return self
+
     async def add_text(self, text: ShownText) -> None:
         row = msgspec.structs.asdict(text) | {
-            "created": moment(text.created),
+            "created": timestamp(text.created),
             "settings": msgspec.json.encode(text.settings).decode(),
         }
         statement = (
@@ -85,7 +92,7 @@ class SqliteStore:
         return msgspec.convert(values | {"settings": msgspec.json.decode(values["settings"])}, ShownText)
 
     async def vote(self, vote: Vote) -> None:
-        await self._rows(VOTE, msgspec.structs.asdict(vote) | {"at": moment(vote.at)})
+        await self._rows(VOTE, msgspec.structs.asdict(vote) | {"at": timestamp(vote.at)})
 
     async def tally(self) -> list[Tally]:
         return [Tally(*row) for row in await self._rows(TALLY)]
@@ -107,11 +114,11 @@ class SqliteStore:
         await self._rows("INSERT OR REPLACE INTO chats VALUES (?, ?)", (chat_id, state))
 
     async def close(self) -> None:
-        await self._on_thread(self._hang_up)
+        await self._on_thread(self._disconnect)
         self._thread.shutdown()
 
     async def _rows(self, statement: str, values: Any = ()) -> list[Any]:
-        """Execute one statement, which is on the disk before this returns."""
+        """Execute one statement and return its rows. What it writes is on the disk before this returns."""
         return await self._on_thread(lambda: self._execute(statement, values))
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
@@ -125,30 +132,32 @@ class SqliteStore:
                 self._connection = connect(self._path)
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.IntegrityError:
-            raise NotFound("there is no such text to vote on.", param="text_id", code="text_not_found") from None
+            raise NotFound(
+                "there is no text with this id to vote on.", param="text_id", code="text_not_found"
+            ) from None
         except sqlite3.Error as error:
-            log.error("the ratings in %s: %s", self._path, error)  # SQLite's words hold no text of anybody's.
-            # What is mended meanwhile is found when it is opened anew.
-            self._hang_up()
-            raise StoreError("the ratings cannot be kept or read now: try again later.") from None
+            log.error("the votes in %s: %s", self._path, error)  # SQLite's messages quote no stored text.
+            # The next call opens the file again, in case it has been repaired.
+            self._disconnect()
+            raise StoreError("votes cannot be stored or read right now: try again later.") from None
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
 
 def connect(path: str) -> Connection:
-    """Open the file, made if it is not there. Raises sqlite3.Error."""
+    """Open the file, or create it with its tables. Raises sqlite3.Error."""
     import sqlite3
 
     connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
     try:
-        # In this order: who makes the tables sets the version with them, and may be about to.
+        # Count the tables first: another process may be creating them, and sets the version in the same transaction.
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if tables and version != VERSION:
-            raise sqlite3.DatabaseError(f"it is of version {version}, and this program's is {VERSION}")
+            raise sqlite3.DatabaseError(f"the file has version {version}, but this program reads version {VERSION}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")

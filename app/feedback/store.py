@@ -1,7 +1,7 @@
-"""What a store of texts and votes keeps and promises; SqliteStore and BigQueryStore are two of a kind.
+"""The contract of a store for texts and votes, which SqliteStore and BigQueryStore fulfil.
 
-What returns is stored: a vote is acknowledged after that and not before. A store that cannot be reached, read or written
-raises StoreError, and nothing of what it was given counts. No method blocks the event loop.
+A method that returns has stored what it was given, so a vote is acknowledged only after that. A method that raises StoreError
+has stored nothing. No method blocks the event loop.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ DAY = 24 * 60 * 60
 
 Channel = Literal["telegram", "web"]
 Source = Literal["model", "human"]
-# Its digits are safe in addresses and in a button's data, which holds 64 bytes.
+# Its characters are safe in URLs and in a Telegram button's data, which holds 64 bytes.
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=22)]
 
 
 class ShownText(msgspec.Struct, frozen=True, kw_only=True):
-    """A text that was shown. `generated_by` is the bundle's name or the human texts' file's; `created` is in UTC."""
+    """A text that somebody was shown.
+
+    `generated_by` is the model's name or, for texts by people, the name of their file. `created` is in UTC.
+    """
 
     id: Id
     text: str
@@ -34,7 +37,7 @@ class ShownText(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Vote(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person thinks of a text. `voter` tells people apart without telling who they are; `at` is in UTC."""
+    """One person's vote on a text: 1 or -1. `voter` is a pseudonym. `at` is in UTC."""
 
     text_id: Id
     voter: str
@@ -44,7 +47,7 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tally(NamedTuple):
-    """How many texts there are of one origin, and the votes on them that count."""
+    """The number of texts by one author, and of the votes on them. Each voter's latest vote on a text counts."""
 
     generated_by: str
     source: Source
@@ -53,28 +56,39 @@ class Tally(NamedTuple):
     down: int
 
 
+class UpdateLog(Protocol):
+    """The Telegram updates that were handled in the last 24 hours. It survives a restart."""
+
+    async def finished(self, update_id: int) -> bool:
+        """Whether this update has been handled. Raises StoreError."""
+
+    async def finish(self, update_id: int) -> None:
+        """Note that this update has been handled. Raises StoreError."""
+
+
 class Store(Protocol):
+    """Every method raises StoreError when the store cannot be reached, read or written."""
+
+    @property
+    def update_log(self) -> UpdateLog | None:
+        """None for BigQuery, where each look-up would be a query that takes about a second and is billed as 10 MB."""
+
     async def add_text(self, text: ShownText) -> None:
-        """Keep a text. One whose id is there already changes nothing."""
+        """Store a text. Does nothing if a text with this id is stored already."""
 
     async def text(self, text_id: str) -> ShownText | None: ...
 
     async def vote(self, vote: Vote) -> None:
-        """Keep a vote. Of several by one voter on one text, the latest counts.
+        """Store a vote. When a person votes on a text several times, the latest vote counts.
 
-        Raises NotFound where the text is unknown and the store can tell: BigQuery cannot without a query, which costs.
+        Raises NotFound if there is no such text. BigQuery does not check that, because the check would be a query of its own.
         """
 
     async def tally(self) -> list[Tally]:
-        """By origin, in alphabetical order."""
-
-    async def finished(self, update_id: int) -> bool:
-        """Whether this update of Telegram's was finished within the last day. BigQuery knows only of this process."""
-
-    async def finish(self, update_id: int) -> None: ...
+        """One row for each author, in alphabetical order."""
 
     async def chat(self, chat_id: str) -> bytes | None:
-        """What `keep_chat` kept last."""
+        """The state that `keep_chat` stored last."""
 
     async def keep_chat(self, chat_id: str, state: bytes) -> None: ...
 
@@ -82,10 +96,10 @@ class Store(Protocol):
 
 
 def new_id() -> str:
-    """Sixteen characters, by chance."""
+    """Sixteen random characters."""
     return secrets.token_urlsafe(12)
 
 
-def moment(at: datetime) -> str:
-    """In UTC and always as long, so that later times sort later."""
+def timestamp(at: datetime) -> str:
+    """The time in UTC, in ISO 8601 with microseconds: the length is fixed, so sorting the strings sorts the times."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")

@@ -45,7 +45,7 @@ def with_store(work: Callable[[Store], Coroutine[Any, Any, Any]]) -> Any:
 
 
 async def refused(work: Coroutine[Any, Any, Any]) -> None:
-    with pytest.raises(StoreError, match="cannot be kept or read now: try again later"):
+    with pytest.raises(StoreError, match="cannot be stored or read right now: try again later"):
         await work
 
 
@@ -162,7 +162,7 @@ def test_no_account_is_told(fake: BigQuery, tmp_path: Path, monkeypatch: pytest.
 def test_tables_of_another_shape_are_told(fake: BigQuery, caplog: pytest.LogCaptureFixture) -> None:
     fake.load(VOTES, [], {"voter": "STRING"})
     with_store(lambda store: refused(store.vote(vote("anna"))))
-    assert "the row was refused: invalid in text_id" in caplog.text
+    assert "BigQuery refused the row: invalid in text_id" in caplog.text
 
 
 def test_votes_from_web_pages_are_kept_there(fake: BigQuery) -> None:

@@ -99,7 +99,7 @@ def test_a_vote_can_be_changed_and_the_latest_counts(path: Path) -> None:
 
 def test_a_vote_on_no_text_is_refused(path: Path) -> None:
     async def work(store: Store) -> None:
-        with pytest.raises(NotFound, match="there is no such text"):
+        with pytest.raises(NotFound, match="there is no text with this id"):
             await store.vote(vote("anna"))
         assert await store.tally() == []
 
@@ -216,7 +216,7 @@ def test_a_file_that_is_no_store_is_an_error_and_stays_as_it_is(
     before = path.read_bytes() if path.is_file() else None
 
     async def work(store: Store) -> None:
-        with pytest.raises(StoreError, match="cannot be kept or read now: try again later") as caught:
+        with pytest.raises(StoreError, match="cannot be stored or read right now: try again later") as caught:
             await store.add_text(text(text="what nobody should read in a log"))
         assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "10"})
 
@@ -274,7 +274,7 @@ def test_a_full_disk_is_an_error_until_there_is_room(path: Path) -> None:
     told, tally = ended.stdout.splitlines()
     kept = int(told.split()[0])
     assert kept > 10
-    assert told.endswith("the ratings cannot be kept or read now: try again later.")
+    assert told.endswith("votes cannot be stored or read right now: try again later.")
     assert tally == str(Tally("tiny", "model", kept + 1, 2, 0))
 
 

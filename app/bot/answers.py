@@ -1,0 +1,98 @@
+"""Jokes and answers: who writes them, how they are shown, and how they are stored for votes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from datetime import UTC, datetime
+
+from telegram import Message
+
+from app.bot.chat_state import ChatState, ChatStates
+from app.bot.comparison import Comparison, Contender
+from app.bot.drafts import showing_progress
+from app.bot.jokes import Joke
+from app.bot.keyboard import AnotherAction, text_buttons
+from app.bot.model_writer import ModelWriter
+from app.bot.outbox import Outbox
+from app.bot.strings import NOTHING_WRITTEN
+from app.feedback.store import ShownText, Source, Store, new_id
+
+# Seconds that a joke by people is held back at most, so that it takes as long as one by a model.
+MAX_PACE = 10.0
+
+
+class Answers:
+    def __init__(
+        self, writer: ModelWriter, default_model: str, chats: ChatStates, store: Store | None, comparison: Comparison
+    ) -> None:
+        self._writer = writer
+        self._default_model = default_model
+        self._chats = chats
+        self._store = store
+        self._comparison = comparison
+        # Seconds that the last joke by a model took.
+        self._pace = 0.0
+
+    async def write(self, message: Message, text: str, outbox: Outbox, *, again: bool = False) -> None:
+        """Answer `text`, or tell a joke if it is empty. `again` replaces the last answer of a conversation.
+
+        Raises TelegramError, UnknownModel, PromptTooLong, QueueUnavailable, StoreError.
+        """
+        chat = await self._chats.get(message.chat.id)
+        if again and chat.turns[-2:-1] == [text]:
+            del chat.turns[-2:]
+        if text.strip():
+            await self._answer(message, text, chat, outbox)
+        else:
+            await self._tell_joke(message, chat, outbox)
+
+    async def _tell_joke(self, message: Message, chat: ChatState, outbox: Outbox) -> None:
+        author = self._comparison.pick() if self._comparison else Contender(chat.model or self._default_model)
+        began = time.monotonic()
+        async with showing_progress(message, outbox, drafts=not self._comparison) as draft:
+            if author.jokes:
+                await asyncio.sleep(self._pace)
+                joke = random.choice(author.jokes)
+            else:
+                joke = await self._writer.joke(author.name, chat, outbox.context, draft.replace)
+                self._pace = min(time.monotonic() - began, MAX_PACE)
+        text = shown_text(joke, author.name, "human" if author.jokes else "model", chat)
+        await self._show(message, text, joke.shown, "joke", outbox)
+
+    async def _answer(self, message: Message, question: str, chat: ChatState, outbox: Outbox) -> None:
+        turns = [*chat.turns, question] if chat.talking else [question]
+        model = (self._comparison.pick_model() if self._comparison else chat.model) or self._default_model
+        async with showing_progress(message, outbox, drafts=not self._comparison) as draft:
+            answer = await self._writer.answer(model, turns, chat, outbox.context, draft.replace)
+        text = shown_text(Joke(question, answer), model, "model", chat)
+        await self._show(message, text, Joke("", answer).shown, "again", outbox)
+        if chat.talking and answer:
+            chat.turns = [*turns, answer]
+            await self._chats.keep(message.chat.id, chat)
+
+    async def _show(
+        self, message: Message, text: ShownText, shown: str, another: AnotherAction, outbox: Outbox
+    ) -> None:
+        """Store the text, then send it: somebody may vote on it at once."""
+        if not text.text:
+            await outbox.send(message, NOTHING_WRITTEN)
+            return
+        if self._store:
+            await self._store.add_text(text)
+        buttons = text_buttons(text.id if self._store else None, another)
+        await outbox.send(message, shown, buttons, quote=another == "again")
+
+
+def shown_text(joke: Joke, author: str, source: Source, chat: ChatState) -> ShownText:
+    return ShownText(
+        id=new_id(),
+        text=joke.answer,
+        prompt=joke.question,
+        generated_by=author,
+        source=source,
+        channel="telegram",
+        created=datetime.now(UTC),
+        settings={"temperature": chat.temperature, "length": chat.length} if source == "model" else {},
+    )

@@ -1,0 +1,64 @@
+"""A chat's settings: the commands /model and /settings, and the buttons that they show."""
+
+from __future__ import annotations
+
+from telegram import CallbackQuery, Message
+
+from app.bot.chat_state import LENGTHS, TEMPERATURES, ChatState, ChatStates
+from app.bot.comparison import Comparison
+from app.bot.keyboard import digest, model_buttons, settings_buttons
+from app.bot.outbox import Outbox
+from app.bot.strings import EXPIRED_BUTTON, MODEL_HIDDEN, MODEL_QUESTION, STORE_DOWN, current_settings
+from app.errors import StoreError
+from app.models import Models
+
+
+class ChatSettings:
+    def __init__(self, chats: ChatStates, models: Models, comparison: Comparison) -> None:
+        self._chats = chats
+        self._models = models
+        self._comparison = comparison
+
+    async def show_models(self, message: Message, outbox: Outbox) -> None:
+        """Raises TelegramError, StoreError."""
+        if self._comparison:
+            await outbox.send(message, MODEL_HIDDEN)
+            return
+        chosen = (await self._chats.get(message.chat.id)).model or self._models.default
+        await outbox.send(message, MODEL_QUESTION, model_buttons(self._models.names, chosen))
+
+    async def show(self, message: Message, outbox: Outbox) -> None:
+        """Raises TelegramError, StoreError."""
+        chat = await self._chats.get(message.chat.id)
+        await outbox.send(message, current_settings(chat), settings_buttons(chat))
+
+    async def choose(self, query: CallbackQuery, message: Message, outbox: Outbox, action: str, value: str) -> None:
+        """Set what a button names: a model, a temperature or a length. Raises TelegramError."""
+        try:
+            chat = await self._chats.get(message.chat.id)
+            if not self._apply(chat, action, value):
+                await outbox.acknowledge(query, EXPIRED_BUTTON)
+                return
+            await self._chats.keep(message.chat.id, chat)
+        except StoreError:
+            await outbox.acknowledge(query, STORE_DOWN, alert=True)
+            return
+        await outbox.acknowledge(query)
+        if action == "model":
+            await outbox.edit(message, message.text or "", model_buttons(self._models.names, chat.model or ""))
+        else:
+            await outbox.edit(message, current_settings(chat), settings_buttons(chat))
+
+    def _apply(self, chat: ChatState, action: str, value: str) -> bool:
+        """Change the chat. Returns False if there is no such choice."""
+        if action == "model" and not self._comparison:
+            names = {digest(name): name for name in self._models.names}
+            chat.model = names.get(value)
+            return chat.model is not None
+        if action == "temperature" and value in map("{:g}".format, TEMPERATURES):
+            chat.temperature = float(value)
+            return True
+        if action == "length" and value in map(str, LENGTHS):
+            chat.length = int(value)
+            return True
+        return False

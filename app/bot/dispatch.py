@@ -1,0 +1,175 @@
+"""Dispatch: what each message and each press of a button leads to, and what becomes of errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from telegram import CallbackQuery, Message, Update
+from telegram.constants import ChatType
+from telegram.error import BadRequest, InvalidToken, NetworkError, TelegramError
+
+from app.bot.address import AddressReader
+from app.bot.answers import Answers
+from app.bot.chat_commands import ChatCommands
+from app.bot.chat_settings import ChatSettings
+from app.bot.chat_state import ChatStates
+from app.bot.client import open_client
+from app.bot.comparison import Comparison
+from app.bot.model_writer import ModelWriter
+from app.bot.outbox import Outbox
+from app.bot.strings import (
+    EXPIRED_BUTTON,
+    INTERNAL_ERROR,
+    MESSAGE_GONE,
+    ONLY_TEXT,
+    explain,
+    not_allowed,
+    unknown_command,
+    wait_please,
+)
+from app.bot.updates import UpdateContext
+from app.bot.vote_buttons import VALUES, VoteButtons
+from app.engine.generation_queue import GenerationQueue
+from app.errors import QueueUnavailable, Undelivered
+from app.feedback.store import Store
+from app.models import Models
+from app.rate_limit import RateLimiter
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+Command = Callable[[Message, Outbox], Awaitable[None]]
+
+
+class Dispatcher:
+    """An UpdateHandler."""
+
+    def __init__(
+        self, models: Models, queue: GenerationQueue, store: Store | None, settings: Settings, comparison: Comparison
+    ) -> None:
+        key = settings.telegram_token.encode()
+        chats = ChatStates(store, key)
+        writer = ModelWriter(models, queue, settings.max_length)
+        commands = ChatCommands(chats, store)
+        self._client = open_client(settings)
+        self._reader = AddressReader(settings.telegram_token)
+        self._allowed = settings.telegram_allowed
+        self._limiter = RateLimiter(settings.telegram_rate)
+        self._answers = Answers(writer, models.default, chats, store, comparison)
+        self._votes = VoteButtons(store, key)
+        self._settings = ChatSettings(chats, models, comparison)
+        self._commands: dict[str, Command] = {
+            "start": commands.help,
+            "help": commands.help,
+            "chat": commands.start_conversation,
+            "reset": commands.end_conversation,
+            "stats": commands.stats,
+            "model": self._settings.show_models,
+            "settings": self._settings.show,
+        }
+
+    async def close(self) -> None:
+        await self._client.request.shutdown()
+
+    async def handle(self, update: dict[str, Any], context: UpdateContext) -> None:
+        """Answer the update. Raises Undelivered or QueueUnavailable if nothing was sent and trying again later can help."""
+        try:
+            parsed = Update.de_json(update, self._client)
+        except Exception as error:  # The library checks nothing, so anything can be raised.
+            log.warning("ignored a malformed update (%s)", type(error).__name__)
+            return
+        try:
+            await self._dispatch(parsed, Outbox(self._client, context))
+        except BadRequest:
+            log.warning("Telegram refused an answer")
+        except (InvalidToken, NetworkError, QueueUnavailable) as error:
+            if context.answered:
+                log.warning("only a part of an answer was sent (%s)", type(error).__name__)
+            elif isinstance(error, QueueUnavailable):
+                raise
+            else:
+                raise Undelivered("Telegram cannot be reached: send the update again.") from error
+        except TelegramError as error:
+            # The bot was blocked, removed from the group, and so on.
+            log.info("an answer could not be sent (%s)", type(error).__name__)
+
+    async def _dispatch(self, update: Update, outbox: Outbox) -> None:
+        query, message = update.callback_query, update.message
+        if query is not None:
+            message = query.message if isinstance(query.message, Message) and query.message.is_accessible else None
+        try:
+            if query is not None:
+                await self._press(query, message, outbox)
+            elif message is not None:
+                await self._hear(message, outbox)
+        except (TelegramError, QueueUnavailable):
+            raise
+        except Exception as error:
+            if message is None:
+                raise
+            await outbox.send(message, explain(error) or internal_error(error))
+
+    async def _hear(self, message: Message, outbox: Outbox) -> None:
+        """Somebody wrote a message."""
+        addressed = await self._reader.read(message, outbox)
+        private = message.chat.type == ChatType.PRIVATE
+        if addressed is None:
+            if private and message.effective_attachment:
+                await outbox.send(message, ONLY_TEXT)
+            return
+        person = author_of(message)
+        if not self._may_ask(person, message.chat.id):
+            if private:
+                await outbox.send(message, not_allowed(person))
+        elif command := self._commands.get(addressed.command):
+            await command(message, outbox)
+        elif addressed.command not in ("", "joke"):
+            await outbox.send(message, unknown_command(addressed.command))
+        elif seconds := self._limiter.seconds_until_allowed(person):
+            await outbox.send(message, wait_please(seconds))
+        else:
+            await self._answers.write(message, addressed.text, outbox)
+            self._limiter.count(person)
+
+    async def _press(self, query: CallbackQuery, message: Message | None, outbox: Outbox) -> None:
+        """Somebody pressed a button. Every press is acknowledged, because the button is shown as busy until then."""
+        action, _, value = (query.data or "").partition(":")
+        person = query.from_user.id
+        if not self._may_ask(person, message.chat.id if message else person):
+            await outbox.acknowledge(query, not_allowed(person))
+        elif action in VALUES:
+            await self._votes.press(query, message, outbox, action, value)
+        elif message is None:
+            await outbox.acknowledge(query, EXPIRED_BUTTON)
+        elif action in ("joke", "again"):
+            await self._write_another(query, message, outbox, action)
+        else:
+            await self._settings.choose(query, message, outbox, action, value)
+
+    async def _write_another(self, query: CallbackQuery, message: Message, outbox: Outbox, action: str) -> None:
+        """Another joke, or another answer to the message that `message` answers."""
+        earlier, person = message.reply_to_message, query.from_user.id
+        if action == "again" and earlier is None:
+            await outbox.acknowledge(query, MESSAGE_GONE)
+        elif seconds := self._limiter.seconds_until_allowed(person):
+            await outbox.acknowledge(query, wait_please(seconds))
+        else:
+            await outbox.acknowledge(query)
+            addressed = await self._reader.read(earlier, outbox, addressed=True) if earlier else None
+            await self._answers.write(earlier or message, addressed.text if addressed else "", outbox, again=True)
+            self._limiter.count(person)
+
+    def _may_ask(self, person: int, chat: int) -> bool:
+        return not self._allowed or person in self._allowed or chat in self._allowed
+
+
+def internal_error(error: Exception) -> str:
+    """Log the error, and return what to say about it."""
+    log.error("an update could not be answered", exc_info=error)
+    return INTERNAL_ERROR
+
+
+def author_of(message: Message) -> int:
+    """The id of the person who wrote, or of the channel or group in whose name somebody wrote."""
+    return message.from_user.id if message.from_user else message.chat.id

@@ -1,0 +1,81 @@
+"""What a model writes for the bot: a joke, or the next turn of a conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+
+from app.ask import Generation, find_model, read_prompt, read_turns, turn_options
+from app.bot.chat_state import ChatState
+from app.bot.jokes import Joke, split_joke
+from app.bot.message_limits import LIMIT, units
+from app.bot.updates import UpdateContext
+from app.engine.base import Engine
+from app.engine.generation import GenerationOptions
+from app.engine.generation_queue import GenerationQueue
+from app.engine.prompts import TAGS
+from app.engine.sampling import Sampling
+from app.errors import QueueTimeout
+from app.models import Models
+
+# Seconds kept at the end of an update's time for sending what was written.
+SENDING = 10.0
+
+
+class ModelWriter:
+    """`show` of each method is called with the text so far, whenever it grows."""
+
+    def __init__(self, models: Models, queue: GenerationQueue, max_length: int) -> None:
+        self._models = models
+        self._queue = queue
+        self._max_length = max_length
+
+    async def joke(self, model: str, chat: ChatState, context: UpdateContext, show: Callable[[str], None]) -> Joke:
+        """A joke that the model begins itself. Raises UnknownModel, ModelNotLoaded, QueueUnavailable."""
+        engine = await find_model(self._models, model)
+        question, answer = (tag.strip() for tag in TAGS[engine.template])
+        prompt = await read_prompt(engine, question)
+        text = await self._write(engine, prompt, chat, context, lambda text: show(split_joke(text, answer).shown))
+        return split_joke(text, answer)
+
+    async def answer(
+        self, model: str, turns: Sequence[str], chat: ChatState, context: UpdateContext, show: Callable[[str], None]
+    ) -> str:
+        """The model's turn after `turns`. Raises UnknownModel, ModelNotLoaded, PromptTooLong, QueueUnavailable."""
+        engine = await find_model(self._models, model)
+        prompt = await read_turns(engine, turns, room=chat.length)
+        return await self._write(engine, prompt, chat, context, show)
+
+    async def _write(
+        self, engine: Engine, prompt: Sequence[int], chat: ChatState, context: UpdateContext, show: Callable[[str], None]
+    ) -> str:
+        """Write until the text ends, a message is full, or the update's time is nearly up.
+
+        Raises QueueUnavailable if nothing was written by then.
+        """
+        options = turn_options(engine, self._options(chat))
+        text = ""
+        try:
+            async with (
+                asyncio.timeout_at(context.deadline - SENDING),
+                aclosing(Generation(self._queue, engine, [prompt], options)) as deltas,
+            ):
+                async for delta in deltas:
+                    text += delta.text
+                    show(text)
+                    if units(text) > LIMIT:
+                        break
+        except TimeoutError:
+            if not text:
+                raise QueueTimeout(retry_after=2) from None
+        return text.strip()
+
+    def _options(self, chat: ChatState) -> GenerationOptions:
+        return GenerationOptions(
+            length=min(chat.length, self._max_length),
+            seed=secrets.randbelow(2**32),
+            sampling=Sampling(temperature=chat.temperature),
+            reuse=chat.talking,
+        )

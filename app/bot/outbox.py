@@ -1,0 +1,95 @@
+"""What the bot sends while it handles one update, with retries until the update's time is up.
+
+A call that may have been carried out is never repeated, so no message is sent twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from telegram import Bot, CallbackQuery, InlineKeyboardMarkup, LinkPreviewOptions, Message
+from telegram.constants import ChatAction
+from telegram.error import BadRequest
+
+from app.bot.client import NotCarriedOut, PerhapsCarriedOut
+from app.bot.updates import UpdateContext
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+# Seconds to wait before each retry, unless Telegram says how long.
+PAUSES = (0.5, 1.0, 2.0)
+# Seconds that a sign of progress may take. It is never retried, since it would come too late.
+PROGRESS_TIMEOUT = 3.0
+NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+
+class Outbox:
+    """Every method raises TelegramError. `send` notes in the context that an answer was sent, or may have been."""
+
+    def __init__(self, client: Bot, context: UpdateContext) -> None:
+        self.context = context
+        self._client = client
+
+    async def send(
+        self, message: Message, text: str, buttons: InlineKeyboardMarkup | None = None, *, quote: bool = False
+    ) -> None:
+        """Send a text into the message's chat, as an answer that quotes it if `quote` is set.
+
+        There is no parse mode: what a model writes is shown as it is.
+        """
+        try:
+            await self._with_retries(
+                lambda: message.reply_text(
+                    text,
+                    reply_markup=buttons,
+                    do_quote=quote,
+                    allow_sending_without_reply=True,
+                    link_preview_options=NO_PREVIEW,
+                )
+            )
+        except PerhapsCarriedOut:
+            self.context.answered = True
+            raise
+        self.context.answered = True
+
+    async def edit(self, message: Message, text: str, buttons: InlineKeyboardMarkup | None) -> None:
+        """Replace a message's text and buttons, unless it says that already or is gone."""
+        try:
+            await self._with_retries(
+                lambda: message.edit_text(text, reply_markup=buttons, link_preview_options=NO_PREVIEW)
+            )
+        except BadRequest:
+            log.debug("a message was not edited")
+
+    async def acknowledge(self, query: CallbackQuery, text: str | None = None, *, alert: bool = False) -> None:
+        """Tell Telegram that the press of a button was noticed, and show `text` to the person who pressed it."""
+        try:
+            await self._with_retries(lambda: query.answer(text, show_alert=alert))
+        except BadRequest:
+            log.info("a press of a button was answered too late")
+
+    async def show_draft(self, message: Message, text: str | None) -> None:
+        """Show an answer that is still being written, or with None that it has been begun. Private chats only."""
+        # All drafts of an answer share a number, which must not be zero.
+        await message.reply_text_draft(self.context.update_id or 1, text, read_timeout=PROGRESS_TIMEOUT)
+
+    async def show_typing(self, message: Message) -> None:
+        await message.reply_chat_action(ChatAction.TYPING, read_timeout=PROGRESS_TIMEOUT)
+
+    async def own_username(self) -> str:
+        """The bot's username, without the @."""
+        return (await self._with_retries(self._client.get_me)).username or ""
+
+    async def _with_retries(self, call: Callable[[], Awaitable[T]]) -> T:
+        for pause in PAUSES:
+            try:
+                return await call()
+            except NotCarriedOut as error:
+                wait = pause if error.retry_after is None else error.retry_after
+                if not self.context.allows(wait):
+                    raise
+            await asyncio.sleep(wait)
+        return await call()
