@@ -14,6 +14,13 @@ from app.engine.fake import FakeEngine
 from tests.conftest import serving
 from tests.telegram import SECRET, TOKEN, Telegram
 
+SECRET_HEADER = {"X-Telegram-Bot-Api-Secret-Token": SECRET}
+MESSAGE = {
+    "message_id": 1,
+    "date": 1,
+    "chat": {"id": 7, "type": "private"},
+    "from": {"id": 7, "is_bot": False, "first_name": "A"},
+}
 JOKE = " Why did the duck stop?\n[ANSWER] It had a bill to pay.\n[QUESTION]"
 
 

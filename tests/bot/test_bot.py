@@ -10,8 +10,17 @@ from typing import Any
 import pytest
 
 from app.bot.chat_state import CHATS, TURNS, ChatState, ChatStates
-from app.bot.message_limits import LIMIT, THANKS, cut
-from app.bot.strings import BROKEN, COMMANDS, NOTHING, OLD_BUTTON, STORE_DOWN, VOTE_LOST
+from app.bot.message_limits import LIMIT, cut
+from app.bot.strings import (
+    COMMANDS,
+    EXPIRED_BUTTON,
+    INTERNAL_ERROR,
+    MESSAGE_GONE,
+    NOTHING_WRITTEN,
+    STORE_DOWN,
+    THANKS,
+    VOTE_NOT_STORED,
+)
 from app.engine.fake import SCRIPT, FakeEngine
 from app.engine.prompts import turn_tokens
 from app.engine.tokenizer import Tokenizer
@@ -75,7 +84,7 @@ def test_a_vote_is_kept_and_thanked_for_and_may_be_changed(store: str) -> None:
         said = ask(telegram, "/joke")
         press(telegram, said, "👍")
         assert telegram.now(said)["text"] == SHOWN + "\n\nThank you for your feedback."
-        assert telegram.notices[-1]["text"] == "👍 counted. Thank you!"
+        assert telegram.notices[-1]["text"] == "👍 Your vote is counted. Thank you!"
         press(telegram, telegram.now(said), "👎")
         assert telegram.now(said)["text"] == SHOWN + "\n\nThank you for your feedback."
         assert labels(telegram.now(said)) == ["👍", "👎", "Another"]
@@ -91,8 +100,8 @@ def test_without_a_store_there_is_nothing_to_vote_on() -> None:
         assert labels(said) == ["Another"]
         telegram.press(said, "up:abc")
         telegram.settle()
-        assert telegram.notices[-1]["text"] == OLD_BUTTON
-        assert ask(telegram, "/stats")["text"] == "Votes are not kept here."
+        assert telegram.notices[-1]["text"] == EXPIRED_BUTTON
+        assert ask(telegram, "/stats")["text"] == "Votes are not stored here."
 
 
 def test_another_joke_and_another_answer_to_the_same_question(store: str) -> None:
@@ -104,7 +113,7 @@ def test_another_joke_and_another_answer_to_the_same_question(store: str) -> Non
         press(telegram, answer, "Another")
         assert telegram.said(7)[-1]["reply_to_message"]["message_id"] == answer["reply_to_message"]["message_id"]
         press(telegram, {name: part for name, part in answer.items() if name != "reply_to_message"}, "Another")
-        assert telegram.notices[-1]["text"].startswith("The message that this answered is gone")
+        assert telegram.notices[-1]["text"] == MESSAGE_GONE
     assert [prompt for (prompt,) in rows(store, "SELECT prompt FROM texts ORDER BY created")][2:] == ["Why?", "Why?"]
 
 
@@ -115,7 +124,7 @@ def test_a_button_of_another_time_is_answered(store: str, data: str) -> None:
     with bot(feedback=store) as telegram:
         telegram.press(ask(telegram, "/joke"), data)
         telegram.settle()
-        assert [notice["text"] for notice in telegram.notices] == [OLD_BUTTON]
+        assert [notice["text"] for notice in telegram.notices] == [EXPIRED_BUTTON]
         assert telegram.statuses == {200: 2}
 
 
@@ -126,7 +135,10 @@ def test_a_message_that_telegram_no_longer_shows_can_be_voted_on_and_no_more(sto
         telegram.press(gone, telegram.button(said, "👍"))
         telegram.press(gone, "joke")
         telegram.settle()
-        assert [notice["text"] for notice in telegram.notices] == ["👍 counted. Thank you!", OLD_BUTTON]
+        assert [notice["text"] for notice in telegram.notices] == [
+            "👍 Your vote is counted. Thank you!",
+            EXPIRED_BUTTON,
+        ]
     assert rows(store, "SELECT value FROM votes") == [(1,)]
 
 
@@ -135,7 +147,7 @@ def test_help_names_every_command() -> None:
         for command in ("/start", "/help", "/START payload"):
             text = ask(telegram, command)["text"]
             assert all(f"/{name} " in text for name in COMMANDS)
-        assert ask(telegram, "/dance")["text"].startswith("I don't know /dance.")
+        assert ask(telegram, "/dance")["text"].startswith("I don't know the command /dance.")
 
 
 @pytest.mark.parametrize("store", ["", "sqlite:///{}/f.db"])
@@ -255,7 +267,7 @@ def test_only_whom_it_is_told_to_answer() -> None:
         assert ask(telegram, "/joke")["text"] == SHOWN
         assert ask(telegram, "/joke@JokerBot", chat=GROUP, user=9)["text"] == SHOWN
         refused = ask(telegram, "/joke", chat=8)
-        assert refused["text"] == "I answer only those who are named in TELEGRAM_ALLOW. Your id is 8."
+        assert refused["text"] == "I only answer the people and chats listed in TELEGRAM_ALLOW. Your id is 8."
         telegram.press(refused, "joke")
         telegram.settle()
         assert telegram.notices[-1]["text"] == refused["text"]
@@ -268,9 +280,9 @@ def test_so_many_texts_a_minute_and_no_more() -> None:
     with bot(telegram_rate=2) as telegram:
         joke = ask(telegram, "/joke")
         ask(telegram, "Why?")
-        assert ask(telegram, "Why?")["text"].startswith("That is enough for a minute: please wait ")
+        assert ask(telegram, "Why?")["text"].startswith("You have reached the limit for now. Please wait ")
         press(telegram, joke, "Another")
-        assert telegram.notices[-1]["text"].startswith("That is enough for a minute")
+        assert telegram.notices[-1]["text"].startswith("You have reached the limit for now.")
         assert ask(telegram, "/help")["text"].startswith("Write to me")
         assert ask(telegram, "/joke", chat=8)["text"] == SHOWN
 
@@ -353,7 +365,7 @@ def test_a_model_with_nothing_to_say_says_so() -> None:
     with bot(FakeEngine("")) as telegram:
         for text in ("/joke", "Why?"):
             said = ask(telegram, text)
-            assert (said["text"], labels(said)) == (NOTHING, [])
+            assert (said["text"], labels(said)) == (NOTHING_WRITTEN, [])
 
 
 def test_what_is_no_text_is_told_in_private_only() -> None:
@@ -363,7 +375,7 @@ def test_what_is_no_text_is_told_in_private_only() -> None:
             telegram.write(chat, None, sticker=sticker | {"type": "regular"})
             telegram.write(chat, None, new_chat_title="Ducks")
         telegram.settle()
-        assert [said["text"] for said in telegram.said(7)] == ["I can read only text."]
+        assert [said["text"] for said in telegram.said(7)] == ["I can only read text."]
         assert telegram.said(GROUP) == []
 
 
@@ -393,7 +405,7 @@ def test_a_store_that_is_down_is_told_and_acknowledges_nothing(tmp_path: Path) -
         press(telegram, said, "👍")
         assert telegram.notices[-1] == {
             "callback_query_id": telegram.notices[-1]["callback_query_id"],
-            "text": VOTE_LOST,
+            "text": VOTE_NOT_STORED,
             "show_alert": "true",
         }
         assert telegram.now(said)["text"] == SHOWN
@@ -419,7 +431,7 @@ def test_a_mistake_of_ours_is_told_and_not_delivered_again() -> None:
             raise ZeroDivisionError(JOKE)
 
     with bot(Broken()) as telegram:
-        assert ask(telegram, "/joke")["text"] == BROKEN
+        assert ask(telegram, "/joke")["text"] == INTERNAL_ERROR
         assert telegram.statuses == {200: 1}
 
 

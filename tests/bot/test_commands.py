@@ -23,7 +23,7 @@ def test_the_webhook_is_set_told_of_and_deleted(environ: dict[str, str]) -> None
     with Telegram().serving() as telegram:
         environ["TELEGRAM_API_URL"] = telegram.url
         ended = run_module("app.bot", "set-webhook", "https://a.example/", **environ)
-        assert (ended.returncode, ended.stdout) == (0, "updates go to https://a.example/telegram\n")
+        assert (ended.returncode, ended.stdout) == (0, "Telegram now sends updates to https://a.example/telegram\n")
         assert telegram.webhook == {
             "url": "https://a.example/telegram",
             "secret_token": SECRET,
@@ -58,13 +58,13 @@ def test_polling_answers_and_ends_with_ctrl_c(environ: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "changes", "said"),
     [
-        (["info"], {"TELEGRAM_TOKEN": ""}, "TELEGRAM_TOKEN is empty: set it to the token that @BotFather gave."),
+        (["info"], {"TELEGRAM_TOKEN": ""}, "TELEGRAM_TOKEN is empty: set it to the token that @BotFather gave you."),
         (["info"], {"TELEGRAM_TOKEN": "1:wrong"}, "Telegram does not know this TELEGRAM_TOKEN: copy it again"),
         (["info"], {"TELEGRAM_TOKEN": "abc/d"}, "TELEGRAM_TOKEN is not what it should be, and should be the token"),
         (["poll"], {}, "a webhook is set, so updates go there"),
         (["info"], {"TELEGRAM_API_URL": "http://127.0.0.1:9"}, "http://127.0.0.1:9 cannot be reached"),
         (["set-webhook", "https://a.example"], {"TELEGRAM_SECRET": ""}, "TELEGRAM_SECRET is empty and TELEGRAM_TOKEN is not"),
-        (["set-webhook", "a.example"], {}, "'a.example' is no address: give the service's"),
+        (["set-webhook", "a.example"], {}, "'a.example' is not a URL: give the service's"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line(

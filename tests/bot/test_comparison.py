@@ -32,7 +32,7 @@ def test_models_and_people_tell_jokes_under_the_same_buttons(human: Path, store:
         telegram.write(7, "/model")
         telegram.settle()
         *jokes, model = telegram.said(7)
-        assert model["text"] == "Who writes is left to chance here, so that votes are fair."
+        assert model["text"] == "Here the author of each text is chosen at random, so that the votes are fair."
         shown = {joke["text"] for joke in jokes}
         assert shown == {"Qa\n\nAa", "Qb\n\nAb", "Why do ducks fly?\n\nIt is too far to walk."}
         for joke in jokes:
@@ -82,12 +82,12 @@ def test_a_file_of_lines_is_a_text_a_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "in which there is no text"),
+        ("", "which holds no text"),
         ("{", 'line 1 of .+ should be {"turns": .+}:'),
         ('\n{"turns": [3]}', "line 2 of .+ should be"),
         ('{"turns": [" ", ""]}', "line 1 of .+ holds no text"),
         ("{}", "line 1 of .+ holds no text"),
-        ('{"body": "' + "x" * 4096 + '"}', "line 1 of .+ is longer than the 4066 units"),
+        ('{"body": "' + "x" * 4096 + '"}', "line 1 of .+ is too long for a message: shorten it to 4066 UTF-16 units"),
     ],
 )
 def test_people_whose_file_does_not_fit_stop_the_start(tmp_path: Path, text: str, said: str) -> None:
@@ -100,8 +100,8 @@ def test_people_whose_file_does_not_fit_stop_the_start(tmp_path: Path, text: str
 @pytest.mark.parametrize(
     ("compare", "said"),
     [
-        ("a", "should name two at least"),
-        ("a,a", "in which a name comes twice"),
+        ("a", "should name two or more"),
+        ("a,a", "which names something twice"),
         ("a,b", r"COMPARE names 'b', which is neither a model served here \(a\) nor a \.jsonl or \.txt file"),
         ("a,no.txt", r"COMPARE names no\.txt, which cannot be read \(No such file or directory\)"),
     ],

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.bot.updates import REMEMBERED, Updates
+from app.bot.updates import REMEMBERED, UpdateContext, Updates
 from app.engine.fake import FakeEngine
 from app.errors import SettingError
 from app.settings import Settings, read_settings
@@ -35,7 +35,7 @@ MESSAGE = {
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.bot.client.PAUSES", (0.01, 0.01))
+    monkeypatch.setattr("app.bot.outbox.PAUSES", (0.01, 0.01))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_one_chats_updates_in_order_and_different_chats_side_by_side() -> None:
     together = threading.Barrier(2)
 
     class Recorder:
-        async def handle(self, update: dict[str, Any]) -> None:
+        async def handle(self, update: dict[str, Any], context: UpdateContext) -> None:
             name = f"{update['message']['chat']['id']} {update['update_id']}"
             order.append(f"{name} begins")
             if update["update_id"] in (1, 3):
@@ -131,14 +131,14 @@ def test_one_chats_updates_in_order_and_different_chats_side_by_side() -> None:
 
     updates = asyncio.run(deliver())
     assert [each for each in order if each.startswith("7 ")] == ["7 1 begins", "7 1 ends", "7 2 begins", "7 2 ends"]
-    assert len(updates._done) == REMEMBERED
-    assert len(updates._chats) == len(updates._running) == 0
+    assert len(updates._finished) == REMEMBERED
+    assert len(updates._chat_locks) == len(updates._running) == 0
 
 
 def test_an_update_that_takes_too_long_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless some of the answer is out already."""
     monkeypatch.setattr("app.bot.updates.SECONDS", 0.2)
-    monkeypatch.setattr("app.bot.writing.SENDING", 0.1)
+    monkeypatch.setattr("app.bot.model_writer.SENDING", 0.1)
     with bot(FakeEngine("a", seconds_per_token=0.01)) as telegram:
         telegram.write(7, "Why?")
         telegram.settle()

@@ -15,9 +15,10 @@ from app.errors import StoreError
 from app.feedback import open_store
 from app.feedback.store import Store, Tally
 from tests.bigquery import BigQuery, Failure
+from tests.bot.conftest import MESSAGE, SECRET_HEADER, bot
 from tests.conftest import serving
 from tests.feedback.google import ADDRESS, google
-from tests.feedback.test_sqlite import text, vote
+from tests.feedback.stores import text, vote
 
 VOTES = "jokes-1.ratings.votes"
 
@@ -80,29 +81,28 @@ def test_many_voters_at_once_are_counted_exactly(fake: BigQuery) -> None:
     assert with_store(work) == [Tally("tiny", "model", 1, 27, 33)]
 
 
-def test_a_chat_and_the_updates_of_this_process(fake: BigQuery) -> None:
+def test_a_chat_comes_back_as_it_was_stored_last(fake: BigQuery) -> None:
     async def work(store: Store) -> None:
         for state in (b"first", b"\0\xff"):
             await store.keep_chat("1", state)
             assert await store.chat("1") == state
         assert await store.chat("2") is None
-        assert not await store.finished(7)
-        await store.finish(7)
-        assert await store.finished(7)
 
     with_store(work)
 
 
-def test_updates_are_forgotten_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.feedback.bigquery_store.DAY", 0)
-
-    async def work(store: Store) -> None:
-        for update in (7, 8):
-            await store.finish(update)
-            assert not await store.finished(update)
-        assert list(store._finished) == [8]  # type: ignore[attr-defined]
-
-    with_store(work)
+def test_an_update_delivered_again_is_answered_once_although_bigquery_keeps_no_update_log(fake: BigQuery) -> None:
+    """The running process remembers it. The store once kept a second memory of its own for that."""
+    assert open_store(ADDRESS).update_log is None
+    update = {"update_id": 5, "message": MESSAGE | {"text": "/joke"}}
+    with bot(feedback=ADDRESS) as telegram:
+        telegram.write(7, "/help")
+        telegram.settle()
+        for _ in range(3):
+            reply = httpx.post(telegram.webhook["url"], json=update, headers=SECRET_HEADER, timeout=30)
+            assert reply.status_code == 200
+        assert len(telegram.said(7)) == 2
+    assert len(fake.rows("jokes-1.ratings.texts")) == 1
 
 
 @pytest.mark.parametrize("done", [False, True])

@@ -1,55 +1,23 @@
-"""The votes are exact, whatever happens to the process, the disk and the file."""
+"""The SQLite store: votes are exact, and what was acknowledged survives."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, closing
-from datetime import UTC, datetime, timedelta
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
-from app.errors import NotFound, SettingError, StoreError
-from app.feedback import open_store
+from app.errors import NotFound
 from app.feedback.sqlite_store import SqliteStore
-from app.feedback.store import ShownText, Store, Tally, Vote, new_id
+from app.feedback.store import Store, Tally
 from tests.conftest import ROOT
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-def text(text_id: str = "t", **changes: Any) -> ShownText:
-    values = {"text": "Because.", "prompt": "Why?", "generated_by": "tiny", "source": "model", "channel": "telegram"}
-    return ShownText(id=text_id, created=NOW, **values | changes)
-
-
-def vote(voter: str, value: Literal[1, -1] = 1, text_id: str = "t", after: float = 0) -> Vote:
-    at = NOW + timedelta(seconds=after)
-    return Vote(text_id=text_id, voter=voter, value=value, channel="telegram", at=at)
-
-
-@asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(str(path))
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-def with_store(path: Path, work: Callable[[Store], Coroutine[Any, Any, Any]]) -> Any:
-    async def main() -> Any:
-        async with opened(path) as store:
-            return await work(store)
-
-    return asyncio.run(main())
+from tests.feedback.stores import opened, text, vote, with_store
 
 
 @pytest.fixture
@@ -107,17 +75,17 @@ def test_a_vote_on_no_text_is_refused(path: Path) -> None:
 
 
 def test_updates_are_finished_for_a_day(path: Path) -> None:
-    async def finish(store: Store) -> None:
+    async def finish(store: SqliteStore) -> None:
         assert not await store.finished(7)
         await store.finish(7)
         await store.finish(7)
         assert await store.finished(7)
         assert not await store.finished(8)
 
-    async def remember(store: Store) -> None:
+    async def remember(store: SqliteStore) -> None:
         assert await store.finished(7)
 
-    async def forget(store: Store) -> None:
+    async def forget(store: SqliteStore) -> None:
         assert not await store.finished(7)
         await store.finish(8)
 
@@ -143,7 +111,8 @@ def test_a_chat_is_kept(path: Path) -> None:
 
 KILLED = """
 import asyncio, sys
-from tests.feedback.test_sqlite import SqliteStore, text, vote
+from app.feedback.sqlite_store import SqliteStore
+from tests.feedback.stores import text, vote
 
 async def main():
     store = SqliteStore(sys.argv[1])
@@ -179,141 +148,3 @@ def test_two_processes_may_share_a_file(path: Path) -> None:
             return await other.tally()
 
     assert asyncio.run(main()) == [Tally("tiny", "model", 1, 100, 0)]
-
-
-def folder(path: Path) -> None:
-    path.mkdir()
-
-
-def nonsense(path: Path) -> None:
-    path.write_bytes(b"no database at all, but longer than the header of one. " * 20)
-
-
-def somebody_elses(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("CREATE TABLE recipes (name)")
-
-
-def newer(path: Path) -> None:
-    with_store(path, lambda store: store.add_text(text()))
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("PRAGMA user_version = 2")
-
-
-def torn(path: Path) -> None:
-    """A page in the middle is overwritten, as by a failing disk."""
-    with_store(path, lambda store: store.add_text(text(text="x" * 10000)))
-    with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xff" * 4096)
-
-
-@pytest.mark.parametrize("break_it", [folder, nonsense, somebody_elses, newer, torn])
-def test_a_file_that_is_no_store_is_an_error_and_stays_as_it_is(
-    path: Path, break_it: Callable[[Path], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    break_it(path)
-    before = path.read_bytes() if path.is_file() else None
-
-    async def work(store: Store) -> None:
-        with pytest.raises(StoreError, match="cannot be stored or read right now: try again later") as caught:
-            await store.add_text(text(text="what nobody should read in a log"))
-        assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "10"})
-
-    with_store(path, work)
-    assert (path.read_bytes() if path.is_file() else None) == before
-    [record] = caplog.records
-    assert str(path) in record.getMessage()
-    assert "nobody" not in caplog.text
-
-
-def test_a_missing_folder_is_an_error_until_it_is_there(tmp_path: Path) -> None:
-    path = tmp_path / "later" / "feedback.db"
-
-    async def work(store: Store) -> None:
-        with pytest.raises(StoreError):
-            await store.add_text(text())
-        path.parent.mkdir()
-        await store.add_text(text())
-        assert await store.text("t") == text()
-
-    with_store(path, work)
-
-
-FULL = """
-import asyncio, resource, signal, sys
-from app.errors import StoreError
-from tests.feedback.test_sqlite import SqliteStore, text, vote
-
-async def main():
-    store = SqliteStore(sys.argv[1])
-    await store.add_text(text())
-    await store.vote(vote("0"))
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
-    kept = 0
-    try:
-        while True:
-            await store.add_text(text(str(kept), text="x" * 1000))
-            kept += 1
-    except StoreError as error:
-        print(kept, error)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    await store.vote(vote("1"))
-    print((await store.tally())[0])
-    await store.close()
-
-asyncio.run(main())
-"""
-
-
-def test_a_full_disk_is_an_error_until_there_is_room(path: Path) -> None:
-    """The kernel refuses what goes beyond so many bytes, as a disk does that is full."""
-    command = [sys.executable, "-c", FULL, str(path)]
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
-    told, tally = ended.stdout.splitlines()
-    kept = int(told.split()[0])
-    assert kept > 10
-    assert told.endswith("votes cannot be stored or read right now: try again later.")
-    assert tally == str(Tally("tiny", "model", kept + 1, 2, 0))
-
-
-@pytest.mark.parametrize(
-    "address", ["feedback.db", "sqlite://", "sqlite:///", "mysql:///x", "bigquery://x", "bigquery:///x.y"]
-)
-def test_a_wrong_address_is_one_sentence(address: str) -> None:
-    message = f"FEEDBACK is {address!r}, and should be sqlite:///PATH or bigquery://PROJECT.DATASET."
-    with pytest.raises(SettingError, match=rf"^{re.escape(message)}$"):
-        open_store(address)
-
-
-def test_nothing_is_opened_or_imported_before_it_is_needed(tmp_path: Path) -> None:
-    code = """
-import sys
-import app.__main__, app.server
-from app.application import create_application
-from app.models import load_models
-from app.engine.generation_queue import GenerationQueue
-from app.settings import Settings
-
-for address in ("sqlite:///feedback.db", "bigquery://project.dataset"):
-    settings = Settings(engine="fake", feedback=address)
-    create_application(load_models(settings), GenerationQueue(), settings)
-print({"sqlite3", "_sqlite3", "google"} & set(sys.modules))
-"""
-    ended = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert ended.stdout == "set()\n"
-    assert not any(tmp_path.iterdir())
-
-
-def test_ids_fit_into_a_button() -> None:
-    ids = {new_id() for _ in range(1000)}
-    assert len(ids) == 1000
-    assert all(re.fullmatch(r"[\w-]{16}", one) for one in ids)
