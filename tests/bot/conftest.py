@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from app.engine.base import Engine
 from app.engine.fake import FakeEngine
 from tests.conftest import serving
-from tests.telegram import SECRET, TOKEN, Telegram
+from tests.telegram import SECRET, TOKEN, Fault, Telegram
 
 SECRET_HEADER = {"X-Telegram-Bot-Api-Secret-Token": SECRET}
 MESSAGE = {
@@ -22,6 +23,9 @@ MESSAGE = {
     "from": {"id": 7, "is_bot": False, "first_name": "A"},
 }
 JOKE = " Why did the duck stop?\n[ANSWER] It had a bill to pay.\n[QUESTION]"
+SHOWN = "Why did the duck stop?\n\nIt had a bill to pay."
+ANSWER = "Why did the duck stop?\n[ANSWER] It had a bill to pay."
+GROUP = -100
 
 
 @contextlib.contextmanager
@@ -38,3 +42,43 @@ def bot(*engines: Engine, telegram: Telegram | None = None, **changes: Any) -> I
 @pytest.fixture
 def store(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/feedback.db"
+
+
+def labels(message: dict[str, Any]) -> list[str]:
+    rows = message.get("reply_markup", {"inline_keyboard": []})["inline_keyboard"]
+    return [button["text"] for row in rows for button in row]
+
+
+def ask(telegram: Telegram, text: str, chat: int = 7, **more: Any) -> dict[str, Any]:
+    """Write, and return the last that the bot said."""
+    telegram.write(chat, text, **more)
+    telegram.settle()
+    return telegram.said(chat)[-1]
+
+
+def press(telegram: Telegram, message: dict[str, Any], label: str, **more: Any) -> None:
+    telegram.press(message, telegram.button(message, label), **more)
+    telegram.settle()
+
+
+def rows(store: str, query: str) -> list[Any]:
+    with sqlite3.connect(store.removeprefix("sqlite:///")) as connection:
+        return connection.execute(query).fetchall()
+
+
+class Failing:
+    """So many calls of this method go wrong."""
+
+    def __init__(self, method: str, fault: Fault, times: int) -> None:
+        self.method, self.fault, self.times = method, fault, times
+
+    def __call__(self, method: str) -> Fault | None:
+        if method != self.method or not self.times:
+            return None
+        self.times -= 1
+        return self.fault
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.bot.outbox.PAUSES", (0.01, 0.01))

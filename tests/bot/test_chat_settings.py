@@ -1,0 +1,65 @@
+"""Commands, and what the bot remembers of each chat."""
+
+from __future__ import annotations
+
+import asyncio
+
+from app.bot.chat_state import CHATS, TURNS, ChatState, ChatStates
+from app.bot.strings import (
+    COMMANDS,
+)
+from app.engine.fake import FakeEngine
+from tests.bot.conftest import ask, bot, labels, press, rows
+
+
+def test_help_names_every_command() -> None:
+    with bot() as telegram:
+        for command in ("/start", "/help", "/START payload"):
+            text = ask(telegram, command)["text"]
+            assert all(f"/{name} " in text for name in COMMANDS)
+        assert ask(telegram, "/dance")["text"].startswith("I don't know the command /dance.")
+
+
+def test_a_model_is_chosen_for_its_chat() -> None:
+    with bot(FakeEngine("a", name="one"), FakeEngine("b", name="two")) as telegram:
+        assert ask(telegram, "Hi")["text"] == "a" * 100
+        said = ask(telegram, "/model")
+        assert labels(said) == ["✓ one", "two"]
+        press(telegram, said, "two")
+        assert labels(telegram.now(said)) == ["one", "✓ two"]
+        assert ask(telegram, "Hi")["text"] == "b" * 100
+        assert ask(telegram, "Hi", chat=8)["text"] == "a" * 100
+
+
+def test_settings_are_chosen_for_their_chat(store: str) -> None:
+    with bot(FakeEngine("a"), feedback=store) as telegram:
+        said = ask(telegram, "/settings")
+        assert labels(said) == ["0.5", "✓ 0.7", "0.9", "1.1", "50", "✓ 100", "200", "400"]
+        press(telegram, said, "50")
+        press(telegram, said, "1.1")
+        assert labels(telegram.now(said)) == ["0.5", "0.7", "0.9", "✓ 1.1", "✓ 50", "100", "200", "400"]
+        assert ask(telegram, "Hi")["text"] == "a" * 50
+        press(telegram, said, "1.1")
+    with bot(FakeEngine("a"), feedback=store) as telegram:
+        assert ask(telegram, "Hi")["text"] == "a" * 50
+    assert rows(store, "SELECT count(*), max(length(id)), min(length(id)) FROM chats") == [(1, 32, 32)]
+    assert rows(store, "SELECT settings FROM texts") == [('{"temperature":1.1,"length":50}',)] * 2
+
+
+def test_stats_tell_what_was_liked(store: str) -> None:
+    with bot(feedback=store) as telegram:
+        assert ask(telegram, "/stats")["text"] == "Nothing has been written yet."
+        press(telegram, ask(telegram, "/joke"), "👎")
+        assert ask(telegram, "/stats")["text"] == "fake: 👍 0, 👎 1, texts 1"
+
+
+async def remember_too_many(chats: ChatStates) -> list[int]:
+    for chat in range(CHATS + 2):
+        await chats.keep(chat, ChatState(length=50, turns=["x"] * 100))
+    return [(await chats.get(chat)).length for chat in (0, 1, 2, CHATS + 1)]
+
+
+def test_without_a_store_the_last_chats_are_remembered() -> None:
+    chats = ChatStates(None, b"key")
+    assert asyncio.run(remember_too_many(chats)) == [100, 100, 50, 50]
+    assert len(asyncio.run(chats.get(5)).turns) == TURNS

@@ -1,0 +1,54 @@
+"""What the bot says when the store is down or something breaks."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from app.bot.strings import (
+    INTERNAL_ERROR,
+    STORE_DOWN,
+    VOTE_NOT_STORED,
+)
+from app.engine.fake import FakeEngine
+from tests.bot.conftest import JOKE, SHOWN, ask, bot, press
+
+
+def test_a_store_that_is_down_is_told_and_acknowledges_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "feedback.db"
+    with bot(feedback=f"sqlite:///{file}") as telegram:
+        said = ask(telegram, "/joke")
+        settings = ask(telegram, "/settings")
+        break_store(file)
+        press(telegram, said, "👍")
+        assert telegram.notices[-1] == {
+            "callback_query_id": telegram.notices[-1]["callback_query_id"],
+            "text": VOTE_NOT_STORED,
+            "show_alert": "true",
+        }
+        assert telegram.now(said)["text"] == SHOWN
+        press(telegram, settings, "50")
+        assert telegram.notices[-1]["text"] == STORE_DOWN
+        for text in ("/joke", "Why?", "/stats", "/chat"):
+            assert ask(telegram, text)["text"] == STORE_DOWN
+        assert ask(telegram, "/help")["text"].startswith("Write to me")
+        assert set(telegram.statuses) == {200}
+
+
+def break_store(file: Path) -> None:
+    """Take its tables away, but for that of the updates, which is why it is not made anew."""
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for table in ("votes", "texts", "chats"):
+            connection.execute(f"DROP TABLE {table}")
+
+
+def test_a_mistake_of_ours_is_told_and_not_delivered_again() -> None:
+    class Broken(FakeEngine):
+        def decoder(self, rows: int, positions: int, reuse: bool = False) -> Any:
+            raise ZeroDivisionError(JOKE)
+
+    with bot(Broken()) as telegram:
+        assert ask(telegram, "/joke")["text"] == INTERNAL_ERROR
+        assert telegram.statuses == {200: 1}

@@ -1,0 +1,132 @@
+"""Updates: each is handled once, those of a chat in order, and none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.bot.updates import REMEMBERED, UpdateContext, Updates
+from app.engine.fake import FakeEngine
+from tests.bot.conftest import JOKE, MESSAGE, SECRET_HEADER, Failing, bot
+from tests.telegram import Fault, Telegram
+
+pytestmark = pytest.mark.usefixtures("short_pauses")
+
+
+def test_an_update_delivered_again_is_answered_once(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/f.db"
+    engine = FakeEngine(JOKE, template="qa", seconds_per_token=0.005)
+    update = {"update_id": 5, "message": MESSAGE | {"text": "/joke"}}
+    with bot(engine, feedback=store) as telegram:
+        telegram.write(7, "/help")
+        telegram.settle()
+
+        def deliver() -> None:
+            codes.append(httpx.post(telegram.webhook["url"], json=update, headers=SECRET_HEADER).status_code)
+
+        codes: list[int] = []
+        threads = [threading.Thread(target=deliver) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        deliver()
+        assert codes == [200] * 6
+        assert len(telegram.said(7)) == 2
+        other = telegram
+    with bot(engine, feedback=store, telegram=other) as telegram:
+        httpx.post(telegram.webhook["url"], json=update, headers=SECRET_HEADER)
+        assert len(telegram.said(7)) == 2
+
+
+def test_one_chats_updates_in_order_and_different_chats_side_by_side() -> None:
+    order: list[str] = []
+    together = threading.Barrier(2)
+
+    class Recorder:
+        async def handle(self, update: dict[str, Any], context: UpdateContext) -> None:
+            name = f"{update['message']['chat']['id']} {update['update_id']}"
+            order.append(f"{name} begins")
+            if update["update_id"] in (1, 3):
+                # Ends only if both are there at once.
+                await asyncio.to_thread(together.wait, 10)
+            order.append(f"{name} ends")
+
+        async def close(self) -> None: ...
+
+    async def deliver() -> Updates:
+        updates = Updates(Recorder, None)
+        given = [(1, 7), (2, 7), (3, 8)]
+        await asyncio.gather(*(updates.take({"update_id": n, "message": {"chat": {"id": chat}}}) for n, chat in given))
+        for number in range(10, REMEMBERED + 20):
+            await updates.take({"update_id": number, "message": {"chat": {"id": number}}})
+        return updates
+
+    updates = asyncio.run(deliver())
+    assert [each for each in order if each.startswith("7 ")] == ["7 1 begins", "7 1 ends", "7 2 begins", "7 2 ends"]
+    assert len(updates._finished) == REMEMBERED
+    assert len(updates._chat_locks) == len(updates._running) == 0
+
+
+def test_an_update_that_takes_too_long_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless some of the answer is out already."""
+    with bot(FakeEngine("a", seconds_per_token=0.01)) as telegram:
+        # The first update imports the library, which takes as long as it takes.
+        telegram.write(7, "/help")
+        telegram.settle()
+        monkeypatch.setattr("app.bot.updates.SECONDS", 0.6)
+        monkeypatch.setattr("app.bot.model_writer.SENDING", 0.3)
+        telegram.write(7, "Why?")
+        telegram.settle()
+        said = telegram.said(7)[-1]
+        assert 0 < len(said["text"]) < 100
+        telegram.fault = Failing("sendMessage", Fault(before=1.0), 1)
+        telegram.write(7, "/help")
+        telegram.settle()
+        assert telegram.statuses == {200: 3, 503: 1}
+
+
+def test_when_too_many_wait_telegram_brings_the_update_again() -> None:
+    with bot(FakeEngine(seconds_per_token=0.005), queue_limit=0, telegram_rate=1) as telegram:
+        for chat in range(1, 5):
+            telegram.write(chat, "/joke")
+        telegram.settle()
+        assert [len(telegram.said(chat)) for chat in range(1, 5)] == [1] * 4
+        assert telegram.statuses[503] > 0
+
+
+def test_five_hundred_updates_through_a_bad_day(tmp_path: Path) -> None:
+    """Telegram fails now and then, gives up waiting and delivers again: each is answered once, each vote counts once."""
+    chance = random.Random(5)
+
+    def fault(method: str) -> Fault | None:
+        kinds = {0: Fault(status=502), 1: Fault(retry_after=1), 2: Fault(before=0.15)}
+        return kinds.get(chance.randrange(80)) if method != "sendMessage" or chance.random() < 0.5 else None
+
+    people, asked = range(1, 26), 10
+    server = Telegram(timeout=0.5, pace=0.05)
+    engine = FakeEngine(" A.\n[QUESTION]", template="qa")
+    with bot(engine, feedback=f"sqlite:///{tmp_path}/f.db", telegram=server, telegram_rate=0) as telegram:
+        telegram.fault = fault
+        for number in range(asked):
+            for chat in people:
+                telegram.write(chat, f"question {number}")
+        telegram.settle(60)
+        answers = {chat: telegram.said(chat) for chat in people}
+        for chat in people:
+            for said in answers[chat]:
+                telegram.press(said, telegram.button(said, "👍" if chance.random() < 0.7 else "👎"))
+        telegram.settle(60)
+    for chat in people:
+        assert [said["reply_to_message"]["text"] for said in answers[chat]] == [f"question {n}" for n in range(asked)]
+    with sqlite3.connect(tmp_path / "f.db") as connection:
+        (votes,) = connection.execute("SELECT count(*) FROM votes").fetchone()
+    assert votes == len(people) * asked
+    assert telegram.statuses[0] + telegram.statuses[503] > 0
