@@ -49,7 +49,12 @@ class ModelWriter:
         return await self._write(engine, prompt, chat, context, show)
 
     async def _write(
-        self, engine: Engine, prompt: Sequence[int], chat: ChatState, context: UpdateContext, show: Callable[[str], None]
+        self,
+        engine: Engine,
+        prompt: Sequence[int],
+        chat: ChatState,
+        context: UpdateContext,
+        show: Callable[[str], None],
     ) -> str:
         """Write until the text ends, a message is full, or the update's time is nearly up.
 
