@@ -1,3 +1,3 @@
-"""What runs in the container: `python -m app` serves a fine-tuned GPT-2 over HTTP."""
+"""The program in the container: serves a fine-tuned GPT-2 over HTTP and to a Telegram bot."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""`python -m app`: load the model, open the port, answer until told to stop. All that the container runs."""
+"""`python -m app`: load the model, open the port and answer requests until told to stop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.errors import FatalError
 
 
 def main() -> int:
-    from app.log import configure, start_error
+    from app.log import configure_logging, fatal_line
     from app.settings import json_wanted, read_settings
 
     as_json = json_wanted()
@@ -17,7 +17,7 @@ def main() -> int:
         from app.port import listen, reserve
 
         settings = read_settings()
-        configure(settings.log_level, as_json, settings.google_cloud_project)
+        configure_logging(settings.log_level, as_json, settings.google_cloud_project)
         port = reserve(settings.port)
         models = load_models(settings)
 
@@ -29,7 +29,7 @@ def main() -> int:
         application = create_application(models, queue, settings)
         listen(port)
     except FatalError as error:
-        print(start_error(error, as_json), file=sys.stderr)
+        print(fatal_line(error, as_json), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

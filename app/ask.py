@@ -1,4 +1,4 @@
-"""Ask a model: prompts and options in, pieces of text out. The HTTP routes and the bot both ask this way.
+"""Ask a model: prompts and options in, pieces of text out, for the HTTP routes and the bot.
 
     engine = await find_model(models, "jokes")
     prompt = await read_turns(engine, ["Why?"], room=options.length)    # or: await read_prompt(engine, "Why did")

@@ -1,7 +1,7 @@
-"""The log: a JSON object a line as Cloud Logging understands it, or plain lines for people.
+"""The log: one JSON object a line, as Cloud Logging reads it, or plain lines for people.
 
-Neither what people write nor what they are answered belongs in it. Exceptions are therefore told by their kind and where they
-were raised, without their message, which may quote a request. Lines written while a request is answered carry its trace.
+Prompts and answers never appear in it. An exception is therefore logged by its type and its stack, without its message, which
+may quote a request. Lines that are written while a request is answered carry the request's trace.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?P<id>[0-9a-f]{32})-(?P<span>[0-9a-f]{1
 
 
 class Trace(NamedTuple):
-    """Which of Cloud Trace's traces a request belongs to. `span` is sixteen hexadecimal digits, or nothing."""
+    """The trace that a request belongs to, as Cloud Trace has it. `span` is sixteen hexadecimal digits, or empty."""
 
     id: str
     span: str
@@ -34,7 +34,7 @@ current_trace: ContextVar[Trace | None] = ContextVar("current_trace", default=No
 
 
 def read_trace(headers: Iterable[tuple[bytes, bytes]]) -> Trace | None:
-    """From X-Cloud-Trace-Context, which Google's front end sets, or else from the W3C's traceparent."""
+    """The trace in X-Cloud-Trace-Context, which Google's front end sets, or else in the W3C's traceparent header."""
     found = {name: value for name, value in headers if name in (b"x-cloud-trace-context", b"traceparent")}
     if cloud := CLOUD_TRACE.fullmatch(found.get(b"x-cloud-trace-context", b"")):
         span = int(cloud["span"] or 0)
@@ -45,8 +45,8 @@ def read_trace(headers: Iterable[tuple[bytes, bytes]]) -> Trace | None:
     return None
 
 
-class Plain(logging.Formatter):
-    """12:34:56 INFO GET / 200 in 0.123 s."""
+class PlainFormatter(logging.Formatter):
+    """Lines such as: 12:34:56 INFO GET / 200 in 0.123 s."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
@@ -55,8 +55,8 @@ class Plain(logging.Formatter):
         return stack(ei[1])
 
 
-class Json(logging.Formatter):
-    """A log entry: https://cloud.google.com/logging/docs/structured-logging#structured_logging_special_fields."""
+class JsonFormatter(logging.Formatter):
+    """Cloud Logging's entries: https://cloud.google.com/logging/docs/structured-logging#structured_logging_special_fields."""
 
     def __init__(self, project: str = "") -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage().strip()
         if record.exc_info and record.exc_info[1]:
-            # Error Reporting looks for a stack in the message.
+            # Error Reporting looks for the stack in the message.
             message = f"{message}\n{stack(record.exc_info[1])}"
         time = datetime.fromtimestamp(record.created, UTC)
         entry: dict[str, Any] = {"severity": record.levelname, "message": message, "time": time}
@@ -81,7 +81,7 @@ class Json(logging.Formatter):
 
 
 def stack(error: BaseException) -> str:
-    """What Python prints of an exception, less the messages and the values of variables."""
+    """An exception's traceback as Python prints it, without the messages."""
     earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     parts = [stack(earlier), "\nDuring its handling, or because of it:\n\n"] if earlier else []
     parts += [
@@ -92,17 +92,20 @@ def stack(error: BaseException) -> str:
     return "".join(parts)
 
 
-def configure(level: str, as_json: bool, project: str = "") -> None:
-    """Send the log to standard output. Other libraries are heard from warnings on: below, they tell addresses and bodies."""
+def configure_logging(level: str, as_json: bool, project: str = "") -> None:
+    """Send the log to standard output at `level`. Other libraries log warnings and worse only.
+
+    Below warnings they log addresses and request bodies.
+    """
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(Json(project) if as_json else Plain())
+    handler.setFormatter(JsonFormatter(project) if as_json else PlainFormatter())
     logging.basicConfig(handlers=[handler], level=max(logging.WARNING, getattr(logging, level.upper())), force=True)
     for name in ("app", "uvicorn"):
         logging.getLogger(name).setLevel(level.upper())
 
 
-def start_error(error: Exception, as_json: bool) -> str:
-    """The one line that a start which cannot be leaves behind."""
+def fatal_line(error: Exception, as_json: bool) -> str:
+    """The one line that a process prints when it cannot start."""
     if not as_json:
         return f"error: {error}"
     return msgspec.json.encode({"severity": "CRITICAL", "message": str(error), "time": datetime.now(UTC)}).decode()

@@ -1,7 +1,7 @@
-"""The port, taken at once and opened late.
+"""The port: reserved before the model is loaded, opened afterwards.
 
-Taken before the model is loaded, so that a start which cannot be fails in a blink. Opened after it: until then connections are
-refused, which is how Cloud Run's startup probe knows that the container is not ready.
+Reserving it first makes a start on a taken port fail at once. Until it is opened, connections are refused, which tells Cloud
+Run's startup probe that the container is not ready.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ import socket
 
 from app.errors import MachineError
 
-# As uvicorn's: connections that wait to be accepted.
+# Connections that may wait to be accepted; uvicorn's default.
 BACKLOG = 2048
 
 
 def reserve(port: int) -> socket.socket:
-    """Take the port on all addresses, without accepting anything. Raises MachineError."""
-    # Named as TCP, or asyncio would not know it for that and leave Nagle's algorithm on: 40 ms a request.
-    taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    # Else a restart would have to wait for the last connections of the process before it.
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """A socket bound to the port on all addresses, which accepts nothing yet. Raises MachineError."""
+    # Without the explicit TCP, asyncio leaves Nagle's algorithm on, which costs 40 ms a request.
+    reserved = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    # Otherwise a restart would have to wait until the last connections of the previous process are forgotten.
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        taken.bind(("0.0.0.0", port))
+        reserved.bind(("0.0.0.0", port))
     except OSError as error:
-        taken.close()
+        reserved.close()
         raise refusal(port, error) from None
-    return taken
+    return reserved
 
 
-def listen(taken: socket.socket) -> None:
-    """Accept from now on. Raises MachineError: two processes may take a port, and the first that listens has it."""
+def listen(reserved: socket.socket) -> None:
+    """Accept connections from now on. Raises MachineError: of two processes that reserved a port, only one can listen on it."""
     try:
-        taken.listen(BACKLOG)
+        reserved.listen(BACKLOG)
     except OSError as error:
-        raise refusal(taken.getsockname()[1], error) from None
+        raise refusal(reserved.getsockname()[1], error) from None
 
 
 def refusal(port: int, error: OSError) -> MachineError:

@@ -1,7 +1,7 @@
-"""Every environment variable the app reads: name, type, default, meaning.
+"""The settings: every environment variable the app reads, with limits, default and meaning.
 
-The variable is the field's name in capitals. A value that does not fit stops the start with its name, what it was and
-what was expected.
+A variable has its field's name in capitals. A value that does not fit stops the start with one line: the variable, its value
+and what was expected. Nothing here reads a file.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import typing
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,7 +17,7 @@ from msgspec import Meta
 from app.errors import SettingError
 
 FEEDBACK_ADDRESS = r"sqlite:///(?P<path>[^\0]+)|bigquery://(?P<project>[a-z0-9][a-z0-9.:-]+)\.(?P<dataset>\w{1,1024})"
-"""sqlite:///PATH, with a fourth slash where the path begins at the root, or bigquery://PROJECT.DATASET."""
+"""sqlite:///PATH or bigquery://PROJECT.DATASET. An absolute PATH begins with a fourth slash."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,27 +123,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
     def __repr__(self) -> str:
-        """Without the secrets."""
+        """The fields and values, without the secrets."""
         shown = (
             f"{name}={value!r}" for name, value in msgspec.structs.asdict(self).items() if name.upper() not in secrets()
         )
         return f"Settings({', '.join(shown)})"
-
-    @property
-    def model_folder(self) -> Path:
-        return Path(self.model)
-
-    @property
-    def model_folders(self) -> list[Path]:
-        """The bundles of MODELS; a folder that is none stands for all that are in it. Raises SettingError."""
-        found: list[Path] = []
-        for name in filter(None, map(str.strip, self.models.split(","))):
-            folder = Path(name)
-            inside = sorted(path.parent for path in folder.glob("*/manifest.json"))
-            if not inside and not (folder / "manifest.json").is_file():
-                raise SettingError(f"MODELS names {name!r}, which is neither a bundle nor a folder of bundles.")
-            found += inside or [folder]
-        return found
 
     @property
     def origins(self) -> list[str]:
@@ -165,25 +148,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def keys(self) -> list[str]:
         return [key.strip() for key in self.api_keys.split(",")] if self.api_keys else []
 
-    @property
-    def threads_allowed(self) -> int:
-        return self.threads or cores_allowed()
-
 
 def meanings() -> dict[str, str]:
-    """What each variable should be, by its name."""
+    """What the value of each variable should be, by the variable's name."""
     hints = typing.get_type_hints(Settings, include_extras=True)
     return {name.upper(): str(hint.__metadata__[0].description) for name, hint in hints.items()}
 
 
 def secrets() -> set[str]:
-    """The variables whose values are shown to nobody."""
+    """The variables whose values appear in no message and no log."""
     hints = typing.get_type_hints(Settings, include_extras=True)
     return {name.upper() for name, hint in hints.items() if hint.__metadata__[0].extra}
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read the environment. Raises SettingError."""
+    """The settings in the environment. Raises SettingError, which never quotes a secret."""
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(Settings):
         name = field.name.upper()
@@ -198,24 +177,14 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def json_wanted(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the log is JSON: asked for, or on Cloud Run.
+    """Whether the log is JSON: LOG_FORMAT=json, or LOG_FORMAT=auto on Cloud Run.
 
-    Apart from the settings, since a setting that is wrong is told in the log's own form.
+    Not part of `Settings`, because the error about a wrong setting is printed in the log's format too.
     """
     asked = environ.get("LOG_FORMAT", "auto")
     return asked == "json" or (asked != "text" and on_cloud_run(environ))
 
 
 def on_cloud_run(environ: Mapping[str, str] = os.environ) -> bool:
-    """Cloud Run names the service."""
+    """Cloud Run sets K_SERVICE to the service's name."""
     return "K_SERVICE" in environ
-
-
-def cores_allowed() -> int:
-    """Cores this process may use: its affinity and, in a container, its share of processor time, rounded up."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return min(cores, max(1, -(-int(quota) // int(period))))
-    except (OSError, ValueError):  # No such file, or "max": no limit.
-        return cores

@@ -31,7 +31,7 @@ from app.engine.generation_queue import GenerationQueue
 from app.engine.onnx import OnnxEngine
 from app.engine.tensorflow import TensorflowEngine
 from app.models import Models
-from app.server import Protocol
+from app.server import HeaderDeadlineProtocol
 from app.settings import Settings
 from finetune.checkpoint import initial_weights, write_checkpoint
 from finetune.commands.export import export
@@ -126,7 +126,7 @@ def serving(*engines: Engine, **changes: Any) -> Iterator[str]:
     models.load_default()
     queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout)
     application = create_application(models, queue, settings)
-    options: Any = {"http": Protocol, "h11_max_incomplete_event_size": 16384, "proxy_headers": False}
+    options: Any = {"http": HeaderDeadlineProtocol, "h11_max_incomplete_event_size": 16384, "proxy_headers": False}
     config = uvicorn.Config(application, log_level="warning", **options)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -62,10 +62,10 @@ async def poll(client: Bot, settings: Settings) -> None:
     from app.bot.polling import answer_forever
     from app.engine.generation_queue import GenerationQueue
     from app.feedback import open_store
-    from app.log import configure
+    from app.log import configure_logging
     from app.models import load_models
 
-    configure(settings.log_level, as_json=False)
+    configure_logging(settings.log_level, as_json=False)
     me = await client.get_me()
     if (await client.get_webhook_info()).url:
         raise SettingError("a webhook is set, so updates go there: run `python -m app.bot delete-webhook` first.")

@@ -12,8 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.errors import MachineError
-from app.memory import BASE, check_memory, memory_allowed, size_of
 from app.port import listen, reserve
 from tests.conftest import events, process, run_module
 
@@ -58,37 +56,6 @@ def test_the_port_is_known_as_tcp() -> None:
         listen(port)
         with socket.create_connection(("127.0.0.1", port.getsockname()[1])), port.accept()[0] as accepted:
             assert accepted.proto == socket.IPPROTO_TCP
-
-
-def test_memory_that_cannot_hold_the_model_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "model.onnx.data"
-    file.write_bytes(b"\0" * 2**20)
-    needed = BASE + 2**20
-    size = size_of([file, tmp_path / "missing"])
-    check_memory(tmp_path, size, needed)
-    check_memory(tmp_path, size, None)
-    with pytest.raises(
-        MachineError, match=rf"^the container may use \d+ MB of memory and {tmp_path} needs more than .+\.$"
-    ):
-        check_memory(tmp_path, size, needed - 1)
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "allowed"),
-    [
-        ("memory.max", "536870912\n", 2**29),
-        ("memory.max", "max\n", None),
-        ("memory/memory.limit_in_bytes", "536870912\n", 2**29),
-        ("memory/memory.limit_in_bytes", "9223372036854771712\n", None),
-        ("else", "", None),
-    ],
-)
-def test_the_memory_that_either_version_of_control_groups_allows(
-    tmp_path: Path, name: str, text: str, allowed: int | None
-) -> None:
-    (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).write_text(text)
-    assert memory_allowed(tmp_path) == allowed
 
 
 def test_a_disk_that_takes_nothing_does_not_matter(bundles: dict[int, Path]) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from app.engine.fake import FakeEngine
 from app.errors import BundleError, ModelNotLoaded, SettingError, UnknownModel
-from app.memory import BASE
-from app.models import WORK, Models, load_models
+from app.memory import BASE, WORK
+from app.models import Models, load_models
 from app.settings import Settings
 from tests.conftest import process, serving
 
