@@ -22,7 +22,7 @@ from app.engine.base import Engine, start_tokens
 from app.engine.generation import FinishReason, GenerationOptions, TextDelta, check
 from app.engine.generation_queue import GenerationQueue
 from app.engine.generation_stats import GenerationTimer
-from app.engine.prompts import turn_stops, turn_tokens
+from app.engine.prompts import fitting_turn_tokens, turn_stops
 from app.models import Models
 
 
@@ -44,7 +44,7 @@ async def read_turns(engine: Engine, turns: Sequence[str], room: int) -> list[in
 
     The oldest turns are left out until `room` tokens are free for the answer; see app.engine.prompts. Raises PromptTooLong.
     """
-    return await asyncio.to_thread(turn_tokens, engine, turns, room)
+    return await asyncio.to_thread(fitting_turn_tokens, engine, turns, room)
 
 
 def turn_options(engine: Engine, options: GenerationOptions) -> GenerationOptions:

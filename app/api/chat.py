@@ -38,7 +38,7 @@ from app.api.state import State
 from app.api.writing import Text, Writing, event, events
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions, TextDelta, TokenScore, check
-from app.engine.prompts import tokens_of, turn_stops, turn_tokens
+from app.engine.prompts import all_turn_tokens, fitting_turn_tokens, turn_stops
 
 EXAMPLE = '{"messages": [{"role": "user", "content": "Hello!"}]}'
 
@@ -143,8 +143,8 @@ def understand(asked: ChatRequest, state: State) -> Job:
 def read_messages(asked: ChatRequest, engine: Engine, room: int) -> list[int]:
     turns = turns_of(asked.messages)
     if asked.truncate_prompt_tokens is not None:
-        return asked.last_tokens(tokens_of(engine, turns), engine.n_ctx)
-    return turn_tokens(engine, turns, room)
+        return asked.last_tokens(all_turn_tokens(engine, turns), engine.n_ctx)
+    return fitting_turn_tokens(engine, turns, room)
 
 
 def turns_of(messages: Sequence[Message]) -> list[str]:

@@ -15,7 +15,7 @@ from app.api.schemas import validate
 from app.api.state import State
 from app.api.writing import as_json
 from app.engine.base import Engine, start_tokens
-from app.engine.prompts import tokens_of
+from app.engine.prompts import all_turn_tokens
 
 
 async def tokenize(request: Request[State]) -> Response:
@@ -41,7 +41,7 @@ def read_tokens(asked: TokenizeRequest, engine: Engine) -> list[int]:
     if asked.messages is not None:
         if not asked.add_special_tokens:
             raise invalid("add_special_tokens", "add_special_tokens cannot be false here: a model's template has them.")
-        return tokens_of(engine, turns_of(asked.messages))
+        return all_turn_tokens(engine, turns_of(asked.messages))
     prompt = asked.prompt or ""
     return start_tokens(engine, prompt) if asked.add_special_tokens else engine.tokenizer.encode(prompt)
 

@@ -1,8 +1,8 @@
-"""How turns are put to a model of each template, and what ends its turn. Training writes conversations the same way.
+"""How each template puts the turns of a conversation, for serving and training alike.
 
-text    turn, newline, turn; the last one is continued
+text    turn, newline, turn; the model continues the last one
 qa      [QUESTION] turn, newline, [ANSWER] turn, and so on in alternation
-chat    turn, end of text, turn, end of text
+chat    turn, end-of-text token, turn, end-of-text token
 """
 
 from __future__ import annotations
@@ -15,6 +15,18 @@ from app.engine.bundle import Template
 from app.errors import PromptTooLong
 
 TAGS: dict[Template, tuple[str, str]] = {"text": ("", ""), "qa": ("[QUESTION] ", "[ANSWER] "), "chat": ("", "")}
+"""What stands before a person's turn and before the model's."""
+
+
+def ends_turns(template: Template) -> bool:
+    """Whether the end-of-text token follows each turn. If not, a newline comes before each turn but the first."""
+    return template == "chat"
+
+
+def turn_texts(template: Template, turns: Sequence[str]) -> list[str]:
+    """Each turn with what the template puts before it. A person has the first turn, and the turns alternate."""
+    separator = "" if ends_turns(template) else "\n"
+    return [(separator if number else "") + TAGS[template][number % 2] + turn for number, turn in enumerate(turns)]
 
 
 def turn_stops(template: Template) -> list[str]:
@@ -22,35 +34,37 @@ def turn_stops(template: Template) -> list[str]:
     return ["\n" + TAGS[template][0].rstrip()] if template == "qa" else []
 
 
-def turn_tokens(engine: Engine, turns: Sequence[str], room: int) -> list[int]:
-    """The tokens after which the model's turn comes.
+def all_turn_tokens(engine: Engine, turns: Sequence[str]) -> list[int]:
+    """The tokens of all `turns`, up to where the model's turn begins."""
+    texts = turn_texts(engine.template, turns)
+    if not ends_turns(engine.template):
+        return start_tokens(engine, "".join(texts) + model_cue(engine.template))
+    end = [] if engine.tokenizer.end_of_text is None else [engine.tokenizer.end_of_text]
+    tokens = start_tokens(engine, texts[0])
+    for text in texts[1:]:
+        tokens += end + engine.tokenizer.encode(text)
+    return tokens + end
 
-    `turns` alternate, and a person's is last. The oldest leave in pairs until `room` tokens, or half of the window where
-    that is less, are free for the reply. Raises PromptTooLong if the last turn alone is longer than the window.
+
+def model_cue(template: Template) -> str:
+    """The text that asks the model for its turn. The tag's space is left out: it belongs to the first word of the answer."""
+    tag = TAGS[template][1].rstrip()
+    return f"\n{tag}" if tag else ""
+
+
+def fitting_turn_tokens(engine: Engine, turns: Sequence[str], room: int) -> list[int]:
+    """The tokens of as many of the newest `turns` as leave `room` tokens of the window free for the model's turn.
+
+    Turns alternate, and a person has the last one. The oldest turns are left out in pairs, so that a person's turn comes first.
+    Of the window, `room` counts up to half. Raises PromptTooLong if the last turn alone is longer than the window.
     """
     most = engine.n_ctx - min(room, engine.n_ctx // 2)
-    choices = range(1 - len(turns) % 2, len(turns), 2)
-    tokens = tokens_of(engine, turns[choices[0] :])
+    firsts = range(1 - len(turns) % 2, len(turns), 2)
+    tokens = all_turn_tokens(engine, turns[firsts[0] :])
     if len(tokens) > most:
-        # Bisected, since what thousands of turns come to takes a while to find out.
-        first = bisect_left(choices, True, key=lambda oldest: len(tokens_of(engine, turns[oldest:])) <= most)
-        tokens = tokens_of(engine, turns[choices[min(first, len(choices) - 1)] :])
+        # Bisection, since tokenizing thousands of turns takes a while.
+        fitting = bisect_left(firsts, True, key=lambda first: len(all_turn_tokens(engine, turns[first:])) <= most)
+        tokens = all_turn_tokens(engine, turns[firsts[min(fitting, len(firsts) - 1)] :])
     if len(tokens) > engine.n_ctx:
         raise PromptTooLong(len(tokens), engine.n_ctx)
     return tokens
-
-
-def tokens_of(engine: Engine, turns: Sequence[str]) -> list[int]:
-    if engine.template == "chat":
-        end = engine.tokenizer.end_of_text
-        between = [] if end is None else [end]
-        tokens = start_tokens(engine, turns[0])
-        for turn in turns[1:]:
-            tokens += between + engine.tokenizer.encode(turn)
-        return tokens + between
-    tags = TAGS[engine.template]
-    lines = [tags[number % 2] + turn for number, turn in enumerate(turns)]
-    if engine.template == "qa":
-        # Without its space, which belongs to the first word of the answer.
-        lines.append(tags[1].rstrip())
-    return start_tokens(engine, "\n".join(lines))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from app.engine.bundle import Template
-from app.engine.prompts import TAGS
+from app.engine.prompts import ends_turns, turn_texts
 from app.engine.tokenizer import END_OF_TEXT
 from finetune.data.prepared import Role
 
@@ -43,13 +43,12 @@ def from_text(text: str, meta: Meta = None) -> Iterator[Document]:
 
 def from_turns(turns: Sequence[str], meta: Meta, template: Template) -> Document:
     """A conversation. With a blank turn it is empty: what answers nothing, or nothing answers, teaches nothing."""
-    said = [TAGS[template][number % 2] + turn.strip() for number, turn in enumerate(turns) if turn.strip()]
-    if len(said) < len(turns):
+    said = [turn.strip() for turn in turns]
+    if not all(said):
         return EMPTY
-    between = "" if template == "chat" else "\n"
+    texts = turn_texts(template, said)
     roles = [Role.PROMPT, *[Role.REPLY] * (len(said) - 2), Role.TEXT][-len(said) :]
-    texts = [between + text if number else text for number, text in enumerate(said)]
-    ends = [template == "chat"] * (len(said) - 1) + [True]
+    ends = [ends_turns(template)] * (len(said) - 1) + [True]
     return assemble(meta, list(map(Part, roles, texts, ends)))
 
 

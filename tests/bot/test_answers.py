@@ -14,7 +14,7 @@ from app.bot.strings import (
     THANKS,
 )
 from app.engine.fake import SCRIPT, FakeEngine
-from app.engine.prompts import turn_tokens
+from app.engine.prompts import fitting_turn_tokens
 from app.engine.tokenizer import Tokenizer
 from tests.bot.conftest import ANSWER, GROUP, SHOWN, ask, bot, labels, press, rows
 from tests.telegram import units
@@ -95,7 +95,7 @@ class Listening(FakeEngine):
 
 
 def turns(engine: FakeEngine, *said: str) -> list[int]:
-    return turn_tokens(engine, said, 100)
+    return fitting_turn_tokens(engine, said, 100)
 
 
 HOSTILE = {

@@ -6,7 +6,7 @@ import pytest
 
 from app.engine.bundle import Template
 from app.engine.fake import FakeEngine
-from app.engine.prompts import TAGS, turn_stops, turn_tokens
+from app.engine.prompts import TAGS, fitting_turn_tokens, turn_stops
 from app.errors import PromptTooLong
 from finetune.data.documents import from_turns
 
@@ -21,7 +21,7 @@ def test_turns_are_put_as_training_puts_them(template: Template) -> None:
     for part in from_turns([*TURNS, answer], None, template):
         expected += engine.tokenizer.encode(part.text) + [256] * part.ends
     before = {"text": "\n", "qa": TAGS["qa"][1][-1], "chat": ""}[template]
-    assert [*turn_tokens(engine, TURNS, 1), *engine.tokenizer.encode(before + answer), 256] == expected
+    assert [*fitting_turn_tokens(engine, TURNS, 1), *engine.tokenizer.encode(before + answer), 256] == expected
 
 
 def test_only_a_question_ends_the_turn_of_a_model_that_answers() -> None:
@@ -32,22 +32,22 @@ def test_only_a_question_ends_the_turn_of_a_model_that_answers() -> None:
 @pytest.mark.parametrize(("n_ctx", "kept"), [(1024, TURNS), (40, TURNS[2:])])
 def test_the_oldest_turns_leave_in_pairs(n_ctx: int, kept: list[str]) -> None:
     engine = FakeEngine(n_ctx=n_ctx, template="chat")
-    assert turn_tokens(engine, TURNS, 10) == turn_tokens(FakeEngine(template="chat"), kept, 10)
+    assert fitting_turn_tokens(engine, TURNS, 10) == fitting_turn_tokens(FakeEngine(template="chat"), kept, 10)
 
 
 def test_as_many_turns_stay_as_fit() -> None:
     turns = ["x" * 9] * 2001
     for room, kept in ((1, 101), (24, 99), (500, 51)):
-        assert len(turn_tokens(FakeEngine(n_ctx=1024, template="chat"), turns, room)) == 1 + kept * 10
+        assert len(fitting_turn_tokens(FakeEngine(n_ctx=1024, template="chat"), turns, room)) == 1 + kept * 10
 
 
 def test_a_conversation_that_begins_with_the_model_loses_that_turn() -> None:
     engine = FakeEngine(template="chat")
-    assert turn_tokens(engine, ["Hello!", *TURNS[:1]], 1) == turn_tokens(engine, TURNS[:1], 1)
+    assert fitting_turn_tokens(engine, ["Hello!", *TURNS[:1]], 1) == fitting_turn_tokens(engine, TURNS[:1], 1)
 
 
 def test_a_last_turn_takes_the_room_of_the_reply_but_not_more() -> None:
     engine = FakeEngine(n_ctx=16, template="chat")
-    assert len(turn_tokens(engine, ["x" * 14], 10)) == 16
+    assert len(fitting_turn_tokens(engine, ["x" * 14], 10)) == 16
     with pytest.raises(PromptTooLong):
-        turn_tokens(engine, ["x" * 15], 10)
+        fitting_turn_tokens(engine, ["x" * 15], 10)
