@@ -1,18 +1,18 @@
--- Who answered what? Chains of comments in a subreddit, from one that opens a thread down to one that nobody answered.
+-- Who answered whom? Chains of comments in a subreddit, from a top-level comment down to one without an answer.
 --
--- A comment that is left out takes what answers it along. Local files: Reddit's dumps of comments.
+-- A comment that is filtered out takes its answers with it. Local files: Reddit's dumps of comments.
 --
 -- Parameters:
 --   subreddit  STRING  'CasualConversation'  the subreddit
 --   first      STRING  '2019_01'             the first month
 --   last       STRING  '2019_01'             the last month
---   least      INT64   1                     the lowest score of a comment
---   shortest   INT64   2                     comments in a chain at least
---   longest    INT64   8                     and at most; the chain is cut there
+--   least      INT64   1                     the lowest score that a comment may have
+--   shortest   INT64   2                     the fewest comments in a chain
+--   longest    INT64   8                     the most comments in a chain, which is cut there
 -- Tables:
 --   comments  fh-bigquery.reddit_comments.20*  id STRING, parent_id STRING, author STRING, subreddit STRING, created_utc INT64, score INT64, body STRING
--- Gives: turns, with authors and scores for the guardrails; id, that of the last comment
--- Cost: these columns of every month asked for; a dry run says how many bytes that is
+-- Result: turns, with authors and scores for the guardrails; id is that of the last comment
+-- Cost: these columns of each month that is read; a dry run tells how many bytes those are
 
 WITH RECURSIVE said AS (
   SELECT

@@ -1,4 +1,4 @@
--- What is there to fetch? Month by month: comments, who wrote them, how long and how well liked they are, what is gone.
+-- What is there to fetch? For each month: comments, authors, lengths, scores, and how much was deleted.
 --
 -- Local files: Reddit's dumps of comments.
 --
@@ -8,8 +8,8 @@
 --   last       STRING  '2019_12'        the last month
 -- Tables:
 --   comments  fh-bigquery.reddit_comments.20*  author STRING, subreddit STRING, created_utc INT64, score INT64, body STRING
--- Gives: a row a month, no corpus
--- Cost: these columns of every month asked for; a dry run says how many bytes that is
+-- Result: a table with one row for each month, not a corpus
+-- Cost: these columns of each month that is read; a dry run tells how many bytes those are
 
 SELECT
   FORMAT_TIMESTAMP('%Y-%m', TIMESTAMP_SECONDS(created_utc)) AS month,

@@ -1,13 +1,13 @@
--- Which documents have a label, and which one? Each comes with its label as a control code.
+-- Which documents have a label? Each comes with its label as a control code.
 --
--- For a table of your own: --param documents=project.dataset.table, with the columns body and category.
+-- For your own table: --param documents=project.dataset.table, with the columns body and category.
 --
 -- Parameters:
---   label  STRING  ''   only documents of this label; of all, if empty
---   most   INT64   1000   documents of one label at most: those whose hash comes first
+--   label  STRING  ''   only documents with this label, or all if it is empty
+--   most   INT64   1000   the most documents of one label: those with the smallest hashes
 -- Tables:
 --   documents  bigquery-public-data.bbc_news.fulltext  body STRING, category STRING
--- Gives: body; meta, the label
+-- Result: body; meta, which is the label
 -- Cost: these columns of the whole table
 
 SELECT TRIM(documents.body) AS body, documents.category AS meta

@@ -1,14 +1,14 @@
--- How well are texts liked, by where they come from? From the tables that the app keeps with FEEDBACK=bigquery://….
+-- How well are texts liked, by model or file? Reads the tables that the app keeps with FEEDBACK=bigquery://….
 --
--- Name them: --param texts=project.dataset.texts --param votes=project.dataset.votes
+-- Name the tables: --param texts=project.dataset.texts --param votes=project.dataset.votes
 --
 -- Parameters:
---   fewest  INT64  1  origins with fewer votes are left out
+--   fewest  INT64  1  models and files with fewer votes are left out
 -- Tables:
 --   texts  project.dataset.texts  id STRING, generated_by STRING, source STRING, created TIMESTAMP
 --   votes  project.dataset.votes  text_id STRING, voter STRING, value INT64, at TIMESTAMP
--- Gives: a row an origin, no corpus; low and high are the 95% interval of Wilson around the share of thumbs up
--- Cost: these columns of both tables, 10 MB each at least
+-- Result: a table with one row for each model or file, not a corpus; low and high are the 95 % Wilson interval of the like rate
+-- Cost: these columns of both tables, at least 10 MB each
 
 WITH shown AS (
   SELECT id, generated_by, source
@@ -17,7 +17,7 @@ WITH shown AS (
   QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY created) = 1
 ),
 counted AS (
-  -- Rows are only ever added: of a person's votes on a text the last counts.
+  -- Rows are only appended, so the last vote of a person on a text counts.
   SELECT text_id, value
   FROM `project.dataset.votes`
   WHERE TRUE

@@ -99,7 +99,7 @@ def test_every_query_has_cases_and_says_what_it_asks() -> None:
         first = query.text.splitlines()[0]
         assert first.startswith("-- ")
         assert "?" in first
-        for section in ("-- Parameters:", "-- Tables:", "-- Gives: ", "-- Cost: "):
+        for section in ("-- Parameters:", "-- Tables:", "-- Result: ", "-- Cost: "):
             assert f"\n{section}" in query.text
         for parameter in query.parameters:
             assert f"@{parameter.name}" in query.text.split("-- Cost:")[1]
