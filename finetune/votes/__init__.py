@@ -1,1 +1,1 @@
-"""Votes of people on texts: reading them, like rates with their intervals, and texts to train on."""
+"""What people liked: like rates with their uncertainty, and liked texts as training data."""

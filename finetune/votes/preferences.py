@@ -1,7 +1,7 @@
-"""Ratings as training data: what people like to learn from, and pairs to learn to tell apart by.
+"""Votes as training data: liked texts as a corpus, and pairs of a better and a worse text for a ranker.
 
-liked.jsonl   a text a line, as `prepare` reads it: {"turns": [prompt, text]} for an answer, else {"body": text}
-pairs.jsonl   {"prompt", "chosen", "rejected"}: of texts on one prompt, one that is liked more and one that is liked less
+liked.jsonl   one text per line, as `prepare` reads it: {"turns": [prompt, text]} for an answer, else {"body": text}
+pairs.jsonl   {"prompt", "chosen", "rejected"}: two texts on one prompt, the first liked more
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import msgspec
 
 from app.errors import DataError, SettingError
 from finetune.folder import refuse_strangers, replace_folder, written_aside
-from finetune.votes.stored_votes import Vote, read_votes
+from finetune.votes.stored_votes import StoredVote, read_votes
 
 FILES = ("liked.jsonl", "pairs.jsonl")
 
 
-class Rated(msgspec.Struct):
-    """A text with its likes less its dislikes."""
+class ScoredText(msgspec.Struct):
+    """A text and its score: likes less dislikes."""
 
     prompt: str
     text: str
@@ -30,54 +30,57 @@ class Rated(msgspec.Struct):
 
 
 def ratings(store: str, out: Path, minimum: int = 1) -> None:
-    """Write liked texts as a corpus, and pairs of a liked and a less liked one for a ranker.
+    """Write liked texts as a corpus, and pairs of a liked and a less liked text for a ranker.
 
     Args:
-        store: where the ratings are, as in the app's FEEDBACK: sqlite:///PATH or bigquery://PROJECT.DATASET
+        store: where the votes are, as in the app's FEEDBACK: sqlite:///PATH or bigquery://PROJECT.DATASET
         out: the folder to write, such as data/liked; what was fetched there before is replaced
-        minimum: by how many its likes must outnumber its dislikes for a text to be liked, and one text's another's for a pair
+        minimum: the score (likes less dislikes) that makes a text liked, and the difference of scores that makes a pair
     """
     if minimum < 1:
         raise SettingError(f"--minimum is {minimum}, and should be 1 or more.")
     refuse_strangers(out, (out / "pairs.jsonl").is_file(), "fetched ratings")
-    rated = rate(read_votes(store))
-    liked = [document(text) for text in rated if text.score >= minimum]
+    texts = score_texts(read_votes(store))
+    liked = [as_document(text) for text in texts if text.score >= minimum]
     if not liked:
-        raise DataError(f"{store} has no text that is liked by {minimum} more than not: ask for votes, or for fewer.")
+        raise DataError(
+            f"{store} has no text with {minimum} more likes than dislikes: collect more votes, or lower the minimum."
+        )
     with written_aside(out) as aside:
-        write_lines(aside / "liked.jsonl", liked)
-        pairs = write_lines(aside / "pairs.jsonl", pairs_of(rated, minimum))
+        write_json_lines(aside / "liked.jsonl", liked)
+        pairs = write_json_lines(aside / "pairs.jsonl", preference_pairs(texts, minimum))
         replace_folder(aside, out, FILES)
-    print(f"{out}: {len(rated):,} rated texts, {len(liked):,} liked, {pairs:,} pairs")
+    print(f"{out}: {len(texts):,} texts with votes, {len(liked):,} liked, {pairs:,} pairs")
 
 
-def rate(votes: Iterable[Vote]) -> list[Rated]:
-    """In the order of their first votes."""
-    rated: dict[str, Rated] = {}
+def score_texts(votes: Iterable[StoredVote]) -> list[ScoredText]:
+    """Texts with their scores, in the order of their first votes."""
+    texts: dict[str, ScoredText] = {}
     for vote in votes:
-        rated.setdefault(vote.text_id, Rated(vote.prompt, vote.text)).score += vote.value
-    return list(rated.values())
+        texts.setdefault(vote.text_id, ScoredText(vote.prompt, vote.text)).score += vote.value
+    return list(texts.values())
 
 
-def document(of: Rated) -> dict[str, Any]:
-    """A text that begins with its prompt goes on from it, and stands for itself; any other is an answer to it."""
-    if not of.prompt.strip() or of.text.startswith(of.prompt):
-        return {"body": of.text}
-    return {"turns": [of.prompt, of.text]}
+def as_document(scored: ScoredText) -> dict[str, Any]:
+    """A text that begins with its prompt continues it and is a document; any other text is an answer to its prompt."""
+    if not scored.prompt.strip() or scored.text.startswith(scored.prompt):
+        return {"body": scored.text}
+    return {"turns": [scored.prompt, scored.text]}
 
 
-def pairs_of(rated: Iterable[Rated], margin: int) -> Iterator[dict[str, str]]:
-    by_prompt: dict[str, list[Rated]] = defaultdict(list)
-    for text in rated:
+def preference_pairs(texts: Iterable[ScoredText], margin: int) -> Iterator[dict[str, str]]:
+    """All pairs of texts on one prompt whose scores differ by `margin` or more."""
+    by_prompt: dict[str, list[ScoredText]] = defaultdict(list)
+    for text in texts:
         by_prompt[text.prompt].append(text)
-    for prompt, texts in by_prompt.items():
-        for one, other in combinations(sorted(texts, key=lambda text: -text.score), 2):
-            if one.score - other.score >= margin:
-                yield {"prompt": prompt, "chosen": one.text, "rejected": other.text}
+    for prompt, candidates in by_prompt.items():
+        for better, worse in combinations(sorted(candidates, key=lambda text: -text.score), 2):
+            if better.score - worse.score >= margin:
+                yield {"prompt": prompt, "chosen": better.text, "rejected": worse.text}
 
 
-def write_lines(path: Path, values: Iterable[Any]) -> int:
-    """A line of JSON each. How many."""
+def write_json_lines(path: Path, values: Iterable[Any]) -> int:
+    """Write one JSON value per line. Returns how many."""
     count = 0
     with path.open("wb") as file:
         for value in values:

@@ -1,9 +1,9 @@
-"""The votes that count, each with its text, read from where app/feedback keeps them. Nothing is written there.
+"""The votes that count, each with its text, read from the store that app/feedback writes.
 
     sqlite:///PATH, with a fourth slash where the path begins at the root
     bigquery://PROJECT.DATASET
 
-Of several votes by one person on one text the latest counts.
+Of several votes by one person on one text, the latest counts. Nothing is written to the store.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.errors import DataError, SettingError
 ADDRESS = re.compile(
     r"sqlite:///(?P<path>[^\0]+)|bigquery://(?P<project>[a-z0-9][a-z0-9.:-]+)\.(?P<dataset>\w{1,1024})"
 )
-# `at` is a word of GoogleSQL's own.
+# `at` is a keyword of GoogleSQL, so it is quoted.
 SQLITE = """
 SELECT `at`, votes.channel, generated_by, source, value, voter, text_id, prompt, text, settings
 FROM votes JOIN texts ON text_id = id ORDER BY `at`, text_id, voter
@@ -39,8 +39,8 @@ FROM counted JOIN shown ON text_id = id ORDER BY `at`, text_id, voter
 """
 
 
-class Vote(NamedTuple):
-    """A vote, 1 or -1, and the text it is on. `at` is in UTC; `settings` is JSON."""
+class StoredVote(NamedTuple):
+    """A vote with the text it is on. `value` is 1 or -1, `at` is in UTC, `settings` is JSON."""
 
     at: datetime
     channel: str
@@ -54,8 +54,8 @@ class Vote(NamedTuple):
     settings: str
 
 
-def read_votes(store: str) -> Iterator[Vote]:
-    """In the order in which they were given. Raises SettingError, DataError."""
+def read_votes(store: str) -> Iterator[StoredVote]:
+    """All votes, in the order in which they were given. Raises SettingError, DataError."""
     match = ADDRESS.fullmatch(store)
     if match is None:
         raise SettingError(f"--store is {store!r}, and should be sqlite:///PATH or bigquery://PROJECT.DATASET.")
@@ -64,20 +64,20 @@ def read_votes(store: str) -> Iterator[Vote]:
     return read_bigquery(match["project"], match["dataset"])
 
 
-def read_sqlite(path: Path) -> Iterator[Vote]:
+def read_sqlite(path: Path) -> Iterator[StoredVote]:
     if not path.is_file():
         raise DataError(f"{path} is not there: name the store that the app's FEEDBACK names.")
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             for at, *rest in connection.execute(SQLITE):
-                yield Vote(datetime.fromisoformat(at), *rest)
+                yield StoredVote(datetime.fromisoformat(at), *rest)
     except sqlite3.Error as error:
         raise DataError(
-            f"{path} cannot be read as a store of ratings ({error}): name the one that FEEDBACK names."
+            f"{path} cannot be read as a store of votes ({error}): name the store that the app's FEEDBACK names."
         ) from None
 
 
-def read_bigquery(project: str, dataset: str) -> Iterator[Vote]:
+def read_bigquery(project: str, dataset: str) -> Iterator[StoredVote]:
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
     from google.cloud.bigquery import Client
@@ -86,9 +86,9 @@ def read_bigquery(project: str, dataset: str) -> Iterator[Vote]:
     try:
         rows: Any = Client(project=project).query_and_wait(BIGQUERY.format(dataset=name))
         for row in rows:
-            yield Vote(*row.values())
+            yield StoredVote(*row.values())
     except (GoogleAPIError, GoogleAuthError, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(
-            f"the ratings in {name} cannot be read ({reason}): see that you may, and that they are there."
+            f"the votes in {name} cannot be read ({reason}): check that the dataset exists and that you may read it."
         ) from None

@@ -22,7 +22,7 @@ from finetune.data.prepared import open_data, texts_of
 from finetune.data.vocabulary import learn_vocabulary
 from finetune.fetch.journal import Journal
 from tests.conftest import TEXTS
-from tests.finetune.test_report import fill, votes
+from tests.finetune.votes.polls import fill, votes
 
 Fetch = Callable[..., list[dict[str, Any]]]
 FIRST = 1564617600

@@ -1,0 +1,59 @@
+"""Draws charts with Matplotlib as SVG elements that take the colours and the font of the page that they are in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Matplotlib knows only fixed colours. These stand for the page's own, which differ in light and dark.
+INK, FAINT, MODEL, HUMAN = "#010101", "#020202", "#030303", "#040404"
+PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--faint)", MODEL: "var(--model)", HUMAN: "var(--human)"}
+
+
+def draw(paint: Callable[[Axes], None]) -> Markup:
+    """An SVG element with what `paint` draws."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": "report",
+            "text.color": INK,
+            "text.parse_math": False,
+            "axes.labelcolor": INK,
+        }
+    ):
+        figure = Figure(figsize=(5.4, 3.2), layout="constrained")
+        axes = figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(FAINT)
+        axes.tick_params(color=FAINT, labelcolor=INK)
+        paint(axes)
+        svg = StringIO()
+        metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(svg, format="svg", transparent=True, metadata=metadata)
+    # Matplotlib escapes the text in its SVG.
+    return Markup(embed(svg.getvalue()))  # noqa: S704
+
+
+def embed(svg: str) -> str:
+    """Turn an SVG file into an element of a page: without prolog, namespaces and fixed size, in the page's colours and font."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r' xmlns(:xlink)?="[^"]+"', "", svg)
+    svg = re.sub(r"<svg [^>]*>", lambda tag: re.sub(r' (width|height)="[^"]+"', "", tag[0]), svg, count=1)
+    svg = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font: \1px system-ui, sans-serif", svg)
+    for fixed, own in PAGE_COLOURS.items():
+        svg = svg.replace(fixed, own)
+    return svg
+
+
+def add_legend(axes: Axes) -> None:
+    axes.legend(labelcolor=INK, frameon=False)

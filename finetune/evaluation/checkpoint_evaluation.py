@@ -1,0 +1,144 @@
+"""Evaluates a checkpoint: its perplexity, and the variety and the copies of what it writes, beside human text."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+import app
+from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
+from app.engine.generation import GenerationOptions
+from app.errors import DataError
+from finetune.checkpoint import variable_shapes
+from finetune.data.prepared import Data, open_data
+from finetune.evaluation.copied_runs import decoder, longest_copies
+from finetune.evaluation.copying import SHORTEST, Matches, copy_rates, longest_matches
+from finetune.evaluation.evaluation_report import FORMAT, EvaluationReport, ModelAndHuman, TextFigures
+from finetune.evaluation.passages import Passage, human_passages, model_passages
+from finetune.evaluation.perplexity import Perplexity, measure_perplexity
+from finetune.evaluation.variety import measure_variety
+from finetune.export.quantization import Bits
+from finetune.run_folder import RunFolder, vocabulary_differs
+
+SIZES = range(SHORTEST, 17)
+"""The n-gram sizes that copies are counted for, with that of the headline."""
+SHOWN = 10
+"""The model's texts that the report shows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """What to measure; the fields are the options of `evaluate`. `end` is the end marker, `n` the headline's size of a copy."""
+
+    samples: int
+    prefix: str
+    generation: GenerationOptions
+    n: int
+    max_tokens: int
+    bits: Bits
+    end: str | None
+
+    def end_marker(self, data: Data) -> str:
+        return str(data.description.end_of_text) if self.end is None else self.end
+
+    def as_settings(self, end: str) -> dict[str, str | int | float]:
+        """What report.json records."""
+        generation, sampling = self.generation, self.generation.sampling
+        return {
+            "samples": self.samples,
+            "length": generation.length,
+            "prefix": self.prefix,
+            "temperature": sampling.temperature,
+            "top_k": sampling.top_k,
+            "top_p": sampling.top_p,
+            "seed": generation.seed,
+            "n": self.n,
+            "max_tokens": self.max_tokens,
+            "bits": self.bits,
+            "end": end,
+        }
+
+
+def open_both(checkpoint: Path, folder: Path) -> tuple[CheckpointFolder, Data]:
+    """The checkpoint and the data. Raises CheckpointError, DataError where they do not belong together."""
+    source, data = open_checkpoint(checkpoint), open_data(folder)
+    if vocabulary_differs(checkpoint, folder):
+        raise DataError(
+            f"{folder} was prepared with another vocabulary than {checkpoint} has: prepare it again with the model's own."
+        )
+    if not len(data.train):
+        raise DataError(f"{folder} has no training documents, so nothing can be copied from them: prepare more text.")
+    return source, data
+
+
+def evaluate_checkpoint(source: CheckpointFolder, data: Data, options: EvaluationOptions) -> EvaluationReport:
+    """Measure everything. Raises SettingError where the prefix or the end marker does not suit the model."""
+    description, generation = data.description, options.generation
+    end, end_marker = description.end_of_text, options.end_marker(data)
+    train, validation = perplexities(source, data, options.max_tokens, generation.seed)
+    model = model_passages(source, options.bits, end_marker, options.prefix, options.samples, generation)
+    human = human_passages(data, options.samples, generation.length, generation.seed)
+    matches = longest_matches([*model, *human], data.train.tokens, end)
+    decode = decoder(source.tokenizer, end)
+    sizes = sorted({*SIZES, options.n} & set(range(generation.length + 1)))
+    return EvaluationReport(
+        format=FORMAT,
+        checkpoint=source.folder.resolve().name,
+        save=source.save,
+        step=source.step,
+        parameters=sum(int(np.prod(shape)) for shape in variable_shapes(source.hparams).values()),
+        corpus_sha256=description.corpus_sha256,
+        documents=description.documents,
+        tokens=description.tokens,
+        settings=options.as_settings(end_marker),
+        n=options.n,
+        train=train,
+        validation=validation,
+        log=RunFolder(source.folder).log(),
+        texts=compare_with_human(model, human, matches, sizes),
+        examples=longest_copies(model, matches[: len(model)], data.train, decode, options.n),
+        samples=[options.prefix + decode(passage.tokens) for passage in model[:SHOWN]],
+        made=versions(),
+    )
+
+
+def perplexities(
+    source: CheckpointFolder, data: Data, most: int, seed: int
+) -> tuple[Perplexity | None, Perplexity | None]:
+    """On the training and on the validation documents, over equally many tokens if there are enough."""
+    from app.engine.tensorflow import TensorflowEngine
+
+    end, held_out = data.description.end_of_text, data.description.tokens["validation"]
+    engine = TensorflowEngine(source.folder, threads=len(os.sched_getaffinity(0)))
+    with closing(engine.session):
+        train = measure_perplexity(engine, data.train, end, min(most, held_out or most), seed, "read training text")
+        validation = measure_perplexity(engine, data.validation, end, most, seed, "read validation text")
+    return train, validation
+
+
+def compare_with_human(
+    model: Sequence[Passage], human: Sequence[Passage], matches: Sequence[Matches], sizes: Sequence[int]
+) -> ModelAndHuman:
+    """The same figures of both. `matches` are those of the model's texts, then of the human ones."""
+    most = min(sum(len(passage.tokens) for passage in passages) for passages in (model, human) if passages)
+
+    def figures(passages: Sequence[Passage], found: Sequence[Matches]) -> TextFigures:
+        return TextFigures(variety=measure_variety(passages, most), copying=copy_rates(passages, found, sizes))
+
+    return ModelAndHuman(
+        model=figures(model, matches[: len(model)]),
+        human=figures(human, matches[len(model) :]) if human else None,
+    )
+
+
+def versions() -> dict[str, str]:
+    libraries = ("numpy", "onnxruntime", "tensorflow", "tokenizers", "matplotlib")
+    installed = {library: importlib.metadata.version(library) for library in libraries}
+    return {"at": datetime.now(UTC).isoformat(timespec="seconds"), "gpt-2-cloud-run": app.__version__} | installed

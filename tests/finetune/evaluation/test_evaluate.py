@@ -1,0 +1,66 @@
+"""`evaluate` writes a report of what it measured, or one sentence says why not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.engine.bundle import Hparams
+from app.errors import DataError, SettingError
+from finetune.checkpoint import initial_weights, write_checkpoint
+from finetune.commands.evaluate import evaluate
+from finetune.commands.prepare import prepare
+from tests.conftest import SENTENCES, write_tiny
+
+
+def test_the_report_says_what_was_found(checkpoint: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "reports" / "tiny"
+    evaluate(checkpoint, data, out, samples=6, length=20, seed=1, bits=32)
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert report["step"] == 7
+    assert report["validation"]["perplexity"] > 1
+    assert report["texts"]["human"]["variety"]["texts"] == 6
+    assert len(report["samples"]) == 6
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "perplexity" in page
+    assert "<script" not in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    evaluate(checkpoint, data, out, samples=2, length=20)
+    assert len(json.loads((out / "report.json").read_text(encoding="utf-8"))["samples"]) == 2
+
+
+def test_what_the_model_writes_is_never_html(checkpoint: Path, data: Path, tmp_path: Path) -> None:
+    evaluate(checkpoint, data, tmp_path / "report", samples=2, length=20, prefix="<b onclick=x>&", bits=32)
+    page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    assert "<b onclick" not in page
+    assert "&lt;b onclick=x&gt;&amp;" in page
+
+
+def test_without_validation_text_it_says_so(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(SENTENCES[0], encoding="utf-8")
+    prepare([str(tmp_path / "text.txt")], tmp_path / "data", vocabulary=checkpoint, validation=0)
+    evaluate(checkpoint, tmp_path / "data", tmp_path / "report", samples=2, length=20)
+    report = json.loads((tmp_path / "report/report.json").read_text(encoding="utf-8"))
+    assert report["validation"] is None
+    assert "The data holds out no documents" in (tmp_path / "report/report.html").read_text(encoding="utf-8")
+
+
+def test_what_does_not_fit_is_one_sentence(checkpoint: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="--n is 30 and should be between 3 and --length, which is 20"):
+        evaluate(checkpoint, data, tmp_path / "report", length=20, n=30)
+    with pytest.raises(SettingError, match="--samples is 0"):
+        evaluate(checkpoint, data, tmp_path / "report", samples=0)
+    with pytest.raises(DataError, match="is not prepared data"):
+        evaluate(checkpoint, tmp_path / "none", tmp_path / "report")
+    write_tiny(tmp_path / "other")
+    (tmp_path / "other/vocab.bpe").write_text("#version: 0.2\n", encoding="utf-8")
+    hparams = Hparams(n_vocab=300, n_ctx=64, n_embd=32, n_head=4, n_layer=3)
+    write_checkpoint(tmp_path / "other", hparams, initial_weights(hparams), vocabulary=tmp_path / "other")
+    with pytest.raises(DataError, match="prepared with another vocabulary"):
+        evaluate(tmp_path / "other", data, tmp_path / "report")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").touch()
+    with pytest.raises(SettingError, match="exists and is not a report"):
+        evaluate(checkpoint, data, tmp_path / "mine", samples=1, length=20)

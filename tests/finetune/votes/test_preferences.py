@@ -1,0 +1,44 @@
+"""Votes become a corpus of liked texts and pairs for a ranker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.errors import DataError, SettingError
+from finetune.commands.prepare import prepare
+from finetune.votes.preferences import ratings
+from tests.finetune.votes.polls import fill, votes
+
+
+def test_ratings_become_a_corpus_and_pairs(checkpoint: Path, tmp_path: Path) -> None:
+    rows = [
+        vote._replace(text_id=text, text=text, prompt=prompt)
+        for text, prompt, ups, downs in (
+            ("Because.", "Why?", 3, 0), ("So what.", "Why?", 1, 1), ("No.", "Why?", 0, 2),
+            ("Why? Oh well.", "Why?", 1, 0), ("A text of its own.", "", 2, 1),
+        )
+        for vote in votes(text, ups, downs)
+    ]  # fmt: skip
+    address = fill(f"sqlite:///{tmp_path}/feedback.db", rows)
+    out = tmp_path / "data" / "liked"
+    ratings(address, out)
+    liked = [json.loads(line) for line in (out / "liked.jsonl").read_text().splitlines()]
+    assert {json.dumps(one) for one in liked} == {
+        '{"turns": ["Why?", "Because."]}', '{"body": "Why? Oh well."}', '{"body": "A text of its own."}',
+    }  # fmt: skip
+    pairs = [json.loads(line) for line in (out / "pairs.jsonl").read_text().splitlines()]
+    assert [(pair["prompt"], pair["chosen"], pair["rejected"]) for pair in pairs] == [
+        ("Why?", "Because.", "Why? Oh well."), ("Why?", "Because.", "So what."), ("Why?", "Because.", "No."),
+        ("Why?", "Why? Oh well.", "So what."), ("Why?", "Why? Oh well.", "No."), ("Why?", "So what.", "No."),
+    ]  # fmt: skip
+    prepare([str(out / "liked.jsonl")], tmp_path / "prepared", vocabulary=checkpoint, template="qa", near_duplicates=0)
+    ratings(address, out, minimum=3)
+    assert (out / "liked.jsonl").read_text() == '{"turns":["Why?","Because."]}\n'
+    assert len((out / "pairs.jsonl").read_text().splitlines()) == 3
+    with pytest.raises(SettingError, match="--minimum is 0"):
+        ratings(address, out, minimum=0)
+    with pytest.raises(DataError, match="has no text with 4 more likes than dislikes"):
+        ratings(address, out, minimum=4)

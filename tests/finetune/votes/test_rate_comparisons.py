@@ -1,0 +1,74 @@
+"""A difference is reported when it is one, and the verdict says so in one sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from finetune.votes.like_rates import rates_by_origin
+from finetune.votes.rate_comparisons import compare_all_pairs, verdict
+from finetune.votes.stored_votes import StoredVote
+from finetune.votes.vote_table import collect_votes
+from tests.finetune.votes.polls import votes
+
+
+def test_a_loud_few_prove_nothing() -> None:
+    """The same counts, by many people and by a few who always say the same."""
+    for each, told in ((1, True), (20, False)):
+        rates = rates_by_origin(collect_votes([*votes("a", 60, 40, each=each), *votes("b", 40, 60, each=each)]))
+        [found] = compare_all_pairs(rates)
+        assert found.is_significant is told
+        assert found.wins == pytest.approx(0.6)
+        assert found.low < 0.2 < found.high
+
+
+def test_votes_needed_are_what_the_textbook_says() -> None:
+    """Half against six of ten, at 5 % and 80 %: 387 each. Nothing tells what is the same."""
+    [found] = compare_all_pairs(rates_by_origin(collect_votes([*votes("a", 120, 80), *votes("b", 100, 100)])))
+    assert found.needed is not None
+    assert abs(found.needed - 387) <= 2
+    [same] = compare_all_pairs(rates_by_origin(collect_votes([*votes("a", 10, 10), *votes("b", 100, 100)])))
+    assert (same.needed, same.p) == (None, 1)
+
+
+def test_several_pairs_are_harder_to_tell() -> None:
+    rows = [*votes("a", 60, 40), *votes("b", 45, 55)]
+    [alone] = compare_all_pairs(rates_by_origin(collect_votes(rows)))
+    among = compare_all_pairs(rates_by_origin(collect_votes([*rows, *votes("c", 52, 48)])))
+    assert alone.is_significant
+    assert not next(one for one in among if {one.one.name, one.other.name} == {"a", "b"}).is_significant
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (
+            [*votes("tiny", 41, 59), *votes("jokes.txt", 63, 37, "human")],
+            "Not yet: tiny is liked in 41 % (32–51) of the votes, human texts in 63 % (53–72).",
+        ),
+        (
+            [*votes("tiny", 90, 10), *votes("dull", 1, 99), *votes("jokes.txt", 63, 37, "human")],
+            "Yes, and more than people: tiny is liked in 90 % (83–94) of the votes, human texts in 63 % (53–72).",
+        ),
+        (
+            [*votes("tiny", 1500, 1500), *votes("jokes.txt", 1500, 1500, "human")],
+            "Yes, as often as people: tiny is liked in 50 % (48–52) of the votes, human texts in 50 % (48–52).",
+        ),
+        (
+            [*votes("tiny", 5, 5), *votes("lucky", 1, 0), *votes("jokes.txt", 6, 4, "human")],
+            (
+                "It is too early to tell: tiny is liked in 50 % (24–76) of the votes, human texts in 60 % (31–83); "
+                "to detect such a difference takes about 390 votes on each."
+            ),
+        ),
+        (
+            votes("tiny", 2, 2),
+            "Nobody knows yet: tiny is liked in 50 % (15–85) of the votes, and nobody voted on a human text.",
+        ),
+        (
+            votes("jokes.txt", 2, 2, "human"),
+            "Nobody knows yet: there are votes on human texts, liked in 50 % (15–85) of them, and none on a model's texts.",
+        ),
+    ],
+)
+def test_the_answer_in_one_sentence(rows: list[StoredVote], says: str) -> None:
+    assert verdict(collect_votes(rows)) == says

@@ -1,0 +1,94 @@
+"""`report` writes a page for people and a table for programs, or one sentence says why not."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import SettingError
+from app.feedback import open_store
+from finetune.commands.report import report
+from finetune.votes.preferences import ratings
+from finetune.votes.stored_votes import StoredVote, read_votes
+from finetune.votes.vote_table import collect_votes
+from finetune.votes.votes_page import render
+from tests.conftest import run_module
+from tests.finetune.votes.polls import few, fill, votes
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    return fill(f"sqlite:///{tmp_path}/feedback.db", few())
+
+
+def test_the_report_is_for_people_and_the_table_for_programs(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "reports" / "ratings"
+    report(store, out)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "It is too early to tell: " in page
+    assert "<b onclick" not in page
+    assert "&lt;b onclick=x&gt;&amp; 0 👍🏽\nمرحبا" in page
+    assert "<script" not in page
+    assert "http" not in page
+    with (out / "votes.csv").open(newline="", encoding="utf-8") as file:
+        assert [
+            StoredVote(**dict[str, Any](row) | {"at": datetime.fromisoformat(row["at"]), "value": int(row["value"])})
+            for row in csv.DictReader(file)
+        ] == few()
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].split() == ["jokes.txt", "human", "2", "2", "2", "100", "%", "(34–100)"]
+    assert printed[-1] == f"{out}/report.html"
+    report(store, out)
+
+
+def test_one_origin_has_none_to_be_held_against() -> None:
+    rows = votes("tiny", 0, 2)
+    page = render(collect_votes(rows), "sqlite:///feedback.db", {})
+    assert "There is only one origin." in page
+    assert "None yet." in page
+
+
+def test_a_report_only_reads_and_meanwhile_the_app_writes(store: str, tmp_path: Path) -> None:
+    path = tmp_path / "feedback.db"
+    before = path.read_bytes()
+    rows = read_votes(store)
+    first = next(rows)
+    fill(store, votes("later", 1, 0))
+    assert [first, *rows] == few()
+    assert len(list(read_votes(store))) == len(few()) + 1
+    path.write_bytes(before)
+    report(store, tmp_path / "report")
+    assert path.read_bytes() == before
+
+
+def test_no_votes_yet_is_one_line_and_nothing_written(tmp_path: Path) -> None:
+    address = fill(f"sqlite:///{tmp_path}/feedback.db", [])
+    open_and_close(address)
+    ended = run_module("finetune", "report", "--store", address, "--out", str(tmp_path / "report"))
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"error: {address} has no votes yet: ask for some.\n"
+    assert {path.name for path in tmp_path.iterdir()} <= {"feedback.db", "feedback.db-shm", "feedback.db-wal"}
+
+
+def open_and_close(address: str) -> None:
+    async def main() -> None:
+        store = open_store(address)
+        await store.tally()
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_somebody_elses_folder_is_left_alone(store: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").touch()
+    for verb in (report, ratings):
+        with pytest.raises(SettingError, match=r"--out is .+mine, which exists and is not"):
+            verb(store, tmp_path / "mine")

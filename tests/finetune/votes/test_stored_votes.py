@@ -1,0 +1,46 @@
+"""Votes are read from both stores alike, or one sentence says what is wrong with the store."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.errors import DataError, SettingError
+from finetune.commands.report import report
+from finetune.votes.stored_votes import read_votes
+from tests.feedback.google import ADDRESS, google
+from tests.finetune.votes.polls import NOW, few, fill
+
+
+def test_bigquery_tells_the_same(tmp_path: Path) -> None:
+    """Though it keeps every row: those of votes that changed, and of texts that were shown twice."""
+    with google(tmp_path):
+        fill(ADDRESS, [few()[0]._replace(value=-1, at=NOW - timedelta(days=1)), *few()])
+        assert list(read_votes(ADDRESS)) == list(read_votes(fill(f"sqlite:///{tmp_path}/feedback.db", few()))) == few()
+
+
+def test_bigquery_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with (
+        google(tmp_path),
+        pytest.raises(DataError, match=r"^the votes in jokes-1.nothing cannot be read \(.*404.*\): .+\.$"),
+    ):
+        list(read_votes("bigquery://jokes-1.nothing"))
+
+
+def test_what_is_no_store_is_one_sentence(tmp_path: Path) -> None:
+    for address in ("feedback.db", "sqlite:///", "bigquery://x"):
+        with pytest.raises(
+            SettingError, match=r"--store is .+, and should be sqlite:///PATH or bigquery://PROJECT\.DATASET"
+        ):
+            report(address, tmp_path / "report")
+    with pytest.raises(DataError, match=r"none\.db is not there"):
+        report(f"sqlite:///{tmp_path}/none.db", tmp_path / "report")
+    (tmp_path / "text.db").write_text("no database, though it is long enough for one " * 20)
+    sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE recipes (name)")
+    for name in ("text.db", "other.db"):
+        with pytest.raises(DataError, match=f"{name} cannot be read as a store of votes"):
+            report(f"sqlite:///{tmp_path}/{name}", tmp_path / "report")
+    assert not (tmp_path / "report").exists()
