@@ -1,7 +1,7 @@
-"""`train --trainer gpt-2-simple`: the way it always was. gpt-2-simple's own `finetune` does all of it.
+"""Training by gpt-2-simple's own code (`train --trainer gpt-2-simple`), for comparison and for reproducing old runs.
 
-Its windows cross documents, its learning rate is constant, it keeps no optimizer state and measures no validation loss.
-It is here for comparison, and for whoever wants exactly that.
+It trains on windows that cross document boundaries, at a constant learning rate. It saves no optimizer state and measures
+no validation loss.
 """
 
 from __future__ import annotations
@@ -14,40 +14,28 @@ import numpy as np
 
 from app.errors import SettingError
 from finetune.checkpoint import write_checkpoint
-from finetune.commands.train import starting_point
 from finetune.data.prepared import Data
 from finetune.run_folder import RunFolder
-from finetune.training.options import TrainingOptions, as_dict
+from finetune.training.options import TrainingOptions
+from finetune.training.starting_point import starting_point
 
-WINDOW = 1024  # Written into its code, whatever the model's window is.
-KNOWN = {
-    "data",
-    "out",
-    "init",
-    "steps",
-    "batch_size",
-    "accumulate",
-    "learning_rate",
-    "freeze",
-    "save_every",
-    "samples",
-} | {
-    "sample_length",
-    "resume",
-    "n_layer",
-    "n_head",
-    "n_embd",
-    "n_ctx",
-    "seed",
-    "trainer",
-}
+WINDOW = 1024  # Hard-coded in gpt-2-simple, whatever the model's window is.
+# The options that gpt-2-simple's finetune has a counterpart for.
+SUPPORTED = {
+    "data", "out", "init", "steps", "batch_size", "accumulate", "learning_rate", "freeze", "save_every", "samples",
+    "sample_length", "resume", "n_layer", "n_head", "n_embd", "n_ctx", "seed", "trainer",
+}  # fmt: skip
 
 
-def train_classic(options: TrainingOptions, data: Data, run: RunFolder) -> None:
-    refuse_what_it_cannot(options, data)
+def train_with_gpt_2_simple(options: TrainingOptions, data: Data, run: RunFolder) -> None:
+    """Raises SettingError if an option, the model or the data does not suit gpt-2-simple."""
+    refuse_unsupported(options, data)
     start = starting_point(options, data, run)
     if start.hparams.n_ctx < WINDOW:
-        raise SettingError(f"gpt-2-simple trains on windows of {WINDOW} and the model's is {start.hparams.n_ctx}.")
+        raise SettingError(
+            f"gpt-2-simple trains on windows of {WINDOW} tokens and the model's window is {start.hparams.n_ctx}: "
+            "leave --trainer gpt-2-simple out."
+        )
     with tempfile.TemporaryDirectory() as work:
         tokens = Path(work) / "tokens.npz"
         np.savez_compressed(tokens, np.asarray(data.train.tokens, np.int32))
@@ -57,27 +45,26 @@ def train_classic(options: TrainingOptions, data: Data, run: RunFolder) -> None:
         finetune(options, tokens, model, run.folder, options.steps - start.step)
 
 
-def refuse_what_it_cannot(options: TrainingOptions, data: Data) -> None:
-    defaults = as_dict(TrainingOptions(data=options.data, out=options.out))
-    for name, value in as_dict(options).items():
-        if name not in KNOWN and value != defaults[name]:
-            raise SettingError(
-                f"--{name} is not something gpt-2-simple can do: leave it or --trainer gpt-2-simple away."
-            )
+def refuse_unsupported(options: TrainingOptions, data: Data) -> None:
+    defaults = TrainingOptions(data=options.data, out=options.out).as_dict()
+    for name, value in options.as_dict().items():
+        if name not in SUPPORTED and value != defaults[name]:
+            raise SettingError(f"--{name} is not supported by gpt-2-simple: leave it or --trainer gpt-2-simple out.")
     if isinstance(options.freeze, int):
-        raise SettingError("--freeze with a number is not something gpt-2-simple can do: give embeddings.")
+        raise SettingError("--freeze with a number is not supported by gpt-2-simple: give embeddings.")
     if len(data.train.tokens) < WINDOW:
         raise SettingError(
-            f"gpt-2-simple needs a window of {WINDOW} tokens and {data.folder} has {len(data.train.tokens)}: "
-            "leave --trainer gpt-2-simple away, which trains on less."
+            f"gpt-2-simple needs at least {WINDOW} tokens of text and {data.folder} has {len(data.train.tokens)}: "
+            "leave --trainer gpt-2-simple out."
         )
 
 
 def finetune(options: TrainingOptions, tokens: Path, model: Path, run: Path, steps: int) -> None:
+    """Call gpt_2_simple.finetune on the `tokens` file, from the checkpoint folder `model` or, resumed, from `run`."""
     import gpt_2_simple
     import tensorflow as tf
 
-    random.seed(options.seed)  # It picks its windows with it.
+    random.seed(options.seed)  # gpt-2-simple draws its windows from this generator.
     tf.compat.v1.reset_default_graph()
     session = gpt_2_simple.start_tf_sess()
     try:

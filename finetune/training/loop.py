@@ -1,170 +1,189 @@
-"""The course of a training: updates, and at each save a look at where the model stands. It runs on Keras's backend."""
+"""The training loop: optimizer steps, and at each save the validation loss, the log and samples."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import math
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import islice
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from tqdm import tqdm
 
-from app.engine.bundle import Hparams
 from app.engine.generation import GenerationOptions
 from app.errors import TrainingError
-from finetune.commands.train import StartingPoint
-from finetune.data.packing import Batch, Packed, Rows, Windows, batch, empty, side_by_side
+from finetune.data.packing import Batch, Packed, Rows, Windows, batch
 from finetune.data.prepared import Data
 from finetune.export.checkpoint_engine import engine_for
 from finetune.run_folder import LogEntry, RunDescription, RunFolder
 from finetune.sampled_texts import sample_texts
-from finetune.training.options import TrainingOptions, as_dict
+from finetune.training.loss_plot import plot_losses
+from finetune.training.options import TrainingOptions
+from finetune.training.starting_point import StartingPoint
+from finetune.training.stop_signals import StopRequest, stop_signals
+from finetune.training.tensorboard_events import TensorboardEvents
 from finetune.training.trainer import Trainer
+from finetune.training.validation_loss import ValidationLoss, validation_batches
 
 ENTRIES_PER_SAVE = 20
 
 
-def follow(options: TrainingOptions, data: Data, run: RunFolder, start: StartingPoint) -> int:
-    """Train to the last step. Returns the signal that ended it early, or 0; what was learned is saved either way."""
+def train_with_keras(options: TrainingOptions, data: Data, run: RunFolder, start: StartingPoint) -> int:
+    """Train to the last step and save. Returns the signal that stopped it early, after a save as well, or 0.
+
+    Raises TrainingError if the loss is no longer a number.
+    """
     trainer = Trainer(options, start.hparams, start.weights, data.description.end_of_text)
     if start.state is not None:
         trainer.restore(start.state)
-    rows = rows_of(options, data, start.hparams)
-    start = replace(start, weights={}, state=None)  # The trainer has them now, and they are large.
+    start = replace(start, weights={}, state=None)  # The trainer holds them now, and they are large.
     with stop_signals() as stop:
-        TrainingLoop(options, data, run, start, rows, trainer).follow(stop)
+        TrainingLoop(options, data, run, start, trainer, stop).run_to_end()
     return stop.signal
 
 
-def rows_of(options: TrainingOptions, data: Data, hparams: Hparams) -> Rows:
-    length = options.context or hparams.n_ctx
+def training_rows(options: TrainingOptions, data: Data, n_ctx: int) -> Rows:
+    length = options.context or n_ctx
     if options.packing == "windows":
         return Windows(data.train, length, options.seed, options.learn)
     end = data.description.end_of_text
     return Packed(data.train, end, length, options.seed, options.learn, options.ignore_meta_prob)
 
 
+@dataclass
+class LogInterval:
+    """What was trained since the last entry of the log."""
+
+    losses: list[float] = field(default_factory=list)
+    tokens: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def add(self, loss: float, batches: list[Batch]) -> None:
+        self.losses.append(loss)
+        self.tokens += sum(int((each.segments > 0).sum()) for each in batches)
+
+    def entry(self, step: int, learning_rate: float, seconds_before: float) -> LogEntry:
+        seconds = time.monotonic() - self.began
+        mean, speed = sum(self.losses) / len(self.losses), self.tokens / seconds
+        return LogEntry(step, mean, None, learning_rate, round(speed, 1), round(seconds_before + seconds, 3))
+
+
 class TrainingLoop:
-    """The way from a start to the last step: updates, and at each save a look at where the model stands."""
+    """Runs a Trainer from a StartingPoint to the last step, and writes the run's folder at each save."""
 
     def __init__(
-        self, options: TrainingOptions, data: Data, run: RunFolder, start: StartingPoint, rows: Rows, trainer: Trainer
+        self,
+        options: TrainingOptions,
+        data: Data,
+        run: RunFolder,
+        start: StartingPoint,
+        trainer: Trainer,
+        stop: StopRequest,
     ) -> None:
         self.options = options
         self.data = data
         self.run = run
         self.start = start
-        self.rows = rows
         self.trainer = trainer
+        self.stop = stop
+        self.rows = training_rows(options, data, start.hparams.n_ctx)
         self.entries = [entry for entry in run.log() if entry.step <= start.step] if options.resume else []
-        before = run.description if options.resume else None
-        self.best_step = before.best_step if before else None
-        self.best = before.best_validation if before else None
-        self.unseen = self.validation_batches()
+        self.validation = self.validation_loss()
+        self.progress = tqdm(total=options.steps, initial=start.step, desc=run.folder.name, unit="step")
+        self.events = TensorboardEvents(run.folder / "events")
 
-    def validation_batches(self) -> list[Batch]:
-        """Validation text in batches as large as those of training, the last filled up with empty rows."""
-        length = self.options.context or self.start.hparams.n_ctx
-        packed = Packed(self.data.validation, self.data.description.end_of_text, length, learn=self.options.learn)
-        rows = list(islice(packed.in_order(), math.ceil(self.options.validation_tokens / length)))
-        size = self.options.batch_size
-        rows += [empty(length)] * (-len(rows) % size)
-        return [side_by_side(rows[first : first + size]) for first in range(0, len(rows), size)]
+    def validation_loss(self) -> ValidationLoss:
+        batches = validation_batches(self.options, self.data, self.start.hparams.n_ctx)
+        if not batches:
+            print("No validation text: overfitting cannot be noticed.", file=sys.stderr)
+        history = [(entry.step, entry.validation) for entry in self.entries if entry.validation is not None]
+        before = self.run.description if self.options.resume else None
+        if before is None or before.best_step is None or before.best_validation is None:
+            return ValidationLoss(batches, history, None)
+        return ValidationLoss(batches, history, (before.best_step, before.best_validation))
 
-    def follow(self, stop: Stop) -> None:
-        if not self.unseen:
-            print("no validation text: whether the model learns or memorizes will not be seen.", file=sys.stderr)
-        step = self.start.step
-        with self.progress() as progress, self.events() as events:
-            while step < self.options.steps and not stop.signal:
-                target = min(self.options.steps, (step // self.options.save_every + 1) * self.options.save_every)
-                before, step = step, self.learn(step, target, stop, progress, events)
+    def run_to_end(self) -> None:
+        step, last = self.start.step, self.options.steps
+        with self.progress, self.events:
+            while step < last and not self.stop.signal:
+                before = step
+                step = self.train_until(
+                    step, min(last, (step // self.options.save_every + 1) * self.options.save_every)
+                )
                 if step > before:
-                    self.save(step, events)
-                if self.out_of_patience(step):
-                    tqdm.write(f"step {step}: {self.options.patience} saves without a better validation loss: stopped.")
+                    self.save(step)
+                if step < last and 0 < self.options.patience <= self.validation.saves_since_best():
+                    tqdm.write(
+                        f"step {step}: {self.options.patience} saves without a lower validation loss: early stop."
+                    )
                     break
-        self.summarize(step)
+        self.print_summary(step)
 
-    def learn(self, step: int, target: int, stop: Stop, progress: tqdm[None], events: Events) -> int:
-        """Update until step `target` or until told to stop. Returns the step that was reached."""
+    def train_until(self, step: int, target: int) -> int:
+        """Train up to step `target` or until told to stop. Returns the step that was reached."""
         every = max(1, self.options.save_every // ENTRIES_PER_SAVE)
-        losses: list[float] = []
-        tokens, began = 0, time.monotonic()
-        while step < target and not stop.signal:
+        interval = LogInterval()
+        while step < target and not self.stop.signal:
             batches = self.batches(step)
-            losses.append(self.trainer.step(batches))
-            if not math.isfinite(losses[-1]):
-                raise TrainingError(f"the loss is not a number at step {step + 1}: give a lower --learning_rate.")
-            tokens += sum(int((part.segments > 0).sum()) for part in batches)
+            loss = self.trainer.step(batches)
             step += 1
-            progress.update()
-            if step % every == 0 or step == target or stop.signal:
-                seconds = time.monotonic() - began
-                self.enter(step, losses, tokens / seconds, seconds, progress, events)
-                losses, tokens, began = [], 0, time.monotonic()
+            if not math.isfinite(loss):
+                raise TrainingError(f"the loss is not a number at step {step}: give a lower --learning_rate.")
+            interval.add(loss, batches)
+            self.progress.update()
+            if step % every == 0 or step == target or self.stop.signal:
+                self.log(step, interval)
+                interval = LogInterval()
         return step
 
     def batches(self, step: int) -> list[Batch]:
+        """The batches whose gradients step number `step`, counted from 0, accumulates."""
         first = step * self.options.accumulate
         return [batch(self.rows, first + index, self.options.batch_size) for index in range(self.options.accumulate)]
 
-    def enter(
-        self, step: int, losses: list[float], speed: float, seconds: float, progress: tqdm[None], events: Events
-    ) -> None:
+    def log(self, step: int, interval: LogInterval) -> None:
         before = self.entries[-1].seconds if self.entries else 0.0
-        mean = sum(losses) / len(losses)
-        rate = self.trainer.learning_rate(step)
-        self.entries.append(LogEntry(step, mean, None, rate, round(speed, 1), round(before + seconds, 3)))
-        progress.set_postfix_str(f"loss {mean:.3f}, {speed:,.0f} tokens/s")
-        events.add(step, {"loss/train": mean, "learning_rate": rate, "tokens_per_second": speed})
+        entry = interval.entry(step, self.trainer.learning_rate(step), before)
+        self.entries.append(entry)
+        self.progress.set_postfix_str(f"loss {entry.train:.3f}, {entry.tokens_per_second:,.0f} tokens/s")
+        self.events.add(
+            step,
+            {
+                "loss/train": entry.train,
+                "learning_rate": entry.learning_rate,
+                "tokens_per_second": entry.tokens_per_second,
+            },
+        )
 
-    def save(self, step: int, events: Events) -> None:
-        best = bool(self.unseen) and self.validate(step, events)
+    def save(self, step: int) -> None:
+        best = bool(self.validation.batches) and self.validate(step)
         hparams, vocabulary = self.start.hparams, self.start.vocabulary
         self.run.save(hparams, self.trainer.weights(), vocabulary, step, self.trainer.state())
         self.run.describe(self.description())
         self.run.write_log(self.entries)
         if best:
             self.run.keep_best()
-        self.run.plot(self.entries)
+        plot_losses(self.entries, self.run.folder.name, self.run.folder / "loss.png")
         if self.options.samples:
             self.write_samples(step)
 
-    def validate(self, step: int, events: Events) -> bool:
+    def validate(self, step: int) -> bool:
         """Measure the validation loss. Returns whether it is the lowest so far."""
-        loss = self.trainer.loss(self.unseen)
+        loss = self.validation.measure(self.trainer, step)
         self.entries[-1] = msgspec.structs.replace(self.entries[-1], validation=loss)
-        events.add(step, {"loss/validation": loss})
-        self.say(step, loss)
-        if self.best is not None and loss >= self.best:
-            return False
-        self.best, self.best_step = loss, step
-        return True
-
-    def say(self, step: int, loss: float) -> None:
-        measured = [entry for entry in self.entries if entry.validation is not None]
+        self.events.add(step, {"loss/validation": loss})
         tqdm.write(
-            f"step {step}: training {self.entries[-1].train:.3f}, validation {loss:.3f} ({math.exp(loss):.1f} perplexity)"
+            f"step {step}: training loss {self.entries[-1].train:.3f}, validation loss {loss:.3f} "
+            f"(perplexity {math.exp(loss):.1f})"
         )
-        if len(measured) > 2 and self.best is not None and loss > (measured[-2].validation or 0) > self.best:
+        if self.validation.rose_twice() and self.validation.best is not None:
+            best_step, best = self.validation.best
             tqdm.write(
-                f"step {step}: the validation loss has risen twice, to {loss:.3f} from {self.best:.3f} at step "
-                f"{self.best_step}: the model now learns this text by heart. {self.run.folder}/best is the save to use."
+                f"step {step}: the validation loss rose twice, to {loss:.3f} from {best:.3f} at step {best_step}: "
+                f"the model is overfitting. Use the save in {self.run.folder}/best."
             )
-
-    def out_of_patience(self, step: int) -> bool:
-        measured = [entry.step for entry in self.entries if entry.validation is not None]
-        since = [each for each in measured if self.best_step is not None and each > self.best_step]
-        return 0 < self.options.patience <= len(since) and step < self.options.steps
+        return self.validation.keep_if_lowest()
 
     def write_samples(self, step: int) -> None:
         options = GenerationOptions(length=self.options.sample_length, seed=step)
@@ -174,74 +193,22 @@ class TrainingLoop:
 
     def description(self) -> RunDescription:
         described = self.data.description
-        libraries = ("keras", "tensorflow", "numpy")
+        best_step, best_validation = self.validation.best or (None, None)
         return RunDescription(
             corpus_sha256=described.corpus_sha256,
             end=described.end_of_text,
             template=described.template,
             init=self.options.init,
-            options=as_dict(self.options),
-            best_step=self.best_step,
-            best_validation=self.best,
-            made={library: importlib.metadata.version(library) for library in libraries},
+            options=self.options.as_dict(),
+            best_step=best_step,
+            best_validation=best_validation,
+            made={library: importlib.metadata.version(library) for library in ("keras", "tensorflow", "numpy")},
         )
 
-    def summarize(self, step: int) -> None:
+    def print_summary(self, step: int) -> None:
         folder = self.run.folder
         print(f"{folder}: step {step}.", end=" ")
-        if self.best is not None and self.best_step is not None:
-            print(f"Best validation loss {self.best:.3f} at step {self.best_step}, kept in {folder}/best.", end=" ")
-        print(f"The curve is in {folder}/loss.png.")
-
-    def progress(self) -> tqdm[None]:
-        return tqdm(total=self.options.steps, initial=self.start.step, desc=self.run.folder.name, unit="step")
-
-    def events(self) -> Events:
-        return Events(self.run.folder / "events")
-
-
-class Events:
-    """TensorBoard's file: `tensorboard --logdir checkpoint`."""
-
-    def __init__(self, folder: Path) -> None:
-        from tensorboard.summary import Writer
-
-        folder.mkdir(parents=True, exist_ok=True)
-        self._writer = Writer(str(folder))
-
-    def __enter__(self) -> Events:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.close()
-
-    def add(self, step: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
-
-
-@dataclass(eq=False)
-class Stop:
-    """Which signal asked for an end, 0 for none."""
-
-    signal: int = 0
-
-
-@contextmanager
-def stop_signals() -> Iterator[Stop]:
-    """Let Ctrl-C, or a machine that is taken away, end the training after this step; a second Ctrl-C ends it at once."""
-    stop = Stop()
-    if threading.current_thread() is not threading.main_thread():  # Notebooks and tests may train in another.
-        yield stop
-        return
-
-    def ask(number: int, frame: object) -> None:
-        stop.signal = number
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if self.validation.best is not None:
+            best_step, best = self.validation.best
+            print(f"Lowest validation loss {best:.3f} at step {best_step}, saved in {folder}/best.", end=" ")
+        print(f"Loss curve: {folder}/loss.png.")

@@ -1,101 +1,141 @@
-"""The options of a training run."""
+"""TrainingOptions: everything that `train` can be told, and the combinations that are refused."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from app.errors import SettingError
 from finetune.data.packing import Learn
 
 Precision = Literal["float32", "bfloat16", "float16"]
 Freeze = Literal["nothing", "embeddings"] | int
 
+# Options that may differ when a run is resumed. A change of any other would make it a different run.
+MAY_CHANGE = {
+    "data", "out", "init", "resume", "steps", "save_every", "validation_tokens", "patience", "samples", "sample_length",
+    "xla",
+}  # fmt: skip
+AT_LEAST_ONE = ("steps", "batch_size", "accumulate", "save_every", "n_layer", "n_head", "n_embd", "n_ctx")
+AT_LEAST_ZERO = (
+    "warmup", "lora", "patience", "samples", "validation_tokens", "clip", "weight_decay", "unlikelihood",
+)  # fmt: skip
+SHARES = ("decay_to", "ignore_meta_prob")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """Train on prepared data, from a checkpoint or from nothing."""
+    """Train on prepared data, from a checkpoint or from scratch."""
 
     data: Path
     """the folder that prepare wrote"""
     out: Path
     """the run's folder, such as checkpoint/NAME"""
     init: str = "124M"
-    """what to start from: a model in models/, a checkpoint's folder, or scratch"""
+    """the weights to start from: a model in models/, a checkpoint's folder, or scratch (random weights)"""
     steps: int = 1000
-    """updates of the weights in all, those of an earlier part of the run included"""
+    """optimizer steps in total; a resumed run counts those it already made"""
     batch_size: int = 1
-    """rows of text that are read side by side"""
+    """rows of text per batch"""
     accumulate: int = 1
-    """batches that make one update"""
+    """gradient accumulation: batches per optimizer step"""
     learning_rate: float = 1e-4
-    """the highest learning rate, after the warm-up"""
+    """peak learning rate, reached after the warm-up"""
     warmup: int = 0
-    """steps over which the learning rate rises from 0"""
+    """steps of linear warm-up from 0 to the peak learning rate"""
     decay_to: float = 0.1
-    """the share of the learning rate that half a cosine ends at; 1 keeps it constant"""
+    """cosine decay ends at this share of the peak learning rate; 1 keeps it constant"""
     weight_decay: float = 0.01
-    """how strongly AdamW pulls matrices towards 0"""
+    """AdamW's weight decay; it applies to matrices and embeddings, not to biases and layer norms"""
     beta_2: float = 0.999
-    """over how many updates Adam averages squared gradients: 1 / (1 - beta_2)"""
+    """Adam's decay rate for the average of squared gradients"""
     clip: float = 1.0
-    """the largest norm of a gradient; 0 is off"""
+    """clip the gradient to this global norm; 0 is off"""
     precision: Precision = "float32"
-    """what is computed in; weights stay float32"""
+    """data type of the computation; bfloat16 and float16 are mixed precision, with weights in float32"""
     xla: bool = False
-    """compile the step: faster on GPUs, a longer start"""
+    """compile the training step with XLA: faster on GPUs, slower to start"""
     gradient_checkpointing: bool = False
-    """compute each layer twice rather than keep what it computed: less memory, a third slower"""
+    """recompute each layer in the backward pass instead of storing its activations: less memory, a third slower"""
     freeze: Freeze = "nothing"
-    """what stays as it is: nothing, embeddings, or embeddings and that many layers from below"""
+    """weights that are not trained: nothing, embeddings, or N for the embeddings and the lowest N layers"""
     lora: int = 0
-    """train only a product of two matrices of this rank beside each projection; added in on save; 0 is off"""
+    """rank of LoRA adapters, which are merged into the weights on save; 0 trains the weights themselves"""
     context: int | None = None
-    """tokens in a row; the model's window unless given"""
+    """tokens per row; by default the model's window"""
     packing: Literal["documents", "windows"] = "documents"
-    """documents: whole ones, which do not see each other; windows: any stretch of text, as gpt-2-simple takes them"""
+    """documents: whole documents per row, no attention between them; windows: random stretches of text, as in gpt-2-simple"""
     learn: Learn = "all"
-    """of conversations: all turns, replies (all but the first), or the last; control codes are never learned"""
+    """turns of a conversation that count in the loss: all, replies (all but the first), or last; control codes never do"""
     ignore_meta_prob: float = 0.0
-    """how often a document's control code is left out, so that the model also writes without one"""
+    """probability of dropping a document's control code, so that the model also writes without one"""
     unlikelihood: float = 0.0
-    """the weight of the loss for words already said, against repetition (arXiv 1908.04319); 0 is off"""
+    """weight of the unlikelihood loss against repetition (arXiv 1908.04319); 0 is off"""
     save_every: int = 200
-    """steps between saves; at each, the validation loss is measured and samples are written"""
+    """steps between saves; each save also measures the validation loss and writes samples"""
     validation_tokens: int = 20_000
-    """how much validation text is read each time, at most"""
+    """validation tokens to measure the loss on, at most"""
     patience: int = 0
-    """stop after so many saves without a better validation loss; 0 is never"""
+    """early stopping: end after this many saves without a lower validation loss; 0 is off"""
     samples: int = 3
     """texts to write to samples.txt at each save"""
     sample_length: int = 100
-    """tokens in each"""
+    """tokens per sample"""
     resume: bool = False
-    """go on with the run in --out"""
+    """continue the run in --out"""
     n_layer: int = 12
-    """from scratch: layers"""
+    """with --init scratch: number of layers"""
     n_head: int = 12
-    """from scratch: heads"""
+    """with --init scratch: attention heads per layer"""
     n_embd: int = 768
-    """from scratch: width"""
+    """with --init scratch: embedding width"""
     n_ctx: int = 1024
-    """from scratch: window"""
+    """with --init scratch: window in tokens"""
     seed: int = 0
-    """same seed, same run"""
+    """random seed; the same seed repeats the run"""
     trainer: Literal["keras", "gpt-2-simple"] = "keras"
-    """gpt-2-simple trains exactly as it always has"""
+    """keras, or gpt-2-simple to train with that program's own code"""
 
+    def as_dict(self) -> dict[str, Any]:
+        """All options as JSON values, as description.json keeps them."""
+        described: dict[str, Any] = msgspec.to_builtins(dataclasses.asdict(self), enc_hook=str)
+        return described
 
-# What may differ when a run goes on; all else makes it another run.
-MAY_CHANGE = {"data", "out", "init", "resume", "steps", "save_every", "validation_tokens", "patience", "samples"} | {
-    "sample_length",
-    "xla",
-}
+    def check(self) -> None:
+        """Raises SettingError naming the first option that is out of range or contradicts another."""
+        self.check_ranges()
+        if self.lora and self.freeze != "nothing":
+            raise SettingError("--lora trains nothing but its adapters: leave --freeze out.")
+        if self.packing == "windows" and self.ignore_meta_prob:
+            raise SettingError(
+                "--ignore_meta_prob drops a document's control code, and --packing windows ignores documents: "
+                "leave one of them out."
+            )
+        if os.environ.get("KERAS_BACKEND", "tensorflow") not in ("tensorflow", "jax"):
+            raise SettingError(f"KERAS_BACKEND is {os.environ['KERAS_BACKEND']}: set it to tensorflow or jax.")
 
+    def check_ranges(self) -> None:
+        # Every comparison is written so that NaN fails it.
+        for name in AT_LEAST_ONE:
+            self.require(name, getattr(self, name) >= 1, "give 1 or more")
+        for name in AT_LEAST_ZERO:
+            self.require(name, getattr(self, name) >= 0, "give 0 or more")
+        for name in SHARES:
+            self.require(name, 0 <= getattr(self, name) <= 1, "give a share from 0 to 1")
+        self.require("learning_rate", 0 < self.learning_rate < math.inf, "give a number above 0, such as 1e-4")
+        self.require("beta_2", 0 <= self.beta_2 < 1, "give 0 or more and less than 1, such as 0.999")
 
-def as_dict(options: TrainingOptions) -> dict[str, Any]:
-    described: dict[str, Any] = msgspec.to_builtins(dataclasses.asdict(options), enc_hook=str)
-    return described
+    def require(self, name: str, fits: bool, remedy: str) -> None:
+        if not fits:
+            raise SettingError(f"--{name} is {getattr(self, name)}: {remedy}.")
+
+    def check_context(self, n_ctx: int) -> None:
+        """Raises SettingError where `context` does not fit the model's window of n_ctx tokens."""
+        if self.context is not None and not 1 < self.context <= n_ctx:
+            raise SettingError(f"--context is {self.context} and the model's window is {n_ctx}: give 2 to {n_ctx}.")

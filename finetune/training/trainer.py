@@ -1,7 +1,7 @@
-"""What a training step is: the model, the optimizer and the loss, on whichever backend Keras runs (KERAS_BACKEND).
+"""Trainer: the model, its optimizer (AdamW) and one training step, on TensorFlow or JAX through Keras.
 
-Nothing here or in the loop around it calls TensorFlow, so that `KERAS_BACKEND=jax` trains too. With several GPUs JAX
-divides each batch among them.
+KERAS_BACKEND chooses the backend. Neither this module nor the loop around it calls TensorFlow itself, so JAX trains too.
+With several GPUs JAX splits each batch among them (data parallelism).
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from numpy.typing import NDArray
 from app.engine.bundle import Hparams
 from app.errors import CheckpointError, SettingError
 from finetune.data.packing import Batch
+from finetune.run_folder import TrainingState
 from finetune.training.gpt2 import GPT2, Array
+from finetune.training.learning_rate_schedule import learning_rate_schedule
 from finetune.training.options import Freeze, TrainingOptions
-
-State = dict[str, NDArray[Any]]
 
 
 class Trainer:
-    """A model that learns. Takes a checkpoint's weights and gives them back, trained."""
+    """Trains a GPT-2: takes a checkpoint's weights and returns them trained.
+
+    `end` is the id of the end-of-text token. Raises SettingError where a batch cannot be split among the GPUs.
+    """
 
     def __init__(self, options: TrainingOptions, hparams: Hparams, weights: Mapping[str, Array], end: int) -> None:
         keras.utils.set_random_seed(options.seed)
@@ -40,7 +43,7 @@ class Trainer:
             add_lora(self.model, options.lora)
         freeze(self.model, options.freeze)
         self.accumulate = options.accumulate
-        self.schedule = schedule(options)
+        self.schedule = learning_rate_schedule(options)
         self.model.compile(optimizer=self.optimizer(options), jit_compile=options.xla)
         self.model.optimizer.build(self.model.trainable_variables)
 
@@ -53,12 +56,12 @@ class Trainer:
             global_clipnorm=options.clip or None,
             gradient_accumulation_steps=options.accumulate if options.accumulate > 1 else None,
         )
-        # Decay is for matrices: a gain pulled towards 0 would be a different network.
+        # Biases and the gains of layer norms are not decayed, as is usual: decay would change what the network computes.
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         return optimizer
 
     def step(self, batches: Iterable[Batch]) -> float:
-        """One update from as many batches as are accumulated. Returns the loss in nats per token, before the update."""
+        """One optimizer step from all these batches (gradient accumulation). Returns the mean loss before it, nats per token."""
         losses = []
         for batch in batches:
             inputs, targets, weights = batch.for_keras()
@@ -67,7 +70,7 @@ class Trainer:
         return float(np.mean(losses))
 
     def loss(self, batches: Iterable[Batch]) -> float:
-        """Nats per token over batches, each token counting the same."""
+        """The loss in nats per token, averaged over the tokens of all batches."""
         total = count = 0.0
         for batch in batches:
             inputs, targets, weights = batch.for_keras()
@@ -80,42 +83,40 @@ class Trainer:
         return float(ops.convert_to_numpy(self.schedule(step)))
 
     def weights(self) -> dict[str, Array]:
-        """The weights as a checkpoint holds them."""
+        """The weights under their names in a checkpoint, LoRA adapters merged in."""
         return self.model.weights_of_checkpoint()
 
-    def state(self) -> State:
-        """What else it takes to go on as if never interrupted. With LoRA that is the factors and what they are added to."""
-        variables = self.model.optimizer.variables + (self.model.variables if self.lora else [])
-        return {f"v{number}": exact(ops.convert_to_numpy(variable.value)) for number, variable in enumerate(variables)}
+    def state(self) -> TrainingState:
+        """The optimizer's variables, which resuming needs besides the weights.
 
-    def restore(self, state: State) -> None:
-        variables = self.model.optimizer.variables + (self.model.variables if self.lora else [])
+        With LoRA also the model's own, since the saved weights have the adapters merged in.
+        """
+        return {
+            f"v{number}": exact(ops.convert_to_numpy(variable.value)) for number, variable in enumerate(self.stateful())
+        }
+
+    def restore(self, state: TrainingState) -> None:
+        """Load what `state` returned. Raises CheckpointError if it belongs to a model of another shape."""
+        variables = self.stateful()
         stored = [state[f"v{number}"] for number in range(len(state))]
         if [array.shape for array in stored] != [tuple(variable.shape) for variable in variables]:
-            raise CheckpointError("the training state is of another model: it was made with other options.")
+            raise CheckpointError(
+                "the saved optimizer state does not fit this model: resume with the options that the run began with."
+            )
         for variable, array in zip(variables, stored, strict=True):
             variable.assign(array)
 
+    def stateful(self) -> list[keras.Variable]:
+        return [*self.model.optimizer.variables, *(self.model.variables if self.lora else [])]
+
 
 def exact(array: NDArray[Any]) -> NDArray[Any]:
-    # bfloat16, which NumPy's files do not know, fits into float32 whole.
+    # NumPy's files have no bfloat16; float32 holds every bfloat16 exactly.
     return array if array.dtype.kind in "iufb" else array.astype(np.float32)
 
 
-def schedule(options: TrainingOptions) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Up to the learning rate in even steps, then down along half a cosine."""
-    warmup = min(options.warmup, options.steps)
-    return keras.optimizers.schedules.CosineDecay(
-        options.learning_rate / (warmup + 1),
-        decay_steps=max(1, options.steps - warmup),
-        alpha=options.decay_to,
-        warmup_target=options.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-
-
 def add_lora(model: GPT2, rank: int) -> None:
-    """Learn a product of two thin matrices beside each projection, and nothing else (arXiv 2106.09685)."""
+    """Train only low-rank adapters of this rank, one beside each projection matrix (LoRA, arXiv 2106.09685)."""
     for layer in (
         model.wte,
         model.wpe,
@@ -130,7 +131,7 @@ def add_lora(model: GPT2, rank: int) -> None:
 
 
 def freeze(model: GPT2, what: Freeze) -> None:
-    """`embeddings` is gpt-2-simple's only_train_transformer_layers; a number freezes that many layers from below, too."""
+    """Freeze the embeddings (gpt-2-simple's only_train_transformer_layers), and with a number the lowest layers as well."""
     if what == "nothing":
         return
     model.wte.trainable = model.wpe.trainable = False
@@ -140,15 +141,15 @@ def freeze(model: GPT2, what: Freeze) -> None:
 
 
 def distribute(batch_size: int) -> None:
-    """Let several GPUs share each batch, which JAX can."""
+    """Split each batch among several GPUs, if the backend is JAX."""
     devices = len(keras.distribution.list_devices())
     if devices < 2:
         return
     if keras.config.backend() != "jax":
-        print(f"{devices} GPUs are here and TensorFlow uses one: KERAS_BACKEND=jax shares batches.", file=sys.stderr)
+        print(f"TensorFlow uses one of {devices} GPUs: KERAS_BACKEND=jax splits each batch among all.", file=sys.stderr)
         return
     if batch_size % devices:
         raise SettingError(
-            f"--batch_size is {batch_size} and {devices} devices share each batch: give a multiple of {devices}."
+            f"--batch_size is {batch_size} and each batch is split among {devices} devices: give a multiple of {devices}."
         )
     keras.distribution.set_distribution(keras.distribution.DataParallel())

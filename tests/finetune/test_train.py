@@ -300,7 +300,7 @@ def test_ctrl_c_saves_says_so_and_leaves_no_process(base: Path, tmp_path: Path) 
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert "--resume goes on" in said
+    assert "--resume continues" in said
     assert "Traceback" not in said
     assert logged(run)[-1]["step"] == str(open_checkpoint(run).step)
     with pytest.raises(ProcessLookupError):
@@ -354,9 +354,9 @@ def test_the_old_way(base: Path, tmp_path: Path) -> None:
         ({"context": 65}, "--context is 65 and the model's window is 64: give 2 to 64."),
         ({"init": "nowhere"}, "--init is nowhere: give 124M"),
         ({"init": "355M"}, "`python -m finetune download 355M` fetches it."),
-        ({"resume": True}, "has no run to go on with: leave --resume away."),
-        ({"lora": 4, "freeze": "embeddings"}, "leave --freeze away."),
-        ({"trainer": "gpt-2-simple", "warmup": 3}, "--warmup is not something gpt-2-simple can do"),
+        ({"resume": True}, "has no run to continue: leave --resume out."),
+        ({"lora": 4, "freeze": "embeddings"}, "leave --freeze out."),
+        ({"trainer": "gpt-2-simple", "warmup": 3}, "--warmup is not supported by gpt-2-simple"),
         ({"init": "scratch", "n_embd": 10, "n_head": 3}, "cannot be divided"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -377,14 +377,14 @@ def test_a_run_is_not_overwritten_and_options_do_not_change_under_way(
         train(options(base, run))
     with pytest.raises(SettingError, match=r"--learning_rate is 0.1 and was 0.01 when"):
         train(options(base, run, resume=True, learning_rate=0.1))
-    with pytest.raises(SettingError, match="is at step 4 already: give --steps more"):
+    with pytest.raises(SettingError, match="is at step 4 already: give a higher --steps"):
         train(options(base, run, resume=True, steps=4))
 
 
 def test_another_vocabulary_is_refused(base: Path, tmp_path: Path) -> None:
     write_tiny(tmp_path / "other")
     (tmp_path / "other/vocab.bpe").write_text("#version: 0.2\n", encoding="utf-8")
-    with pytest.raises(FatalError, match="prepared with another vocabulary"):
+    with pytest.raises(FatalError, match="prepared with a different vocabulary"):
         train(options(base, tmp_path / "run", init=str(tmp_path / "other")))
 
 

@@ -1,0 +1,23 @@
+"""The learning-rate schedule: linear warm-up, then half a cosine down."""
+
+from __future__ import annotations
+
+import keras
+
+from finetune.training.options import TrainingOptions
+
+
+def learning_rate_schedule(options: TrainingOptions) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Step → learning rate.
+
+    Rises linearly over `warmup` steps to `learning_rate`, then follows a cosine down to `decay_to` times that at step
+    `steps`. The first step already learns: it takes 1 / (warmup + 1) of the peak.
+    """
+    warmup = min(options.warmup, options.steps)
+    return keras.optimizers.schedules.CosineDecay(
+        options.learning_rate / (warmup + 1),
+        decay_steps=max(1, options.steps - warmup),
+        alpha=options.decay_to,
+        warmup_target=options.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )

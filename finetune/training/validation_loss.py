@@ -1,0 +1,56 @@
+"""The validation loss: the held-out text it is measured on, its lowest value, and early stopping."""
+
+from __future__ import annotations
+
+import math
+from itertools import islice
+
+from finetune.data.packing import Batch, Packed, empty, side_by_side
+from finetune.data.prepared import Data
+from finetune.training.options import TrainingOptions
+from finetune.training.trainer import Trainer
+
+
+class ValidationLoss:
+    """Measures the loss on held-out text, and remembers each value and the lowest one."""
+
+    def __init__(self, batches: list[Batch], history: list[tuple[int, float]], best: tuple[int, float] | None) -> None:
+        """`history` holds (step, loss) of earlier parts of the run, `best` the lowest of them."""
+        self.batches = batches
+        self.history = history
+        self.best = best
+
+    def measure(self, trainer: Trainer, step: int) -> float:
+        """Nats per token at this step."""
+        loss = trainer.loss(self.batches)
+        self.history.append((step, loss))
+        return loss
+
+    def rose_twice(self) -> bool:
+        """Whether the last two losses rose above the lowest, one after the other: the model overfits."""
+        if len(self.history) < 3 or self.best is None:
+            return False
+        (_, previous), (_, last) = self.history[-2:]
+        return last > previous > self.best[1]
+
+    def keep_if_lowest(self) -> bool:
+        """Whether the last loss is the lowest so far; if so it becomes `best`."""
+        step, loss = self.history[-1]
+        if self.best is not None and loss >= self.best[1]:
+            return False
+        self.best = (step, loss)
+        return True
+
+    def saves_since_best(self) -> int:
+        best = self.best
+        return sum(step > best[0] for step, _ in self.history) if best else 0
+
+
+def validation_batches(options: TrainingOptions, data: Data, n_ctx: int) -> list[Batch]:
+    """Up to `validation_tokens` of held-out text, packed into batches of the training's size; the last one is padded."""
+    length = options.context or n_ctx
+    packed = Packed(data.validation, data.description.end_of_text, length, learn=options.learn)
+    rows = list(islice(packed.in_order(), math.ceil(options.validation_tokens / length)))
+    size = options.batch_size
+    rows += [empty(length)] * (-len(rows) % size)
+    return [side_by_side(rows[first : first + size]) for first in range(0, len(rows), size)]
