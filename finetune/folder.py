@@ -1,4 +1,4 @@
-"""A folder that is there whole or not at all: written aside, then put in its place by a rename."""
+"""Atomic folders: written under a temporary name, then put in place by a rename, complete or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.errors import SettingError
 
 @contextmanager
 def written_aside(out: Path) -> Iterator[Path]:
-    """An empty folder beside `out` to write in; whatever is left of it at the end is removed."""
+    """A new temporary folder beside `out` to write in. Removed at the end, unless `replace_folder` moved it into place."""
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
@@ -22,14 +22,14 @@ def written_aside(out: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def refuse_strangers(out: Path, ours: bool, kind: str) -> None:
-    """An existing folder is replaced only if it is `ours`: nobody's files are lost to a slip of the keyboard."""
+def refuse_overwriting(out: Path, ours: bool, kind: str) -> None:
+    """Raises SettingError if `out` exists, holds files and is not `ours`, so that a typing mistake costs nobody a file."""
     if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
         raise SettingError(f"--out is {out}, which exists and is not {kind}: name a new folder.")
 
 
 def replace_folder(aside: Path, out: Path, files: Collection[str]) -> None:
-    """Put the finished folder in the place of the old one, keeping what else than `files` lies there (the model's card)."""
+    """Replace the folder `out` by the finished `aside`. Files of `out` that are not among `files`, such as a card, are kept."""
     aside.chmod(0o755)
     if not out.exists():
         aside.rename(out)

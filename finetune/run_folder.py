@@ -94,10 +94,10 @@ class RunFolder:
         if self.exists:
             step = open_checkpoint(self.folder).step
             raise SettingError(
-                f"--out is {self.folder}, a run at step {step}: add --resume to continue it, or give a new folder."
+                f"--out is {self.folder}, a run at step {step}: add --resume to continue it, or name a new folder."
             )
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise SettingError(f"--out is {self.folder}, which exists and is not a run: give a new folder.")
+            raise SettingError(f"--out is {self.folder}, which exists and is not a run: name a new folder.")
 
     def save(
         self, hparams: Hparams, weights: Mapping[str, Array], vocabulary: Path, step: int, state: TrainingState

@@ -19,7 +19,7 @@ from finetune.evaluation.checkpoint_evaluation import EvaluationOptions, evaluat
 from finetune.evaluation.copying import SHORTEST
 from finetune.evaluation.evaluation_page import render
 from finetune.export.quantization import Bits
-from finetune.folder import refuse_strangers, replace_folder, written_aside
+from finetune.folder import refuse_overwriting, replace_folder, written_aside
 from finetune.option_ranges import Count, check_range, check_sampling
 
 FILES = ("report.json", "report.html")
@@ -71,7 +71,7 @@ def evaluate(
         samples=samples, prefix=prefix, generation=generation, n=n, max_tokens=max_tokens, bits=bits, end=end
     )
     both = open_both(checkpoint, data)
-    refuse_strangers(out, (out / "report.json").is_file(), "a report")
+    refuse_overwriting(out, (out / "report.json").is_file(), "a report")
     report = evaluate_checkpoint(*both, options)
     with written_aside(out) as aside:
         (aside / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")

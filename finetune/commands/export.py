@@ -22,7 +22,7 @@ from finetune.checkpoint import read_finite_weights
 from finetune.export.bundle_writer import WRITING_STEPS, write_bundle
 from finetune.export.end_markers import end_token, find_end_marker
 from finetune.export.quantization import Bits
-from finetune.folder import refuse_strangers, replace_folder, written_aside
+from finetune.folder import refuse_overwriting, replace_folder, written_aside
 from finetune.progress_bar import progress_bar
 from finetune.run_folder import RunFolder
 
@@ -62,7 +62,7 @@ def export(
 
 
 def export_bundle(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarker, template: Template) -> None:
-    refuse_strangers(out, (out / "manifest.json").is_file(), "a bundle")
+    refuse_overwriting(out, (out / "manifest.json").is_file(), "a bundle")
     with written_aside(out) as aside, progress_bar("read", WRITING_STEPS + 1) as progress:
         parity = write_bundle(source, aside, out.name, bits, end, template, progress)
         replace_folder(aside, out, (*FILES, "manifest.json"))
@@ -81,7 +81,7 @@ def export_huggingface(
             f"--end is {end.text!r}, and in a Hugging Face folder a token ends a text: give the id of that token."
         )
     token = end_token(end, source)
-    refuse_strangers(out, huggingface_writer.is_export(out), "a Hugging Face folder that export wrote")
+    refuse_overwriting(out, huggingface_writer.is_export(out), "a Hugging Face folder that export wrote")
     with written_aside(out) as aside, progress_bar("read", 2) as progress:
         weights = read_finite_weights(source)
         progress.update()
@@ -98,7 +98,7 @@ def export_gguf(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarker,
     from finetune.formats import gguf
 
     token = end_token(end, source)
-    refuse_strangers(out, gguf.is_export(out), "a GGUF folder that export wrote")
+    refuse_overwriting(out, gguf.is_export(out), "a GGUF folder that export wrote")
     with written_aside(out) as aside, progress_bar("read", 2) as progress:
         weights = read_finite_weights(source)
         progress.update()

@@ -18,7 +18,7 @@ from app.errors import DataError, SettingError
 from finetune.data.sources import files_under
 from finetune.fetch import files, reddit
 from finetune.fetch.cleaning import Guardrails
-from finetune.fetch.corpus import refuse_strangers, write_corpus
+from finetune.fetch.corpus import refuse_overwriting, write_corpus
 from finetune.fetch.journal import Journal
 from finetune.fetch.query import Parameter, Query, SqlError, Value, bind, read_query, split_tables
 
@@ -217,7 +217,7 @@ def fetch_corpus(place: Place, out: Path | None, guardrails: Guardrails, memory:
     """Fetch, clean and write, each only if it was not done before an interruption."""
     if out is None:
         raise SettingError("--out is missing: name the corpus to write, such as corpora/NAME.jsonl.")
-    refuse_strangers(out)
+    refuse_overwriting(out)
     with placed(place):
         guardrails.refuse_wrong(place.columns())
     journal = Journal(out, place.asked())

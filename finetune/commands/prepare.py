@@ -35,7 +35,7 @@ from finetune.data.prepared import FORMAT, DataDescription, SplitWriter
 from finetune.data.sources import SUFFIXES, Source, Split, find_files
 from finetune.data.spool import Spool, write_spool
 from finetune.data.vocabulary import SMALLEST, learn_vocabulary, read_vocabulary
-from finetune.folder import refuse_strangers, replace_folder, written_aside
+from finetune.folder import refuse_overwriting, replace_folder, written_aside
 
 REASONS = ("empty", "duplicate", "near duplicate", "too short")
 # From as many documents on, one is held out even where none falls to the validation by its hash.
@@ -90,7 +90,7 @@ def prepare(
         "min_tokens": min_tokens,
     }  # fmt: skip
     refuse_values(vocabulary_size, encoding, validation, near_duplicates, min_tokens)
-    refuse_strangers(out, ours=(out / "description.json").is_file(), kind="prepared data")
+    refuse_overwriting(out, ours=(out / "description.json").is_file(), kind="prepared data")
     paths, passed = find_files(inputs)
     kinds = {path.suffix.lower() for path in paths}
     refuse_unused(kinds, column, split)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.errors import DataError
-from finetune.folder import refuse_strangers, replace_folder, written_aside
+from finetune.folder import refuse_overwriting, replace_folder, written_aside
 from finetune.votes.like_rates import LikeRate, most_liked_texts, rates_by_origin
 from finetune.votes.rate_comparisons import verdict
 from finetune.votes.stored_votes import read_votes
@@ -29,7 +29,7 @@ def report(store: str = "sqlite:///feedback.db", out: Path = Path("reports/ratin
         store: where the votes are, as in the app's FEEDBACK: sqlite:///PATH or bigquery://PROJECT.DATASET
         out: the report's folder; an older report there is replaced
     """
-    refuse_strangers(out, (out / "votes.csv").is_file(), "a report")
+    refuse_overwriting(out, (out / "votes.csv").is_file(), "a report")
     with written_aside(out) as aside:
         votes = collect_votes(write_through(read_votes(store), aside / "votes.csv"))
         if not len(votes):

@@ -35,7 +35,7 @@ def manifest_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.manifest.json")
 
 
-def refuse_strangers(out: Path) -> None:
+def refuse_overwriting(out: Path) -> None:
     """Nobody's file is lost to a slip of the keyboard."""
     if out.suffix not in (".jsonl", ".parquet"):
         raise SettingError(f"--out is {out}, and should end in .jsonl or .parquet.")

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from app.errors import DataError, SettingError
-from finetune.folder import refuse_strangers, replace_folder, written_aside
+from finetune.folder import refuse_overwriting, replace_folder, written_aside
 from finetune.votes.stored_votes import StoredVote, read_votes
 
 FILES = ("liked.jsonl", "pairs.jsonl")
@@ -39,7 +39,7 @@ def ratings(store: str, out: Path, minimum: int = 1) -> None:
     """
     if minimum < 1:
         raise SettingError(f"--minimum is {minimum}, and should be 1 or more.")
-    refuse_strangers(out, (out / "pairs.jsonl").is_file(), "fetched ratings")
+    refuse_overwriting(out, (out / "pairs.jsonl").is_file(), "fetched ratings")
     texts = score_texts(read_votes(store))
     liked = [as_document(text) for text in texts if text.score >= minimum]
     if not liked:
