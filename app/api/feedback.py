@@ -1,6 +1,6 @@
-"""`POST /feedback`: a vote on a text, kept before it is acknowledged.
+"""`POST /feedback`: a vote on a text. It is stored before it is acknowledged.
 
-The text's id is made of its model, prefix and text, so that whoever is shown the same text votes on the same text.
+A text's id is a hash of its model, prefix and text, so that all votes on the same text are counted together.
 """
 
 from __future__ import annotations
@@ -8,43 +8,57 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api.body import read_object
-from app.api.schemas import FeedbackRequest, validate
 from app.api.state import State
+from app.api.validation import validate
 from app.errors import NotFound
 from app.feedback.store import ShownText, Vote
+
+
+class FeedbackRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`/feedback`."""
+
+    vote: Literal["up", "down"]
+    text: Annotated[str, Meta(min_length=1, max_length=100_000, description="the text as it was shown")]
+    prefix: Annotated[str, Meta(max_length=100_000, description="the prompt or the message before it")] = ""
+    model: Annotated[str | None, Meta(description="the model that generated it; the default model if left out")] = None
+    voter: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=64)] | None,
+        Meta(description="a name for the person, the same for all of their votes"),
+    ] = None
 
 
 async def feedback(request: Request[State]) -> Response:
     store = request.state["feedback"]
     if store is None:
-        raise NotFound("votes are not kept here: set FEEDBACK to where they should be.", code="feedback_off")
-    asked = validate(await read_object(request, example='{"vote": "up", "text": "…"}'), FeedbackRequest)
-    text, vote = understand(asked, request.state["models"].known(asked.model), datetime.now(UTC))
+        raise NotFound("this service stores no votes: set FEEDBACK to the address of a store.", code="feedback_off")
+    fields = validate(await read_object(request, example='{"vote": "up", "text": "…"}'), FeedbackRequest)
+    text, vote = text_and_vote(fields, request.state["models"].known(fields.model), datetime.now(UTC))
     await store.add_text(text)
     await store.vote(vote)
-    return JSONResponse({"id": text.id, "vote": asked.vote})
+    return JSONResponse({"id": text.id, "vote": fields.vote})
 
 
-def understand(asked: FeedbackRequest, model: str, now: datetime) -> tuple[ShownText, Vote]:
-    """The text and the vote on it. Those who do not say who they are share one vote a text, which the last of them has."""
+def text_and_vote(fields: FeedbackRequest, model: str, now: datetime) -> tuple[ShownText, Vote]:
+    """The text and the vote on it. All votes on a text without a voter count as one vote, the latest."""
     text = ShownText(
-        id=id_of(model, asked.prefix, asked.text),
-        text=asked.text,
-        prompt=asked.prefix,
+        id=id_of(model, fields.prefix, fields.text),
+        text=fields.text,
+        prompt=fields.prefix,
         generated_by=model,
         source="model",
         channel="web",
         created=now,
     )
-    value: Literal[1, -1] = 1 if asked.vote == "up" else -1
-    return text, Vote(text_id=text.id, voter=asked.voter or text.id, value=value, channel="web", at=now)
+    value: Literal[1, -1] = 1 if fields.vote == "up" else -1
+    return text, Vote(text_id=text.id, voter=fields.voter or text.id, value=value, channel="web", at=now)
 
 
 def id_of(model: str, prefix: str, text: str) -> str:

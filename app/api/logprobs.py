@@ -1,49 +1,47 @@
-"""How likely tokens were, in the shapes of OpenAI's completions and of its chat.
-
-A token that is part of a character has no text of its own: it is told by its bytes.
-"""
+"""Log probabilities of tokens, in the forms of OpenAI's completions and of its chat."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.api.openai import ChatLogprobs, CompletionLogprobs, ScoredToken, TokenLogprob
+from app.api.openai_replies import ChatLogprobs, CompletionLogprobs, ScoredToken, TokenLogprob
 from app.engine.generation import TokenScore
 from app.engine.tokenizer import Tokenizer
 
 
-def in_completion(tokenizer: Tokenizer, scored: Sequence[TokenScore]) -> CompletionLogprobs:
+def completion_logprobs(tokenizer: Tokenizer, scores: Sequence[TokenScore]) -> CompletionLogprobs:
     return CompletionLogprobs(
-        tokens=[text_of(tokenizer, each.token) for each in scored],
-        token_logprobs=[each.logprob for each in scored],
-        top_logprobs=[likeliest(tokenizer, each) for each in scored],
-        text_offset=[each.start for each in scored],
+        tokens=[token_text(tokenizer, score.token) for score in scores],
+        token_logprobs=[score.logprob for score in scores],
+        top_logprobs=[top_logprobs(tokenizer, score) for score in scores],
+        text_offset=[score.start for score in scores],
     )
 
 
-def likeliest(tokenizer: Tokenizer, scored: TokenScore) -> dict[str, float] | None:
-    """The likeliest tokens and, if it is not one of them, the token itself."""
-    if scored.logprob is None:
+def top_logprobs(tokenizer: Tokenizer, score: TokenScore) -> dict[str, float] | None:
+    """The likeliest tokens, likeliest first, and the token itself even if it is not one of them."""
+    if score.logprob is None:
         return None
-    pairs = {scored.token: scored.logprob} | dict(scored.likeliest)
+    pairs = {score.token: score.logprob} | dict(score.likeliest)
     ordered = sorted(pairs.items(), key=lambda pair: -pair[1])
-    return {text_of(tokenizer, token): logprob for token, logprob in ordered}
+    return {token_text(tokenizer, token): logprob for token, logprob in ordered}
 
 
-def in_chat(tokenizer: Tokenizer, scored: Sequence[TokenScore]) -> ChatLogprobs:
+def chat_logprobs(tokenizer: Tokenizer, scores: Sequence[TokenScore]) -> ChatLogprobs:
     content = []
-    for each in scored:
-        token = of_token(tokenizer, each.token, each.logprob or 0.0)
-        others = [of_token(tokenizer, *other) for other in each.likeliest]
-        content.append(ScoredToken(token.token, token.logprob, token.bytes, others))
+    for score in scores:
+        token = token_logprob(tokenizer, score.token, score.logprob or 0.0)
+        likeliest = [token_logprob(tokenizer, *other) for other in score.likeliest]
+        content.append(ScoredToken(token.token, token.logprob, token.bytes, likeliest))
     return ChatLogprobs(content)
 
 
-def of_token(tokenizer: Tokenizer, token: int, logprob: float) -> TokenLogprob:
-    return TokenLogprob(text_of(tokenizer, token), logprob, [*tokenizer.bytes_of(token)])
+def token_logprob(tokenizer: Tokenizer, token: int, logprob: float) -> TokenLogprob:
+    return TokenLogprob(token_text(tokenizer, token), logprob, [*tokenizer.bytes_of(token)])
 
 
-def text_of(tokenizer: Tokenizer, token: int) -> str:
+def token_text(tokenizer: Tokenizer, token: int) -> str:
+    """The token's text. A token that is only a part of a character is shown by its bytes, as OpenAI does."""
     raw = tokenizer.bytes_of(token)
     try:
         return raw.decode()

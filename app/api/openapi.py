@@ -10,7 +10,9 @@ from typing import Any, Literal
 import msgspec
 
 import app
-from app.api import openai, schemas
+from app.api import openai_replies, openai_requests
+from app.api.feedback import FeedbackRequest
+from app.api.generate_request import GenerateRequest
 
 JSON = "application/json"
 REFERENCE = "#/components/schemas/{name}"
@@ -27,7 +29,7 @@ class Generated(msgspec.Struct, kw_only=True):
     seed: int
     finish_reason: Literal["stop", "length", "timeout"]
     finish_reasons: list[Literal["stop", "length", "timeout"]] | msgspec.UnsetType = msgspec.UNSET
-    usage: openai.Usage
+    usage: openai_replies.Usage
 
 
 class Problem(msgspec.Struct):
@@ -68,26 +70,38 @@ class Version(msgspec.Struct):
 
 # Path, method: what it does, what is asked, what is answered. A route that is not here is not for programs.
 POSTS: dict[str, tuple[str, type, type]] = {
-    "/": ("Continue a text.", schemas.GenerateRequest, Generated),
-    "/generate": ("The same.", schemas.GenerateRequest, Generated),
-    "/v1/completions": ("Continue texts, as OpenAI does.", openai.CompletionRequest, openai.Completion),
-    "/v1/chat/completions": ("Answer in a conversation, as OpenAI does.", openai.ChatRequest, openai.ChatCompletion),
-    "/feedback": ("Vote on a text.", schemas.FeedbackRequest, Voted),
-    "/tokenize": ("The tokens of a text or a conversation.", openai.TokenizeRequest, openai.Tokenized),
-    "/detokenize": ("The text of tokens.", openai.DetokenizeRequest, openai.Detokenized),
+    "/": ("Continue a text.", GenerateRequest, Generated),
+    "/generate": ("The same.", GenerateRequest, Generated),
+    "/v1/completions": (
+        "Continue texts, as OpenAI does.",
+        openai_requests.CompletionRequest,
+        openai_replies.Completion,
+    ),
+    "/v1/chat/completions": (
+        "Answer in a conversation, as OpenAI does.",
+        openai_requests.ChatRequest,
+        openai_replies.ChatCompletion,
+    ),
+    "/feedback": ("Vote on a text.", FeedbackRequest, Voted),
+    "/tokenize": (
+        "The tokens of a text or a conversation.",
+        openai_requests.TokenizeRequest,
+        openai_replies.TokenizeReply,
+    ),
+    "/detokenize": ("The text of tokens.", openai_requests.DetokenizeRequest, openai_replies.DetokenizeReply),
 }
 GETS: dict[str, tuple[str, type]] = {
     "/": ("Continue a text.", Generated),
     "/generate": ("The same.", Generated),
-    "/v1/models": ("What is served.", openai.ModelList),
-    "/v1/models/{name}": ("Whether this model is.", openai.Model),
+    "/v1/models": ("What is served.", openai_replies.ModelList),
+    "/v1/models/{name}": ("Whether this model is.", openai_replies.Model),
     "/health": ("Whether requests are welcome.", Health),
     "/version": ("What is served, in which version.", Version),
 }
 STREAMS = {
-    schemas.GenerateRequest: None,
-    openai.CompletionRequest: openai.Completion,
-    openai.ChatRequest: openai.ChatCompletionChunk,
+    GenerateRequest: None,
+    openai_requests.CompletionRequest: openai_replies.Completion,
+    openai_requests.ChatRequest: openai_replies.ChatCompletionChunk,
 }
 OPEN = ("/health", "/version")
 
@@ -108,7 +122,12 @@ def describe(keys_asked_for: bool) -> bytes:
         for path, operations in paths.items():
             for each in operations.values():
                 each["security"] = [] if path in OPEN else [{name: []} for name in KEYS]
-    for kind in (openai.CompletionRequest, openai.ChatRequest, openai.TokenizeRequest, openai.DetokenizeRequest):
+    for kind in (
+        openai_requests.CompletionRequest,
+        openai_requests.ChatRequest,
+        openai_requests.TokenizeRequest,
+        openai_requests.DetokenizeRequest,
+    ):
         allow_null(components[kind.__name__])
     document = {
         "openapi": "3.1.0",

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.chat import turns_of
-from app.api.openai import Message, TextPart
+from app.api.openai_prompts import turns_of
+from app.api.openai_requests import ChatMessage, TextPart
 from app.engine.fake import SCRIPT, FakeEngine
 from tests.conftest import events, serving
 
@@ -71,11 +71,11 @@ def test_the_oldest_turns_leave() -> None:
 
 def test_turns_are_two_voices_in_alternation() -> None:
     messages = [
-        Message(role="system", content="Be brief."),
-        Message(role="user", content=[TextPart(type="text", text="Hel"), TextPart(type="text", text="lo")]),
-        Message(role="assistant", content="Hi."),
-        Message(role="user", content="a"),
-        Message(role="user", content="b"),
+        ChatMessage(role="system", content="Be brief."),
+        ChatMessage(role="user", content=[TextPart(type="text", text="Hel"), TextPart(type="text", text="lo")]),
+        ChatMessage(role="assistant", content="Hi."),
+        ChatMessage(role="user", content="a"),
+        ChatMessage(role="user", content="b"),
     ]
     assert turns_of(messages) == ["Be brief.\nHello", "Hi.", "a\nb"]
 

@@ -108,9 +108,9 @@ def test_many_at_once_are_counted_exactly(url: str, address: str) -> None:
 @pytest.mark.parametrize(
     ("ask", "status", "param", "says"),
     [
-        ({"text": "a"}, 400, "vote", "vote is missing: give it."),
-        ({"vote": "up"}, 400, "text", "text is missing: give it."),
-        ({}, 400, "vote", "vote is missing: give it."),
+        ({"text": "a"}, 400, "vote", "vote is missing: add it."),
+        ({"vote": "up"}, 400, "text", "text is missing: add it."),
+        ({}, 400, "vote", "vote is missing: add it."),
         ({"vote": "sideways", "text": "a"}, 400, "vote", 'vote is "sideways": expected "up" or "down".'),
         ({"vote": 1, "text": "a"}, 400, "vote", "vote is 1: expected `str`."),
         ({"vote": "up", "text": ""}, 400, "text", 'text is "": expected `str` of length >= 1.'),

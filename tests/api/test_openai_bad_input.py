@@ -101,7 +101,7 @@ def test_the_words_say_what_would_do(url: str) -> None:
     roles = '"system" or "developer" or "user" or "assistant"'
     assert message({"messages": [{"role": "tool", "content": "a"}]}) == f'messages[0].role is "tool": expected {roles}.'
     assert message({"tools": [{}]}) == "tools is [{}]: this is not supported, leave it out."
-    assert message({"messages": [{"role": "user"}]}) == "content is missing from messages[0]: give it."
+    assert message({"messages": [{"role": "user"}]}) == "content is missing from messages[0]: add it."
     assert message({"messages": [HELLO[0] | {"a": 1}]}) == "a is not a field of messages[0]."
     assert message({"stop_token_ids": [300]}) == "stop_token_ids has 300: the model's tokens are 0 to 256."
 

@@ -1,0 +1,57 @@
+"""The request of `/` and `/generate`: its fields with their types, limits and defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from app.api.field_types import StopStrings
+from app.engine.generation import Length, Seed
+from app.engine.sampling import Penalty, Probability, RepetitionPenalty, Temperature, TopK
+
+
+class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`/` and `/generate`."""
+
+    length: Annotated[Length, Meta(description="the maximum number of new tokens")] = 100
+    temperature: Annotated[
+        Temperature,
+        Meta(description="divides the logits: below 1 the text is safer, above 1 wilder, at 0 greedy"),
+    ] = 0.7
+    top_k: Annotated[TopK, Meta(description="top-k sampling: choose among the k likeliest tokens, 0 for all")] = 0
+    top_p: Annotated[
+        Probability,
+        Meta(
+            description="nucleus sampling: choose among the likeliest tokens that add up to this probability, 0 for all"
+        ),
+    ] = 0.0
+    min_p: Annotated[
+        Probability,
+        Meta(description="min-p sampling: leave out tokens less likely than this share of the likeliest token"),
+    ] = 0.0
+    repetition_penalty: Annotated[
+        RepetitionPenalty, Meta(description="above 1, tokens of the prompt and of the text so far become less likely")
+    ] = 1.0
+    presence_penalty: Annotated[
+        Penalty, Meta(description="subtracted from the logit of each token that the text has already")
+    ] = 0.0
+    frequency_penalty: Annotated[
+        Penalty, Meta(description="subtracted from a token's logit once for each time that the text has it already")
+    ] = 0.0
+    prefix: Annotated[str, Meta(description="the prompt: the text to continue")] = ""
+    truncate: Annotated[
+        str | None, Meta(description="end the text before this string, and drop newlines at its beginning")
+    ] = None
+    stop: Annotated[StopStrings, Meta(description="end the text before this string, or before any of up to four")] = (
+        None
+    )
+    include_prefix: Annotated[bool, Meta(description="let the returned text begin with the prefix")] = True
+    seed: Annotated[
+        Seed | None,
+        Meta(description="the same seed gives the same text; a random one if left out"),
+    ] = None
+    nsamples: Annotated[int, Meta(ge=1, le=128, description="the number of texts, generated as one batch")] = 1
+    stream: Annotated[bool, Meta(description="answer with server-sent events while the text is generated")] = False
+    model: Annotated[str | None, Meta(description="the name of a served model; the default model if left out")] = None

@@ -1,0 +1,91 @@
+"""From a request's fields to the engine's GenerationOptions, with one function for each route."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from app.api.field_types import StopStrings
+from app.api.generate_request import GenerateRequest
+from app.api.openai_requests import ChatRequest, CompletionRequest, OpenAIRequest
+from app.engine.generation import GenerationOptions
+from app.engine.sampling import Sampling
+
+
+def generate_options(request: GenerateRequest) -> GenerationOptions:
+    """The options of `/` and `/generate`."""
+    sampling = Sampling(
+        temperature=request.temperature,
+        top_k=request.top_k,
+        top_p=request.top_p,
+        min_p=request.min_p,
+        repetition_penalty=request.repetition_penalty,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
+    )
+    return GenerationOptions(
+        length=request.length,
+        samples=request.nsamples,
+        seed=seed_or_random(request.seed),
+        sampling=sampling,
+        stops=stop_list(request.stop),
+        truncate=request.truncate or None,
+    )
+
+
+def completion_options(request: CompletionRequest) -> GenerationOptions:
+    """The options of `/v1/completions`."""
+    # Which texts are the best is decided by their log probabilities, whether they were asked for or not.
+    choose_best = request.samples > request.n
+    return replace(
+        openai_options(request, request.max_tokens, request.samples),
+        logprobs=0 if request.logprobs is None and choose_best else request.logprobs,
+        score_prompt=request.echo and request.logprobs is not None,
+    )
+
+
+def chat_options(request: ChatRequest, length: int) -> GenerationOptions:
+    """The options of `/v1/chat/completions`, for up to `length` new tokens. The model's template adds to them."""
+    return replace(
+        openai_options(request, length, request.n),
+        logprobs=request.likeliest,
+        # The last request of a conversation has read most of its tokens. Reusing their KV cache changes the last digits of
+        # the logits, though, and a seed promises exactly the same text.
+        reuse=request.seed is None,
+    )
+
+
+def openai_options(request: OpenAIRequest, length: int, samples: int) -> GenerationOptions:
+    """What both OpenAI-compatible routes have in common."""
+    sampling = Sampling(
+        temperature=request.temperature,
+        # OpenAI's clients for vLLM write "all tokens" as -1.
+        top_k=max(request.top_k, 0),
+        top_p=request.top_p,
+        min_p=request.min_p,
+        typical_p=request.typical_p,
+        repetition_penalty=request.repetition_penalty,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
+    )
+    return GenerationOptions(
+        length=length,
+        samples=samples,
+        seed=seed_or_random(request.seed) % 2**64,
+        sampling=sampling,
+        stops=stop_list(request.stop),
+        include_stop=request.include_stop_str_in_output,
+        stop_tokens=request.stop_token_ids,
+        ignore_end=request.ignore_eos,
+        min_length=request.min_tokens,
+        bias={int(token): bias for token, bias in request.logit_bias.items()},
+    )
+
+
+def seed_or_random(seed: int | None) -> int:
+    """The seed, or a random one that is small enough for every JSON parser to read back exactly."""
+    return secrets.randbelow(2**32) if seed is None else seed
+
+
+def stop_list(stop: StopStrings) -> list[str]:
+    return [stop] if isinstance(stop, str) else stop or []

@@ -1,0 +1,81 @@
+"""Answers a request with a generation, whole or streamed: what all the generating routes have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from app.api import sse
+from app.api.client_disconnect import while_connected
+from app.api.msgspec_response import MsgspecResponse
+from app.api.replies.reply import GeneratedText, Reply
+from app.api.state import State
+from app.ask import Generation
+from app.engine.generation import TextDelta
+from app.errors import ServerError
+
+log = logging.getLogger(__name__)
+
+
+async def respond(request: Request[State], reply: Reply, *, stream: bool) -> Response:
+    """Generate and answer. Raises QueueUnavailable and ClientDisconnect, also for a stream, which has not begun by then."""
+    return await (respond_streamed(request, reply) if stream else respond_whole(request, reply))
+
+
+async def respond_whole(request: Request[State], reply: Reply) -> Response:
+    texts = await while_connected(request, collect(reply.generation))
+    # On a thread, since encoding the log probabilities of the longest texts takes half a second.
+    return await asyncio.to_thread(
+        lambda: MsgspecResponse(reply.whole(texts), headers=headers(reply.generation, finished=True))
+    )
+
+
+async def respond_streamed(request: Request[State], reply: Reply) -> Response:
+    """Wait for the first delta before the status line is sent: an error until then still has a status of its own."""
+    first = await while_connected(request, anext(reply.generation))
+    known = sse.HEADERS | headers(reply.generation, finished=False)
+    return StreamingResponse(stream_events(reply, first), media_type=sse.MEDIA_TYPE, headers=known)
+
+
+async def collect(generation: Generation) -> list[GeneratedText]:
+    """All the texts of a generation, finished."""
+    texts = [GeneratedText() for _ in generation.finish_reasons]
+    async with aclosing(generation):
+        async for delta in generation:
+            texts[delta.index].add(delta)
+    return texts
+
+
+async def stream_events(reply: Reply, first: TextDelta) -> AsyncIterator[bytes]:
+    """The body of a stream, event by event. An error becomes the last event, since the status line has been sent."""
+    try:
+        async with aclosing(reply.generation) as deltas:
+            for content in (*reply.first(), reply.chunk(first)):
+                if content is not None:
+                    yield sse.event(content)
+            async for delta in deltas:
+                if (content := reply.chunk(delta)) is not None:
+                    yield sse.event(content)
+    except Exception:
+        log.exception("a generation failed in the middle of its stream")
+        failure = ServerError("the generation failed; the server's log has the cause.", code="internal_error")
+        yield sse.event(failure.body())
+        return
+    yield sse.events(reply.last()) + sse.DONE
+
+
+def headers(generation: Generation, *, finished: bool) -> dict[str, str]:
+    """Numbers of tokens, and times in milliseconds. Before a stream only some of them are known."""
+    known = {
+        "x-prompt-tokens": generation.prompt_tokens,
+        "x-queue-time": round(1000 * generation.queue_seconds),
+    }
+    if finished:
+        known["x-generated-tokens"] = generation.generated_tokens
+        known["x-total-time"] = round(1000 * generation.seconds)
+    return {name: str(value) for name, value in known.items()}

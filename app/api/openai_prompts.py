@@ -1,0 +1,54 @@
+"""The prompts and conversations of OpenAI-compatible requests, as the model's tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import groupby
+
+from app.api.model_limits import check_token_ids
+from app.api.openai_requests import ChatMessage, ChatRequest, CompletionRequest, OpenAIRequest
+from app.ask import read_turns
+from app.engine.base import Engine, start_tokens
+from app.engine.prompts import all_turn_tokens
+
+
+def read_prompts(request: CompletionRequest, engine: Engine) -> list[list[int]]:
+    """The tokens of each prompt. Prompts that are token ids are used as they are. Raises InvalidRequest.
+
+    Call it on a thread: the longest prompts take a tenth of a second.
+    """
+    prompts: list[list[int]] = []
+    for prompt in request.prompts:
+        if isinstance(prompt, list):
+            check_token_ids("prompt", prompt, engine.tokenizer)
+        tokens = start_tokens(engine, prompt) if isinstance(prompt, str) else prompt
+        prompts.append(last_tokens(tokens, request, engine.n_ctx))
+    return prompts
+
+
+async def read_conversation(request: ChatRequest, engine: Engine) -> list[int]:
+    """The tokens of the conversation. Raises PromptTooLong.
+
+    The oldest turns are left out until there is room for the answer or, with `truncate_prompt_tokens`, the oldest tokens.
+    """
+    turns = turns_of(request.messages)
+    if request.truncate_prompt_tokens is None:
+        return await read_turns(engine, turns, room=request.length or engine.n_ctx)
+    return last_tokens(await asyncio.to_thread(all_turn_tokens, engine, turns), request, engine.n_ctx)
+
+
+def last_tokens(tokens: list[int], request: OpenAIRequest, n_ctx: int) -> list[int]:
+    """The part of a prompt that `truncate_prompt_tokens` leaves."""
+    kept = n_ctx if request.truncate_prompt_tokens == -1 else request.truncate_prompt_tokens
+    return tokens[-kept:] if kept else tokens
+
+
+def turns_of(messages: Sequence[ChatMessage]) -> list[str]:
+    """The texts of the turns, which alternate between the user and the model. The last one is the user's.
+
+    The models know two speakers. A system message therefore becomes part of the user's first turn, and successive messages of
+    one speaker become one turn.
+    """
+    by_speaker = groupby(messages, key=lambda message: message.role == "assistant")
+    return ["\n".join(message.text for message in successive) for _, successive in by_speaker]

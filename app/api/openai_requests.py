@@ -1,0 +1,273 @@
+"""The requests of the OpenAI-compatible routes and of `/tokenize` and `/detokenize`, as types.
+
+A field that is null counts as left out. A field that has no meaning for GPT-2 accepts only the value that asks for nothing, and
+an unknown field is refused: no field is ignored. Each type also refuses fields that contradict each other (`__post_init__`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from app.api.field_types import LogitBias, StopStrings, TokenCount, TokenId
+from app.api.validation import invalid_value
+from app.engine.sampling import Penalty, Probability, RepetitionPenalty, TypicalP
+
+# In one request, over all its prompts.
+MAX_TEXTS = 128
+PositiveCount = Annotated[int, Meta(ge=1, lt=2**31)]
+
+
+class StreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    include_usage: Annotated[bool, Meta(description="send the usage in a chunk of its own at the end")] = False
+    include_obfuscation: Literal[False] = False
+
+
+class OpenAIRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The fields that completions and chat completions have in common."""
+
+    model: Annotated[str | None, Meta(description="one of /v1/models; the default model if left out")] = None
+    temperature: Annotated[
+        float,
+        Meta(ge=0, le=2, description="divides the logits: below 1 the text is safer, above 1 wilder, at 0 greedy"),
+    ] = 1.0
+    top_p: Annotated[
+        Probability,
+        Meta(
+            description="nucleus sampling: choose among the likeliest tokens that add up to this probability, 1 for all"
+        ),
+    ] = 1.0
+    n: Annotated[int, Meta(ge=1, le=MAX_TEXTS, description="the number of texts for each prompt")] = 1
+    stop: Annotated[StopStrings, Meta(description="end the text before this string, or before any of up to four")] = (
+        None
+    )
+    stream: Annotated[bool, Meta(description="answer with server-sent events while the text is generated")] = False
+    stream_options: Annotated[StreamOptions | None, Meta(description="only together with stream")] = None
+    seed: Annotated[
+        Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None,
+        Meta(description="the same seed gives the same text; a random one if left out"),
+    ] = None
+    presence_penalty: Annotated[
+        Penalty, Meta(description="subtracted from the logit of each token that the text has already")
+    ] = 0.0
+    frequency_penalty: Annotated[
+        Penalty, Meta(description="subtracted from a token's logit once for each time that the text has it already")
+    ] = 0.0
+    logit_bias: Annotated[
+        dict[str, LogitBias], Meta(max_length=1024, description="added to the logits of tokens: token id to number")
+    ] = msgspec.field(default_factory=dict)
+    user: Annotated[str | None, Meta(description="accepted and without effect")] = None
+    top_k: Annotated[
+        int, Meta(ge=-1, lt=2**31, description="top-k sampling: choose among the k likeliest tokens, 0 or -1 for all")
+    ] = 0
+    min_p: Annotated[
+        Probability,
+        Meta(description="min-p sampling: leave out tokens less likely than this share of the likeliest token"),
+    ] = 0.0
+    typical_p: Annotated[
+        TypicalP,
+        Meta(description="typical sampling: choose among the most typical tokens that add up to p, 1 for all"),
+    ] = 1.0
+    repetition_penalty: Annotated[
+        RepetitionPenalty, Meta(description="above 1, tokens of the prompt and of the text so far become less likely")
+    ] = 1.0
+    min_tokens: Annotated[TokenCount, Meta(description="the text does not end before this number of tokens")] = 0
+    ignore_eos: Annotated[bool, Meta(description="go on after the model's end marker")] = False
+    stop_token_ids: Annotated[list[TokenId], Meta(max_length=128, description="token ids that end the text")] = (
+        msgspec.field(default_factory=list)
+    )
+    include_stop_str_in_output: Annotated[
+        bool, Meta(description="keep the stop string or stop token that ended the text")
+    ] = False
+    truncate_prompt_tokens: Annotated[
+        Annotated[int, Meta(ge=-1, lt=2**31)] | None,
+        Meta(description="use only this number of the prompt's last tokens, -1 for as many as the window holds"),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.stream_options is not None and not self.stream:
+            raise invalid_value(
+                "stream_options", "stream_options is only for streams: set stream to true, or leave it out."
+            )
+        if self.truncate_prompt_tokens == 0:
+            raise invalid_value("truncate_prompt_tokens", "truncate_prompt_tokens is 0: expected -1, or 1 or more.")
+
+    @property
+    def usage_wanted(self) -> bool:
+        """Whether a stream ends with a chunk that has the usage."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+class CompletionRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`/v1/completions`."""
+
+    prompt: Annotated[
+        str | list[str | TokenId | list[TokenId]],
+        Meta(description="the text to continue, its token ids, or a list of texts or of lists of token ids"),
+    ] = ""
+    max_tokens: Annotated[TokenCount, Meta(description="the maximum number of new tokens")] = 16
+    best_of: Annotated[
+        Annotated[int, Meta(ge=0, le=20)] | None,
+        Meta(description="generate this number of texts for each prompt and return the n likeliest"),
+    ] = None
+    echo: Annotated[bool, Meta(description="let each text begin with its prompt")] = False
+    logprobs: Annotated[
+        Annotated[int, Meta(ge=0, le=5)] | None,
+        Meta(description="return the log probability of each token and of this number of the likeliest tokens"),
+    ] = None
+    suffix: Annotated[None, Meta(description="not supported: GPT-2 cannot fill in a text before a given end")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.samples < self.n:
+            raise invalid_value("best_of", f"best_of is {self.samples}: expected at least n, which is {self.n}.")
+        if self.stream and self.samples > self.n:
+            raise invalid_value(
+                "best_of", "best_of cannot be above n in a stream: which texts are the best is known only at the end."
+            )
+        if isinstance(self.prompt, list):
+            check_prompts(self.prompt)
+        if len(self.prompts) * self.samples > MAX_TEXTS:
+            requested = f"{len(self.prompts)} prompts with {self.samples} texts each"
+            raise invalid_value("prompt", f"prompt has {requested}: expected at most {MAX_TEXTS} texts in one request.")
+
+    @property
+    def samples(self) -> int:
+        """The number of texts to generate for each prompt."""
+        return self.n if self.best_of is None else self.best_of
+
+    @property
+    def prompts(self) -> list[str | list[int]]:
+        """The prompts one by one, each as a text or as token ids."""
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        token_ids = [item for item in self.prompt if isinstance(item, int)]
+        return [token_ids] if token_ids else [item for item in self.prompt if not isinstance(item, int)]
+
+
+def check_prompts(items: Sequence[str | int | list[int]]) -> None:
+    """Refuse an empty prompt and a list of several kinds. Raises InvalidRequest."""
+    if not items or [] in items or len({type(item) for item in items}) > 1:
+        raise invalid_value(
+            "prompt", "prompt is empty or mixed: expected a text, its tokens, or a list of one or the other."
+        )
+
+
+class TextPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One message of a conversation. The other fields are those that clients send along empty."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+    name: None = None
+    refusal: None = None
+    audio: None = None
+    function_call: None = None
+    tool_calls: Annotated[list[Any], Meta(max_length=0)] | None = None
+    annotations: Annotated[list[Any], Meta(max_length=0)] | None = None
+
+    @property
+    def text(self) -> str:
+        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+
+
+Conversation = Annotated[
+    list[ChatMessage],
+    Meta(min_length=1, max_length=2048, description="the conversation; the user's message comes last"),
+]
+
+
+def check_conversation(messages: Sequence[ChatMessage]) -> None:
+    """Refuse a conversation in which it is not the model's turn. Raises InvalidRequest."""
+    if messages[-1].role != "user":
+        raise invalid_value("messages", "the last of messages is not the user's: end with a message of the role user.")
+
+
+class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    type: Literal["text"]
+
+
+class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`/v1/chat/completions`."""
+
+    messages: Conversation
+    max_completion_tokens: Annotated[
+        PositiveCount | None,
+        Meta(description="the maximum number of new tokens; as many as fit in the window if left out"),
+    ] = None
+    max_tokens: Annotated[PositiveCount | None, Meta(description="the old name of max_completion_tokens")] = None
+    logprobs: Annotated[bool, Meta(description="return the log probability of each token")] = False
+    top_logprobs: Annotated[
+        Annotated[int, Meta(ge=0, le=20)] | None,
+        Meta(description="return the log probabilities of this number of the likeliest tokens; needs logprobs"),
+    ] = None
+    response_format: ResponseFormat | None = None
+    tools: Annotated[list[Any], Meta(max_length=0)] | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    parallel_tool_calls: bool | None = None
+    functions: Annotated[list[Any], Meta(max_length=0)] | None = None
+    function_call: Literal["none", "auto"] | None = None
+    modalities: Annotated[list[Literal["text"]], Meta(min_length=1, max_length=1)] | None = None
+    service_tier: Literal["auto", "default"] | None = None
+    store: Literal[False] | None = None
+    metadata: Annotated[dict[str, str], Meta(max_length=0)] | None = None
+    safety_identifier: Annotated[str | None, Meta(description="accepted and without effect")] = None
+    prompt_cache_key: Annotated[str | None, Meta(description="accepted and without effect")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_conversation(self.messages)
+        if self.max_tokens is not None and self.max_completion_tokens is not None:
+            raise invalid_value("max_tokens", "max_tokens is the old name of max_completion_tokens: give one of them.")
+        if self.top_logprobs is not None and not self.logprobs:
+            raise invalid_value("top_logprobs", "top_logprobs needs logprobs: set that to true, or leave this out.")
+
+    @property
+    def length(self) -> int | None:
+        """The maximum number of new tokens under either name, if it was given."""
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+    @property
+    def length_field(self) -> str:
+        """The name under which it was given."""
+        return "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
+
+    @property
+    def likeliest(self) -> int | None:
+        """The number of likeliest tokens to return for each token, None without logprobs."""
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+
+class TokenizeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`/tokenize`: the tokens of a text, or of a conversation in the model's chat template."""
+
+    model: Annotated[str | None, Meta(description="one of /v1/models; the default model if left out")] = None
+    prompt: Annotated[str | None, Meta(description="a text; either this or messages")] = None
+    messages: Conversation | None = None
+    add_special_tokens: Annotated[bool, Meta(description="add the token with which each document begins")] = True
+    return_token_strs: Annotated[bool, Meta(description="return each token as text, too")] = False
+
+    def __post_init__(self) -> None:
+        if (self.prompt is None) == (self.messages is None):
+            raise invalid_value("prompt", "prompt or messages is missing, or both are given: give one of them.")
+        if self.messages is not None:
+            check_conversation(self.messages)
+            if not self.add_special_tokens:
+                raise invalid_value(
+                    "add_special_tokens",
+                    "add_special_tokens cannot be false with messages: a chat template has special tokens.",
+                )
+
+
+class DetokenizeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`/detokenize`."""
+
+    model: Annotated[str | None, Meta(description="one of /v1/models; the default model if left out")] = None
+    tokens: Annotated[list[TokenId], Meta(description="token ids")]

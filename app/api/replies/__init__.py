@@ -1,0 +1,1 @@
+"""What the generating routes reply, whole or streamed: one class for each route, all with the same methods."""

@@ -1,0 +1,84 @@
+"""The reply of `/v1/chat/completions`."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from msgspec import UNSET
+
+from app.api.logprobs import chat_logprobs
+from app.api.openai_replies import (
+    AssistantMessage,
+    ChatChoice,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatLogprobs,
+    ChunkChoice,
+    Delta,
+    Usage,
+    openai_finish_reason,
+)
+from app.api.openai_requests import ChatRequest
+from app.api.replies.reply import GeneratedText
+from app.ask import Generation
+from app.engine.generation import TextDelta, TokenScore
+
+
+@dataclass(frozen=True)
+class ChatReply:
+    generation: Generation
+    request: ChatRequest
+    id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(16)}")
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def whole(self, texts: Sequence[GeneratedText]) -> ChatCompletion:
+        choices = [self._choice(index, text) for index, text in enumerate(texts)]
+        model = self.generation.engine.name
+        return ChatCompletion(id=self.id, created=self.created, model=model, choices=choices, usage=self._usage())
+
+    def first(self) -> list[ChatCompletionChunk]:
+        """The role of the speaker, once for each text."""
+        delta = Delta(role="assistant", content="")
+        indices = range(self.generation.options.samples)
+        return [self._chunk([ChunkChoice(index=index, delta=delta)]) for index in indices]
+
+    def chunk(self, delta: TextDelta) -> ChatCompletionChunk | None:
+        if not (delta.text or delta.scored or delta.finish_reason):
+            return None
+        choice = ChunkChoice(
+            index=delta.index,
+            delta=Delta(content=delta.text) if delta.text or delta.scored else Delta(),
+            logprobs=self._logprobs(delta.scored) if delta.scored else None,
+            finish_reason=openai_finish_reason(delta.finish_reason),
+        )
+        return self._chunk([choice])
+
+    def last(self) -> list[ChatCompletionChunk]:
+        return [self._chunk([], self._usage())] if self.request.usage_wanted else []
+
+    def _choice(self, index: int, text: GeneratedText) -> ChatChoice:
+        return ChatChoice(
+            index=index,
+            message=AssistantMessage(text.text),
+            logprobs=self._logprobs(text.scores),
+            finish_reason=openai_finish_reason(text.finish_reason) or "stop",
+        )
+
+    def _chunk(self, choices: list[ChunkChoice], usage: Usage | None = None) -> ChatCompletionChunk:
+        return ChatCompletionChunk(
+            id=self.id,
+            created=self.created,
+            model=self.generation.engine.name,
+            choices=choices,
+            # OpenAI's API sends a null in all chunks before the one with the usage.
+            usage=usage if self.request.usage_wanted else UNSET,
+        )
+
+    def _usage(self) -> Usage:
+        return Usage.of(self.generation.prompt_tokens, self.generation.generated_tokens)
+
+    def _logprobs(self, scores: Sequence[TokenScore]) -> ChatLogprobs | None:
+        return chat_logprobs(self.generation.engine.tokenizer, scores) if self.request.logprobs else None

@@ -1,0 +1,123 @@
+"""Validation of a request: converts plain values to a request type, or says in words what is wrong.
+
+A request is checked in this order: the shape of each field here, contradictions between fields in the request types
+(`__post_init__`), and what only the model can tell in app.api.model_limits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from app.errors import InvalidRequest
+
+Schema = TypeVar("Schema", bound=msgspec.Struct)
+# The longest part of a wrong value that an error message repeats, in characters.
+SHOWN_CHARACTERS = 40
+
+
+def validate(fields: Mapping[str, Any], schema: type[Schema], *, text: bool = False, nullable: bool = False) -> Schema:
+    """Convert plain values to `schema`. Raises InvalidRequest.
+
+    `text`: all values are strings, as in a query string. `nullable`: a field that is null counts as left out.
+    """
+    try:
+        for name, value in fields.items():
+            check_value(name, value)
+    except RecursionError:
+        raise InvalidRequest("the body is nested too deeply: send a flat object.", code="invalid_json") from None
+    # An unknown field stays, null or not, since it has to be refused.
+    droppable = schema.__struct_encode_fields__ if nullable else ()
+    given = {name: value for name, value in fields.items() if value is not None or name not in droppable}
+    try:
+        return msgspec.convert(given, schema, strict=not text)
+    except msgspec.ValidationError as error:
+        raise refusal(str(error), fields, schema) from None
+
+
+def invalid_value(param: str, message: str) -> InvalidRequest:
+    """The error for a field whose value is not possible."""
+    return InvalidRequest(message, param=param, code="invalid_value")
+
+
+def check_value(name: str, value: object) -> None:
+    """Refuse two things that msgspec accepts: integers beyond 64 bits and unpaired surrogates. Raises InvalidRequest."""
+    if isinstance(value, list):
+        for item in value:
+            check_value(name, item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            check_value(name, key)
+            check_value(name, item)
+    elif isinstance(value, int) and abs(value) >= 2**63:
+        raise invalid_value(name, f"{name} is too large a number: send a smaller one.")
+    elif isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        raise invalid_value(name, f"{name} holds half a character (a lone surrogate): send whole characters.")
+
+
+def refusal(message: str, fields: Mapping[str, Any], schema: type[msgspec.Struct]) -> InvalidRequest:
+    """Turn msgspec's "Expected `int` >= 1 - at `$.length`" into an error that names the field and its value."""
+    expected, _, path = message.partition(" - at ")
+    path = re.sub(r".*`\$\.?", "", path).rstrip("`")
+    name = re.split(r"[.\[]", path)[0]
+    if unknown := re.search(r"unknown field `(.+)`", expected):
+        return unknown_field(unknown[1], path, name, schema)
+    if missing := re.search(r"missing required field `(.+)`", expected):
+        where = f" from {path}" if path else ""
+        return InvalidRequest(
+            f"{missing[1]} is missing{where}: add it.", param=name or missing[1], code="missing_field"
+        )
+    value = shorten(value_at(path, fields))
+    return invalid_value(name, f"{path} is {value}: {in_words(expected.partition(', got')[0], path, schema)}.")
+
+
+def unknown_field(field: str, path: str, name: str, schema: type[msgspec.Struct]) -> InvalidRequest:
+    where = path or f"this request, which has {', '.join(schema.__struct_encode_fields__)}"
+    return InvalidRequest(f"{field} is not a field of {where}.", param=name or field, code="unknown_field")
+
+
+def in_words(expected: str, path: str, schema: type[msgspec.Struct]) -> str:
+    """What msgspec expects, as advice. A field that may only be null or empty is one that this service does not support."""
+    if expected == "Expected `null`" or expected.endswith("of length <= 0"):
+        return "this is not supported, leave it out"
+    if expected.startswith("Invalid enum value"):
+        return f"expected {' or '.join(map(json.dumps, choices(path, schema)))}"
+    return f"{expected[0].lower()}{expected[1:]}"
+
+
+def choices(path: str, schema: type[msgspec.Struct]) -> list[str]:
+    """The values that the field at a path such as `messages[0].role` may have."""
+    hint: Any = schema
+    for name in re.findall(r"[a-z]\w*", path):
+        struct = next(each for each in parts_of(hint) if isinstance(each, type) and issubclass(each, msgspec.Struct))
+        hint = typing.get_type_hints(struct)[name]
+    return [value for each in parts_of(hint) if typing.get_origin(each) is Literal for value in typing.get_args(each)]
+
+
+def parts_of(hint: Any) -> Iterator[Any]:
+    """A type and all types inside it, such as `list[str]` and `str`."""
+    yield hint
+    for part in typing.get_args(hint):
+        yield from parts_of(part)
+
+
+def value_at(path: str, fields: Mapping[str, Any]) -> Any:
+    """The value at a path such as `messages[0].content`. Where the path does not exist, the value above it."""
+    value: Any = fields
+    for name, position in re.findall(r"(\w+)|\[(\d+)\]", path):
+        if position and isinstance(value, list):
+            value = value[int(position)]
+        elif isinstance(value, dict) and name in value:
+            value = value[name]
+    return value
+
+
+def shorten(value: object) -> str:
+    """A value as JSON, cut to `SHOWN_CHARACTERS`."""
+    shown = json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[: SHOWN_CHARACTERS - 1]}…"
