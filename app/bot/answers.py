@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from telegram import Message
 
 from app.bot.chat_state import ChatState, ChatStates
-from app.bot.comparison import Comparison, Contender
+from app.bot.comparison import BlindComparison, Contender
 from app.bot.drafts import showing_progress
 from app.bot.jokes import Joke
 from app.bot.keyboard import AnotherAction, text_buttons
@@ -25,7 +25,12 @@ MAX_PACE = 10.0
 
 class Answers:
     def __init__(
-        self, writer: ModelWriter, default_model: str, chats: ChatStates, store: Store | None, comparison: Comparison
+        self,
+        writer: ModelWriter,
+        default_model: str,
+        chats: ChatStates,
+        store: Store | None,
+        comparison: BlindComparison,
     ) -> None:
         self._writer = writer
         self._default_model = default_model

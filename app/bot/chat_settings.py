@@ -5,7 +5,7 @@ from __future__ import annotations
 from telegram import CallbackQuery, Message
 
 from app.bot.chat_state import LENGTHS, TEMPERATURES, ChatState, ChatStates
-from app.bot.comparison import Comparison
+from app.bot.comparison import BlindComparison
 from app.bot.keyboard import digest, model_buttons, settings_buttons
 from app.bot.outbox import Outbox
 from app.bot.strings import EXPIRED_BUTTON, MODEL_HIDDEN, MODEL_QUESTION, STORE_DOWN, current_settings
@@ -14,7 +14,7 @@ from app.models import Models
 
 
 class ChatSettings:
-    def __init__(self, chats: ChatStates, models: Models, comparison: Comparison) -> None:
+    def __init__(self, chats: ChatStates, models: Models, comparison: BlindComparison) -> None:
         self._chats = chats
         self._models = models
         self._comparison = comparison

@@ -38,7 +38,7 @@ class Contender(msgspec.Struct, frozen=True):
     jokes: Sequence[Joke] = ()
 
 
-class Comparison:
+class BlindComparison:
     """False if nothing is compared."""
 
     def __init__(self, contenders: Sequence[Contender]) -> None:
@@ -57,7 +57,7 @@ class Comparison:
         return random.choice(self._models).name if self._models else None
 
 
-def read_comparison(compare: str, models: Sequence[str]) -> Comparison:
+def read_comparison(compare: str, models: Sequence[str]) -> BlindComparison:
     """What COMPARE names: some of these models, and files. Raises SettingError."""
     names = [name.strip() for name in compare.split(",") if name.strip()]
     contenders = [Contender(name) if name in models else read_people(Path(name), models) for name in names]
@@ -65,7 +65,7 @@ def read_comparison(compare: str, models: Sequence[str]) -> Comparison:
         raise SettingError(f"COMPARE is {compare!r}, which names something twice: name each once.")
     if len(contenders) == 1:
         raise SettingError(f"COMPARE is {compare!r}, and should name two or more.")
-    return Comparison(contenders)
+    return BlindComparison(contenders)
 
 
 def read_people(path: Path, models: Sequence[str]) -> Contender:

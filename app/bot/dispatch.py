@@ -16,7 +16,7 @@ from app.bot.chat_commands import ChatCommands
 from app.bot.chat_settings import ChatSettings
 from app.bot.chat_state import ChatStates
 from app.bot.client import open_client
-from app.bot.comparison import Comparison
+from app.bot.comparison import BlindComparison
 from app.bot.model_writer import ModelWriter
 from app.bot.outbox import Outbox
 from app.bot.strings import (
@@ -46,7 +46,12 @@ class Dispatcher:
     """An UpdateHandler."""
 
     def __init__(
-        self, models: Models, queue: GenerationQueue, store: Store | None, settings: Settings, comparison: Comparison
+        self,
+        models: Models,
+        queue: GenerationQueue,
+        store: Store | None,
+        settings: Settings,
+        comparison: BlindComparison,
     ) -> None:
         key = settings.telegram_token.encode()
         chats = ChatStates(store, key)
