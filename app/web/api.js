@@ -1,8 +1,12 @@
-// The server: requests, streams of events, and refusals as the sentences they are.
+// The server: requests, streams of events, and its refusals as sentences to show.
 
 import { keep, load, tab } from "./store.js";
 
-/** The server's own sentence, or what kept it from saying one. `status` is 0 where no answer came. */
+// The server's own sentences about keys name HTTP headers, which a person with a browser does not set.
+const NO_KEY = "this server needs an API key: enter yours below.";
+const WRONG_KEY = "this server does not know this API key: check it and enter it again.";
+
+/** A refusal as a sentence: the server's own, or one about why none arrived. `status` is 0 if there was no response. */
 export class Refusal extends Error {
   constructor(message, status) {
     super(message);
@@ -23,8 +27,9 @@ async function ask(path, body, signal) {
     response = await fetch(path, { ...request, headers, signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refusal("the server cannot be reached: see whether you are online, then try again.", 0);
+    throw new Refusal("the server cannot be reached: check your connection, then try again.", 0);
   }
+  if (response.status === 401) throw new Refusal(key ? WRONG_KEY : NO_KEY, 401);
   if (!response.ok) throw await refusal(response);
   return response;
 }
@@ -34,10 +39,10 @@ async function refusal(response) {
   try {
     sentence = (await response.json()).error.message;
   } catch {
-    sentence = `the server answered ${response.status} and gave no reason.`;
+    sentence = `the server answered with status ${response.status} and gave no reason.`;
   }
   const wait = Number(response.headers.get("Retry-After"));
-  if (wait > 1) sentence += ` It asks for ${wait} seconds of patience.`;
+  if (wait > 1 && !sentence.includes(`${wait} s`)) sentence += ` Please wait ${wait} seconds.`;
   return new Refusal(sentence, response.status);
 }
 
@@ -49,7 +54,7 @@ export async function post(path, body) {
   return (await ask(path, body)).json();
 }
 
-/** The events of an answer, parsed, as they arrive. Throws Refusal, also for an error that comes in mid-stream. */
+/** Yields the parsed events of a response as they arrive. Throws Refusal, also for an error in the middle of the stream. */
 export async function* stream(path, body, signal) {
   const response = await ask(path, { ...body, stream: true }, signal);
   for await (const data of events(response.body, signal)) {
@@ -58,7 +63,7 @@ export async function* stream(path, body, signal) {
     if (event.error) throw new Refusal(event.error.message, event.error.code ?? 500);
     yield event;
   }
-  throw new Refusal("the connection broke off before the text was finished.", 0);
+  throw new Refusal("the connection was lost before the text was finished.", 0);
 }
 
 async function* events(body, signal) {

@@ -1,4 +1,4 @@
-// Chat: turns, each in its speaker's ink. The server puts them to the model the way it was trained.
+// Chat: turns, each in its speaker's ink. The server formats them for the model's template.
 
 import { stream } from "./api.js";
 import { $, announce, make } from "./dom.js";
@@ -19,7 +19,7 @@ export const pieces = () =>
     ...(at ? [{ text: "\n\n", model: false }] : []),
     { text: content, model: role === "assistant" },
   ]);
-/** Votes are on the last reply. */
+/** What a vote is about: the last reply. */
 export const latest = () =>
   canAgain() ? { text: turns.at(-1).content, prefix: turns.at(-2)?.content ?? "", model: turns.at(-1).model } : null;
 
@@ -52,13 +52,13 @@ export function again(model) {
   return run((signal) => reply(model, signal));
 }
 
-/** The last exchange goes, and what was said is there to be said otherwise. */
+/** Remove the last exchange, and put its message back into the field to be changed. */
 export function undo() {
   if (canAgain()) turns.pop();
   field.value = turns.pop()?.content ?? "";
   grow();
   draw();
-  announce("Taken back.");
+  announce("Undone.");
   changed();
 }
 
@@ -131,7 +131,7 @@ async function reply(model, signal) {
   } finally {
     turn.content = turn.content.trimEnd();
     if (turn.content) turns.push(turn);
-    pace.end(tokens, ...(signal.aborted ? ["stopped"] : turn.content ? [] : ["the model finds that nothing is left to say"]));
+    pace.end(tokens, ...(signal.aborted ? ["stopped"] : turn.content ? [] : ["the model had nothing to say"]));
     announce(turn.content || $("count").textContent);
     draw();
   }

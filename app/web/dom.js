@@ -1,8 +1,8 @@
-// The document: finding and making elements, saying things aloud. Text goes in as text, never as markup.
+// The document: finding and making elements, and telling screen readers. Text is inserted as text, never as markup.
 
 export const $ = (id) => document.getElementById(id);
 
-/** An element with properties; `aria-…` and `data-…` among them become attributes, children are elements or strings. */
+/** A new element. Properties with a hyphen, such as `aria-label`, become attributes. Children are elements or strings. */
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -13,12 +13,12 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** For those who hear the page. */
+/** Have screen readers say this sentence. */
 export function announce(sentence) {
   $("said").textContent = sentence;
 }
 
-/** Put `sentence` on a button for a moment, in place of its name. */
+/** Show `sentence` on a button for a moment, in place of its label. */
 export function flash(button, sentence) {
   button.dataset.name ??= button.textContent;
   button.textContent = sentence;
@@ -29,11 +29,11 @@ export function flash(button, sentence) {
 
 export async function copy(string) {
   if (navigator.clipboard) return navigator.clipboard.writeText(string);
-  // Without HTTPS there is no clipboard but the old way to it.
+  // Without HTTPS, browsers offer only the old way to copy.
   const field = make("textarea", { value: string });
   document.body.append(field);
   field.select();
   const copied = document.execCommand("copy");
   field.remove();
-  if (!copied) throw new Error("The browser does not let the page copy: select the text and copy it yourself.");
+  if (!copied) throw new Error("Your browser does not allow this page to copy: select the text and copy it yourself.");
 }

@@ -1,4 +1,4 @@
-// Beginnings that suit a model: by its name where it is known, else by how questions are put to it.
+// Example prompts for a model: by its name if it is known here, otherwise by its template.
 
 const QUESTIONS = ["Why did the farmer laugh?", "What do you call a sleepy cat?", "Why was the computer cold?"];
 const LINES = ["Once upon a time", "The secret of a good soup is", "Dear diary, today"];

@@ -1,4 +1,4 @@
-// Texts and conversations of late, kept in this browser only.
+// The latest texts and conversations, stored in this browser only.
 
 import { $, make } from "./dom.js";
 import { draw, keep, load, tab } from "./store.js";
@@ -8,16 +8,16 @@ let current = load("current", null, tab) ?? draw();
 
 const entries = () => load("history", []);
 
-/** The one that this tab was at when it was loaded last, if it is still there. */
+/** The entry that this tab showed before it was reloaded, if it still exists. */
 export const resumed = () => entries().find(({ id }) => id === current) ?? null;
 
-/** From now on something else is written. */
+/** Leave the current entry: what is written from now on belongs to entry `id`, by default a new one. */
 export function leave(id = draw()) {
   current = id;
   keep("current", current, tab);
 }
 
-/** Put the present state of what is written first; where there is no more room, the oldest leave. */
+/** Store the current state as the first entry. The oldest entries are dropped when the browser has no more room. */
 export function remember(state, title) {
   if (!title.trim()) return;
   const others = entries().filter(({ id }) => id !== current);
@@ -26,7 +26,7 @@ export function remember(state, title) {
   keep("current", current, tab);
 }
 
-/** Fill the panel; `choose(entry)` is called for the one that is picked. */
+/** Fill the panel. `choose(entry)` is called for the entry that is picked. */
 export function list(choose) {
   const found = entries();
   $("clear").hidden = found.length === 0;
@@ -42,7 +42,7 @@ export function list(choose) {
   if (!found.length) $("entries").append(make("li", { className: "note" }, "Nothing yet."));
 }
 
-/** The button asks once more before it empties. */
+/** Set up the button that clears the history. It asks for a second press; `emptied()` is called afterwards. */
 export function open(emptied) {
   const button = $("clear");
   const name = button.textContent;
@@ -54,7 +54,7 @@ export function open(emptied) {
   button.addEventListener("click", () => {
     if (!button.classList.contains("sure")) {
       button.classList.add("sure");
-      button.textContent = "Really clear it all?";
+      button.textContent = "Clear everything?";
       return;
     }
     calm();

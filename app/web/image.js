@@ -1,4 +1,4 @@
-// A text as a picture, in the page's own type, inks and paper.
+// A text as a picture, in the page's own typeface and colours.
 
 const WIDTH = 1200;
 const MARGIN = 120;
@@ -6,7 +6,7 @@ const SIZE = 44;
 const LEADING = 66;
 const TALLEST = 12000;
 
-/** The picture of `pieces` ([{text, model}]) as a PNG, signed with the model's name. */
+/** A PNG of `pieces` ([{text, model}]), with the model's name below. Throws if the text is too long for a picture. */
 export async function picture(pieces, model) {
   const face = getComputedStyle(document.body);
   const family = face.fontFamily;
@@ -44,7 +44,7 @@ function colour(name) {
   return found;
 }
 
-/** Lines of words, each a list of pieces. A word wider than a line is broken where it must be. */
+/** Wrap the pieces into lines, each a list of pieces. A word wider than a line is broken at the edge. */
 function wrap(pen, pieces, width) {
   const lines = [[]];
   let x = 0;

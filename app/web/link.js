@@ -1,4 +1,4 @@
-// A link that holds a prompt and its settings. They stand after the #, which no browser sends to a server.
+// A link that holds a prompt and its settings. They come after the #, a part that browsers never send to a server.
 
 import { changed } from "./settings.js";
 
@@ -10,7 +10,7 @@ export function write(mode, model, { text, turns, seed }) {
   return `${location.origin}${location.pathname}#${fields}`;
 }
 
-/** What the address says: {mode, model, text, turns, settings}, or null where it says nothing. */
+/** What the page's address holds: {mode, model, text, turns, settings}, or null if it is not such a link. */
 export function read() {
   const fields = new URLSearchParams(location.hash.slice(1));
   if (!fields.has("mode")) return null;

@@ -1,4 +1,4 @@
-// The page: which mode is on, what its buttons do, and what comes back when it is opened again.
+// The page: its modes, buttons, panels and keys, and what it restores when it is opened again.
 
 import { get } from "./api.js";
 import * as chat from "./chat.js";
@@ -37,7 +37,7 @@ async function open() {
   await connect();
 }
 
-/** Ask what is served: the first thing that needs the server. */
+/** Ask the server for its models. Nothing can be written before that. */
 async function connect() {
   try {
     served = await get("version");
@@ -55,20 +55,20 @@ async function connect() {
   if (matchMedia("(hover: hover)").matches && document.activeElement === document.body) now().words().show.focus();
 }
 
-/** Take up what a link says. */
+/** Restore what the address holds, if it is a link. Returns whether it is one. */
 function opened() {
   const said = link.read();
   if (!said || task.busy()) return false;
-  // So that a reload goes on with the text rather than with the link.
+  // A reload should show the text as it is then, not as the link had it.
   window.history.replaceState(null, "", location.pathname + location.search);
   $("reset").click();
   const problems = settings.set(said.settings);
-  if (said.model && !choose(said.model)) problems.push(`The model ${said.model} is not served here.`);
+  if (said.model && !choose(said.model)) problems.push(`This server has no model ${said.model}.`);
   history.leave();
   turn(said.mode);
   if (mode === "write") writing.restore({ text: said.text, ranges: [] });
   else chat.restore({ turns: said.turns.map((content, at) => ({ role: at % 2 ? "assistant" : "user", content, model: model() })) });
-  if (problems.length) task.trouble(`The link does not fit in all: ${problems.join(" ")}`);
+  if (problems.length) task.trouble(`Some of this link could not be used: ${problems.join(" ")}`);
   return true;
 }
 
@@ -100,7 +100,7 @@ function remember() {
 }
 
 let wasBusy = false;
-/** Make the buttons say what can be done. */
+/** Show and enable the controls that can be used now. */
 function refresh() {
   const busy = task.busy();
   const empty = now().isEmpty();
@@ -138,10 +138,10 @@ function suggest() {
     });
     return chip;
   });
-  $("examples").replaceChildren(make("span", {}, "Or begin with"), ...chips);
+  $("examples").replaceChildren(make("span", {}, "Or start with"), ...chips);
 }
 
-/** Keep the end of the text in sight of whoever was there. */
+/** Scroll along with a growing text, if its end was in sight. */
 function follow() {
   const page = document.documentElement;
   if (page.scrollHeight - innerHeight - scrollY < 200) scrollTo({ top: page.scrollHeight });
@@ -208,7 +208,7 @@ function panels() {
     history.leave(entry.id);
     resume(entry);
     if (narrow.matches) show(null, true);
-    announce("Restored.");
+    announce("The earlier text is back.");
   };
   history.open(() => history.list(pick));
   for (const name of names) {
@@ -246,7 +246,7 @@ function theme() {
     try {
       localStorage.setItem("theme", root.dataset.theme);
     } catch {
-      // It holds until the page is left.
+      // The choice lasts until the page is closed.
     }
     say();
   });

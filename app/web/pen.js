@@ -1,6 +1,6 @@
-// Two inks in one text: which stretches the model wrote, as ranges [start, end) of characters.
+// Two inks in one text: the model's parts, as ranges [start, end) of characters.
 
-/** The ranges after an edit that made `after` of `before`. What a person types is the person's. */
+/** The model's ranges after an edit that turned `before` into `after`. Typed text never belongs to the model. */
 export function edited(ranges, before, after) {
   const most = Math.min(before.length, after.length);
   let head = 0;
@@ -17,7 +17,7 @@ export function edited(ranges, before, after) {
     .filter(([start, end]) => start < end);
 }
 
-/** The text in pieces of one ink each: [{text, model}]. */
+/** The text in pieces of one ink: [{text, model}]. */
 export function runs(text, ranges) {
   const pieces = [];
   let at = 0;

@@ -1,4 +1,4 @@
-// How texts are written: the settings, the panel that explains them, and their place in a link.
+// The settings for generating: their panel, with an explanation of each, and their values.
 
 import { $, make } from "./dom.js";
 import { keep, load } from "./store.js";
@@ -6,39 +6,39 @@ import { keep, load } from "./store.js";
 const FIELDS = [
   {
     name: "temperature", label: "Temperature", least: 0, most: 2, step: 0.05, start: 0.7,
-    says: "How much is left to chance. At 0 the likeliest word always comes; above 1 it gets wild.",
+    says: "Higher values make the text more surprising. At 0 the most likely token is always chosen.",
   },
   {
     name: "length", label: "Length", least: 10, most: 1000, step: 10, start: 120,
-    says: "At most so many tokens, about three quarters of a word each. A text may end sooner by itself.",
+    says: "The most tokens to write. A token is about three quarters of a word. A text may end earlier.",
   },
   {
     name: "top_p", label: "Top p", least: 0.05, most: 1, step: 0.05, start: 0.8,
-    says: "Choose among the likeliest tokens that make up this share of what could come. 1 is all of them.",
+    says: "Choose among the most likely tokens that together have this probability. 1 means all tokens.",
   },
   {
     name: "top_k", label: "Top k", least: 0, most: 200, step: 1, start: 0,
-    says: "Choose among this many of the likeliest tokens. 0 is all of them.",
+    says: "Choose among this many of the most likely tokens. 0 means all tokens.",
   },
   {
     name: "repetition_penalty", label: "Repetition penalty", least: 1, most: 2, step: 0.05, start: 1,
-    says: "Above 1, what has been said becomes less likely to be said again.",
+    says: "Values above 1 make tokens less likely once they have been used.",
   },
   {
     name: "nsamples", label: "Samples", least: 1, most: 6, step: 1, start: 1,
-    says: "How many continuations to write side by side, for you to choose from. Chat has one.",
+    says: "How many continuations to write for you to choose from. Chat always writes one.",
   },
 ];
 const SEED = { name: "seed", label: "Seed", least: 0, most: 2 ** 32 - 1, step: 1 };
 const inputs = {};
-/** By name; `seed` is null where a new one is drawn each time. */
+/** The values by name. `seed` is null when the server chooses a new one each time. */
 export const settings = defaults();
 
 function defaults() {
   return { ...Object.fromEntries(FIELDS.map(({ name, start }) => [name, start])), seed: null };
 }
 
-/** Build the panel, and take up what was last set. `longest` is the server's limit. */
+/** Build the panel with the values that were set last. `longest` is the server's limit of tokens. */
 export function open(longest) {
   const length = FIELDS.find(({ name }) => name === "length");
   length.most = Math.min(length.most, longest);
@@ -63,8 +63,8 @@ function slider(field) {
 }
 
 function seedField() {
-  const input = make("input", { type: "text", inputMode: "numeric", id: "set-seed", placeholder: "drawn anew each time" });
-  const says = "The same prompt, settings and seed write the same text. “Again” draws a new one.";
+  const input = make("input", { type: "text", inputMode: "numeric", id: "set-seed", placeholder: "random each time" });
+  const says = "The same prompt, settings and seed give the same text. “Again” takes a new seed.";
   input.setAttribute("aria-describedby", "set-seed-says");
   input.addEventListener("change", () => {
     const seed = input.value.trim() === "" ? null : Number(input.value);
@@ -79,13 +79,13 @@ function seedField() {
 
 const explanation = (id, says) => make("p", { id: `${id}-says`, className: "note" }, says);
 
-/** Change some. What does not fit is left as it was; returns a sentence for each of those. */
+/** Change some values. Returns a sentence for each one that is not allowed; those keep their old value. */
 export function set(values) {
   const problems = [];
   for (const [name, value] of Object.entries(values)) {
     const field = [...FIELDS, SEED].find((each) => each.name === name);
     if (!field || !(fits(field, value) || (name === "seed" && value === null))) {
-      problems.push(field ? `${name} should be from ${field.least} to ${field.most}.` : `There is no setting ${name}.`);
+      problems.push(field ? `${name} must be between ${field.least} and ${field.most}.` : `There is no setting called ${name}.`);
       continue;
     }
     settings[name] = value;
@@ -100,7 +100,7 @@ function fits({ least, most, step }, value) {
   return Number.isFinite(value) && value >= least && value <= most && (step < 1 || Number.isInteger(value));
 }
 
-/** Those that differ from the defaults. */
+/** The values that differ from the defaults. */
 export function changed() {
   const usual = defaults();
   return Object.fromEntries(Object.entries(settings).filter(([name, value]) => value !== usual[name]));

@@ -1,4 +1,4 @@
-// What the browser keeps. Where it keeps nothing (private windows, a full disk) the page works without.
+// The browser's storage. The page also works where there is none, as in some private windows or on a full disk.
 
 function attempt(work, otherwise) {
   try {
@@ -11,18 +11,18 @@ function attempt(work, otherwise) {
 export const load = (name, otherwise = null, store = () => localStorage) =>
   attempt(() => JSON.parse(store().getItem(name)), otherwise);
 
-/** Whether it could be kept. */
+/** Returns whether the value could be stored. */
 export const keep = (name, value, store = () => localStorage) =>
   attempt(() => (store().setItem(name, JSON.stringify(value)), true), false);
 
 export const tab = () => sessionStorage;
 
-/** A random name of 24 characters. */
+/** A random name of 24 hexadecimal digits. */
 export function draw() {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Who votes: the same in this browser for good, and nothing about anybody. */
+/** The voter's random name: always the same in this browser, and it says nothing about the person. */
 export function voter() {
   const known = load("voter");
   if (typeof known === "string") return known;

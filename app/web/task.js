@@ -1,4 +1,4 @@
-// One text is written at a time. Here it begins, is stopped, is counted, and fails with a sentence.
+// The one task at a time, writing a text: start, stop, speed, and errors shown as sentences.
 
 import { $, announce, make } from "./dom.js";
 import { useKey } from "./api.js";
@@ -8,10 +8,10 @@ let retry = null;
 
 export const busy = () => controller !== null;
 export const stop = () => controller?.abort();
-/** Tell the page that something is different now. */
+/** Tell the page to update its controls. */
 export const changed = () => document.dispatchEvent(new Event("changed"));
 
-/** Do `work(signal)` unless something is being done. */
+/** Run `work(signal)`, unless a task is running. */
 export async function run(work) {
   if (controller) return;
   controller = new AbortController();
@@ -27,7 +27,7 @@ export async function run(work) {
   }
 }
 
-/** Show what is wrong, with a way to try again where there is one; "" takes it away. */
+/** Show an error, with a button if it can be tried again. An empty sentence clears it. */
 export function trouble(sentence, again = null, status = undefined) {
   retry = again;
   $("trouble").replaceChildren(sentence && sentence[0].toUpperCase() + sentence.slice(1));
@@ -46,7 +46,7 @@ export function open() {
   });
 }
 
-/** Tokens and how fast they come, shown beside the buttons. */
+/** The number of tokens and their speed, shown beside the buttons. */
 export class Pace {
   #tokens = 0;
   #first = 0;
@@ -66,7 +66,7 @@ export class Pace {
     $("count").textContent = this.#sentence(this.#tokens);
   }
 
-  /** The end: with the server's own count where it sent one, and why the text ended. */
+  /** Show the final count, the server's own if it sent one, and `more`, such as why the text ended. */
   end(tokens = this.#tokens, ...more) {
     $("count").textContent = tokens ? [this.#sentence(tokens), ...more].join(" · ") : more.join(" · ");
   }

@@ -1,7 +1,7 @@
-// Before the first paint, so that whoever chose a theme never sees the other.
+// Runs before the first paint, so that nobody sees a flash of the theme they did not choose.
 try {
   const theme = localStorage.getItem("theme");
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 } catch {
-  // Storage is switched off: the system's theme it is.
+  // Without storage, the system's theme is used.
 }

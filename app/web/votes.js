@@ -1,4 +1,4 @@
-// 👍 and 👎 for what the model wrote, where the server keeps votes.
+// 👍 and 👎 for what the model wrote, if the server stores votes.
 
 import { post } from "./api.js";
 import { announce, make } from "./dom.js";
@@ -7,12 +7,12 @@ import { trouble } from "./task.js";
 
 let kept = false;
 
-/** Whether there is somebody to count them. */
+/** `wanted` says whether the server stores votes. */
 export function open(wanted) {
   kept = wanted;
 }
 
-/** Two buttons for `text`, which continues or answers `prefix`; nothing where votes are not kept. */
+/** Two buttons for `text`, which continues or answers `prefix`. None if votes are not stored. */
 export function buttons({ text, prefix, model }) {
   if (!kept || !text.trim()) return [];
   const both = [thumb("up", "Good"), thumb("down", "Bad")];
@@ -27,7 +27,7 @@ export function buttons({ text, prefix, model }) {
         return;
       }
       for (const each of both) each.setAttribute("aria-pressed", each === button);
-      announce("Thank you, your vote is kept.");
+      announce("Thank you, your vote is saved.");
     });
   }
   return both;

@@ -1,4 +1,4 @@
-// Write and continue: one text, in two inks, and the continuations to choose from.
+// Write: one text in two inks, and the continuations to choose from.
 
 import { stream } from "./api.js";
 import { $, announce, copy, flash, make } from "./dom.js";
@@ -10,9 +10,9 @@ import * as votes from "./votes.js";
 const field = $("text");
 let ranges = [];
 let seen = "";
-// What the model added, newest last: {before, after, ranges, prefix, text, model, seed}. Only what no edit has touched since can be undone.
+// What the model added, newest last: {before, after, ranges, prefix, text, model, seed}. It can be undone until the text is edited.
 let steps = [];
-// The prompt and seed of the continuations on offer.
+// The prompt and seed of the continuations to choose from.
 let offered = null;
 
 export const go = (model) => run((signal) => write(model, signal));
@@ -21,7 +21,7 @@ export const pieces = () => runs(field.value, ranges);
 const top = () => (steps.at(-1)?.after === field.value ? steps.at(-1) : null);
 export const canUndo = () => Boolean(top());
 export const canAgain = () => Boolean(top() || offered);
-/** What votes are on. */
+/** What a vote is about. */
 export const latest = () => top();
 export const words = () => ({ go: "Continue", show: field });
 
@@ -44,7 +44,7 @@ export function undo() {
   const step = top();
   steps.pop();
   show(step.before, step.ranges);
-  announce("Taken back.");
+  announce("Undone.");
 }
 
 export function again(model) {
@@ -71,7 +71,7 @@ export function restore(kept) {
   show(kept.text, kept.ranges);
 }
 
-/** The prompt with the seed that made the last continuation of it, else the text as it stands. */
+/** The last prompt with the seed of its continuation. If there is none, the text as it is. */
 export function link() {
   const step = top() ?? offered;
   return step ? { text: step.before, seed: step.seed } : { text: field.value, seed: settings.seed };
@@ -87,16 +87,16 @@ function show(text, newRanges) {
 function draw() {
   seen = field.value;
   const spans = pieces().map(({ text, model }) => make("span", { className: model ? "models" : "yours" }, text));
-  if (!seen) spans.push(make("span", { className: "yours" }, "Write a beginning,"), " ", make("span", { className: "models" }, "and the model goes on."));
+  if (!seen) spans.push(make("span", { className: "yours" }, "Write a beginning,"), " ", make("span", { className: "models" }, "and the model continues it."));
   $("ink").classList.toggle("invitation", !seen);
-  // An empty last line has a height only if something is in it.
+  // An empty last line only has a height if it holds a character.
   $("ink").replaceChildren(...spans, "\u200b");
 }
 
 async function write(model, signal) {
   const before = field.value;
   const old = ranges;
-  // A word begins with its space, so a space at the end leaves a model without words to go on with.
+  // A token for a word includes the space before it, so after a trailing space the model could not continue well.
   const prefix = before.trimEnd() === "" ? before : before.replace(/ +$/, "");
   const spaced = prefix !== before;
   const asked = { ...settings, prefix, model, include_prefix: false };
@@ -113,7 +113,7 @@ async function write(model, signal) {
       if (event.usage) closing = event;
       if (!event.text) continue;
       pace.see();
-      // A text area makes one character of \r\n, or two lines where they come apart.
+      // A text area turns \r\n into one character, or into two lines if they arrive apart.
       const more = event.text.replaceAll("\r", "");
       const text = spaced && !texts[event.index] ? more.replace(/^ /, "") : more;
       texts[event.index] += text;
@@ -134,11 +134,11 @@ async function write(model, signal) {
 
 function reason(closing, texts) {
   if (!closing) return ["stopped"];
-  if (texts.every((text) => !text.trim())) return ["the model finds that nothing is left to say"];
-  return closing.finish_reason === "timeout" ? ["out of time"] : [];
+  if (texts.every((text) => !text.trim())) return ["the model had nothing to add"];
+  return closing.finish_reason === "timeout" ? ["time limit reached"] : [];
 }
 
-/** The model's next words at the end of the text. */
+/** Append the model's words to the text. */
 function add(text) {
   const start = field.value.length;
   field.value += text;
@@ -158,7 +158,7 @@ function lay(count) {
   });
 }
 
-/** Take the continuations on offer away, or put others there. */
+/** Replace the continuations to choose from, by default with none. */
 function withdraw(cards = null) {
   offered = null;
   $("samples").hidden = !cards;
@@ -174,7 +174,7 @@ function offer(cards, texts, { before, prefix, model, seed }) {
     take.addEventListener("click", () => {
       const old = ranges;
       withdraw();
-      // What was typed since the continuations were written stays.
+      // Keep what was typed since the continuations were written.
       const start = field.value;
       add(text);
       steps.push({ before: start, after: field.value, ranges: old, prefix, text, model, seed });

@@ -62,7 +62,7 @@ def test_a_link_that_does_not_fit_says_so(page: Page) -> None:
         page.goto(f"{url}/#mode=write&model=gone&text=Why&temperature=9&length=30")
         expect(text(page)).to_have_value("Why")
         expect(page.get_by_role("alert")).to_have_text(
-            "The link does not fit in all: temperature should be from 0 to 2. The model gone is not served here."
+            "Some of this link could not be used: temperature must be between 0 and 2. This server has no model gone."
         )
         button(page, "Settings").click()
         expect(page.get_by_role("slider", name="Length")).to_have_value("30")
@@ -83,9 +83,9 @@ def test_the_history_is_there_after_a_reload_until_it_is_cleared(page: Page) -> 
         expect(entries.locator("span")).to_have_text(["The second.Yes. Yes.", "The first.Yes. Yes."])
         entries.nth(1).get_by_role("button").click()
         expect(text(page)).to_have_value("The first.Yes. Yes. ")
-        button(page, "Clear the history").click()
+        button(page, "Clear history").click()
         expect(entries).to_have_count(2)
-        button(page, "Really clear it all?").click()
+        button(page, "Clear everything?").click()
         expect(entries).to_have_text(["Nothing yet."])
         assert page.evaluate("JSON.parse(localStorage.history)") == []
 
@@ -99,7 +99,7 @@ def test_settings_stay_until_they_are_reset(page: Page) -> None:
         button(page, "Settings").click()
         expect(page.get_by_role("slider", name="Top k")).to_have_value("7")
         expect(page.get_by_role("textbox", name="Seed")).to_have_value("11")
-        button(page, "Back to the defaults").click()
+        button(page, "Reset to defaults").click()
         expect(page.get_by_role("slider", name="Top k")).to_have_value("0")
         page.get_by_role("textbox", name="Seed").fill("-1")
         page.get_by_role("textbox", name="Seed").press("Tab")
@@ -141,7 +141,7 @@ def test_a_vote_reaches_the_store_and_may_change(page: Page, tmp_path: Path) -> 
         go(page, "Why")
         button(page, "Good").click()
         expect(button(page, "Good")).to_have_attribute("aria-pressed", "true")
-        expect(page.get_by_role("status")).to_have_text("Thank you, your vote is kept.")
+        expect(page.get_by_role("status")).to_have_text("Thank you, your vote is saved.")
         button(page, "Bad").click()
         expect(button(page, "Bad")).to_have_attribute("aria-pressed", "true")
         expect(button(page, "Good")).to_have_attribute("aria-pressed", "false")
@@ -162,5 +162,5 @@ def test_each_continuation_has_its_own_vote(page: Page, tmp_path: Path) -> None:
         go(page, "Why")
         expect(button(page, "Good")).to_have_count(2)
         page.get_by_role("listitem").nth(1).get_by_role("button", name="Good").click()
-        expect(page.get_by_role("status")).to_have_text("Thank you, your vote is kept.")
+        expect(page.get_by_role("status")).to_have_text("Thank you, your vote is saved.")
     assert [(tally.generated_by, tally.up) for tally in tallies(address)] == [("fake", 1)]
