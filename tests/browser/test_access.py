@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
 from app.engine.fake import SCRIPT, FakeEngine
 from tests.browser.conftest import DESK, PHONE, button, choose, finish, go, say, text
@@ -106,7 +106,13 @@ def test_all_that_comes_is_small_and_from_the_server(enter: Callable[..., Browse
     with serving(FakeEngine()) as url:
         page = enter().new_page()
         bodies: dict[str, int] = {}
-        page.on("requestfinished", lambda request: bodies.update({request.url: len(request.response().body())}))
+
+        def finished(request: Request) -> None:
+            response = request.response()
+            assert response is not None
+            bodies[request.url] = len(response.body())
+
+        page.on("requestfinished", finished)
         page.goto(url, wait_until="networkidle")
         expect(button(page, "Continue")).to_be_enabled()
         assert page.evaluate("performance.getEntriesByName('first-contentful-paint').length") == 1

@@ -15,7 +15,7 @@ from tests.conftest import serving
 def test_a_conversation_of_two_turns(page: Page) -> None:
     with serving(FakeEngine("Yes. ", template="chat")) as url:
         page.goto(url)
-        asked: list[dict[str, Any]] = []
+        asked: list[Any] = []
         page.on("request", lambda request: asked.append(request.post_data_json) if request.method == "POST" else None)
         choose(page, "Length", "10")
         page.get_by_role("radio", name="Chat").check()

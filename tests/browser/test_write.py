@@ -50,7 +50,7 @@ def test_what_a_person_types_into_the_models_words_is_the_persons(page: Page) ->
 def test_another_try_takes_the_place_of_the_last_with_a_seed_of_its_own(page: Page) -> None:
     with serving(FakeEngine()) as url:
         page.goto(url)
-        asked: list[dict[str, Any]] = []
+        asked: list[Any] = []
         page.on("request", lambda request: asked.append(request.post_data_json) if request.method == "POST" else None)
         seed(page, "5")
         go(page, "Why")
