@@ -1,1 +1,1 @@
-"""Computing text: the contract is in base, the implementations in onnx, tensorflow and fake."""
+"""Generation with a GPT-2: from prompt tokens to text, with no knowledge of HTTP or settings."""

@@ -1,7 +1,7 @@
-"""The contract between whatever computes logits and everything else.
+"""The contract of an engine: what computes logits, and what everything else may rely on.
 
-An `Engine` is a model ready to run; a `Decoder` is one text (or several side by side) being written with it.
-Three implementations: `onnx` serves, `tensorflow` is gpt-2-simple itself for comparison, `fake` has known logits.
+An `Engine` is a loaded model. A `Decoder` holds the state of one generation: a batch of one or more texts. There are three
+implementations: `onnx` serves, `tensorflow` is gpt-2-simple itself, to compare with, and `fake` has known logits, for tests.
 """
 
 from __future__ import annotations
@@ -16,47 +16,50 @@ from app.engine.bundle import EndMarker, Template
 from app.engine.tokenizer import Tokenizer
 
 Tokens = NDArray[np.int64]
+"""Token ids, [n] or [rows, n]."""
 Logits = NDArray[np.float32]
+"""Logits, [n_vocab] or [rows, n_vocab]."""
 
 
 class Decoder(Protocol):
-    """Rows of text in step with each other. Logits are those of the token after the last one fed in."""
+    """A batch of texts, all of the same number of tokens. Logits are those of the token that comes next."""
 
     def prefill(self, tokens: Tokens) -> Logits:
         """Begin anew with tokens [rows, n], 1 ≤ n ≤ n_ctx. Returns logits [rows, n_vocab], valid until the next call."""
         ...
 
     def step(self, tokens: Tokens) -> Logits:
-        """Add one token to each row, [rows]. Returns logits [rows, n_vocab], valid until the next call."""
+        """Read one more token of each row, [rows]. Returns logits [rows, n_vocab], valid until the next call."""
         ...
 
     def close(self) -> None:
-        """Nothing more will be written with it."""
+        """Release the decoder; the caller makes no more calls."""
         ...
 
 
 class Engine(Protocol):
-    """A model that is loaded. Safe to use from several threads, one decoder each."""
+    """A loaded model. Several threads may use it at once, each with its own decoder."""
 
     kind: str
     name: str
     n_ctx: int
+    """The window: the most tokens that the model can attend to."""
     tokenizer: Tokenizer
     end: EndMarker
     template: Template
     max_positions: int
-    """Rows times positions that one decoder may hold: what keeps a request from taking all the memory."""
+    """The most rows × positions of one decoder, so that no request takes all the memory."""
 
     def decoder(self, rows: int, positions: int, reuse: bool = False) -> Decoder:
-        """Room for `rows` texts of up to `positions` ≤ n_ctx tokens. With `reuse` it may go on from what others have read."""
+        """A decoder for `rows` texts of up to `positions` ≤ n_ctx tokens. With `reuse` it may use the prefix cache."""
         ...
 
 
 def start_tokens(engine: Engine, prompt: str) -> list[int]:
-    """The tokens to begin with for a prompt, never none.
+    """The tokens of a prompt, as the model expects a document to begin; at least one.
 
-    A model whose documents end with a real token saw that token before each document, so it comes first. One that
-    knows only gpt-2-simple's string gets the bare prompt and, with no prompt, the end-of-text token, as gpt-2-simple does it.
+    In training with an end-of-text token, that token comes before each document, so it comes first here too. A model that learned
+    gpt-2-simple's end string gets the bare prompt; for an empty prompt, the end-of-text token, as in gpt-2-simple.
     """
     tokens = engine.tokenizer.encode(prompt)
     if engine.end.token is not None:
@@ -65,4 +68,5 @@ def start_tokens(engine: Engine, prompt: str) -> list[int]:
 
 
 def as_rows(tokens: Sequence[int], rows: int) -> Tokens:
+    """The same tokens in each row, [rows, n]."""
     return np.tile(np.asarray(tokens, np.int64), (rows, 1))

@@ -1,11 +1,11 @@
 """A bundle: the folder that `finetune export` writes and the app serves.
 
-    manifest.json     what the model is, how its texts end, how it was made, the SHA-256 of each other file
+    manifest.json     what the model is, how its texts end, how it was made, and the SHA-256 of each other file
     model.onnx        the graph
-    model.onnx.data   its weights, mapped into memory rather than read
+    model.onnx.data   the weights, which are mapped into memory rather than read
     tokenizer.json    the vocabulary, in the format of the tokenizers library
 
-Whatever does not match its manifest is refused, with the file named.
+A file that does not match the manifest is refused with an error that names it.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Hparams(msgspec.Struct, frozen=True):
 class EndMarker(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a text of this model ends: with a token, or with a string that is several ordinary tokens.
 
-    gpt-2-simple's runs learn the string `<|endoftext|>`; runs whose documents end with the real token begin
-    with it too, so it is put before their prompts.
+    Models that gpt-2-simple trained have learned the string `<|endoftext|>`. Models that were trained on documents with the real
+    token saw it before each document, so it is put before their prompts.
     """
 
     token: int | None = None
@@ -46,10 +46,10 @@ class EndMarker(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Parity(msgspec.Struct, frozen=True):
-    """How far the bundle's logits are from TensorFlow's, measured when it was made.
+    """How close the bundle's logits are to TensorFlow's, measured at `tokens` positions when the bundle was made.
 
-    Over `tokens` positions: the largest difference of a logit, the mean Kullback-Leibler divergence in nats from TensorFlow's
-    distribution, and the share of positions at which both find the same token likeliest.
+    `max_difference` is the largest difference of a logit, `mean_kl` the mean Kullback-Leibler divergence from TensorFlow's
+    distribution in nats, `same_choice` the share of positions at which both have the same likeliest token.
     """
 
     tokens: int
@@ -59,6 +59,8 @@ class Parity(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """manifest.json. `files` has the SHA-256 of each file; `training` and `made` say where the model comes from."""
+
     format: int
     name: str
     hparams: Hparams
@@ -74,7 +76,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are what its manifest says."""
+    """A bundle whose files match its manifest."""
 
     folder: Path
     manifest: Manifest
@@ -103,6 +105,7 @@ def open_bundle(folder: Path) -> Bundle:
 
 
 def read_manifest(folder: Path) -> Manifest:
+    """Read manifest.json; the other files are not looked at. Raises BundleError."""
     path = folder / "manifest.json"
     make = f"`python -m finetune export --checkpoint CHECKPOINT --out {folder}` makes one"
     if not folder.is_dir():
@@ -127,6 +130,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def sha256(path: Path) -> str:
+    """The file's SHA-256 in hexadecimal. Raises BundleError."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

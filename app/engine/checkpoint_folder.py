@@ -1,7 +1,7 @@
-"""Where a gpt-2-simple checkpoint lies: `checkpoint/run1` and the files in it. Its weights are read elsewhere.
+"""The folder of a gpt-2-simple checkpoint, such as checkpoint/run1, without its weights.
 
-The folder holds `checkpoint` (TensorFlow's note of the newest save), `counter`, `encoder.json`, `vocab.bpe`,
-`hparams.json` and `model-N.index` + `model-N.data-00000-of-00001`.
+The folder holds `checkpoint` (TensorFlow's note of the newest save), `counter`, `encoder.json`, `vocab.bpe`, `hparams.json`
+and each save as `model-N.index` with `model-N.data-00000-of-00001`. finetune.checkpoint reads the weights.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VOCABULARY_FILES = ("encoder.json", "vocab.bpe")
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """A checkpoint that has all its files. `save` is the newest save's name, such as `model-1000`."""
+    """A checkpoint whose files are all there. `save` is the name of the newest save, such as `model-1000`."""
 
     folder: Path
     hparams: Hparams
@@ -30,17 +30,18 @@ class CheckpointFolder:
 
     @property
     def prefix(self) -> Path:
+        """The path of the newest save's files without their suffixes, as TensorFlow names a save."""
         return self.folder / self.save
 
     @property
     def step(self) -> int:
-        """Training steps behind the newest save; 0 for OpenAI's own weights, whose save has no number."""
+        """Training steps of the newest save; 0 for OpenAI's own weights, whose save has no number."""
         number = re.search(r"-(\d+)$", self.save)
         return int(number[1]) if number else 0
 
 
 def open_checkpoint(folder: Path) -> CheckpointFolder:
-    """Find the newest save and read shape and vocabulary. Raises CheckpointError naming the file that is wrong."""
+    """Find the newest save; read hparams and vocabulary. Raises CheckpointError, which names the file that is wrong."""
     if not folder.is_dir():
         raise CheckpointError(
             f"{folder} is not a folder: name the folder that gpt-2-simple wrote, such as checkpoint/run1."
@@ -57,6 +58,7 @@ def open_checkpoint(folder: Path) -> CheckpointFolder:
 
 
 def read_text(path: Path) -> str:
+    """Raises CheckpointError."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -68,6 +70,7 @@ def read_text(path: Path) -> str:
 
 
 def read_hparams(folder: Path) -> Hparams:
+    """The shape of the model, from hparams.json. Raises CheckpointError."""
     path = folder / "hparams.json"
     try:
         hparams = msgspec.json.decode(read_text(path), type=Hparams)
@@ -77,21 +80,23 @@ def read_hparams(folder: Path) -> Hparams:
         ) from None
     if hparams.n_embd % hparams.n_head:
         raise CheckpointError(
-            f"{path} divides n_embd {hparams.n_embd} among {hparams.n_head} heads, which leaves a rest", "copy it again"
+            f"{path} has n_embd {hparams.n_embd}, which {hparams.n_head} heads cannot share equally", "copy it again"
         )
     return hparams
 
 
 def newest_save(folder: Path) -> str:
+    """The name of the newest save, from TensorFlow's note. Raises CheckpointError."""
     path = folder / "checkpoint"
     found = re.search(r'^model_checkpoint_path: *"(.+)"', read_text(path), re.MULTILINE)
     if found is None:
         raise CheckpointError(f'{path} does not name a save: it should say model_checkpoint_path: "model-N".')
-    # Saved on another machine, the note may hold that machine's whole path.
+    # A note from another machine may hold a whole path of that machine.
     return re.split(r"[/\\]", found[1])[-1]
 
 
 def read_tokenizer(folder: Path, hparams: Hparams) -> Tokenizer:
+    """The vocabulary, which must have the size that hparams.json says. Raises CheckpointError."""
     for name in VOCABULARY_FILES:
         read_text(folder / name)
     try:

@@ -1,7 +1,7 @@
-"""An engine with known logits, for tests and for work on interfaces: it continues a script, byte by byte.
+"""An engine with known logits, for tests and work on interfaces: it repeats a script.
 
-Every byte is a token, token 256 ends a text. After a prompt it writes `script` over and over, with all but certainty;
-`doubt` spreads the rest of the probability evenly, so that sampling has something to choose from.
+Each byte is a token, and token 256 ends a text. After any prompt, the next byte of `script` is almost certain, over and over.
+`doubt` is the probability that is spread evenly over all tokens, so that sampling has something to choose from.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ SCRIPT = "The quick brown fox jumps over the lazy dog. "
 
 
 def byte_tokenizer() -> Tokenizer:
+    """Token ids 0–255 are bytes, and 256 is the end of text."""
     vocabulary = {character: byte for byte, character in enumerate(byte_characters())} | {END_OF_TEXT: 256}
     tokenizer = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -28,6 +29,8 @@ def byte_tokenizer() -> Tokenizer:
 
 
 class FakeEngine:
+    """Generates `script` after any prompt, `seconds_per_token` each. An empty script ends every text at once."""
+
     kind = "fake"
     end = EndMarker(token=256)
 
@@ -55,6 +58,8 @@ class FakeEngine:
 
 
 class FakeDecoder:
+    """A place in the script, the same for all rows."""
+
     def __init__(self, engine: FakeEngine) -> None:
         self._engine = engine
         self._written = 0
@@ -71,7 +76,6 @@ class FakeDecoder:
 
     def _logits(self, rows: int) -> Logits:
         script, size = self._engine.script, len(self._engine.tokenizer)
-        # An empty script is a model that ends every text at once.
         token = script[self._written % len(script)] if script else 256
         self._written += 1
         doubt = max(self._engine.doubt, 1e-9)

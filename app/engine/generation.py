@@ -1,6 +1,6 @@
-"""The loop that writes: prompt in, pieces of text out, one at a time.
+"""The generation loop: prompt tokens in, pieces of text out, one for each token of each text.
 
-Streaming, stop strings, disconnects and deadlines all live on the same iterator: whoever stops asking, stops the writing.
+It is an iterator, so streaming, stop strings and deadlines need nothing else: a caller that stops iterating stops the generation.
 """
 
 from __future__ import annotations
@@ -15,26 +15,32 @@ from typing import Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from app.engine.base import Decoder, Engine, Tokens, as_rows, start_tokens
-from app.engine.sampling import Logits, Sampling, choose, log_softmax, penalize, shift
+from app.engine.base import Decoder, Engine, Logits, Tokens, as_rows, start_tokens
+from app.engine.sampling import Sampling, choose, log_softmax, penalize, shift
 from app.engine.stop_strings import StopStringFilter
 from app.errors import BatchTooLarge, PromptTooLong
 
 FinishReason = Literal["stop", "length", "timeout"]
-# What /generate, `sample` and `evaluate` accept.
+# The ranges that /generate, `sample` and `evaluate` accept.
 Length = Annotated[int, Meta(ge=1)]
 Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 @dataclass(frozen=True)
 class GenerationOptions:
-    """What to write. `seed` makes it repeatable; rows of a batch draw from their own streams of chance.
+    """How long the texts are, how their tokens are chosen and where they end.
 
-    A text ends at one of `stops` or of the `stop_tokens`, which are part of it with `include_stop`; at one of `marks` or the
-    model's own end marker, which never are; and not before `min_length` tokens. `truncate` is a mark that also drops newlines at
-    the beginning of the text; `strip` has more characters to drop there. `bias` is added to the logits of the tokens it names.
-    `logprobs` asks how likely each token was and for as many of the likeliest in its place, `score_prompt` the same of the
-    prompt. `reuse` saves reading again what was read or written before, for a last digit in the logits.
+    `samples` texts of at most `length` new tokens are generated side by side, each from a random stream of its own. The same
+    `seed` gives the same texts. A text ends
+
+    - before one of `stops`, or after it with `include_stop`,
+    - at one of `stop_tokens`, which is part of the text only with `include_stop`,
+    - before one of `marks` or `truncate`, or at the model's end marker (unless `ignore_end`), none of which is ever shown,
+
+    but not before `min_length` tokens. Characters of `strip` are dropped at the beginning of a text; with `truncate`, newlines
+    too. `bias` maps token ids to what is added to their logits. `logprobs` asks for the score of each token and of that many of
+    the likeliest ones in its place; `score_prompt` asks for the same of the prompt. `reuse` uses the prefix cache, which saves
+    time and may change the last digits of the logits.
     """
 
     length: int = 100
@@ -57,7 +63,7 @@ class GenerationOptions:
 
 @dataclass(eq=False)
 class Deadline:
-    """When a generation must have ended, on the clock of time.monotonic(). It may be moved while it runs."""
+    """When a generation must have ended, in seconds of time.monotonic(). It may be moved during the generation."""
 
     at: float = math.inf
 
@@ -68,10 +74,11 @@ class Deadline:
 
 @dataclass(frozen=True)
 class TokenScore:
-    """A token and how likely the model found it, as natural logarithms of its own distribution, before any sampling rule.
+    """A token with its log probability: the natural logarithm, in the model's own distribution before any sampling rule.
 
-    `likeliest` has the likeliest tokens in its place. `start` is the character at which it begins, counted from the beginning of
-    the prompt if that is scored too, else of the text. The first token of all has no probability.
+    `start` is the character at which the token begins, counted from the beginning of the prompt if the prompt is scored too, else
+    of the text. `logprob` is None for the very first token. `likeliest` has the likeliest tokens in its place, as pairs of token
+    and log probability.
     """
 
     token: int
@@ -82,9 +89,9 @@ class TokenScore:
 
 @dataclass(frozen=True)
 class TextDelta:
-    """What one more token adds to one of the texts, possibly nothing yet. The last piece has a reason.
+    """What one more token adds to the text number `index`: characters, or none yet. The last delta has a finish reason.
 
-    `scored` are the tokens that are shown with it. Those of the prompt come first, in pieces that add no `tokens`.
+    `scored` are the tokens whose characters this delta shows. Those of the prompt come first, in deltas of 0 `tokens`.
     """
 
     index: int
@@ -95,14 +102,14 @@ class TextDelta:
 
 
 def prepare(engine: Engine, prompt: str, options: GenerationOptions) -> list[int]:
-    """The prompt's tokens, if the texts can be written. Raises PromptTooLong, BatchTooLarge."""
+    """The prompt's tokens, once it is certain that the texts fit. Raises PromptTooLong, BatchTooLarge."""
     tokens = start_tokens(engine, prompt)
     check(engine, tokens, options)
     return tokens
 
 
 def check(engine: Engine, tokens: Sequence[int], options: GenerationOptions) -> None:
-    """Refuse a prompt that exceeds the window and texts that exceed memory. Raises PromptTooLong, BatchTooLarge."""
+    """Refuse a prompt longer than the window and a batch larger than memory. Raises PromptTooLong, BatchTooLarge."""
     if len(tokens) > engine.n_ctx:
         raise PromptTooLong(len(tokens), engine.n_ctx)
     positions = options.samples * needed_positions(engine, tokens, options)
@@ -111,15 +118,16 @@ def check(engine: Engine, tokens: Sequence[int], options: GenerationOptions) -> 
 
 
 def needed_positions(engine: Engine, tokens: Sequence[int], options: GenerationOptions) -> int:
+    """Positions of the KV cache that one text needs."""
     return min(engine.n_ctx, len(tokens) + options.length)
 
 
 def generate(
     engine: Engine, tokens: Sequence[int], options: GenerationOptions, deadline: Deadline | None = None
 ) -> Iterator[TextDelta]:
-    """Write `options.samples` texts side by side after `tokens` (from `prepare`), yielding each piece as it comes.
+    """Generate `options.samples` texts after the prompt `tokens` (see `prepare`) and yield each delta as it comes.
 
-    When the window is full it slides: the newest half of it is kept and read again, and the writing goes on.
+    When the window is full, it slides: the model reads its newest half again and the generation goes on.
     """
     deadline = deadline or Deadline()
     if options.score_prompt:
@@ -130,10 +138,10 @@ def generate(
         return
     rows = [BatchRow(engine, tokens, options, index) for index in range(options.samples)]
     with closing(engine.decoder(len(rows), needed_positions(engine, tokens, options), options.reuse)) as decoder:
-        yield from write(engine, tokens, options, deadline, rows, decoder)
+        yield from generate_rows(engine, tokens, options, deadline, rows, decoder)
 
 
-def write(
+def generate_rows(
     engine: Engine,
     tokens: Sequence[int],
     options: GenerationOptions,
@@ -141,14 +149,15 @@ def write(
     rows: list[BatchRow],
     decoder: Decoder,
 ) -> Iterator[TextDelta]:
+    """One token for each unfinished row at a time, until all rows are finished."""
     history: list[Tokens] = list(as_rows(tokens, len(rows)).T)
     logits = decoder.prefill(np.stack(history, axis=1))
-    for written in range(1, options.length + 1):
+    for count in range(1, options.length + 1):
         chosen = np.array([row.choose(logits[row.index]) for row in rows], np.int64)
-        last: FinishReason | None = "length" if written == options.length else "timeout" if deadline.passed else None
+        last: FinishReason | None = "length" if count == options.length else "timeout" if deadline.passed else None
         for row, token in zip(rows, chosen, strict=True):
             if not row.finished:
-                yield row.write(int(token), last)
+                yield row.add(int(token), last)
         if all(row.finished for row in rows):
             return
         history.append(chosen)
@@ -160,7 +169,7 @@ def write(
 
 
 def score_prompt(engine: Engine, tokens: Sequence[int], top: int) -> Iterator[TokenScore]:
-    """How likely each token of the prompt was, one after the other, since engines tell the logits of the newest alone."""
+    """Score each token of the prompt. They are read one at a time, since a decoder returns the newest token's logits only."""
     text, ends = StopStringFilter(engine.tokenizer, ()), end_tokens(engine)
     logits: Logits | None = None
     with closing(engine.decoder(1, len(tokens))) as decoder:
@@ -173,6 +182,7 @@ def score_prompt(engine: Engine, tokens: Sequence[int], top: int) -> Iterator[To
 
 
 def score(logits: Logits | None, token: int, start: int, top: int) -> TokenScore:
+    """The token's log probability, with the `top` likeliest tokens in its place; `logits` are [n_vocab]."""
     if logits is None:
         return TokenScore(token, start, None)
     logs = log_softmax(logits)
@@ -183,18 +193,18 @@ def score(logits: Logits | None, token: int, start: int, top: int) -> TokenScore
 
 
 def shown_text(engine: Engine, tokens: Sequence[int]) -> str:
-    """What a reader sees of a prompt's tokens."""
+    """The prompt as text, without the tokens that only mark ends."""
     ends = end_tokens(engine)
     return engine.tokenizer.decode(token for token in tokens if token not in ends)
 
 
 def end_tokens(engine: Engine) -> set[int]:
-    """The tokens that end a text, whichever way this model's texts end. They are never shown."""
+    """The tokens that can end a text of this model. They are never shown."""
     return {token for token in (engine.end.token, engine.tokenizer.end_of_text) if token is not None}
 
 
 class BatchRow:
-    """One of the texts that are written side by side."""
+    """One text of a batch, as it grows."""
 
     def __init__(self, engine: Engine, prompt: Sequence[int], options: GenerationOptions, index: int) -> None:
         self.index = index
@@ -203,16 +213,17 @@ class BatchRow:
         self._random = np.random.default_rng([options.seed, index])
         self._marks = end_tokens(engine)
         self._ends = {*options.stop_tokens, *(() if options.ignore_end else self._marks)}
-        self._text = text_of(engine, options)
+        self._text = stop_string_filter(engine, options)
         self._written = 0
         self._counts = np.zeros(len(engine.tokenizer), np.int32)
         self._prompted = np.zeros(len(engine.tokenizer), np.bool_)
         self._prompted[list(prompt)] = True
-        # Scored, and not shown yet.
+        # Tokens that are scored and not shown yet.
         self._waiting: list[TokenScore] = []
         self._offset = len(shown_text(engine, prompt)) if options.score_prompt else 0
 
     def choose(self, logits: Logits) -> int:
+        """The next token, given logits [n_vocab]. A finished row gets a token that is never shown."""
         if self.finished:
             return 0
         token = choose(self._adjust(logits), self._options.sampling, self._random)
@@ -223,8 +234,8 @@ class BatchRow:
             self._waiting.append(score(logits, token, start, self._options.logprobs))
         return token
 
-    def write(self, token: int, last: FinishReason | None) -> TextDelta:
-        """Add the token. The text finishes at its end marker, at a stop string or, with the reason given, because it must."""
+    def add(self, token: int, last: FinishReason | None) -> TextDelta:
+        """Add the token. The text ends at an end marker, at a stop string or, if `last` gives a reason, with this token."""
         ended = token in self._ends
         hidden = token in self._marks or (ended and not self._options.include_stop)
         shown = "" if hidden else self._text.add(token, may_stop=self._written > self._options.min_length)
@@ -234,6 +245,7 @@ class BatchRow:
         return TextDelta(self.index, shown, reason, self._scored(complete=reason not in (None, "stop"), hidden=hidden))
 
     def _adjust(self, logits: Logits) -> Logits:
+        """The logits with bias and penalties, and without the end markers before the minimum length."""
         options = self._options
         if options.bias:
             logits = shift(logits, [*options.bias], [*options.bias.values()])
@@ -244,16 +256,17 @@ class BatchRow:
         return logits
 
     def _scored(self, complete: bool, hidden: bool) -> list[TokenScore]:
-        """Those to tell of now, which begin before what is settled. A text cut short may end in half a character."""
+        """The scored tokens to yield now: those that begin before the settled characters, or all of a text that was cut short."""
         if hidden and self._waiting:
             self._waiting.pop()
         settled = self._offset + (self._text.length + 1 if complete else self._text.settled)
-        told = [scored for scored in self._waiting if scored.start < settled]
-        self._waiting = self._waiting[len(told) :]
-        return told
+        shown = [scored for scored in self._waiting if scored.start < settled]
+        self._waiting = self._waiting[len(shown) :]
+        return shown
 
 
-def text_of(engine: Engine, options: GenerationOptions) -> StopStringFilter:
+def stop_string_filter(engine: Engine, options: GenerationOptions) -> StopStringFilter:
+    """The filter that ends a text of this model as the options say."""
     stops = {*options.marks, options.truncate, None if options.ignore_end else engine.end.text}
     hidden = [stop for stop in stops if stop]
     strip = options.strip + ("\n" if options.truncate else "")

@@ -1,7 +1,7 @@
-"""The engine that serves: ONNX Runtime over a key-value cache that stays where it is.
+"""The engine that serves: ONNX Runtime with a KV cache that is updated in place.
 
-The graph (made by `finetune export`) writes each token's keys and values into the cache in place: the memory bound as
-past_* is also bound as its output, so nothing is copied from step to step. The cache is as long as the request needs.
+The graph, which `finetune export` makes, writes each token's keys and values into the KV cache itself: the memory that is bound
+as an input past_* is bound as the output too, so no step copies the cache. The cache is as long as the request needs.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Else its official builds write an identifier to the disk and send Microsoft what is loaded and how it runs. It is read once,
-# when the library starts.
+# Without this, official builds write an identifier to the disk and tell Microsoft what is loaded and how it runs. The library
+# reads it once, when it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
@@ -26,15 +26,17 @@ from app.engine.prefix_cache import PrefixCache
 from app.engine.tokenizer import Tokenizer
 from app.errors import BundleError
 
-# Keys and values of one request at most; one text over the whole window is always allowed.
+# The largest KV cache of one request. One text as long as the window is always allowed.
 CACHE_BYTES = 192 * 2**20
-# A prompt is read in pieces: attention's scratch memory grows with the length of a piece times that of the prompt.
+# Tokens. A prompt is read in chunks, since attention's scratch memory grows with the length of a chunk times that of the prompt.
 CHUNK = 128
-# What is kept of texts that may be continued.
-KEPT_BYTES = 96 * 2**20
+# The size of the prefix cache.
+PREFIX_CACHE_BYTES = 96 * 2**20
 
 
 class OnnxEngine:
+    """A bundle on ONNX Runtime."""
+
     kind = "onnx"
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
@@ -47,18 +49,19 @@ class OnnxEngine:
         self.hparams = hparams
         self.max_positions = max(self.n_ctx, CACHE_BYTES // (8 * hparams.n_layer * hparams.n_embd))
         self.session = open_session(bundle, threads)
-        self.prefixes = PrefixCache(KEPT_BYTES)
+        self.prefix_cache = PrefixCache(PREFIX_CACHE_BYTES)
 
     def decoder(self, rows: int, positions: int, reuse: bool = False) -> OnnxDecoder:
-        return OnnxDecoder(self, rows, positions, self.prefixes if reuse else None)
+        return OnnxDecoder(self, rows, positions, self.prefix_cache if reuse else None)
 
 
 def load_bundle(folder: Path, threads: int) -> OnnxEngine:
-    """Raises BundleError."""
+    """The engine of a bundle's folder. Raises BundleError."""
     return OnnxEngine(open_bundle(folder), threads)
 
 
 def read_tokenizer(bundle: Bundle) -> Tokenizer:
+    """Raises BundleError, also if the vocabulary is not as large as the model's."""
     try:
         tokenizer = Tokenizer.from_file(bundle.tokenizer)
     except Exception:  # The tokenizers library raises bare Exceptions.
@@ -70,6 +73,7 @@ def read_tokenizer(bundle: Bundle) -> Tokenizer:
 
 
 def open_session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
+    """The graph, ready to run on `threads` threads. Raises BundleError."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -83,22 +87,24 @@ def open_session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
 
 
 class OnnxDecoder:
-    def __init__(self, engine: OnnxEngine, rows: int, positions: int, prefixes: PrefixCache | None) -> None:
+    """A batch of texts with room for `positions` tokens each. A prefix cache is read for each row and keeps the first row."""
+
+    def __init__(self, engine: OnnxEngine, rows: int, positions: int, prefix_cache: PrefixCache | None) -> None:
         hparams = engine.hparams
         self._session = engine.session
-        # Room to go on in, so that a conversation seldom moves.
-        capacity = positions if prefixes is None else min(hparams.n_ctx, 1 << (positions - 1).bit_length())
+        # A power of two, so that a conversation can grow in place and seldom has to be copied.
+        capacity = positions if prefix_cache is None else min(hparams.n_ctx, 1 << (positions - 1).bit_length())
         shape = (rows, hparams.n_head, capacity, hparams.n_embd // hparams.n_head)
         names = [f"{part}_{layer}" for layer in range(hparams.n_layer) for part in ("key", "value")]
         self._caches = {name: np.empty(shape, np.float32) for name in names}
         self._logits = np.empty((rows, hparams.n_vocab), np.float32)
         self._length = 0
-        self._prefixes = prefixes
-        # The first row's, in pieces, as they came.
-        self._read_so_far: list[Tokens] = []
+        self._prefix_cache = prefix_cache
+        # The tokens of the first row, in chunks, as they came.
+        self._first_row: list[Tokens] = []
 
     def prefill(self, tokens: Tokens) -> Logits:
-        self._read_so_far = [tokens[0]]
+        self._first_row = [tokens[0]]
         for row, prompt in enumerate(tokens):
             if row and np.array_equal(prompt, tokens[0]):
                 self._copy_first_row(row)
@@ -109,16 +115,16 @@ class OnnxDecoder:
 
     def step(self, tokens: Tokens) -> Logits:
         self._step.run(tokens[:, np.newaxis], self._length)
-        self._read_so_far.append(tokens[:1])
+        self._first_row.append(tokens[:1])
         self._length += 1
         return self._logits
 
     def close(self) -> None:
-        if self._prefixes is not None and self._length:
-            # A view of one row would hold on to the memory of all.
+        if self._prefix_cache is not None and self._length:
+            # A view of one row would keep the memory of all rows.
             alone = len(self._logits) == 1
             first = {name: cache if alone else cache[:1].copy() for name, cache in self._caches.items()}
-            self._prefixes.keep(np.concatenate(self._read_so_far), first)
+            self._prefix_cache.keep(np.concatenate(self._first_row), first)
 
     @cached_property
     def _step(self) -> BoundRun:
@@ -130,24 +136,24 @@ class OnnxDecoder:
         )
 
     def _read(self, row: int, prompt: Tokens) -> None:
-        for start in range(self._recall(row, prompt), len(prompt), CHUNK):
-            piece = prompt[np.newaxis, start : start + CHUNK]
-            self._bind(slice(row, row + 1), piece.shape[1]).run(piece, start)
+        for start in range(self._reuse_prefix(row, prompt), len(prompt), CHUNK):
+            chunk = prompt[np.newaxis, start : start + CHUNK]
+            self._bind(slice(row, row + 1), chunk.shape[1]).run(chunk, start)
 
-    def _recall(self, row: int, prompt: Tokens) -> int:
-        """Go on from what is kept of how the prompt begins, in its place or in a copy. Returns how many tokens that is."""
-        if self._prefixes is None or self._length:
+    def _reuse_prefix(self, row: int, prompt: Tokens) -> int:
+        """Reuse a cached prefix, in place if owned, else copied. Returns the number of tokens skipped."""
+        if self._prefix_cache is None or self._length:
             return 0
-        known, kept, yours = self._prefixes.take(prompt)
-        if kept is None:
+        prefix = self._prefix_cache.take(prompt)
+        if prefix is None:
             return 0
         capacity = next(iter(self._caches.values())).shape[2]
-        if yours and len(self._logits) == 1 and next(iter(kept.values())).shape[2] >= capacity:
-            self._caches = dict(kept)
+        if prefix.owned and len(self._logits) == 1 and next(iter(prefix.cache.values())).shape[2] >= capacity:
+            self._caches = dict(prefix.cache)
         else:
-            for name, cache in kept.items():
-                self._caches[name][row, :, :known] = cache[0, :, :known]
-        return known
+            for name, cache in prefix.cache.items():
+                self._caches[name][row, :, : prefix.length] = cache[0, :, : prefix.length]
+        return prefix.length
 
     def _copy_first_row(self, row: int) -> None:
         for cache in self._caches.values():
@@ -156,7 +162,7 @@ class OnnxDecoder:
 
 
 class BoundRun:
-    """A run of the graph over n tokens a row, bound to memory once: inputs are overwritten in place from run to run."""
+    """Runs the graph over n tokens a row, with all memory bound once: each run overwrites the same inputs and outputs."""
 
     def __init__(
         self, session: onnxruntime.InferenceSession, caches: Mapping[str, Logits], logits: Logits, n: int
@@ -173,7 +179,7 @@ class BoundRun:
             "last": self._last,
             "total": self._total,
         }
-        # The binding holds addresses only, so what they point to is kept here.
+        # The binding holds addresses only, so the arrays must be kept alive here.
         self._inputs: dict[str, NDArray[Any]] = small | past
         self._outputs = {"logits": logits, **caches}
         for name, array in self._inputs.items():
@@ -182,7 +188,7 @@ class BoundRun:
             self._binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
 
     def run(self, tokens: Tokens, start: int) -> None:
-        """Feed tokens [rows, n] at positions start … start + n - 1."""
+        """Run over tokens [rows, n] at positions start … start + n - 1."""
         end = start + tokens.shape[1]
         self._tokens[:] = tokens
         self._positions[:] = np.arange(start, end)

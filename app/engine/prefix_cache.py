@@ -1,64 +1,75 @@
-"""What was read and written last, kept as keys and values, so that the next turn of a chat reads only what is new.
+"""The prefix cache: KV caches of the newest texts, so that a chat's next turn reads only its new tokens.
 
-A key computed one token at a time is not bit for bit the one computed among many, so a text that goes on from here may differ
-from one that was read anew: only requests that name no seed do it.
+A key computed for one token at a time differs in its last bits from the same key computed among many. A text that reuses a prefix
+may therefore differ from one that does not, so only requests without a seed reuse prefixes.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from app.engine.base import Logits, Tokens
+from app.engine.base import Tokens
 
-Caches = Mapping[str, Logits]
-"""By layer and part, [1, n_head, capacity, n_embd / n_head]."""
+KVCache = Mapping[str, NDArray[np.float32]]
+"""Keys and values of one text, by part and layer (key_0, value_0, …), each [1, n_head, capacity, n_embd / n_head]."""
+
+
+class CachedPrefix(NamedTuple):
+    """The first `length` tokens of a cached text. If `owned`, the KV cache is the caller's to write to."""
+
+    length: int
+    cache: KVCache
+    owned: bool
 
 
 class PrefixCache:
-    """The newest texts that fit into so many bytes. Safe to use from several threads."""
+    """Keeps the newest texts that fit into `max_bytes`. Safe to use from several threads."""
 
-    def __init__(self, room: int) -> None:
-        self._room = room
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._kept: list[tuple[Tokens, Caches]] = []
+        self._kept: list[tuple[Tokens, KVCache]] = []
 
-    def take(self, tokens: Tokens) -> tuple[int, Caches | None, bool]:
-        """How many of `tokens` [n], never all, begin a text that is kept; its keys and values; whether they are yours.
+    def take(self, tokens: Tokens) -> CachedPrefix | None:
+        """The longest cached prefix of `tokens` [n], shorter than n, or None.
 
-        They are where more than half of that text is gone on from: it is kept no longer, and may be written over.
+        If it is more than half of the cached text, that text leaves the prefix cache and the caller owns its KV cache.
         """
         with self._lock:
-            found = [common(kept, tokens[:-1]) for kept, _ in self._kept]
-            if not any(found):
-                return 0, None, False
-            best = int(np.argmax(found))
-            kept, caches = self._kept[best]
-            yours = 2 * found[best] > len(kept)
-            if yours:
+            lengths = [common_prefix(kept, tokens[:-1]) for kept, _ in self._kept]
+            if not any(lengths):
+                return None
+            best = int(np.argmax(lengths))
+            kept, cache = self._kept[best]
+            owned = 2 * lengths[best] > len(kept)
+            if owned:
                 del self._kept[best]
-            return found[best], caches, yours
+            return CachedPrefix(lengths[best], cache, owned)
 
-    def keep(self, tokens: Tokens, caches: Caches) -> None:
-        """Keep the keys and values of `tokens` [n], as many as there is room for. The arrays are given away with it."""
-        if size_of(caches) > self._room:
-            tokens = tokens[: self._room // sum(cache[:, :, :1].nbytes for cache in caches.values())]
-            caches = {name: cache[:, :, : len(tokens)].copy() for name, cache in caches.items()}
+    def keep(self, tokens: Tokens, cache: KVCache) -> None:
+        """Keep the KV cache of `tokens` [n], or of as many of them as fit. The caller must not use the arrays afterwards."""
+        if size_of(cache) > self._max_bytes:
+            bytes_per_token = sum(part[:, :, :1].nbytes for part in cache.values())
+            tokens = tokens[: self._max_bytes // bytes_per_token]
+            cache = {name: part[:, :, : len(tokens)].copy() for name, part in cache.items()}
         with self._lock:
-            self._kept.insert(0, (tokens, caches))
-            while sum(size_of(held) for _, held in self._kept) > self._room:
+            self._kept.insert(0, (tokens, cache))
+            while sum(size_of(held) for _, held in self._kept) > self._max_bytes:
                 self._kept.pop()
 
 
-def size_of(caches: Caches) -> int:
+def size_of(cache: KVCache) -> int:
     """Bytes."""
-    return sum(cache.nbytes for cache in caches.values())
+    return sum(part.nbytes for part in cache.values())
 
 
-def common(one: Tokens, other: Tokens) -> int:
-    """Tokens at the beginning that are the same."""
+def common_prefix(one: Tokens, other: Tokens) -> int:
+    """How many tokens at the beginning are the same."""
     length = min(len(one), len(other))
     differing = np.flatnonzero(one[:length] != other[:length])
     return int(differing[0]) if len(differing) else length

@@ -1,7 +1,7 @@
-"""What a reader sees of the tokens: whole characters, up to where the text stops.
+"""Stop strings: from tokens to the characters that may be shown, up to where the text stops.
 
-Stop strings are looked for in the characters, so they are found wherever the token borders fall. What could still
-become a stop string is held back until it is clear, so a stream never shows a part of one.
+They are searched for in the characters, so they are found across token borders. Characters that may be the beginning of a stop
+string are held back until that is certain, so a stream never shows a part of one.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from app.engine.tokenizer import Detokenizer, Tokenizer
 
 
 class StopStringFilter:
-    """One text as it grows. Characters of `strip` are dropped at its beginning.
+    """One text as it grows: it ends before the first of `stops` or after the first of `shown_stops`.
 
-    It ends before the first of `stops` and after the first of `shown_stops`.
+    Characters of `strip` are dropped at its beginning.
     """
 
     def __init__(
@@ -25,18 +25,18 @@ class StopStringFilter:
         self._strip = strip
         self._held = ""
         self.stopped = False
-        # Characters that the tokens came to so far, whether they could be shown or not.
+        # Characters of all the tokens so far, shown or not.
         self.length = 0
 
     @property
     def settled(self) -> int:
-        """How many of the characters have been shown or dropped."""
+        """Characters that have been shown or dropped, and will not change any more."""
         return self.length - len(self._held)
 
     def add(self, token: int, may_stop: bool = True) -> str:
-        """Take one more token; return what can be shown now.
+        """Add a token; return the characters that can be shown now.
 
-        Sets `stopped` when a stop string is complete. Those that are before the text `may_stop` do not count.
+        Sets `stopped` when a stop string is complete. Stop strings do not count unless the text `may_stop`.
         """
         new = self._characters.add(token)
         self.length += len(new)
@@ -55,7 +55,7 @@ class StopStringFilter:
         return self._release(len(self._held) - max((overlap(self._held, stop) for stop, _ in self._stops), default=0))
 
     def rest(self) -> str:
-        """What was held back, when no more tokens come. Half a character at the very end is not shown."""
+        """The characters that were held back, when no more tokens come. Half a character at the very end is not shown."""
         return "" if self.stopped else self._release(len(self._held))
 
     def _release(self, end: int) -> str:
@@ -64,6 +64,6 @@ class StopStringFilter:
 
 
 def overlap(text: str, stop: str) -> int:
-    """How many of the last characters of `text` could be the beginning of `stop`."""
+    """How many of the last characters of `text` may be the beginning of `stop`."""
     longest = min(len(text), len(stop) - 1)
     return next((n for n in range(longest, 0, -1) if text.endswith(stop[:n])), 0)

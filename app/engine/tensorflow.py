@@ -1,7 +1,7 @@
-"""The reference: gpt-2-simple's own graph on TensorFlow, loaded by gpt-2-simple from its own checkpoint.
+"""The reference engine: gpt-2-simple's own graph on TensorFlow, from its own checkpoint.
 
-Slow and large, and that is its use: every other engine is measured against it. `ENGINE=tensorflow MODEL=checkpoint/run1`
-serves with it. Importing gpt_2_simple switches TensorFlow's eager execution off for the whole process.
+It is slow and large; its use is that every other engine is measured against it. `ENGINE=tensorflow MODEL=checkpoint/run1` serves
+with it. Importing gpt_2_simple switches TensorFlow's eager execution off for the whole process.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from app.errors import CheckpointError, MachineError
 
 
 class TensorflowEngine:
+    """A checkpoint on TensorFlow; `end` is how its texts end if not with gpt-2-simple's string. Raises CheckpointError."""
+
     kind = "tensorflow"
 
     def __init__(self, folder: Path, threads: int = 1, end: EndMarker | None = None) -> None:
@@ -52,7 +54,7 @@ class TensorflowEngine:
             raise CheckpointError(
                 f"{checkpoint.prefix} is damaged or not of this shape: copy the whole checkpoint folder again."
             ) from None
-        # The graph is built once: what is added per call is never given back, the leak of gpt-2-simple's generate().
+        # The graph is built once. gpt-2-simple's generate() adds to it at each call and never frees that: its memory leak.
         shape = model.past_shape(hparams=self.hparams, batch_size=None, sequence=None)
         self.tokens = tf.compat.v1.placeholder(tf.int32, [None, None])
         self.past = tf.compat.v1.placeholder(tf.float32, shape)
@@ -64,13 +66,14 @@ class TensorflowEngine:
         return TensorflowDecoder(self, rows)
 
     def all_logits(self, tokens: Tokens) -> NDArray[np.float32]:
-        """The logits after each of the tokens [n] of one text, in one pass: [n, n_vocab]."""
+        """The logits after each of the tokens [n] of one text, computed in one pass, [n, n_vocab]."""
         logits: NDArray[np.float32] = self.session.run(self.logits, self.feed(tokens[np.newaxis], self.empty_past(1)))[
             0
         ]
         return logits
 
     def empty_past(self, rows: int) -> NDArray[np.float32]:
+        """The KV cache before the first token, [rows, n_layer, 2, n_head, 0, n_embd / n_head]."""
         shape = self.hparams
         return np.zeros((rows, shape.n_layer, 2, shape.n_head, 0, shape.n_embd // shape.n_head), np.float32)
 
@@ -79,6 +82,8 @@ class TensorflowEngine:
 
 
 class TensorflowDecoder:
+    """A batch of texts; its KV cache is copied at each step."""
+
     def __init__(self, engine: TensorflowEngine, rows: int) -> None:
         self._engine = engine
         self._past = engine.empty_past(rows)

@@ -1,7 +1,7 @@
 """GPT-2's byte-pair tokenizer: text to token ids and back, any script, byte for byte.
 
-Works on the `tokenizers` library; tokenizer.json in a bundle is that library's own format. No text is special:
-`<|endoftext|>` in a prompt is the seven ordinary tokens that gpt-2-simple makes of it, never the id that ends a text.
+It uses the `tokenizers` library, whose own format is tokenizer.json in a bundle. No text is special: `<|endoftext|>` in a prompt
+becomes the seven ordinary tokens that gpt-2-simple makes of it, never the token that ends a text.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ END_OF_TEXT = "<|endoftext|>"
 
 
 class Tokenizer:
+    """A vocabulary. `len` is the number of its tokens."""
+
     def __init__(self, tokenizer: tokenizers.Tokenizer) -> None:
         self._tokenizer = tokenizer
-        # ByteLevel writes every byte as one printable character; this is the way back.
+        # The library writes each byte as one printable character; this maps the characters back to bytes.
         self._alphabet = {character: byte for byte, character in enumerate(byte_characters())}
 
     @classmethod
     def from_file(cls, path: Path) -> Tokenizer:
+        """Read a tokenizer.json. Raises whatever the library raises for another file, which may be a bare Exception."""
         return cls(tokenizers.Tokenizer.from_file(str(path)))
 
     @classmethod
     def from_gpt2(cls, folder: Path) -> Tokenizer:
-        """Read the encoder.json and vocab.bpe of a checkpoint. Raises whatever a file that is no such thing leads to."""
+        """Read the encoder.json and vocab.bpe of a checkpoint. Raises any exception for other files; callers catch them all."""
         vocabulary = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
         lines = (folder / "vocab.bpe").read_text(encoding="utf-8").split("\n")[1:-1]
         merges = [(left, right) for left, right in (line.split() for line in lines)]
@@ -39,6 +42,7 @@ class Tokenizer:
         return cls(tokenizer)
 
     def save(self, path: Path) -> None:
+        """Write a tokenizer.json."""
         self._tokenizer.save(str(path), pretty=False)
 
     def __len__(self) -> int:
@@ -47,7 +51,7 @@ class Tokenizer:
 
     @property
     def end_of_text(self) -> int | None:
-        """The id of the token that ends a text, where the vocabulary has one."""
+        """The id of the token that ends a text, or None if the vocabulary has none."""
         found: int | None = self._tokenizer.token_to_id(END_OF_TEXT)
         return found
 
@@ -56,31 +60,34 @@ class Tokenizer:
         return ids
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Encode several texts, on all cores."""
+        """The tokens of each text, computed on all cores."""
         return [found.ids for found in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
 
     def bytes_of(self, token: int) -> bytes:
+        """The bytes that a token stands for; none for an id that the vocabulary lacks."""
         return bytes(self._alphabet[character] for character in self._tokenizer.id_to_token(token) or "")
 
     def decode(self, tokens: Iterable[int]) -> str:
+        """The tokens as text. Bytes that are not UTF-8 become U+FFFD."""
         return b"".join(map(self.bytes_of, tokens)).decode("utf-8", errors="replace")
 
 
 class Detokenizer:
-    """Tokens in, whole characters out: a character cut in two by a token border waits for its second half."""
+    """Tokens in, whole characters out. A character that spans two tokens comes with the second."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def add(self, token: int) -> str:
+        """The characters that are complete with this token."""
         return self._decoder.decode(self._tokenizer.bytes_of(token))
 
 
 def byte_characters() -> Sequence[str]:
-    """The character that stands for each byte 0–255 in GPT-2's vocabulary files.
+    """The characters that stand for the bytes 0–255 in GPT-2's vocabulary files.
 
-    Printable Latin-1 stands for itself; the other 68 bytes are numbered upwards from U+0100.
+    Printable Latin-1 characters stand for themselves. The other 68 bytes have the characters from U+0100 on, in order.
     """
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = iter(range(0x100, 0x200))

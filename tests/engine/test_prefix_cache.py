@@ -22,11 +22,11 @@ def write(engine: OnnxEngine, prompt: str, **options: object) -> str:
 
 
 def kept(engine: OnnxEngine) -> list[list[int]]:
-    return [tokens.tolist() for tokens, _ in engine.prefixes._kept]
+    return [tokens.tolist() for tokens, _ in engine.prefix_cache._kept]
 
 
 def test_the_next_turn_reads_only_what_is_new_and_writes_the_same(exact: OnnxEngine) -> None:
-    exact.prefixes = PrefixCache(2**20)
+    exact.prefix_cache = PrefixCache(2**20)
     prompt = "Why did the duck"
     write(exact, prompt, reuse=True, length=2)
     (before,) = kept(exact)
@@ -41,7 +41,7 @@ def test_the_next_turn_reads_only_what_is_new_and_writes_the_same(exact: OnnxEng
 
 
 def test_what_is_read_again_is_only_what_is_new(exact: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    exact.prefixes = PrefixCache(2**20)
+    exact.prefix_cache = PrefixCache(2**20)
     read: list[int] = []
     run = BoundRun.run
 
@@ -60,7 +60,7 @@ def test_what_is_read_again_is_only_what_is_new(exact: OnnxEngine, monkeypatch: 
 
 def test_another_conversation_is_left_alone(exact: OnnxEngine) -> None:
     """What only begins the same is copied, and stays where it is."""
-    exact.prefixes = PrefixCache(2**20)
+    exact.prefix_cache = PrefixCache(2**20)
     write(exact, "Why did the duck cross the road?", reuse=True)
     (before,) = kept(exact)
     other = "Why is a cat"
@@ -70,13 +70,13 @@ def test_another_conversation_is_left_alone(exact: OnnxEngine) -> None:
 
 
 def test_nothing_is_kept_or_used_unless_asked_for(exact: OnnxEngine) -> None:
-    exact.prefixes = PrefixCache(2**20)
+    exact.prefix_cache = PrefixCache(2**20)
     write(exact, "Why did the duck")
     assert kept(exact) == []
 
 
 def test_what_was_left_in_the_middle_is_kept_too(exact: OnnxEngine) -> None:
-    exact.prefixes = PrefixCache(2**20)
+    exact.prefix_cache = PrefixCache(2**20)
     options = GenerationOptions(length=12, sampling=GREEDY, reuse=True)
     tokens = prepare(exact, "Why did", options)
     pieces = generate(exact, tokens, options)
@@ -94,32 +94,35 @@ def test_the_oldest_leave_when_there_is_no_room() -> None:
     prefixes = PrefixCache(320)
     prefixes.keep(np.array([1, 2, 3]), caches(3, value=1.0))
     prefixes.keep(np.array([7, 8, 9, 10]), caches(4))
-    length, found, yours = prefixes.take(np.array([1, 2, 3, 4]))
-    assert (length, yours) == (3, True)
+    found = prefixes.take(np.array([1, 2, 3, 4]))
     assert found is not None
-    assert (found["key_0"] == 1).all()
-    assert prefixes.take(np.array([1, 2, 3, 4])) == (0, None, False)
-    prefixes.keep(np.array([1, 2, 3]), found)
+    assert (found.length, found.owned) == (3, True)
+    assert (found.cache["key_0"] == 1).all()
+    assert prefixes.take(np.array([1, 2, 3, 4])) is None
+    prefixes.keep(np.array([1, 2, 3]), found.cache)
     prefixes.keep(np.arange(20, 25), caches(5))
-    assert prefixes.take(np.array([7, 8, 0]))[0] == 0
-    assert prefixes.take(np.array([1, 2, 3, 4]))[0] == 3
+    assert prefixes.take(np.array([7, 8, 0])) is None
+    again = prefixes.take(np.array([1, 2, 3, 4]))
+    assert again is not None
+    assert again.length == 3
 
 
 def test_what_less_than_half_of_is_wanted_stays() -> None:
     prefixes = PrefixCache(320)
     prefixes.keep(np.array([7, 8, 9, 10]), caches(4))
     for _ in range(2):
-        length, _, yours = prefixes.take(np.array([7, 8, 0]))
-        assert (length, yours) == (2, False)
+        found = prefixes.take(np.array([7, 8, 0]))
+        assert found is not None
+        assert (found.length, found.owned) == (2, False)
 
 
 def test_of_a_text_that_is_too_long_the_beginning_is_kept() -> None:
     prefixes = PrefixCache(320)
     prefixes.keep(np.arange(30), caches(30))
-    length, found, _ = prefixes.take(np.arange(30))
+    found = prefixes.take(np.arange(30))
     assert found is not None
-    assert (length, found["key_0"].shape[2]) == (10, 10)
+    assert (found.length, found.cache["key_0"].shape[2]) == (10, 10)
 
 
 def test_nothing_kept_is_nothing_found() -> None:
-    assert PrefixCache(320).take(np.array([1, 2])) == (0, None, False)
+    assert PrefixCache(320).take(np.array([1, 2])) is None
