@@ -34,7 +34,7 @@ CAPTIONS = {
     "finetune/evaluation/report_page.css": "Its style, which the votes' report shares",
     "finetune/votes/votes_page.html": "The template of the votes' report",
     "Dockerfile": "The container: packages, bundle, app",
-    "Makefile": "The commands: serve, test, docs, image and more",
+    "Makefile": "Commands for everybody; `make help` lists them",
     "README.md": "The front page",
     "CHANGELOG.md": "What each version means for its users",
     "CONTRIBUTING.md": "How to work on this project",
@@ -66,7 +66,7 @@ def tree() -> str:
 
 def folders() -> str:
     """The folders of the first two levels."""
-    return fenced(tree_line(path) for path in tree_paths() if path.endswith("/"))
+    return fenced(tree_line(path, 22) for path in tree_paths() if path.endswith("/"))
 
 
 def fenced(lines: Iterable[str]) -> str:
@@ -100,10 +100,10 @@ def is_listed(folder: str) -> bool:
     return package or folder == "models/"
 
 
-def tree_line(path: str) -> str:
+def tree_line(path: str, width: int = 34) -> str:
     name = Path(path).name + "/" * path.endswith("/")
     indent = "  " * (path.rstrip("/").count("/"))
-    return f"{indent + name:<34}{caption(path)}"
+    return f"{indent + name:<{width}}{caption(path)}"
 
 
 def caption(path: str) -> str:

@@ -34,14 +34,13 @@ OTHER_ROUTES = {
 
 
 def main(arguments: list[str]) -> int:
-    stale = [page for page in pages() if rendered(page) != page.read_text(encoding="utf-8")]
-    if "--check" in arguments:
-        for page in stale:
+    stale = {page: text for page in pages() if (text := rendered(page)) != page.read_text(encoding="utf-8")}
+    for page, text in stale.items():
+        if "--check" in arguments:
             print(f"{page.relative_to(ROOT)} is out of date: run `make docs`.", file=sys.stderr)
-        return 1 if stale else 0
-    for page in stale:
-        page.write_text(rendered(page), encoding="utf-8")
-    return 0
+        else:
+            page.write_text(text, encoding="utf-8")
+    return 1 if stale and "--check" in arguments else 0
 
 
 def pages() -> list[Path]:
@@ -90,14 +89,14 @@ def verbs() -> dict[str, Any]:
 
 
 def options(verb: str) -> str:
-    shown = [action for action in verbs()[verb]._actions if action.dest not in ("help", "config", "print_config")]
+    shown = (action for action in verbs()[verb]._actions if action.dest not in ("help", "config", "print_config"))
     return table(("option", "default", "meaning"), map(option, shown))
 
 
 def option(action: Action) -> tuple[str, str, str]:
-    name = f"`{action.option_strings[0]}`" if action.option_strings else f"`{action.dest.upper()}`"
-    default = "off" if action.default is False else code(action.default)
-    return name, default, re.sub(r"\s+", " ", action.help or "")
+    name = action.option_strings[0] if action.option_strings else action.dest.upper()
+    default = "required" if action.required else "off" if action.default is False else code(action.default)
+    return f"`{name}`", default, re.sub(r"\s+", " ", action.help or "")
 
 
 def verb_list() -> str:
@@ -117,7 +116,7 @@ def openapi() -> Schema:
 def routes() -> str:
     paths = re.findall(r'Route\("([^"]+)"', (ROOT / "app/application.py").read_text(encoding="utf-8"))
     described = openapi()["paths"]
-    rows = [route(path, described.get(path.replace(":path", ""))) for path in paths]
+    rows = [route(path, described.get(path.replace(":path", ""))) for path in dict.fromkeys(paths)]
     return table(("route", "methods", "what it does"), rows)
 
 
