@@ -18,6 +18,7 @@ CAPTIONS = {
     "app/web/": "The page: HTML, CSS and JavaScript modules, without a build step",
     "finetune/": "From text to a bundle: `python -m finetune VERB`",
     "finetune/starter_corpus/": "The text that the starter is trained on, written for this project (CC0)",
+    "finetune/report_layout/": "The layout and the style that both reports share",
     "models/": "Bundles that can be served; yours are ignored by git",
     "models/starter/": "The model that is served unless you name another, with its card",
     "bq_queries/": "What `fetch` asks BigQuery or Reddit's dumps",
@@ -30,9 +31,8 @@ CAPTIONS = {
     ".ci/": "What continuous integration runs",
     ".devcontainer/": "A ready-made environment for editors and Codespaces",
     # Files.
-    "finetune/evaluation/report_page.html": "The template of evaluate's report",
-    "finetune/evaluation/report_page.css": "Its style, which the votes' report shares",
-    "finetune/votes/votes_page.html": "The template of the votes' report",
+    "finetune/evaluation/report.html.jinja": "The template of evaluate's report",
+    "finetune/votes/report.html.jinja": "The template of the votes' report",
     "Dockerfile": "The container: packages, bundle, app",
     "Makefile": "Commands for everybody; `make help` lists them",
     "README.md": "The front page",
@@ -109,7 +109,7 @@ def tree_line(path: str, width: int = 34) -> str:
 def caption(path: str) -> str:
     """The first line of a module's docstring, or of its package's; for other files that of CAPTIONS."""
     source = ROOT / path / "__init__.py" if path.endswith("/") else ROOT / path
-    if path not in CAPTIONS and source.suffix == ".py":
+    if path not in CAPTIONS and source.suffix == ".py" and source.is_file():
         said = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
         return said.partition("\n")[0].rstrip(".:")
     if path not in CAPTIONS:
