@@ -1,0 +1,85 @@
+"""The ways in which Hugging Face folders differ, and may be damaged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+
+def change(path: Path, **values: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def change_weights(folder: Path, alter: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> None:
+    path = folder / "model.safetensors"
+    save_file({name: np.ascontiguousarray(w) for name, w in alter(load_file(path)).items()}, path)
+
+
+def as_shards(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    files = {name: f"model-0000{1 + number % 2}-of-00002.safetensors" for number, name in enumerate(weights)}
+    for file in set(files.values()):
+        save_file({name: weights[name] for name in weights if files[name] == file}, folder / file)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
+
+
+def only_the_first_shard(folder: Path) -> None:
+    as_shards(folder)
+    next(folder.glob("model-00002*")).unlink()
+
+
+def remove(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).unlink()
+
+
+def as_old_vocabulary(folder: Path) -> None:
+    remove(folder, "tokenizer.json", "tokenizer_config.json")
+
+
+def without_version_line(folder: Path) -> None:
+    as_old_vocabulary(folder)
+    (folder / "merges.txt").write_text((folder / "merges.txt").read_text().split("\n", 1)[1].rstrip("\n"))
+
+
+def only_merges(folder: Path, merges: bytes) -> None:
+    remove(folder, "tokenizer.json")
+    (folder / "merges.txt").write_bytes(merges)
+
+
+def with_merges_as_text(folder: Path) -> None:
+    """As tokenizers before 0.20 wrote them."""
+    path = folder / "tokenizer.json"
+    model = json.loads(path.read_text())["model"]
+    change(path, model=model | {"merges": [" ".join(merge) for merge in model["merges"]]})
+
+
+def with_masks(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    masks = {f"transformer.h.{layer}.attn.bias": np.ones((1, 1, 64, 64), np.uint8) for layer in range(3)}
+    return weights | masks | {"transformer.h.0.attn.masked_bias": np.array(-1e4, np.float32)}
+
+
+def untie(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return weights | {"lm_head.weight": weights["transformer.wte.weight"] + 1}
+
+
+def without(name: str) -> Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]:
+    return lambda weights: {other: w for other, w in weights.items() if other != name}
+
+
+def only_a_pickle(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def with_prefix_space(folder: Path) -> None:
+    path = folder / "tokenizer.json"
+    change(path, pre_tokenizer={"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True})
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -1,0 +1,127 @@
+"""A GPT-2 from Hugging Face becomes a checkpoint, bit for bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+import tokenizers
+
+from app.engine.checkpoint_folder import open_checkpoint
+from app.engine.tensorflow import TensorflowEngine
+from app.errors import SettingError
+from finetune.checkpoint import read_weights
+from finetune.commands.import_ import import_
+from tests.conftest import TEXTS
+from tests.finetune.formats.huggingface_folders import (
+    as_old_vocabulary,
+    as_shards,
+    change,
+    change_weights,
+    with_masks,
+    with_merges_as_text,
+    without_version_line,
+)
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    ours, others = read_weights(open_checkpoint(a)), read_weights(open_checkpoint(b))
+    return all(np.array_equal(weight, others[name]) for name, weight in ours.items())
+
+
+def test_out_and_in_again_is_the_same(checkpoint: Path, folder: Path, tmp_path: Path) -> None:
+    import_(folder, tmp_path / "models" / "tiny")
+    again = tmp_path / "models" / "tiny"
+    assert same_weights(checkpoint, again)
+    assert open_checkpoint(again).hparams == open_checkpoint(checkpoint).hparams
+    assert json.loads((again / "encoder.json").read_text()) == json.loads((checkpoint / "encoder.json").read_text())
+    assert (again / "vocab.bpe").read_text() == (checkpoint / "vocab.bpe").read_text()
+    assert list(again.parent.iterdir()) == [again]
+
+
+def test_gpt_2_simple_loads_what_came_in(
+    checkpoint: Path, folder: Path, tmp_path: Path, reference: TensorflowEngine, tokens: np.ndarray
+) -> None:
+    expected = reference.all_logits(tokens)
+    import_(folder, tmp_path / "tiny")
+    assert np.array_equal(TensorflowEngine(tmp_path / "tiny").all_logits(tokens), expected)
+
+
+SAME: dict[str, Callable[[Path], object]] = {
+    "shards": as_shards,
+    "a vocabulary in two files": as_old_vocabulary,
+    "merges as text": with_merges_as_text,
+    "no version line": without_version_line,
+    "names without their prefix": lambda folder: change_weights(
+        folder, lambda weights: {name.removeprefix("transformer."): w for name, w in weights.items()}
+    ),
+    "masks": lambda folder: change_weights(folder, with_masks),
+    "the head once more": lambda folder: change_weights(
+        folder, lambda weights: weights | {"lm_head.weight": weights["transformer.wte.weight"]}
+    ),
+    "n_inner said": lambda folder: change(folder / "config.json", n_inner=128),
+    "only what differs from the defaults": lambda folder: (folder / "config.json").write_text(
+        '{"model_type": "gpt2", "vocab_size": 300, "n_positions": 64, "n_embd": 32, "n_head": 4, "n_layer": 3}'
+    ),
+}
+
+
+@pytest.mark.parametrize("way", SAME)
+def test_whichever_way_a_model_is_written_it_comes_in_the_same(
+    checkpoint: Path, theirs: Path, tmp_path: Path, way: str
+) -> None:
+    SAME[way](theirs)
+    import_(theirs, tmp_path / "out")
+    assert same_weights(checkpoint, tmp_path / "out")
+    assert (tmp_path / "out" / "vocab.bpe").read_text() == (checkpoint / "vocab.bpe").read_text()
+    ours, original = open_checkpoint(tmp_path / "out").tokenizer, open_checkpoint(checkpoint).tokenizer
+    assert ours.encode(TEXTS[0]) == original.encode(TEXTS[0])
+    assert ours.end_of_text == original.end_of_text
+
+
+@pytest.mark.parametrize("kind", [np.float16, ml_dtypes.bfloat16])
+def test_weights_of_16_bits_keep_their_values(theirs: Path, tmp_path: Path, kind: Any) -> None:
+    rounded: dict[str, np.ndarray] = {}
+
+    def narrow(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        rounded.update({name: w.astype(kind) for name, w in weights.items()})
+        return rounded
+
+    change_weights(theirs, narrow)
+    import_(theirs, tmp_path / "out")
+    weights = read_weights(open_checkpoint(tmp_path / "out"))
+    assert np.array_equal(weights["h1/mlp/c_fc/w"][0], rounded["transformer.h.1.mlp.c_fc.weight"].astype(np.float32))
+    assert np.array_equal(weights["wte"], rounded["transformer.wte.weight"].astype(np.float32))
+
+
+@pytest.mark.parametrize("where", ["tokenizer.json", "added_tokens.json"])
+def test_an_added_token_is_an_entry_like_any_other(theirs: Path, tmp_path: Path, where: str) -> None:
+    """A padding token, say, or one with a space in it, which the vocabulary writes in its own alphabet."""
+    if where == "tokenizer.json":
+        tokenizer = tokenizers.Tokenizer.from_file(str(theirs / where))
+        tokenizer.add_tokens(["[PAD]", "[A B]"])
+        tokenizer.save(str(theirs / where))
+    else:
+        as_old_vocabulary(theirs)
+        (theirs / where).write_text('{"[PAD]": 300, "[A B]": 301}')
+    change(theirs / "config.json", vocab_size=302)
+    change_weights(
+        theirs,
+        lambda weights: weights | {"transformer.wte.weight": np.resize(weights["transformer.wte.weight"], (302, 32))},
+    )
+    import_(theirs, tmp_path / "out")
+    found = open_checkpoint(tmp_path / "out").tokenizer
+    assert len(found) == 302
+    assert found.decode([300, 301]) == "[PAD][A B]"
+
+
+def test_a_run_that_is_there_is_not_imported_over(checkpoint: Path, folder: Path) -> None:
+    before = sorted(path.name for path in checkpoint.iterdir())
+    with pytest.raises(SettingError, match="which exists: name a new folder"):
+        import_(folder, checkpoint)
+    assert sorted(path.name for path in checkpoint.iterdir()) == before
