@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from app.errors import DataError, SettingError
-from finetune.data.sources import files_under
+from finetune.data.input_files import files_under
 from finetune.fetch import files, reddit
 from finetune.fetch.cleaning import Guardrails
 from finetune.fetch.corpus import refuse_overwriting, write_corpus

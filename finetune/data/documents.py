@@ -1,7 +1,18 @@
-"""A document: its parts, each with what it is to the training. Made of a text, or of the turns of a conversation.
+"""Documents: a text or the turns of a conversation, as parts that each have a role in training.
 
-Turns are put as app/engine/prompts.py puts them to the model. The last one is text to learn, the first is a prompt, what lies
-between are replies. `meta`, a control code, comes first. White space around a text, a turn or a code is dropped.
+Turns are formatted with the TAGS of app/engine/prompts.py:
+
+    text    the turns, joined by newlines
+    qa      the turns, tagged [QUESTION] and [ANSWER] in alternation, joined by newlines
+    chat    the turns, an end of text after each
+
+The first turn has the role PROMPT, the last one TEXT, those between REPLY; a single turn is TEXT. The last turn ends with the
+end of text. A control code (`meta`) comes before the turns, with the role META. White space around a text, a turn or a code
+is removed, and each part is tokenized by itself.
+
+app/engine/prompts.py formats the turns of a request likewise, up to where the model's turn begins: a qa prompt ends with an
+open [ANSWER], a chat prompt with an end of text. It adds no control code, keeps white space, and tokenizes text and qa turns
+as one string.
 """
 
 from __future__ import annotations
@@ -16,15 +27,15 @@ from app.engine.prompts import ends_turns, turn_texts
 from app.engine.tokenizer import END_OF_TEXT
 from finetune.data.prepared import Role
 
-PIECE = 2**16
+LONGEST_TEXT = 2**16
 """Characters. A longer text becomes several documents, cut between paragraphs, else lines, else words."""
 SLACK = 32
-"""Characters at the end of what was read so far, in which a mark may have begun."""
+"""Characters at the end of the text read so far that may belong to an incomplete mark."""
 Meta = str | Mapping[str, str | int | float | bool | None] | None
 
 
 class Part(NamedTuple):
-    """Some of a document. `ends`: the end-of-text token follows, with the same role."""
+    """A stretch of a document with one role. If `ends`, the end-of-text token follows, with the same role."""
 
     role: Role
     text: str
@@ -36,13 +47,13 @@ EMPTY: Document = ()
 
 
 def from_text(text: str, meta: Meta = None) -> Iterator[Document]:
-    """The documents of one text: itself, unless it is longer than a piece."""
+    """One document, or several if the text is longer than LONGEST_TEXT."""
     for piece in cut(text.strip()):
         yield assemble(meta, [Part(Role.TEXT, piece.strip(), ends=True)])
 
 
 def from_turns(turns: Sequence[str], meta: Meta, template: Template) -> Document:
-    """A conversation. With a blank turn it is empty: what answers nothing, or nothing answers, teaches nothing."""
+    """A conversation as one document. It is EMPTY if any turn is blank, since its neighbors then answer nothing."""
     said = [turn.strip() for turn in turns]
     if not all(said):
         return EMPTY
@@ -53,7 +64,7 @@ def from_turns(turns: Sequence[str], meta: Meta, template: Template) -> Document
 
 
 def assemble(meta: Meta, parts: list[Part]) -> Document:
-    """Put the control code, if there is one, before the parts. The space between belongs to the text, as in GPT-2's words."""
+    """Put the control code before the parts. The space between belongs to the text, since GPT-2's words begin with theirs."""
     if not any(part.text for part in parts):
         return EMPTY
     if not (code := render(meta)):
@@ -62,7 +73,7 @@ def assemble(meta: Meta, parts: list[Part]) -> Document:
 
 
 def render(meta: Meta) -> str:
-    """A control code: a string as it is, an object as [key: value] [key: value]."""
+    """The text of a control code: a string as it is, an object as [key: value] [key: value]."""
     if meta is None or isinstance(meta, str):
         return (meta or "").strip()
     values = (value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in meta.values())
@@ -70,14 +81,14 @@ def render(meta: Meta) -> str:
 
 
 def text_of(document: Document) -> str:
-    """All of a document as one text, ends between turns written out."""
+    """A document as one text; an end of text between turns becomes <|endoftext|>."""
     return "".join(part.text + END_OF_TEXT * part.ends for part in document).removesuffix(END_OF_TEXT)
 
 
 def cut(text: str) -> Iterator[str]:
-    """Pieces of a text, the last with the slack in it."""
+    """Pieces of at most LONGEST_TEXT characters; the last may be longer by SLACK."""
     start = 0
-    while len(text) - start > PIECE + SLACK:
+    while len(text) - start > LONGEST_TEXT + SLACK:
         end = border(text, start)
         yield text[start:end]
         start = end
@@ -85,9 +96,9 @@ def cut(text: str) -> Iterator[str]:
 
 
 def border(text: str, start: int) -> int:
-    """Where the piece that begins at `start` ends best, in its second half."""
+    """Where to end the piece that begins at `start`: at the last paragraph, line or word end in its second half."""
     for mark in ("\n\n", "\n", " "):
-        at = text.rfind(mark, start + PIECE // 2, start + PIECE)
+        at = text.rfind(mark, start + LONGEST_TEXT // 2, start + LONGEST_TEXT)
         if at >= 0:
             return at + len(mark)
-    return start + PIECE
+    return start + LONGEST_TEXT

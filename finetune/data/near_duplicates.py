@@ -1,13 +1,13 @@
-"""Which documents say what an earlier one said: letter for letter, or nearly.
+"""Duplicate documents: exact copies by a hash of the text, near duplicates by MinHash and the Jaccard similarity.
 
-A copy has the same key. Nearly the same is measured on what the words are, without case and punctuation: the share of
-overlapping word triples that two documents have in common (Jaccard; beginning and end count as words). One word changed
-in a text of 25 leaves 0.80 of them, in one of 35 0.85.
+The similarity of two documents is that of their sets of word triples (shingles), without case and punctuation; the beginning
+and the end of a text count as words. One word changed in a text of 25 words leaves 0.80 of the triples in common, in one
+of 35 words 0.85.
 
-Candidates are found by MinHash: of 60 hash functions each keeps the smallest value that a document's triples reach; the
-share of functions that agree estimates the share of triples. Documents that agree on all six functions of one of ten
-bands are looked at, in the order of their hashes, so no more than a few numbers for each document are ever in memory.
-The triples themselves decide: no document is dropped on an estimate.
+MinHash and locality-sensitive hashing find the candidates: each of 60 hash functions keeps the smallest value over a
+document's triples, and the share of functions on which two documents agree estimates their similarity (Broder 1997).
+Documents that agree on all six functions of one of ten bands are candidates for each other. They are found by sorting, so
+memory holds only a few numbers per document. A document is dropped only if the triples themselves confirm the similarity.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from numpy.typing import NDArray
 
 BANDS, ROWS = 10, 6
 KEY_BYTES = 16
-# An estimate from 60 functions is off by 0.05 (one sigma); what is this far below the threshold is not looked at.
 MARGIN = 0.1
-# Thousands may begin with the same phrase: of those in its band a document is estimated against so many, the latest,
-# and held against the likeliest few.
+"""Candidates whose estimated similarity is this far below the threshold are not checked. The estimate's σ is about 0.05."""
 COMPARED, CHECKED = 32, 4
-# Fixed, so that the same documents are found on every machine. Odd multipliers lose no bit.
+"""Thousands may share a band: a document is estimated against the latest 32 and checked against the 4 most similar."""
+# Seeded, so that the same documents are found on every machine. Odd multipliers are bijective modulo 2**64.
 FUNCTIONS = np.random.default_rng(60).integers(0, 2**64, (2, BANDS * ROWS), np.uint64) | np.uint64(1)
 MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -37,7 +36,7 @@ Signatures = NDArray[np.uint16]
 
 
 def key(text: str) -> bytes:
-    """The same for the same text, on every machine."""
+    """A hash of the text, the same on every machine. The validation split depends on it."""
     return blake2b(text.encode(), digest_size=KEY_BYTES).digest()
 
 
@@ -46,9 +45,9 @@ def words(text: str) -> list[bytes]:
 
 
 def triples(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """A hash for every word triple of the texts, and where each text's begin. A text of n words has n + 2."""
+    """A hash of every word triple of all texts, and the index at which each text's triples begin; n words have n + 2."""
     found = [words(text) for text in texts]
-    # Two zeros stand between texts, so that a triple may reach over a border but never into another text.
+    # Two zeros separate the texts, so that no triple reaches from one text into the next.
     flat = [0, 0]
     for text in found:
         flat += map(zlib.crc32, text)
@@ -61,7 +60,7 @@ def triples(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Spread every bit over all (the finalizer of splitmix64)."""
+    """Make every bit depend on all others (the finalizer of SplitMix64)."""
     _, first, second = MIX
     values = (values ^ (values >> np.uint64(30))) * first
     values = (values ^ (values >> np.uint64(27))) * second
@@ -69,7 +68,7 @@ def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def sign(texts: Sequence[str]) -> Signatures:
-    """MinHash signatures [text, function]. Of each minimum the last 16 bits are kept: they say as much in half the room."""
+    """MinHash signatures, [text, function]. The last 16 bits of each minimum estimate as well and take half the memory."""
     hashes, starts = triples(texts)
     signatures = np.empty((len(texts), BANDS * ROWS), np.uint16)
     for number, (factor, offset) in enumerate(FUNCTIONS.T):
@@ -79,7 +78,7 @@ def sign(texts: Sequence[str]) -> Signatures:
 
 
 def copies(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which of the keys [document, 2] an earlier document has."""
+    """Which documents are exact copies of an earlier one, [document]. `keys` are hashes of their texts, [document, 2]."""
     order = np.lexsort((keys[:, 1], keys[:, 0]))
     repeated = np.zeros(len(keys), np.bool_)
     repeated[order[1:]] = (keys[order[1:]] == keys[order[:-1]]).all(axis=1)
@@ -89,42 +88,49 @@ def copies(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
 def near_copies(
     signatures: Signatures, dropped: NDArray[np.bool_], text_of: Callable[[int], str], threshold: float
 ) -> NDArray[np.bool_]:
-    """Which documents, of those not dropped yet, share at least `threshold` of their triples with an earlier one."""
+    """Which documents are near duplicates of an earlier one, [document].
+
+    Args:
+        signatures: of all documents, [document, function]
+        dropped: documents to ignore, [document]
+        text_of: returns a document's text by its number
+        threshold: the smallest Jaccard similarity of a near duplicate
+    """
     repeated = np.zeros(len(signatures), np.bool_)
-    # Texts without a word, such as emoji, have nothing to compare.
-    passed = dropped | (signatures == sign([""])).all(axis=1)
+    # A text without words, such as one of emoji, has no triples to compare.
+    ignored = dropped | (signatures == sign([""])).all(axis=1)
 
     @lru_cache(maxsize=4 * COMPARED)
     def triples_of(document: int) -> NDArray[np.uint64]:
         return np.unique(triples([text_of(document)])[0])
 
-    for group in groups(signatures, passed):
+    for group in groups(signatures, ignored):
         earlier: deque[int] = deque(maxlen=COMPARED)
         for document in group:
             if repeated[document]:
                 continue
-            likely = likeliest(signatures, document, list(earlier), threshold - MARGIN)
-            if any(shared(triples_of(other), triples_of(document)) >= threshold for other in likely):
+            candidates = most_similar(signatures, document, list(earlier), threshold - MARGIN)
+            if any(jaccard(triples_of(other), triples_of(document)) >= threshold for other in candidates):
                 repeated[document] = True
             else:
                 earlier.append(document)
     return repeated
 
 
-def likeliest(signatures: Signatures, document: int, others: list[int], least: float) -> list[int]:
-    """Those whose signatures agree most with a document's, and at least so much."""
+def most_similar(signatures: Signatures, document: int, others: list[int], least: float) -> list[int]:
+    """The CHECKED documents of the highest estimated similarity, among those with at least `least`."""
     agreement = np.count_nonzero(signatures[others] == signatures[document], axis=1) / (BANDS * ROWS)
     best = np.argsort(-agreement, kind="stable")[:CHECKED]
     return [others[at] for at in best if agreement[at] >= least]
 
 
-def groups(signatures: Signatures, passed: NDArray[np.bool_]) -> Iterator[list[int]]:
-    """Documents that agree on a whole band, band by band, each group in the order of the documents."""
+def groups(signatures: Signatures, ignored: NDArray[np.bool_]) -> Iterator[list[int]]:
+    """Groups of documents that agree on a whole band, each in document order."""
     for band in range(BANDS):
         keys = np.zeros(len(signatures), np.uint64)
         for row in range(band * ROWS, (band + 1) * ROWS):
             keys = mix(keys + signatures[:, row] + MIX[0])
-        documents = np.flatnonzero(~passed)
+        documents = np.flatnonzero(~ignored)
         documents = documents[np.argsort(keys[documents], kind="stable")]
         borders = np.flatnonzero(np.diff(keys[documents])) + 1
         starts, ends = np.append(0, borders), np.append(borders, len(documents))
@@ -133,7 +139,7 @@ def groups(signatures: Signatures, passed: NDArray[np.bool_]) -> Iterator[list[i
             yield documents[start:end].tolist()
 
 
-def shared(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> float:
-    """The share that two sets of triples, each sorted, have in common."""
+def jaccard(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> float:
+    """The Jaccard similarity of two sets, each sorted and without repetition."""
     common = len(np.intersect1d(one, other, assume_unique=True))
     return common / (len(one) + len(other) - common)

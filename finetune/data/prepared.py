@@ -1,12 +1,12 @@
-"""Prepared data: the folder that `prepare` writes and `train` and `evaluate` read. Mapped into memory, never loaded.
+"""Prepared data: the token folder that `prepare` writes and that `train` and `evaluate` map into memory.
 
-    description.json               what it was made from, how much of it there is, what was dropped and why
-    encoder.json, vocab.bpe        the vocabulary its tokens are of
-    train.tokens, train.roles      every document's tokens, one after another, each document's end among them; their roles
-    train.ends                     where in these each document ends
-    validation.*                   the same for the documents held out
+    description.json               its sources, options and counts, and how many documents were dropped and why
+    encoder.json, vocab.bpe        the vocabulary of its tokens
+    train.tokens, train.roles      the tokens of all documents, concatenated, each with its end of text; a role per token
+    train.ends                     the index in these at which each document ends
+    validation.*                   the same for the validation split
 
-A role says what a token is to the training: text to learn, or something to read that is only learned from when asked for.
+A token's role decides, with `train --learn`, whether it counts in the loss.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ SPLITS: tuple[Split, ...] = ("train", "validation")
 
 
 class Role(IntEnum):
-    """What a token is to the training."""
+    """What a token belongs to."""
 
     TEXT = 0
     """A document's own text, or the last turn of a conversation."""
     PROMPT = 1
-    """What opens a conversation: a question, somebody's first turn."""
+    """The first turn of a conversation."""
     META = 2
-    """A control code before the text."""
+    """A control code before the text. It never counts in the loss."""
     REPLY = 3
-    """A turn between the first and the last."""
+    """A turn of a conversation between the first and the last."""
 
 
 class DataDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """description.json. Counts are of documents unless they say tokens."""
+    """description.json. `read`, `dropped` and `documents` count documents."""
 
     format: int
     sources: list[str]
@@ -64,7 +64,7 @@ class DataDescription(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Documents:
-    """One split. Document i is tokens[ends[i - 1]:ends[i]], its last token the end of text (conversations have more)."""
+    """The documents of one split. Document i is tokens[ends[i - 1]:ends[i]]; its last token is the end of text."""
 
     tokens: NDArray[np.uint32] | NDArray[np.uint16]
     roles: NDArray[np.uint8]
@@ -74,16 +74,19 @@ class Documents:
         return len(self.ends)
 
     def span(self, index: int) -> tuple[int, int]:
+        """Where a document starts and ends in `tokens`."""
         return int(self.ends[index - 1]) if index else 0, int(self.ends[index])
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-        """A document's tokens and their roles."""
+        """A document's tokens [n] and their roles [n]."""
         start, end = self.span(index)
         return self.tokens[start:end].astype(np.int32), np.asarray(self.roles[start:end])
 
 
 @dataclass(frozen=True)
 class Data:
+    """An opened folder of prepared data."""
+
     folder: Path
     description: DataDescription
     train: Documents
@@ -99,7 +102,7 @@ def token_type(n_vocab: int) -> type[np.uint16] | type[np.uint32]:
 
 
 class SplitWriter:
-    """Appends documents to one split, holding none of them.
+    """Appends documents to the files of one split.
 
     with SplitWriter(folder, "train", n_vocab) as writer:
         writer.add(tokens, roles)
@@ -114,7 +117,7 @@ class SplitWriter:
         self._tokens, self._roles, self._ends = files
         self.documents = 0
         self.length = 0
-        """Tokens so far."""
+        """Tokens written so far."""
 
     def __enter__(self) -> SplitWriter:
         return self
@@ -123,7 +126,7 @@ class SplitWriter:
         self._stack.close()
 
     def add(self, tokens: Iterable[int], roles: Iterable[int]) -> None:
-        """Add a document: its tokens with the end of text at the end, and a role for each."""
+        """Append a document: its tokens, the end of text last, and a role for each."""
         ids = np.fromiter(tokens, self._type)
         self._tokens.write(ids.tobytes())
         self._roles.write(np.fromiter(roles, np.uint8, count=len(ids)).tobytes())
@@ -137,7 +140,7 @@ def file_of(folder: Path, split: Split, kind: str) -> Path:
 
 
 def open_data(folder: Path) -> Data:
-    """Map a folder that `prepare` wrote. Raises DataError naming the file that is wrong."""
+    """Map a folder that `prepare` wrote into memory. Raises DataError naming the file that is missing or damaged."""
     description = read_description(folder)
     splits = (open_split(folder, split, description) for split in SPLITS)
     return Data(folder, description, *splits)
@@ -145,7 +148,7 @@ def open_data(folder: Path) -> Data:
 
 def read_description(folder: Path) -> DataDescription:
     path = folder / "description.json"
-    make = f"`python -m finetune prepare INPUT --out {folder}` makes it"
+    make = f"`python -m finetune prepare INPUT --out {folder}` creates it"
     if not path.is_file():
         raise DataError(f"{folder} is not prepared data ({path.name} is missing): {make}.")
     try:
@@ -153,7 +156,7 @@ def read_description(folder: Path) -> DataDescription:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} does not describe prepared data ({error}): {make}.") from None
     if description.format != FORMAT:
-        raise DataError(f"{path} has format {description.format} and this version reads {FORMAT}: {make}.")
+        raise DataError(f"{path} has format {description.format} and this version reads format {FORMAT}: {make}.")
     return description
 
 
@@ -167,12 +170,12 @@ def open_split(folder: Path, split: Split, description: DataDescription) -> Docu
 def map_file(path: Path, kind: type[np.generic], count: int) -> NDArray[Any]:
     size = count * np.dtype(kind).itemsize
     if not path.is_file() or path.stat().st_size != size:
-        raise DataError(f"{path} is missing or not the {size:,} bytes it was: prepare the data again.")
+        raise DataError(f"{path} is missing or does not have its {size:,} bytes: prepare the data again.")
     return np.memmap(path, kind, mode="r") if count else np.empty(0, kind)
 
 
 def texts_of(data: Data, split: Split) -> Iterator[str]:
-    """A split's documents as text again, without their ends."""
+    """The documents of a split, decoded into text, without ends of text."""
     tokenizer, end = data.tokenizer, data.description.end_of_text
     documents = data.train if split == "train" else data.validation
     for index in range(len(documents)):

@@ -1,11 +1,11 @@
-"""Files → documents, never more of a file in memory than a block or one of its lines.
+"""Input formats: text, tables, JSON lines and token archives, each read as a stream of documents.
 
-    .txt         running text; gpt-2-simple's <|startoftext|> and <|endoftext|> are borders between documents and go
-    .csv, .tsv   a document a row, in one column; the marks are borders here too
-    .jsonl       a document a line: {"body": text, "meta"?: code} or {"turns": [text, …], "meta"?: code}
-    .npz         what gpt-2-simple's encode_dataset wrote: read back into text, then as .txt
+    .txt         running text; gpt-2-simple's marks <|startoftext|> and <|endoftext|> separate documents and are removed
+    .csv, .tsv   one document per row, from one column; the marks separate documents here too
+    .jsonl       one document per line: {"body": text, "meta"?: code} or {"turns": [text, …], "meta"?: code}
+    .npz         an archive of gpt-2-simple's encode_dataset: decoded into text, then read like .txt
 
-Whatever does not fit is a DataError that names the file and the line.
+At most a block or a line of a file is in memory. A DataError names the file and line that cannot be read.
 """
 
 from __future__ import annotations
@@ -14,29 +14,25 @@ import codecs
 import csv
 import io
 import re
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from app.engine.bundle import Template
-from app.engine.tokenizer import END_OF_TEXT, Tokenizer
-from app.errors import DataError, SettingError
+from app.engine.tokenizer import Tokenizer
+from app.errors import DataError
 from finetune.data.documents import SLACK, Document, cut, from_text, from_turns
+from finetune.data.token_archive import read_archive
 
 SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".npz")
 BLOCK = 2**20
-# A column of 16 million characters is an unclosed quote.
-csv.field_size_limit(2**24)
-# A file of one column has a header where its first line is one of these.
+LONGEST_CELL = 2**24
+"""Characters. A longer cell is taken for a quote that was never closed."""
+# A table of one column has a header if its first cell is one of these, in singular or plural.
 HEADERS = {
     "text",
     "body",
@@ -52,18 +48,19 @@ HEADERS = {
     "tweet",
 }
 
-Split = Literal["marks", "lines", "blank_lines"]
+SplitAt = Literal["marks", "lines", "blank_lines"]
 MARK = r"<\|(?:start|end)oftext\|>"
-BORDERS: dict[Split, re.Pattern[str]] = {
-    # An end and the next start are one border; a start and the next end have an empty document between.
+BORDERS: dict[SplitAt, re.Pattern[str]] = {
+    # An end mark and the start mark after it are one border. A start mark and the end mark after it enclose a document,
+    # even an empty one.
     "marks": re.compile(r"<\|endoftext\|>\s*(?:<\|startoftext\|>)?|<\|startoftext\|>"),
     "lines": re.compile(rf"(?:(?:\n|{MARK})\s*)+"),
     "blank_lines": re.compile(rf"(?:(?:\n[^\S\n]*\n|{MARK})\s*)+"),
 }
 
 
-class Line(msgspec.Struct, forbid_unknown_fields=True):
-    """A line of .jsonl."""
+class JsonlRecord(msgspec.Struct, forbid_unknown_fields=True):
+    """One line of a .jsonl file. Exactly one of `body` and `turns` is given."""
 
     body: str | None = None
     turns: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
@@ -72,11 +69,14 @@ class Line(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Source:
-    """A file and how it is read. `progress` is told of each byte read; `vocabulary` is what .npz is of."""
+    """One input file and how to read it.
+
+    `vocabulary` is the one that an .npz was encoded with. `progress` is called with the number of bytes just read.
+    """
 
     path: Path
     column: str | None
-    split: Split
+    split: SplitAt
     template: Template
     encoding: str
     vocabulary: Tokenizer | None
@@ -87,57 +87,26 @@ class Source:
             case ".txt":
                 texts = split_text(decode(self), BORDERS[self.split])
             case ".npz":
-                texts = (text for blocks in read_arrays(self) for text in split_text(blocks, BORDERS[self.split]))
+                texts = self.archived_texts()
             case ".jsonl":
-                yield from read_lines(self)
+                yield from read_jsonl(self)
                 return
             case _:
                 texts = (text for cell in read_column(self) for text in split_text([cell], BORDERS["marks"]))
         for text in texts:
             yield from from_text(text)
 
-
-def find_files(inputs: Sequence[str]) -> tuple[list[Path], list[Path]]:
-    """Files to read, in order and each once, and those in folders that are of no known kind."""
-    known: dict[Path, Path] = {}
-    strangers: list[Path] = []
-    for given in inputs:
-        found = [Path(given)] if Path(given).exists() else matching(given)
-        if not found:
-            raise SettingError(f"{given} matches no file: name a file, a folder or a pattern such as 'texts/*.txt'.")
-        if found == [Path(given)] and found[0].is_file() and not is_known(found[0]):
-            raise SettingError(f"{given} is none of {', '.join(SUFFIXES)}: convert it, or rename it to what it is.")
-        for path in chain.from_iterable(map(files_under, found)):
-            if is_known(path):
-                known.setdefault(path.resolve(), path)
-            else:
-                strangers.append(path)
-    if not known:
-        raise SettingError(f"{', '.join(inputs)} holds no file that is {', '.join(SUFFIXES)}.")
-    return list(known.values()), strangers
-
-
-def matching(pattern: str) -> list[Path]:
-    """What a pattern that the shell left alone stands for, without the hidden. Path.glob takes none that begins at the root."""
-    path = Path(pattern)
-    found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
-    return [match for match in found if not any(part.startswith(".") for part in {*match.parts} - {*path.parts})]
-
-
-def files_under(path: Path) -> list[Path]:
-    """A file itself; a folder's files, without the hidden."""
-    if not path.is_dir():
-        return [path]
-    below = (file.relative_to(path) for file in path.rglob("*") if file.is_file())
-    return sorted(path / file for file in below if not any(part.startswith(".") for part in file.parts))
-
-
-def is_known(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+    def archived_texts(self) -> Iterator[str]:
+        assert self.vocabulary is not None
+        for blocks in read_archive(self.path, self.vocabulary, self.progress):
+            yield from split_text(blocks, BORDERS[self.split])
 
 
 def decode(source: Source) -> Iterator[str]:
-    """A file's text block by block, line ends as newlines, without a byte-order mark."""
+    """A file's text block by block, with every line end as a newline, without a byte-order mark.
+
+    Raises DataError naming the line and byte that do not fit the encoding.
+    """
     decoder = codecs.getincrementaldecoder(source.encoding)()
     newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
     done, lines, block = 0, 1, b" "
@@ -167,13 +136,16 @@ def wrong_encoding(source: Source, line: int, offset: int, data: bytes) -> str:
 
 
 def split_text(blocks: Iterable[str], border: re.Pattern[str]) -> Iterator[str]:
-    """The texts between borders. What is blank before the first and after the last is none."""
+    """The texts between matches of `border`, from a text that comes in blocks.
+
+    Blank text before the first border and after the last one is dropped. A long text comes in several pieces.
+    """
     rest, bordered = "", False
     for block in chain(blocks, [None]):
         rest += block or ""
         start, end = 0, len(rest)
         for match in border.finditer(rest):
-            if match.end() > len(rest) - SLACK and block is not None:  # It may go on in the next block.
+            if match.end() > len(rest) - SLACK and block is not None:  # The border may continue in the next block.
                 end = match.start()
                 break
             if bordered or not_blank(rest[start : match.start()]):
@@ -199,29 +171,30 @@ def lines_of(blocks: Iterable[str]) -> Iterator[str]:
         yield rest
 
 
-def read_lines(source: Source) -> Iterator[Document]:
-    decoder = msgspec.json.Decoder(Line)
+def read_jsonl(source: Source) -> Iterator[Document]:
+    decoder = msgspec.json.Decoder(JsonlRecord)
     for number, text in enumerate(lines_of(decode(source)), start=1):
         if not not_blank(text):
             continue
         try:
-            line = decoder.decode(text)
+            record = decoder.decode(text)
         except (msgspec.DecodeError, UnicodeEncodeError) as error:
             raise DataError(wrong_line(source.path, number, str(error))) from None
-        if (line.body is None) == (line.turns is None):
-            raise DataError(wrong_line(source.path, number, f"it has {'both' if line.turns else 'neither'}"))
-        if line.turns:
-            yield from_turns(line.turns, line.meta, source.template)
+        if (record.body is None) == (record.turns is None):
+            raise DataError(wrong_line(source.path, number, f"it has {'both' if record.turns else 'neither'}"))
+        if record.turns:
+            yield from_turns(record.turns, record.meta, source.template)
         else:
-            yield from from_text(line.body or "", line.meta)
+            yield from from_text(record.body or "", record.meta)
 
 
 def wrong_line(path: Path, number: int, reason: str) -> str:
-    return f'{path}, line {number}: should be {{"body": "…"}} or {{"turns": ["…", …]}}, with a "meta" or without ({reason}).'
+    return f'{path}, line {number}: should be {{"body": "…"}} or {{"turns": ["…", …]}}, and optionally a "meta" ({reason}).'
 
 
 def read_column(source: Source) -> Iterator[str]:
-    """One column of a table. Raises DataError where a row is not as wide as the first."""
+    """The cells of one column. Raises DataError naming a row that has more or fewer columns than the first."""
+    csv.field_size_limit(LONGEST_CELL)
     delimiter, separator = ("\t", "tabs") if source.path.suffix.lower() == ".tsv" else (",", "commas")
     rows = csv.reader(lines_of(decode(source)), delimiter=delimiter, strict=True)
     try:
@@ -233,18 +206,18 @@ def read_column(source: Source) -> Iterator[str]:
             if row and len(row) != len(first):
                 raise DataError(
                     f"{source.path}, line {rows.line_num}: {len(row)} columns, and the first line has {len(first)}: "
-                    f'a text with {separator} in it needs "quotes" around it.'
+                    f'put "quotes" around a text that contains {separator}.'
                 )
             if row:
                 yield row[index]
     except csv.Error as error:
         raise DataError(
-            f'{source.path}, line {rows.line_num}: {error}: a quote in a text is written twice, and "quotes" end.'
+            f"{source.path}, line {rows.line_num}: {error}: write a quote inside a text twice, and close every quoted text."
         ) from None
 
 
 def choose_column(path: Path, first: list[str], column: str | None) -> tuple[int, bool]:
-    """Which column to read, and whether the first row is a header."""
+    """The index of the column to read, and whether the first row is a header."""
     names = [name.strip() for name in first]
     if column is not None:
         if column not in names:
@@ -261,62 +234,6 @@ def choose_column(path: Path, first: list[str], column: str | None) -> tuple[int
 
 
 def listing(names: list[str]) -> str:
+    """The first 20 names, each shortened to 40 characters, for a message."""
     shown = ", ".join(repr(name[:40]) for name in names[:20])
     return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown
-
-
-@contextmanager
-def refuse_other_archives(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError) as error:
-        raise DataError(
-            f"{path} is not what gpt-2-simple's encode_dataset writes ({error}): encode the text again."
-        ) from None
-
-
-def read_arrays(source: Source) -> Iterator[Iterator[str]]:
-    """The text of each array of an archive."""
-    assert source.vocabulary is not None
-    vocabulary = source.vocabulary
-    known = [vocabulary.bytes_of(token) for token in range(len(vocabulary))]
-    # The real end of text becomes a border like those that encode_dataset wrote in seven ordinary tokens.
-    known[vocabulary.end_of_text or 0] = END_OF_TEXT.encode()
-    with refuse_other_archives(source.path), zipfile.ZipFile(source.path) as archive:
-        for entry in archive.infolist():
-            with archive.open(entry) as file:
-                yield read_array(source, file, known)
-            source.progress(entry.compress_size)
-
-
-def read_array(source: Source, file: IO[bytes], known: list[bytes]) -> Iterator[str]:
-    """An array of token ids as text, block by block."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with refuse_other_archives(source.path):
-        for tokens in token_blocks(file):
-            strange = tokens[(tokens < 0) | (tokens >= len(known))]
-            if len(strange):
-                raise DataError(
-                    f"{source.path} holds the token {strange[0]}, and the vocabulary has {len(known):,}: "
-                    "name the folder of the one that it was encoded with as --vocabulary."
-                )
-            try:
-                yield decoder.decode(b"".join(map(known.__getitem__, tokens.tolist())), final=not len(tokens))
-            except UnicodeDecodeError:
-                raise DataError(
-                    f"{source.path} is no text in this vocabulary: name the folder of the one that it was encoded with "
-                    "as --vocabulary."
-                ) from None
-
-
-def token_blocks(file: IO[bytes]) -> Iterator[NDArray[np.integer[Any]]]:
-    """The numbers of an array, as many at a time as make a block, and at last none."""
-    version = np.lib.format.read_magic(file)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    _, _, kind = header(file)
-    if kind.kind not in "iu":
-        raise ValueError(f"an array of {kind}, and not of token ids")
-    tokens = np.zeros(1, kind)
-    while len(tokens):
-        tokens = np.frombuffer(file.read(BLOCK // 4 * kind.itemsize), kind)
-        yield tokens

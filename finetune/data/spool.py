@@ -1,6 +1,7 @@
-"""Documents on disk between reading and writing: one pass finds the duplicates, the next writes what is left.
+"""Spool: the documents that were read, on disk until duplicates are known and the rest is tokenized.
 
-For each document its parts, where they end, its key and its signature are appended to files, and mapped when needed.
+Each document's parts, their end offset, its key and its MinHash signature are appended to four files, which are mapped into
+memory for reading.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from finetune.data.documents import Document, text_of
 from finetune.data.near_duplicates import BANDS, ROWS, Signatures, key, sign
 
 FILES = ("documents", "ends", "keys", "signatures")
-# Documents and characters that are worked on at a time.
-MOST, LONGEST = 5000, 2**20
+BLOCK_DOCUMENTS, BLOCK_CHARACTERS = 5000, 2**20
+"""A block ends at whichever comes first."""
 
 
 class Spool:
-    """What `write_spool` left in a folder. Keys [document, 2] and signatures [document, function] are as in duplicates."""
+    """Reads what `write_spool` wrote: documents, keys [document, 2] and signatures [document, function]."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "documents"
@@ -48,13 +49,13 @@ class Spool:
         return text_of(self[number])
 
     def blocks(self, wanted: NDArray[np.bool_]) -> Iterator[list[tuple[int, Document]]]:
-        """The documents that are wanted, with their numbers, some at a time."""
+        """The wanted documents with their numbers, block by block. `wanted` is [document]."""
         numbers = (number for number in range(len(self)) if wanted[number])
         return blocks((number, self[number]) for number in numbers)
 
 
 def write_spool(folder: Path, documents: Iterable[Document], signed: bool) -> None:
-    """Write the documents to a new folder; signatures only where they are wanted."""
+    """Write the documents to a new folder, with MinHash signatures if `signed`."""
     folder.mkdir()
     end = 0
     encoder = msgspec.msgpack.Encoder()
@@ -76,13 +77,13 @@ def read_numbers(path: Path, kind: str) -> NDArray[Any]:
 
 
 def blocks(documents: Iterable[tuple[int, Document]]) -> Iterator[list[tuple[int, Document]]]:
-    """So many documents at a time as are quickly worked on together and easily held in memory."""
+    """Group documents into blocks large enough to process fast and small enough for memory."""
     block: list[tuple[int, Document]] = []
     length = 0
     for number, document in documents:
         block.append((number, document))
         length += sum(len(part.text) for part in document)
-        if len(block) == MOST or length >= LONGEST:
+        if len(block) == BLOCK_DOCUMENTS or length >= BLOCK_CHARACTERS:
             yield block
             block, length = [], 0
     if block:

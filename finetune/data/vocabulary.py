@@ -1,4 +1,4 @@
-"""GPT-2's vocabulary files, encoder.json and vocab.bpe: learned from text, or read and checked before text meets them."""
+"""GPT-2's byte-pair vocabulary, encoder.json and vocab.bpe: learned from text, or read and checked."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from app.engine.tokenizer import END_OF_TEXT, Tokenizer
 from app.errors import DataError
 
 SMALLEST = 257
-"""256 bytes and the end of text."""
+"""256 bytes and the end of text: the smallest vocabulary that can encode any text."""
 
 
 def learn_vocabulary(folder: Path, texts: Iterable[str], size: int) -> None:
-    """Learn a byte-pair vocabulary and write it as gpt-2-simple's encoder.json and vocab.bpe."""
+    """Learn a byte-pair vocabulary of at most `size` tokens and write it as gpt-2-simple's encoder.json and vocab.bpe."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -33,9 +33,9 @@ def learn_vocabulary(folder: Path, texts: Iterable[str], size: int) -> None:
 
 
 def read_vocabulary(folder: Path, otherwise: str) -> Tokenizer:
-    """Read a vocabulary that can write any text and end it.
+    """Read a vocabulary and check that it encodes every byte and has an end of text.
 
-    Raises DataError naming what is missing; `otherwise` is what the command can do without it.
+    Raises DataError naming what is missing. `otherwise` tells how the command can do without this vocabulary.
     """
     for name in VOCABULARY_FILES:
         if not (folder / name).is_file():
@@ -47,9 +47,9 @@ def read_vocabulary(folder: Path, otherwise: str) -> Tokenizer:
         tokenizer = Tokenizer.from_gpt2(folder)
         known = {tokenizer.bytes_of(token) for token in range(len(tokenizer))}
     except Exception as error:  # The tokenizers library raises bare Exceptions for a vocabulary it cannot use.
-        raise DataError(f"{folder} holds no vocabulary of GPT-2's kind ({type(error).__name__}: {error}).") from None
+        raise DataError(f"{folder} does not hold a GPT-2 vocabulary ({type(error).__name__}: {error}).") from None
     if tokenizer.end_of_text is None:
         raise DataError(f"{folder / 'encoder.json'} has no {END_OF_TEXT}, which ends every document.")
     if b"" in known or not {bytes([byte]) for byte in range(256)} <= known:
-        raise DataError(f"{folder / 'encoder.json'} lacks ids or bytes, so some text would be lost in it.")
+        raise DataError(f"{folder / 'encoder.json'} lacks ids or bytes, so it cannot encode every text.")
     return tokenizer

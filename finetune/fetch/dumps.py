@@ -13,7 +13,7 @@ from typing import Any
 import zstandard
 
 from app.errors import SettingError
-from finetune.data.sources import files_under, matching
+from finetune.data.input_files import files_under, matching
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".zst", ".gz")
 BLOCK = 2**26

@@ -115,7 +115,7 @@ def test_a_small_corpus_has_something_to_train_on_and_ten_documents_one_to_hold_
 ) -> None:
     for text in MANY[:8]:
         assert make(text, validation=0.5).description.documents == {"train": 1, "validation": 0}
-    assert "Too few documents to hold some out: all are in train." in capsys.readouterr().out
+    assert "Too few documents to hold some out: all are used for training." in capsys.readouterr().out
     assert make(marked(MANY[:10]), validation=1e-6).description.documents == {"train": 9, "validation": 1}
 
 
@@ -138,7 +138,7 @@ def test_a_vocabulary_is_learned_from_the_text(make: Callable[..., Data], capsys
     assert data.description.options["vocabulary_size"] == 290
     assert len(data.tokenizer.encode("eleven twelve")) == 6
     assert make("Yes.", vocabulary_size=5000).description.n_vocab < 5000
-    assert "The text has no more to learn than a vocabulary of" in capsys.readouterr().out
+    assert "The text has only enough to learn a vocabulary of" in capsys.readouterr().out
 
 
 def test_an_archive_is_prepared_as_its_text(make: Callable[..., Data], vocabulary: Path, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_folder_of_something_else_is_left_alone(make: Callable[..., Data], tmp
     [
         ({"validation": 0.6}, "--validation is 0.6, and should be a share from 0 to 0.5."),
         ({"validation": float("nan")}, "--validation is nan"),
-        ({"near_duplicates": 0.3}, "--near_duplicates is 0.3, and should be a likeness from 0.5 to 1, or 0"),
+        ({"near_duplicates": 0.3}, "--near_duplicates is 0.3, and should be a similarity from 0.5 to 1, or 0"),
         ({"min_tokens": 0}, "--min_tokens is 0, and should be 1 or more."),
         ({"vocabulary_size": 100}, "--vocabulary_size is 100, and should be 257 or more"),
         ({"encoding": "klingon"}, "--encoding is 'klingon', and should be a text encoding that Python knows"),
@@ -212,8 +212,8 @@ def test_a_vocabulary_that_is_missing_says_where_to_get_one(make: Callable[..., 
     ("change", "sentence"),
     [
         (lambda ids: ids.pop("<|endoftext|>"), "has no <|endoftext|>, which ends every document"),
-        (lambda ids: ids.pop("q"), "holds no vocabulary of GPT-2's kind|lacks ids or bytes"),
-        (lambda ids: ids.update({"[ß ]": 300}), "holds no vocabulary of GPT-2's kind"),
+        (lambda ids: ids.pop("q"), "does not hold a GPT-2 vocabulary|lacks ids or bytes"),
+        (lambda ids: ids.update({"[ß ]": 300}), "does not hold a GPT-2 vocabulary"),
     ],
 )  # fmt: skip
 def test_a_vocabulary_that_would_lose_text_is_refused(
@@ -260,7 +260,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_behind(vocabulary: Path,
     """No file may be longer than 20,000 bytes, which is told to a program as a full disk is."""
     (tmp_path / "input.txt").write_text(marked(MANY * 2))
     ended = run(LIMITED, tmp_path / "input.txt", tmp_path / "data", vocabulary)
-    assert ended.stderr.splitlines()[-1].startswith(f"error: there is no room left on the disk of {tmp_path}: free ")
+    assert ended.stderr.splitlines()[-1].startswith(f"error: there is no space left on the disk of {tmp_path}: free ")
     assert "Traceback" not in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["input.txt"]
 

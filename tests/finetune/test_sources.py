@@ -11,9 +11,10 @@ import pytest
 from app.engine.bundle import Template
 from app.engine.tokenizer import Tokenizer
 from app.errors import DataError, SettingError
-from finetune.data.documents import PIECE, from_turns, text_of
+from finetune.data.documents import LONGEST_TEXT, from_turns, text_of
+from finetune.data.input_files import find_files
 from finetune.data.prepared import Role
-from finetune.data.sources import BLOCK, BORDERS, Source, Split, find_files, split_text
+from finetune.data.sources import BLOCK, BORDERS, Source, SplitAt, split_text
 from finetune.data.vocabulary import learn_vocabulary
 from tests.conftest import TEXTS
 
@@ -28,7 +29,7 @@ def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 def read(
     path: Path,
     column: str | None = None,
-    split: Split = "marks",
+    split: SplitAt = "marks",
     template: Template = "text",
     encoding: str = "utf-8",
     vocabulary: Tokenizer | None = None,
@@ -77,8 +78,8 @@ def test_a_mark_on_the_border_of_two_blocks_is_a_mark(size: int) -> None:
 def test_a_text_without_an_end_is_cut_between_paragraphs_and_nothing_is_lost(tmp_path: Path) -> None:
     paragraphs = [f"{number} {'word ' * 200}".strip() for number in range(3000)]
     documents = read(written(tmp_path / "a.txt", "\n\n".join(paragraphs)))
-    assert len(documents) > 3 * BLOCK // PIECE // 2
-    assert max(map(len, documents)) <= PIECE
+    assert len(documents) > 3 * BLOCK // LONGEST_TEXT // 2
+    assert max(map(len, documents)) <= LONGEST_TEXT
     assert "\n\n".join(documents).split("\n\n") == paragraphs
 
 
@@ -140,7 +141,7 @@ def test_a_cell_may_be_large(tmp_path: Path) -> None:
     [
         ("id,body\n1,x\n", "text", "a.csv has no column 'text' in its first line, which has 'id', 'body'."),
         ("id,joke\n1,x\n", None, "2 columns, and none is called body or text: choose with --column: 'id', 'joke'."),
-        ("text\nHello, you.\n", None, 'line 2: 2 columns, and the first line has 1: a text with commas in it needs "quotes"'),
+        ("text\nHello, you.\n", None, 'line 2: 2 columns, and the first line has 1: put "quotes" around a text that contains commas'),
         ("id,text\n1\n", None, "line 2: 1 columns, and the first line has 2"),
         ('text\n"never closed\n', None, "line 2: unexpected end of data"),
         ('text\n"closed" twice\n', None, "line 2: ',' expected after '\"'"),
@@ -223,7 +224,7 @@ def test_an_archive_of_another_vocabulary_is_refused(vocabulary: Tokenizer, tmp_
         read(tmp_path / "a.npz", vocabulary=vocabulary)
     first_half = next(token for token in range(300) if vocabulary.bytes_of(token) == b"\xc3")
     np.savez(tmp_path / "b.npz", np.array([first_half]))
-    with pytest.raises(DataError, match=r"b\.npz is no text in this vocabulary"):
+    with pytest.raises(DataError, match=r"b\.npz is not text in this vocabulary"):
         read(tmp_path / "b.npz", vocabulary=vocabulary)
 
 
@@ -232,7 +233,7 @@ def test_an_archive_of_something_else_is_refused(vocabulary: Tokenizer, tmp_path
     written(tmp_path / "b.npz", "no archive")
     np.savez(tmp_path / "c.npz", np.array([{}], object))
     for name in "abc":
-        with pytest.raises(DataError, match=rf"{name}\.npz is not what gpt-2-simple's encode_dataset writes"):
+        with pytest.raises(DataError, match=rf"{name}\.npz was not written by gpt-2-simple's encode_dataset"):
             read(tmp_path / f"{name}.npz", vocabulary=vocabulary)
 
 

@@ -1,0 +1,248 @@
+"""Preparing data: read documents, drop duplicates, split off validation, tokenize and write.
+
+Four passes over the text: read and spool to disk, drop duplicates, learn the vocabulary (if asked to), tokenize. Each
+works block by block, so a corpus may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.metadata
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine.bundle import Template
+from app.engine.checkpoint_folder import VOCABULARY_FILES
+from app.engine.tokenizer import END_OF_TEXT, Tokenizer
+from app.errors import DataError
+from finetune.data.documents import Document, text_of
+from finetune.data.near_duplicates import copies, near_copies
+from finetune.data.prepared import FORMAT, DataDescription, SplitWriter
+from finetune.data.sources import Source, SplitAt
+from finetune.data.spool import Spool, write_spool
+from finetune.data.validation_split import hold_out
+from finetune.data.vocabulary import learn_vocabulary, read_vocabulary
+from finetune.folder import replace_folder, written_aside
+from finetune.progress_bar import progress_bar
+
+REASONS = ("empty", "duplicate", "near duplicate", "too short")
+# How an operating system reports a full disk, an exceeded quota and an exceeded limit on file size.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SPACE_FACTOR = 4
+"""Bytes on disk per byte of input: the spooled text, its signatures, and the tokens with their roles."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparationOptions:
+    """The options of `prepare`, apart from its inputs and output; their meaning is in finetune/commands/prepare.py."""
+
+    vocabulary: Path
+    vocabulary_size: int | None
+    column: str | None
+    split: SplitAt
+    template: Template
+    encoding: str
+    validation: float
+    near_duplicates: float
+    min_tokens: int
+
+    def described(self) -> dict[str, str | int | float | bool | None]:
+        """As description.json lists them; the template has a field of its own there."""
+        return {
+            "vocabulary": None if self.vocabulary_size else str(self.vocabulary),
+            "vocabulary_size": self.vocabulary_size,
+            "column": self.column,
+            "split": self.split,
+            "encoding": self.encoding,
+            "validation": self.validation,
+            "near_duplicates": self.near_duplicates,
+            "min_tokens": self.min_tokens,
+        }
+
+
+class TokenCounts(NamedTuple):
+    """Documents and tokens written to each split, documents that were too short, and the hash of the text."""
+
+    documents: dict[str, int]
+    tokens: dict[str, int]
+    too_short: int
+    sha256: str
+
+
+def prepare_data(paths: list[Path], out: Path, options: PreparationOptions) -> DataDescription:
+    """Read the files and write the folder `out`, complete or not at all.
+
+    Raises DataError naming the file and line that cannot be read, a vocabulary that does not serve, a full disk, or that
+    no document is left.
+    """
+    vocabulary = given_vocabulary(paths, options)
+    size = sum(path.stat().st_size for path in paths)
+    counts: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
+    with explain_full_disk(out, size), written_aside(out) as aside:
+        with progress_bar("read", size, unit="B") as progress:
+            documents = read_documents(paths, options, vocabulary, progress.update)
+            write_spool(aside / "spool", without_empty(documents, counts), signed=options.near_duplicates > 0)
+        with closing(Spool(aside / "spool")) as spool:
+            read = len(spool) + counts["empty"]
+            kept = without_duplicates(spool, options.near_duplicates, counts)
+            refuse_no_text(int(kept.sum()), counts)
+            tokenizer = write_vocabulary(aside, options, spool, kept)
+            held_out = hold_out(spool.keys, kept, options.validation)
+            written = write_tokens(aside, spool, kept, held_out, tokenizer, options.min_tokens)
+        shutil.rmtree(aside / "spool")
+        counts["too short"] = written.too_short
+        refuse_no_text(written.documents["train"], counts)
+        description = DataDescription(
+            format=FORMAT,
+            sources=[str(path) for path in paths],
+            corpus_sha256=written.sha256,
+            template=options.template,
+            n_vocab=len(tokenizer),
+            end_of_text=end_of_text(tokenizer),
+            read=read,
+            dropped=dict(counts),
+            documents=written.documents,
+            tokens=written.tokens,
+            options=options.described(),
+            made=made(),
+        )
+        write_description(aside, description)
+        replace_folder(aside, out, files=[path.name for path in aside.iterdir()])
+    return description
+
+
+def given_vocabulary(paths: list[Path], options: PreparationOptions) -> Tokenizer | None:
+    """The vocabulary that `options` names, checked; None where it is not needed because a new one is learned."""
+    archives = any(path.suffix.lower() == ".npz" for path in paths)
+    if options.vocabulary_size is not None and not archives:
+        return None
+    return read_vocabulary(options.vocabulary, "--vocabulary_size N learns one from this text")
+
+
+def read_documents(
+    paths: list[Path], options: PreparationOptions, vocabulary: Tokenizer | None, progress: Callable[[int], object]
+) -> Iterator[Document]:
+    for path in paths:
+        reading = (options.column, options.split, options.template, options.encoding, vocabulary, progress)
+        yield from Source(path, *reading).documents()
+
+
+@contextmanager
+def explain_full_disk(out: Path, size: int) -> Iterator[None]:
+    """Turn an OSError of a full disk into a DataError that says how much space `size` bytes of input need."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise DataError(
+            f"there is no space left on the disk of {out.parent}: free {SPACE_FACTOR * size / 1e6 + 1:,.0f} MB there, "
+            "or give an --out on another disk."
+        ) from None
+
+
+def refuse_no_text(kept: int, counts: Counter[str]) -> None:
+    if not kept:
+        dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts.items() if count)
+        raise DataError(f"there is no text to train on in the inputs ({dropped or 'they have no document'}).")
+
+
+def without_empty(documents: Iterable[Document], counts: Counter[str]) -> Iterator[Document]:
+    for document in documents:
+        if document:
+            yield document
+        else:
+            counts["empty"] += 1
+
+
+def without_duplicates(spool: Spool, threshold: float, counts: Counter[str]) -> NDArray[np.bool_]:
+    """Which documents are kept, [document]. A threshold of 0 drops exact copies only."""
+    dropped = copies(spool.keys)
+    counts["duplicate"] = int(dropped.sum())
+    if threshold:
+        near = near_copies(spool.signatures, dropped, spool.text, threshold)
+        counts["near duplicate"] = int(near.sum())
+        dropped |= near
+    return ~dropped
+
+
+def write_vocabulary(folder: Path, options: PreparationOptions, spool: Spool, kept: NDArray[np.bool_]) -> Tokenizer:
+    """Copy the vocabulary into `folder`, or learn one from the documents that are kept."""
+    if options.vocabulary_size is None:
+        for name in VOCABULARY_FILES:
+            shutil.copyfile(options.vocabulary / name, folder / name)
+    else:
+        texts = (part.text for block in spool.blocks(kept) for _, document in block for part in document)
+        learn_vocabulary(folder, texts, options.vocabulary_size)
+    return Tokenizer.from_gpt2(folder)
+
+
+def end_of_text(tokenizer: Tokenizer) -> int:
+    assert tokenizer.end_of_text is not None
+    return tokenizer.end_of_text
+
+
+def write_tokens(
+    folder: Path,
+    spool: Spool,
+    kept: NDArray[np.bool_],
+    held_out: NDArray[np.bool_],
+    tokenizer: Tokenizer,
+    min_tokens: int,
+) -> TokenCounts:
+    """Tokenize the documents that are kept, in order, and write each to its split."""
+    too_short, digest = 0, hashlib.sha256()
+    with (
+        SplitWriter(folder, "train", len(tokenizer)) as train,
+        SplitWriter(folder, "validation", len(tokenizer)) as validation,
+        progress_bar("tokenize", int(kept.sum()), unit=" documents") as progress,
+    ):
+        for number, document, tokens, roles in tokenize(spool, kept, tokenizer):
+            progress.update()
+            if len(tokens) - sum(part.ends for part in document) < min_tokens:
+                too_short += 1
+                continue
+            (validation if held_out[number] else train).add(tokens, roles)
+            digest.update(f"{text_of(document)}{END_OF_TEXT}".encode())
+        splits = {"train": train, "validation": validation}
+        documents = {split: writer.documents for split, writer in splits.items()}
+        lengths = {split: writer.length for split, writer in splits.items()}
+    return TokenCounts(documents, lengths, too_short, digest.hexdigest())
+
+
+def tokenize(
+    spool: Spool, kept: NDArray[np.bool_], tokenizer: Tokenizer
+) -> Iterator[tuple[int, Document, list[int], list[int]]]:
+    """Each kept document: its number, itself, its tokens and a role for each token."""
+    end = end_of_text(tokenizer)
+    for block in spool.blocks(kept):
+        encoded = iter(tokenizer.encode_batch([part.text for _, document in block for part in document]))
+        for number, document in block:
+            tokens: list[int] = []
+            roles: list[int] = []
+            for part in document:
+                part_tokens = next(encoded) + [end] * part.ends
+                tokens += part_tokens
+                roles += [int(part.role)] * len(part_tokens)
+            yield number, document, tokens, roles
+
+
+def made() -> dict[str, str]:
+    versions = {library: importlib.metadata.version(library) for library in ("numpy", "tokenizers")}
+    return {"at": datetime.now(UTC).isoformat(timespec="seconds")} | versions
+
+
+def write_description(folder: Path, description: DataDescription) -> None:
+    text = msgspec.json.format(msgspec.json.encode(description), indent=2)
+    (folder / "description.json").write_bytes(text + b"\n")

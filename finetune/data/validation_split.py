@@ -1,0 +1,28 @@
+"""The validation split: which documents are held out, decided by a hash of each document's text.
+
+A document stays on its side as the corpus grows, since nothing but its own text decides.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+ENOUGH = 10
+"""From this many documents on, at least one is held out."""
+
+
+def hold_out(keys: NDArray[np.uint64], kept: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """Which documents are for validation, [document].
+
+    Args:
+        keys: a hash of each document's text, [document, 2]; the first half decides
+        kept: which documents are used at all, [document]
+        share: of the hash's range that belongs to validation, 0 to 0.5
+    """
+    held = kept & (keys[:, 0] < share * 2.0**64)
+    if share and not held.any() and kept.sum() >= ENOUGH:
+        numbers = np.flatnonzero(kept)
+        held[numbers[keys[numbers, 0].argmin()]] = True
+    nothing_left_to_train_on = not (kept & ~held).any()
+    return np.zeros_like(held) if nothing_left_to_train_on else held
