@@ -74,10 +74,8 @@ def settings() -> str:
     from app.settings import Settings, meanings
 
     defaults = {field.name.upper(): field.default for field in msgspec.structs.fields(Settings)}
-    return table(
-        ("variable", "default", "meaning"),
-        [(f"`{name}`", code(defaults[name]), meaning) for name, meaning in meanings().items()],
-    )
+    rows = [(f"`{name}`", code(defaults[name]), meaning) for name, meaning in meanings().items()]
+    return table(("variable", "default", "meaning"), rows)
 
 
 def verbs() -> dict[str, Any]:
@@ -193,16 +191,9 @@ def queries() -> str:
 
 
 PARTS: dict[str, Callable[..., str]] = {
-    "settings": settings,
-    "verbs": verb_list,
-    "options": options,
-    "routes": routes,
-    "fields": fields,
-    "tree": tree,
-    "folders": folders,
-    "dependencies": dependencies,
-    "queries": queries,
-}
+    "settings": settings, "verbs": verb_list, "options": options, "routes": routes, "fields": fields, "tree": tree,
+    "folders": folders, "dependencies": dependencies, "queries": queries,
+}  # fmt: skip
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

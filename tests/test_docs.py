@@ -28,7 +28,10 @@ from finetune.fetch.cleaning import NAMES
 from finetune.fetch.query import query_names
 from tests.conftest import ROOT, process, write_tiny
 
-PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in generate.pages()}
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in [*generate.pages(), ROOT / "CONTRIBUTING.md"]
+}
 README = PAGES["README.md"]
 # What docs/README.md says that a block of commands needs. Blocks without a word are run here.
 NEEDS = {"setup", "download", "server", "cloud", "telegram", "container", "other-program"}
@@ -147,7 +150,7 @@ def anchors(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", [*PAGES, "CHANGELOG.md", "models/starter/README.md", "finetune/starter_corpus/README.md"]
+    "name", [*PAGES, "CHANGELOG.md", "SECURITY.md", "models/starter/README.md", "finetune/starter_corpus/README.md"]
 )
 def test_every_link_leads_somewhere(name: str) -> None:
     text = prose((ROOT / name).read_text(encoding="utf-8"))
