@@ -120,7 +120,18 @@ def test_every_route_and_field_is_there() -> None:
         assert f"| `{route}` |" in PAGES["docs/serving.md"]
     for path in ("/", "/v1/completions", "/v1/chat/completions"):
         assert f"<!-- generated: fields {path} -->" in PAGES["docs/serving.md"]
-    for field in ("seed", "model", "n", "logit_bias", "user", "prefix", "length"):
+    for field in (
+        "seed",
+        "stop",
+        "model",
+        "presence_penalty",
+        "include_prefix",
+        "n",
+        "logit_bias",
+        "user",
+        "messages",
+        "prefix",
+    ):
         assert f"| `{field}` |" in PAGES["docs/serving.md"]
 
 
@@ -173,6 +184,15 @@ def test_tables_have_as_many_cells_in_each_row(name: str) -> None:
 
 def test_the_front_page_is_short() -> None:
     assert len(README.splitlines()) <= 150
+
+
+def test_every_module_named_in_the_flows_is_there() -> None:
+    flows = PAGES["docs/architecture.md"].partition("## Every file")[0]
+    named = re.findall(r"`((?:app/|finetune/)?[a-z_]+/[a-z_]+)`", flows)
+    assert len(named) > 20
+    for name in named:
+        folders = (ROOT, ROOT / "app", ROOT / "finetune")
+        assert any((folder / name).is_dir() or (folder / f"{name}.py").is_file() for folder in folders), name
 
 
 # What the messages say.

@@ -25,7 +25,7 @@ from app.feedback.store import ShownText, Vote
 class FeedbackRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`/feedback`."""
 
-    vote: Literal["up", "down"]
+    vote: Annotated[Literal["up", "down"], Meta(description="`up` or `down`")]
     text: Annotated[str, Meta(min_length=1, max_length=100_000, description="the text as it was shown")]
     prefix: Annotated[str, Meta(max_length=100_000, description="the prompt or the message before it")] = ""
     model: Annotated[str | None, Meta(description="the model that generated it; the default model if left out")] = None
