@@ -13,12 +13,18 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from app.api.access_log import Access, Answered
+from app.api.access_log import AccessLog, RequestLabels
 from app.api.chat import chat
 from app.api.completions import completions
-from app.api.cors import CrossOrigin
+from app.api.cors import CrossOriginMiddleware
 from app.api.docs import docs, docs_file, openapi
-from app.api.error_responses import broken, gone, refused, unanswered, unrouted
+from app.api.error_responses import (
+    handle_disconnect,
+    handle_generation_error,
+    handle_request_error,
+    handle_routing_error,
+    handle_unexpected_error,
+)
 from app.api.feedback import feedback
 from app.api.generate import METHODS, generate
 from app.api.keys import AccessControl, ApiKeys, rate_limited, requires_key
@@ -38,7 +44,7 @@ from app.settings import Settings, on_cloud_run
 
 
 def create_application(models: Models, queue: GenerationQueue, settings: Settings) -> ASGIApp:
-    answered: Counter[Answered] = Counter()
+    request_counts: Counter[RequestLabels] = Counter()
     access = AccessControl(ApiKeys(settings.keys), RateLimiter(settings.rate_limit), on_cloud_run())
     store = open_store(settings.feedback) if settings.feedback else None
     settings.require_telegram_secret()
@@ -50,7 +56,7 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
             "models": models,
             "queue": queue,
             "settings": settings,
-            "answered": answered,
+            "request_counts": request_counts,
             "access": access,
             "feedback": store,
             "updates": updates,
@@ -84,7 +90,7 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
         ],
         middleware=[
             Middleware(
-                CrossOrigin,
+                CrossOriginMiddleware,
                 allow_origins=settings.origins,
                 allow_methods=["*"],
                 allow_headers=["*"],
@@ -93,13 +99,13 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
             ),
         ],
         exception_handlers={
-            RequestError: refused,
-            GenerationError: unanswered,
-            HTTPException: unrouted,
-            ClientDisconnect: gone,
-            Exception: broken,
+            RequestError: handle_request_error,
+            GenerationError: handle_generation_error,
+            HTTPException: handle_routing_error,
+            ClientDisconnect: handle_disconnect,
+            Exception: handle_unexpected_error,
         },
         lifespan=lifespan,
     )
-    # Around all of Starlette, whose own outermost layer is the one that answers 500.
-    return Access(application, answered)
+    # Not among the middleware, since Starlette answers 500 from outside of it.
+    return AccessLog(application, request_counts)

@@ -107,7 +107,7 @@ def verb_list() -> str:
 def openapi() -> Schema:
     from app.api.openapi import describe
 
-    document: Schema = json.loads(describe(keys_asked_for=True))
+    document: Schema = json.loads(describe(needs_key=True))
     return document
 
 

@@ -1,1 +1,1 @@
-"""HTTP: what is asked (schemas), how it is read (body), and what is answered (generate, service)."""
+"""The HTTP API: one module for each route, and what the routes share."""

@@ -1,8 +1,7 @@
-"""A line in the log for each request, written with the last byte of its answer, and the count of them for `/metrics`.
+"""The access log: one line for each request, the request's id, and the counts of requests for `/metrics`.
 
-Every answer carries the request's id, X-Request-Id: the client's own where it sent one.
-
-Paths come without their queries: those hold what people write, and that belongs in no log.
+The line is written with the last byte of the reply. Every reply carries X-Request-Id, which is the client's own if it sent one.
+Paths are logged without their queries, since queries hold what people write.
 """
 
 from __future__ import annotations
@@ -22,70 +21,70 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.log import current_trace, read_trace
 
 log = logging.getLogger(__name__)
-# Asked for over and over by machines.
-QUIET = ("/health", "/metrics")
+# Machines ask for these all the time.
+QUIET_PATHS = ("/health", "/metrics")
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
-# The client left; nginx calls it so.
-LEFT = 499
+# The client left before the reply was finished: nginx's code for it.
+CLIENT_LEFT = 499
 SHOWN_CHARACTERS = 200
 
 
-class Answered(NamedTuple):
-    """What requests are counted by: few values each, whatever is asked. `path` is a route's, or "other"."""
+class RequestLabels(NamedTuple):
+    """What requests are counted by. Each label has few values: `path` is that of a route, or "other"."""
 
     method: str
     path: str
     status: int
 
 
-class Access:
-    """Around everything else, so that it sees every answer as it goes out."""
+class AccessLog:
+    """Outermost middleware, so that it sees every reply as it is sent."""
 
-    def __init__(self, app: ASGIApp, answered: Counter[Answered]) -> None:
+    def __init__(self, app: ASGIApp, counts: Counter[RequestLabels]) -> None:
         self._app = app
-        self._answered = answered
+        self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # Never reset: a request has a context of its own, and uvicorn's last words on it belong to the trace too.
+        # Never reset: each request has a context of its own, and uvicorn's last lines about it belong to the trace, too.
         current_trace.set(read_trace(scope["headers"]))
-        entry = Entry(scope, self._answered)
+        record = RequestRecord(scope, self._counts)
 
-        async def watched(message: Message) -> None:
+        async def recorded_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = entry.id
-            entry.see(message)
+                MutableHeaders(scope=message)["X-Request-Id"] = record.id
+            record.see(message)
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, recorded_send)
         except Exception:
-            # Starlette raises again what is answered with 500 and in the log already; the rest is uvicorn's to tell.
-            if not entry.ended:
-                entry.end(500)
+            # Starlette raises an exception again after it has answered 500 and logged it. The others are for uvicorn to log.
+            if not record.ended:
+                record.end(500)
                 raise
         finally:
-            entry.end(LEFT)
+            record.end(CLIENT_LEFT)
 
 
-class Entry:
-    """One request on its way to its line."""
+class RequestRecord:
+    """What is known about one request, until its line is written."""
 
-    def __init__(self, scope: Scope, answered: Counter[Answered]) -> None:
+    def __init__(self, scope: Scope, counts: Counter[RequestLabels]) -> None:
         self.ended = False
         self.id = request_id(scope["headers"])
         self._scope = scope
-        self._answered = answered
+        self._counts = counts
         self._began = time.monotonic()
         self._status = 0
         self._size = 0
 
     def see(self, message: Message) -> None:
-        """Take note of a part of the answer. The line is written before the last part goes out.
+        """Note a part of the reply. The line is written before the last part is sent.
 
-        After it, Cloud Run takes the processor away.
+        After the last part, Cloud Run takes the processor away.
         """
         if message["type"] == "http.response.start":
             self._status = message["status"]
@@ -96,22 +95,25 @@ class Entry:
                 self.end(self._status)
 
     def end(self, status: int) -> None:
-        """Write the line and count the request, the first time."""
+        """Count the request and write its line. Only the first call has an effect."""
         if self.ended:
             return
         self.ended = True
-        route, method = self._scope.get("route"), self._scope["method"]
-        path = route.path if isinstance(route, Route) else "other"
-        method = method if method in METHODS else "other"
-        self._answered[Answered(method, path, status)] += 1
-        level = logging.DEBUG if path in QUIET else severity(status)
+        labels = self._labels(status)
+        self._counts[labels] += 1
+        level = logging.DEBUG if labels.path in QUIET_PATHS else severity(status)
         if log.isEnabledFor(level):
             self._write(level, status)
+
+    def _labels(self, status: int) -> RequestLabels:
+        route, method = self._scope.get("route"), self._scope["method"]
+        path = route.path if isinstance(route, Route) else "other"
+        return RequestLabels(method if method in METHODS else "other", path, status)
 
     def _write(self, level: int, status: int) -> None:
         seconds = time.monotonic() - self._began
         scope, path = self._scope, self._scope["raw_path"].decode("latin-1")[:SHOWN_CHARACTERS]
-        agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"").decode("latin-1")
+        # https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#HttpRequest
         request = {
             "requestMethod": scope["method"],
             "requestUrl": path,
@@ -119,15 +121,20 @@ class Entry:
             "responseSize": str(self._size),
             "latency": f"{seconds:.3f}s",
             "protocol": f"HTTP/{scope['http_version']}",
-            "userAgent": agent[:SHOWN_CHARACTERS],
+            "userAgent": header(scope["headers"], b"user-agent")[:SHOWN_CHARACTERS],
         }
         line = f"{scope['method']} {path} {status} in {seconds:.3f} s"
         log.log(level, "%s", line, extra={"http_request": request, "request_id": self.id})
 
 
+def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
+    """The first header of this name, empty if there is none."""
+    return next((value for key, value in headers if key == name), b"").decode("latin-1")
+
+
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """What the client calls the request, if that can be written into a log; else a new one."""
-    sent = next((value for name, value in headers if name == b"x-request-id"), b"").decode("latin-1")
+    """The client's id of the request if it is safe to log, else a new one."""
+    sent = header(headers, b"x-request-id")
     return sent if re.fullmatch(r"[\w.:-]{1,128}", sent, re.ASCII) else secrets.token_hex(16)
 
 

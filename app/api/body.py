@@ -1,6 +1,6 @@
-"""From bytes on the wire to plain values, refusing what is ambiguous.
+"""Reads the query string and the JSON body of a request, with limits on size and time.
 
-A query or a JSON object that gives one field twice has no one meaning, so it is an error; so is text that is not UTF-8.
+Ambiguous input is refused: a field that is given twice, text that is not UTF-8, numbers that JSON does not have.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from starlette.requests import Request
 
 from app.errors import BodyTooLarge, InvalidRequest, RequestTimeout
 
+# In bytes.
 MAX_BODY = 256 * 1024
-EXAMPLE = '{"length": 100}'
-# A sender that trickles is cut off: one slow client must not hold the container.
+MAX_QUERY_FIELDS = 100
+# A slow sender is cut off, so that it does not keep the container busy.
 RECEIVE_SECONDS = 20.0
+EXAMPLE = '{"length": 100}'
 
 
 async def read_body(request: Request[Any], limit: int = MAX_BODY) -> bytes:
-    """Read the whole body. Raises BodyTooLarge, RequestTimeout."""
+    """Read the whole body, of up to `limit` bytes. Raises BodyTooLarge, RequestTimeout."""
     chunks, size = [], 0
     try:
         async with asyncio.timeout(RECEIVE_SECONDS):
@@ -37,33 +39,40 @@ async def read_body(request: Request[Any], limit: int = MAX_BODY) -> bytes:
 
 
 async def read_object(request: Request[Any], example: str = EXAMPLE) -> dict[str, Any]:
-    """The fields of a POST, all of which are in its body. Raises InvalidRequest, BodyTooLarge, RequestTimeout."""
+    """Read the fields of a POST from its JSON body. Raises InvalidRequest, BodyTooLarge, RequestTimeout.
+
+    A query is refused. `example` is what an error message shows as a body.
+    """
     if query := parse_query(request.scope["query_string"]):
         raise InvalidRequest(
-            "a POST takes its fields from the JSON body: move those of the query there.", param=next(iter(query))
+            "a POST takes its fields from the JSON body: move the fields of the query there.", param=next(iter(query))
         )
     return parse_json(await read_body(request), example)
 
 
 def parse_query(query: bytes) -> dict[str, str]:
-    """A query string's fields, each given once. Raises InvalidRequest."""
+    """The fields of a query string. Raises InvalidRequest."""
     try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+        pairs = parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
+        )
     except UnicodeDecodeError:
         raise InvalidRequest(
             "the query string is not UTF-8: percent-encode the text as UTF-8.", code="invalid_utf8"
         ) from None
     except ValueError:
-        raise InvalidRequest("the query string has more than 100 fields: send fewer.", code="too_many_fields") from None
-    return once(pairs)
+        raise InvalidRequest(
+            f"the query string has more than {MAX_QUERY_FIELDS} fields: send fewer.", code="too_many_fields"
+        ) from None
+    return unique_fields(pairs)
 
 
 def parse_json(body: bytes, example: str = EXAMPLE) -> dict[str, Any]:
-    """A JSON object's fields, each given once; an empty body is an empty object. Raises InvalidRequest."""
+    """The fields of a JSON object. An empty body counts as an empty object. Raises InvalidRequest."""
     if not body.strip():
         return {}
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=once, parse_constant=refuse_constant)
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=unique_fields, parse_constant=refuse_constant)
     except UnicodeDecodeError:
         raise InvalidRequest("the body is not UTF-8: encode it as UTF-8.", code="invalid_utf8") from None
     except (ValueError, RecursionError) as error:
@@ -75,7 +84,8 @@ def parse_json(body: bytes, example: str = EXAMPLE) -> dict[str, Any]:
     return value
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs as a dictionary. Raises InvalidRequest if two have the same name."""
     fields: dict[str, Any] = {}
     for name, value in pairs:
         if name in fields:
@@ -85,4 +95,5 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def refuse_constant(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python's json reads and JSON does not have."""
     raise ValueError(f"{name} is not a JSON number")

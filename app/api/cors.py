@@ -1,4 +1,4 @@
-"""Permission for pages of other origins to call and to read every reply, errors included."""
+"""CORS: web pages of other origins may call the API and read every reply, errors included."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Message, Send
 
 
-class CrossOrigin(CORSMiddleware):
-    """Starlette's middleware, except that a reply says so also when the request names no Origin."""
+class CrossOriginMiddleware(CORSMiddleware):
+    """Starlette's middleware, but the headers are sent even if the request names no Origin."""
 
     async def send(self, message: Message, send: Send, request_headers: Headers) -> None:
         if message["type"] == "http.response.start":

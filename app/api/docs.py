@@ -1,6 +1,6 @@
-"""`/openapi.json` describes the API, `/docs` shows that description: Swagger UI, from here and from no other address.
+"""`/openapi.json` describes the API, and `/docs` shows the description in Swagger UI, which is served from here.
 
-Nothing of it is imported or read before somebody asks.
+Swagger UI and the description are loaded when somebody first asks for them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from app.api.state import State
 from app.errors import NotFound
 
 FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
-# validatorUrl would ask a server of Swagger's what it thinks of the description.
+ONE_DAY = "public, max-age=86400"
+# Without a validatorUrl of null, Swagger UI would send the description to a server on the internet.
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -31,14 +32,15 @@ PAGE = """<!doctype html>
 
 
 async def openapi(request: Request[State]) -> Response:
-    document = await asyncio.to_thread(described, bool(request.state["settings"].keys))
+    document = await asyncio.to_thread(describe_api, bool(request.state["settings"].keys))
     return Response(document, media_type="application/json")
 
 
-def described(keys_asked_for: bool) -> bytes:
+def describe_api(needs_key: bool) -> bytes:
+    """The OpenAPI document. On a thread, since the first call imports the module that makes it."""
     from app.api.openapi import describe
 
-    return describe(keys_asked_for)
+    return describe(needs_key)
 
 
 async def docs(request: Request[State]) -> Response:
@@ -46,12 +48,12 @@ async def docs(request: Request[State]) -> Response:
 
 
 async def docs_file(request: Request[State]) -> Response:
+    """A file of Swagger UI. Raises NotFound."""
     import importlib.util
 
     name = request.path_params["name"]
-    # The package has Swagger UI's files, and a program for Flask that stays unread.
-    found = importlib.util.find_spec("flask_swagger_ui") if name in FILES else None
-    if found is None or found.origin is None:
+    # The package consists of Swagger UI's files and a module for Flask. It is only located, not imported.
+    package = importlib.util.find_spec("flask_swagger_ui") if name in FILES else None
+    if package is None or package.origin is None:
         raise NotFound(f"{name} is not part of /docs.", code="not_found")
-    path = Path(found.origin).parent / "dist" / name
-    return FileResponse(path, headers={"Cache-Control": "public, max-age=86400"})
+    return FileResponse(Path(package.origin).parent / "dist" / name, headers={"Cache-Control": ONE_DAY})

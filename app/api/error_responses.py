@@ -1,4 +1,4 @@
-"""Every reply other than 200 is an error object: one handler for each kind of exception."""
+"""Every reply other than 200 is an error object: one exception handler for each kind of error."""
 
 from __future__ import annotations
 
@@ -29,32 +29,24 @@ from app.errors import (
 log = logging.getLogger(__name__)
 
 
-async def refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestError)
-    return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
-
-
 @contextmanager
 def naming_fields(*, prompt: str, samples: str) -> Iterator[None]:
-    """Turn the engine's refusals into HTTP errors that name the request's fields. Raises InvalidRequest, ContextExceeded."""
+    """Turn the engine's errors about a prompt or a batch into HTTP errors that name the request's fields.
+
+    `prompt` and `samples` are the route's names for the prompt and the number of texts. Raises ContextExceeded, InvalidRequest.
+    """
     try:
         yield
     except PromptTooLong as error:
         raise ContextExceeded(error.n_prompt_tokens, error.n_ctx, prompt) from None
     except BatchTooLarge as error:
-        comes_to = f"{samples} × ({prompt} + length) comes to {error.n_tokens} tokens"
-        message = f"{comes_to} and {error.max_tokens} fit in memory at once: ask for fewer or shorter texts."
+        sum_of_tokens = f"{samples} × ({prompt} + length) comes to {error.n_tokens} tokens"
+        message = f"{sum_of_tokens} and {error.max_tokens} fit in memory at once: ask for fewer or shorter texts."
         raise InvalidRequest(message, param=samples, code="invalid_value") from None
 
 
-async def unanswered(request: Request, error: Exception) -> Response:
-    """A model that cannot be asked."""
-    assert isinstance(error, GenerationError)
-    return await refused(request, http_error(error))
-
-
 def http_error(error: GenerationError) -> RequestError:
-    """The HTTP error that stands for what the engine, its queue or the registry of models refuses."""
+    """The HTTP error for an error of the engine, its queue or the registry of models."""
     match error:
         case UnknownModel():
             return NotFound(str(error), param="model", code="model_not_found")
@@ -65,30 +57,42 @@ def http_error(error: GenerationError) -> RequestError:
     return InvalidRequest(str(error), code="invalid_value")
 
 
-async def unrouted(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals: no such path, or not with this method."""
+def error_response(error: RequestError) -> Response:
+    return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
+
+
+async def handle_request_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return error_response(error)
+
+
+async def handle_generation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, GenerationError)
+    return error_response(http_error(error))
+
+
+async def handle_routing_error(request: Request, error: Exception) -> Response:
+    """Starlette has no route for this path, or none with this method."""
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         allow = (error.headers or {}).get("Allow", "")
-        return await refused(request, MethodNotAllowed(f"{request.method} is not possible here: use {allow}.", allow))
-    return await refused(
-        request, NotFound(f"there is nothing at {request.url.path}: try / or /docs.", code="not_found")
-    )
+        return error_response(MethodNotAllowed(f"{request.method} is not possible here: use {allow}.", allow))
+    return error_response(NotFound(f"there is nothing at {request.url.path}: try / or /docs.", code="not_found"))
 
 
-async def gone(request: Request, error: Exception) -> Response:
-    """The client left; nobody reads this. 499 is what nginx calls it."""
+async def handle_disconnect(request: Request, error: Exception) -> Response:
+    """The client has left, so nobody reads this. 499 is nginx's code for it."""
     return Response(status_code=499)
 
 
-async def broken(request: Request, error: Exception) -> Response:
-    """A mistake of ours.
+async def handle_unexpected_error(request: Request, error: Exception) -> Response:
+    """A mistake in this program.
 
-    This answer is made outside of all middleware, so it brings its own permission to be read across origins.
+    Starlette sends this reply from outside of all middleware, so the CORS header is set here.
     """
     log.error("a request could not be answered", exc_info=error)
-    answer = await refused(
-        request, ServerError("something went wrong here; the server's log has the cause.", code="internal_error")
+    response = error_response(
+        ServerError("something went wrong here; the server's log has the cause.", code="internal_error")
     )
-    answer.headers["Access-Control-Allow-Origin"] = "*"
-    return answer
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response

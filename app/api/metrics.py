@@ -1,7 +1,7 @@
-"""What `/metrics` says: how busy the server is, in Prometheus' text format and under vLLM's names.
+"""`/metrics` in Prometheus' text format, under vLLM's names: how busy the server is and how fast.
 
-app.engine.generation_stats and app.api.access_log keep the numbers; prometheus-client formats them. It is slow to import, so
-nothing imports this module before somebody asks for /metrics.
+app.engine.generation_stats and app.api.access_log keep the numbers, and prometheus-client formats them. It is slow to import,
+so this module is imported with the first request for /metrics.
 """
 
 from __future__ import annotations
@@ -16,64 +16,74 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from app.api.access_log import Answered
+from app.api.access_log import RequestLabels
 from app.api.state import State
 from app.engine.generation_queue import GenerationQueue
 from app.engine.generation_stats import GenerationStats, Histogram
 
 
 def write(state: State, accept: str) -> tuple[bytes, str]:
-    """The text, in the format that the scraper prefers, and the content type of that format."""
+    """The metrics, in the format that the scraper prefers (`accept`), and their content type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Reading(state))
+    registry.register(StateCollector(state))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
 
-class Reading(Collector):
-    """The numbers as they stand."""
+class StateCollector(Collector):
+    """Reads the numbers when they are asked for."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def collect(self) -> Iterator[Metric]:
         queue = self._state["queue"]
-        yield from of_queue(queue)
-        yield from of_generations(queue.stats)
-        yield of_requests(self._state["answered"])
+        yield from queue_metrics(queue)
+        yield from generation_metrics(queue.stats)
+        yield request_metrics(self._state["request_counts"])
 
 
-def of_queue(queue: GenerationQueue) -> list[Metric]:
+def queue_metrics(queue: GenerationQueue) -> list[Metric]:
     return [
-        GaugeMetricFamily("num_requests_running", "Generations that are being written.", queue.running),
-        GaugeMetricFamily("num_requests_waiting", "Generations that wait for their turn.", queue.waiting),
+        GaugeMetricFamily("num_requests_running", "Generations in progress.", queue.running),
+        GaugeMetricFamily("num_requests_waiting", "Generations in the queue.", queue.waiting),
     ]
 
 
-def of_generations(stats: GenerationStats) -> list[Metric]:
+def generation_metrics(stats: GenerationStats) -> list[Metric]:
     with stats.lock:
-        texts = CounterMetricFamily("request_success", "Texts, by how they ended.", labels=["finished_reason"])
+        texts = CounterMetricFamily(
+            "request_success", "Finished texts by their finish reason.", labels=["finished_reason"]
+        )
         for reason, number in stats.texts.items():
             texts.add_metric([reason], number)
         return [
-            CounterMetricFamily("prompt_tokens", "Tokens read.", stats.prompt_tokens),
-            CounterMetricFamily("generation_tokens", "Tokens written.", stats.generation_tokens),
+            CounterMetricFamily("prompt_tokens", "Tokens of prompts.", stats.prompt_tokens),
+            CounterMetricFamily("generation_tokens", "Generated tokens.", stats.generation_tokens),
             texts,
-            histogram("request_queue_time_seconds", "From arrival to its turn.", stats.queue_seconds),
-            histogram("time_to_first_token_seconds", "From arrival to the first token.", stats.first_token_seconds),
-            histogram("inter_token_latency_seconds", "From a text's token to its next.", stats.next_token_seconds),
-            histogram("e2e_request_latency_seconds", "From arrival to the last token.", stats.request_seconds),
+            histogram_metric("request_queue_time_seconds", "Time in the queue.", stats.queue_seconds),
+            histogram_metric(
+                "time_to_first_token_seconds", "Time from arrival to the first token.", stats.first_token_seconds
+            ),
+            histogram_metric(
+                "inter_token_latency_seconds", "Time between two tokens of a text.", stats.next_token_seconds
+            ),
+            histogram_metric(
+                "e2e_request_latency_seconds", "Time from arrival to the last token.", stats.request_seconds
+            ),
         ]
 
 
-def of_requests(answered: Counter[Answered]) -> Metric:
-    requests = CounterMetricFamily("http_requests", "Requests answered.", labels=Answered._fields)
-    for (method, path, status), number in answered.copy().items():
+def request_metrics(counts: Counter[RequestLabels]) -> Metric:
+    requests = CounterMetricFamily(
+        "http_requests", "Requests by method, path and status.", labels=RequestLabels._fields
+    )
+    for (method, path, status), number in counts.copy().items():
         requests.add_metric([method, path, str(status)], number)
     return requests
 
 
-def histogram(name: str, meaning: str, values: Histogram) -> Metric:
+def histogram_metric(name: str, meaning: str, values: Histogram) -> Metric:
     bounds = [*map(floatToGoString, values.bounds), "+Inf"]
     buckets = list(zip(bounds, accumulate(values.counts), strict=True))
     return HistogramMetricFamily(name, meaning, buckets=buckets, sum_value=values.sum)

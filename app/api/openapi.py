@@ -1,6 +1,6 @@
-"""The description of the API, made of the same types that validate what is asked.
+"""The OpenAPI description of the API, made from the same types that validate requests and encode replies.
 
-Imported when it is asked for.
+Imported with the first request for /openapi.json.
 """
 
 from __future__ import annotations
@@ -10,30 +10,44 @@ from typing import Any, Literal
 import msgspec
 
 import app
-from app.api import openai_replies, openai_requests
 from app.api.feedback import FeedbackRequest
 from app.api.generate_request import GenerateRequest
+from app.api.openai_replies import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    Completion,
+    DetokenizeReply,
+    Model,
+    ModelList,
+    TokenizeReply,
+    Usage,
+)
+from app.api.openai_requests import ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
 
 JSON = "application/json"
 REFERENCE = "#/components/schemas/{name}"
-KEYS = {"bearer": {"type": "http", "scheme": "bearer"}, "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"}}
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+}
 Schema = dict[str, Any]
+FinishReasonName = Literal["stop", "length", "timeout"]
 
 
 class Generated(msgspec.Struct, kw_only=True):
-    """The reply of `/`; `texts` and `finish_reasons` where there are several."""
+    """The reply of `/`. With more than one text it has `texts` and `finish_reasons`, too."""
 
     text: str
     texts: list[str] | msgspec.UnsetType = msgspec.UNSET
     model: str
     seed: int
-    finish_reason: Literal["stop", "length", "timeout"]
-    finish_reasons: list[Literal["stop", "length", "timeout"]] | msgspec.UnsetType = msgspec.UNSET
-    usage: openai_replies.Usage
+    finish_reason: FinishReasonName
+    finish_reasons: list[FinishReasonName] | msgspec.UnsetType = msgspec.UNSET
+    usage: Usage
 
 
-class Problem(msgspec.Struct):
-    """What is wrong and what to do; `param` is the field, the numbers are there when the prompt is too long."""
+class ErrorObject(msgspec.Struct):
+    """What is wrong and what to do. `param` is the field. The numbers are there if the prompt is too long."""
 
     message: str
     type: str
@@ -43,14 +57,14 @@ class Problem(msgspec.Struct):
     n_ctx: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class Refusal(msgspec.Struct):
-    """Every answer that is not 200."""
+class ErrorReply(msgspec.Struct):
+    """Every reply other than 200."""
 
-    error: Problem
+    error: ErrorObject
 
 
-class Voted(msgspec.Struct):
-    """The vote as it is kept, under the text's id."""
+class FeedbackReply(msgspec.Struct):
+    """The vote that was stored, and the id of its text."""
 
     id: str
     vote: Literal["up", "down"]
@@ -68,118 +82,119 @@ class Version(msgspec.Struct):
     n_ctx: int
 
 
-# Path, method: what it does, what is asked, what is answered. A route that is not here is not for programs.
+# By path: the summary, the request and the reply. Routes that are for browsers or for Telegram are left out.
 POSTS: dict[str, tuple[str, type, type]] = {
     "/": ("Continue a text.", GenerateRequest, Generated),
-    "/generate": ("The same.", GenerateRequest, Generated),
-    "/v1/completions": (
-        "Continue texts, as OpenAI does.",
-        openai_requests.CompletionRequest,
-        openai_replies.Completion,
-    ),
-    "/v1/chat/completions": (
-        "Answer in a conversation, as OpenAI does.",
-        openai_requests.ChatRequest,
-        openai_replies.ChatCompletion,
-    ),
-    "/feedback": ("Vote on a text.", FeedbackRequest, Voted),
-    "/tokenize": (
-        "The tokens of a text or a conversation.",
-        openai_requests.TokenizeRequest,
-        openai_replies.TokenizeReply,
-    ),
-    "/detokenize": ("The text of tokens.", openai_requests.DetokenizeRequest, openai_replies.DetokenizeReply),
+    "/generate": ("The same as /.", GenerateRequest, Generated),
+    "/v1/completions": ("Continue texts, as in OpenAI's API.", CompletionRequest, Completion),
+    "/v1/chat/completions": ("Answer in a conversation, as in OpenAI's API.", ChatRequest, ChatCompletion),
+    "/feedback": ("Vote on a text.", FeedbackRequest, FeedbackReply),
+    "/tokenize": ("The tokens of a text or of a conversation.", TokenizeRequest, TokenizeReply),
+    "/detokenize": ("The text of tokens.", DetokenizeRequest, DetokenizeReply),
 }
 GETS: dict[str, tuple[str, type]] = {
     "/": ("Continue a text.", Generated),
-    "/generate": ("The same.", Generated),
-    "/v1/models": ("What is served.", openai_replies.ModelList),
-    "/v1/models/{name}": ("Whether this model is.", openai_replies.Model),
-    "/health": ("Whether requests are welcome.", Health),
-    "/version": ("What is served, in which version.", Version),
+    "/generate": ("The same as /.", Generated),
+    "/v1/models": ("The served models.", ModelList),
+    "/v1/models/{name}": ("One served model.", Model),
+    "/health": ("Whether the service accepts requests.", Health),
+    "/version": ("The version, the models and what the service can do.", Version),
 }
-STREAMS = {
+# The requests that can be streamed, and the chunks of their streams.
+CHUNKS: dict[type, type | None] = {
     GenerateRequest: None,
-    openai_requests.CompletionRequest: openai_replies.Completion,
-    openai_requests.ChatRequest: openai_replies.ChatCompletionChunk,
+    CompletionRequest: Completion,
+    ChatRequest: ChatCompletionChunk,
 }
-OPEN = ("/health", "/version")
+NULLABLE = (CompletionRequest, ChatRequest, TokenizeRequest, DetokenizeRequest)
+WITHOUT_KEY = ("/health", "/version")
 
 
-def describe(keys_asked_for: bool) -> bytes:
-    """An OpenAPI 3.1 document."""
-    chunks = [chunk for chunk in STREAMS.values() if chunk]
-    types = {*(kind for _, *kinds in (*POSTS.values(), *GETS.values()) for kind in kinds), *chunks, Refusal}
-    _, components = msgspec.json.schema_components(sorted(types, key=str), ref_template=REFERENCE)
-    paths: dict[str, dict[str, Any]] = {}
-    for path, (summary, asked, answered) in POSTS.items():
-        paths.setdefault(path, {})["post"] = posted(summary, asked, answered)
-    for path, (summary, answered) in GETS.items():
-        paths.setdefault(path, {})["get"] = described = operation(summary, answered) | parameters(path, components)
-        described["responses"]["200"]["content"] |= events(None) if answered is Generated else {}
-    paths["/metrics"] = {"get": operation("For Prometheus.", None)}
-    if keys_asked_for:
-        for path, operations in paths.items():
-            for each in operations.values():
-                each["security"] = [] if path in OPEN else [{name: []} for name in KEYS]
-    for kind in (
-        openai_requests.CompletionRequest,
-        openai_requests.ChatRequest,
-        openai_requests.TokenizeRequest,
-        openai_requests.DetokenizeRequest,
-    ):
-        allow_null(components[kind.__name__])
+def describe(needs_key: bool) -> bytes:
+    """The OpenAPI 3.1 document, as JSON. `needs_key`: the service has API keys."""
+    components = component_schemas()
     document = {
         "openapi": "3.1.0",
         "info": {"title": "GPT-2", "version": app.__version__, "description": app.__doc__},
-        "paths": paths,
-        "components": {"schemas": components, "securitySchemes": KEYS},
+        "paths": describe_paths(components, needs_key),
+        "components": {"schemas": components, "securitySchemes": SECURITY_SCHEMES},
     }
     return msgspec.json.encode(document)
 
 
-def operation(summary: str, answered: type | None) -> Schema:
-    content = {JSON: {"schema": reference(answered)}} if answered else {"text/plain": {"schema": {"type": "string"}}}
-    refused = {"description": "Refused.", "content": {JSON: {"schema": reference(Refusal)}}}
-    return {
-        "summary": summary,
-        "responses": {"200": {"description": "Answered.", "content": content}, "default": refused},
-    }
+def component_schemas() -> Schema:
+    """The JSON schema of each type, by its name."""
+    chunks = [chunk for chunk in CHUNKS.values() if chunk]
+    types = {*(kind for _, *kinds in (*POSTS.values(), *GETS.values()) for kind in kinds), *chunks, ErrorReply}
+    _, components = msgspec.json.schema_components(sorted(types, key=str), ref_template=REFERENCE)
+    for kind in NULLABLE:
+        allow_null(components[kind.__name__])
+    return components
 
 
-def posted(summary: str, asked: type, answered: type) -> Schema:
-    described = operation(summary, answered)
-    described["responses"]["200"]["content"] |= events(STREAMS[asked]) if asked in STREAMS else {}
-    # Where every field has a default, an empty body asks for all of them.
-    required = any(field.required for field in msgspec.structs.fields(asked))
-    return described | {"requestBody": {"required": required, "content": {JSON: {"schema": reference(asked)}}}}
+def describe_paths(components: Schema, needs_key: bool) -> dict[str, Schema]:
+    paths: dict[str, Schema] = {}
+    for path, (summary, request, reply) in POSTS.items():
+        paths.setdefault(path, {})["post"] = post_operation(summary, request, reply)
+    for path, (summary, reply) in GETS.items():
+        paths.setdefault(path, {})["get"] = get_operation(path, summary, reply, components)
+    paths["/metrics"] = {"get": operation("Metrics for Prometheus.", None)}
+    if needs_key:
+        for path, operations in paths.items():
+            for each in operations.values():
+                each["security"] = [] if path in WITHOUT_KEY else [{name: []} for name in SECURITY_SCHEMES]
+    return paths
 
 
-def events(chunk: type | None) -> Schema:
-    """The content of a stream."""
-    schema: Schema = {"description": "Lines of `data: ` and JSON, the last of them `data: [DONE]`."}
+def operation(summary: str, reply: type | None) -> Schema:
+    """An operation with its replies; without a type the reply is plain text."""
+    content = {JSON: {"schema": reference(reply)}} if reply else {"text/plain": {"schema": {"type": "string"}}}
+    error = {"description": "An error.", "content": {JSON: {"schema": reference(ErrorReply)}}}
+    return {"summary": summary, "responses": {"200": {"description": "Success.", "content": content}, "default": error}}
+
+
+def post_operation(summary: str, request: type, reply: type) -> Schema:
+    described = operation(summary, reply)
+    if request in CHUNKS:
+        described["responses"]["200"]["content"] |= stream_content(CHUNKS[request])
+    # If every field has a default, the body may be empty.
+    required = any(field.required for field in msgspec.structs.fields(request))
+    return described | {"requestBody": {"required": required, "content": {JSON: {"schema": reference(request)}}}}
+
+
+def get_operation(path: str, summary: str, reply: type, components: Schema) -> Schema:
+    described = operation(summary, reply) | parameters(path, components)
+    if reply is Generated:
+        described["responses"]["200"]["content"] |= stream_content(None)
+    return described
+
+
+def stream_content(chunk: type | None) -> Schema:
+    schema: Schema = {"description": "Server-sent events: lines of `data: ` and JSON; the last one is `data: [DONE]`."}
     return {"text/event-stream": {"schema": schema | ({"contentSchema": reference(chunk)} if chunk else {})}}
 
 
 def parameters(path: str, components: Schema) -> Schema:
-    """Those of a GET: the fields of `/` in the query, where each is one text."""
+    """The parameters of a GET: the name in the path, or the fields of `/` in the query."""
     if path.endswith("{name}"):
         return {"parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]}
     if path not in POSTS:
         return {}
     fields = components["GenerateRequest"]["properties"]
-    return {"parameters": [{"name": name, "in": "query", "schema": of_query(field)} for name, field in fields.items()]}
+    return {
+        "parameters": [{"name": name, "in": "query", "schema": query_schema(field)} for name, field in fields.items()]
+    }
 
 
-def of_query(field: Schema) -> Schema:
-    """A field without its null and its lists, which a query cannot spell."""
+def query_schema(field: Schema) -> Schema:
+    """A field's schema without null and lists, which a query string cannot express."""
     choices = [choice for choice in field.get("anyOf", ()) if choice.get("type") not in ("null", "array")]
     rest = {key: value for key, value in field.items() if key not in ("anyOf", "default")}
     return rest | choices[0] if choices else field
 
 
 def allow_null(schema: Schema) -> None:
-    """A field that is null is one that is not there."""
+    """Let every optional field be null, which counts as left out."""
     for name, field in schema["properties"].items():
         if name not in schema.get("required", ()) and {"type": "null"} not in field.get("anyOf", ()):
             described = {key: field.pop(key) for key in ("description", "default") if key in field}

@@ -1,4 +1,4 @@
-"""What is said about the service rather than with it: `/health`, `/version` and `/metrics`."""
+"""`/health`, `/version` and `/metrics`: the state of the service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.api.state import State
 
 
 async def health(request: Request[State]) -> Response:
-    """200 while requests are welcome, 503 once the server is shutting down. The port opens only when the model is loaded."""
+    """200, or 503 once the server is shutting down. While the model is loading, the port is not open yet."""
     if request.state["queue"].draining:
         return JSONResponse({"status": "draining"}, status_code=503, headers={"Retry-After": "1"})
     return JSONResponse({"status": "ok"})
@@ -35,7 +35,7 @@ async def version(request: Request[State]) -> Response:
 
 
 async def metrics(request: Request[State]) -> Response:
-    # On a thread, since the first time imports the library.
+    # On a thread, since the first request imports prometheus-client.
     text, content_type = await asyncio.to_thread(write_metrics, request.state, request.headers.get("accept", ""))
     return Response(text, headers={"Content-Type": content_type})
 

@@ -1,11 +1,11 @@
-"""What lives as long as the server, reachable from every request as `request.state[...]`."""
+"""What lives as long as the server. Every request reaches it as `request.state["queue"]` and so on."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TypedDict
 
-from app.api.access_log import Answered
+from app.api.access_log import RequestLabels
 from app.api.keys import AccessControl
 from app.bot.updates import Updates
 from app.engine.generation_queue import GenerationQueue
@@ -15,10 +15,12 @@ from app.settings import Settings
 
 
 class State(TypedDict):
+    """`feedback` is None without a store of votes, `updates` without a bot."""
+
     models: Models
     queue: GenerationQueue
     settings: Settings
-    answered: Counter[Answered]
+    access: AccessControl
+    request_counts: Counter[RequestLabels]
     feedback: Store | None
     updates: Updates | None
-    access: AccessControl
