@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.subject import report, resident
-from tests.telegram import SECRET, TOKEN, Fault, Telegram
+from tests.bot_api import TOKEN, Fault
+from tests.telegram import SECRET, Telegram
 
 ROUNDS = 10
 CHATS = range(1, 201)

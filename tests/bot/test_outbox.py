@@ -9,7 +9,7 @@ import pytest
 
 from app.engine.fake import FakeEngine
 from tests.bot.conftest import MESSAGE, SECRET_HEADER, Failing, bot
-from tests.telegram import Fault
+from tests.bot_api import Fault
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
 
