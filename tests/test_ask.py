@@ -113,3 +113,20 @@ def test_a_generation_that_cannot_begin_in_time_is_refused() -> None:
             await write(Generation(queue, engine, [[256]], GenerationOptions(length=1)))
 
     asyncio.run(ask())
+
+
+def test_a_long_generation_ends_with_the_text_it_has_when_the_server_stops(
+    queue: GenerationQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.engine.generation_queue.GRACE", 0.3)
+
+    async def ask() -> list[str | None]:
+        engine = FakeEngine(seconds_per_token=0.02)
+        reasons: list[str | None] = []
+        async for delta in Generation(queue, engine, [[256]], GenerationOptions(length=4000)):
+            reasons.append(delta.finish_reason)
+            if len(reasons) == 3:
+                queue.drain()
+        return reasons
+
+    assert asyncio.run(ask())[-1] == "timeout"

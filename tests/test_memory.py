@@ -1,4 +1,4 @@
-"""Memory: what the container allows, what a model needs, and which models leave when it is short."""
+"""Memory: what the container allows, what a model needs, and which models are freed when it is short."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.errors import MachineError
 from app.memory import BASE, WORK, check_memory, memory_allowed, models_to_free, size_of
 
 
-def test_memory_that_cannot_hold_the_model_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_does_not_fit_in_memory_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "model.onnx.data"
     file.write_bytes(b"\0" * 2**20)
     needed = BASE + 2**20
@@ -33,7 +33,7 @@ def test_memory_that_cannot_hold_the_model_is_refused(tmp_path: Path) -> None:
         ("else", "", None),
     ],
 )
-def test_the_memory_that_either_version_of_control_groups_allows(
+def test_the_memory_limit_of_either_version_of_control_groups(
     tmp_path: Path, name: str, text: str, allowed: int | None
 ) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Several models in one container: by name, loaded when asked for, leaving when memory is short."""
+"""Several models in one container: chosen by name, loaded when asked for, freed when memory is short."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_request_chooses_its_model() -> None:
     assert refused.json()["error"]["message"] == "model 'three' is not served here; 'one', 'two' are."
 
 
-def test_the_least_recently_used_model_leaves_when_memory_is_short() -> None:
+def test_the_least_recently_used_model_is_freed_when_memory_is_short() -> None:
     engines = {name: FakeEngine(name=name) for name in "abc"}
     loaders = {name: lambda name=name: engines[name] for name in engines}
     models = Models(loaders, dict.fromkeys(engines, 100), BASE + WORK + 200)
@@ -68,7 +68,7 @@ def test_a_model_that_is_damaged_is_refused_and_the_others_stay(bundles: dict[in
         models.get("other")
 
 
-def test_models_that_cannot_be_told_apart_or_found_stop_the_start(bundles: dict[int, Path], tmp_path: Path) -> None:
+def test_models_of_one_name_or_of_a_wrong_path_stop_the_start(bundles: dict[int, Path], tmp_path: Path) -> None:
     same = named(tmp_path / "copy", bundles[8], "tiny32")
     (tmp_path / "empty").mkdir()
     with pytest.raises(SettingError, match=r"both named 'tiny32'"):

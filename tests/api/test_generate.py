@@ -89,7 +89,7 @@ def test_the_prefix_comes_back_byte_for_byte(url: str, prefix: str) -> None:
 
 
 def test_include_prefix_false_leaves_it_out(url: str) -> None:
-    """In the ancestor it worked only together with truncate."""
+    """Fixed: it worked only together with truncate."""
     ask: dict[str, Any] = {"prefix": "Why", "include_prefix": "false", "length": 3, "temperature": 0}
     assert httpx.get(url, params=ask).json()["text"] == SCRIPT[:3]
 

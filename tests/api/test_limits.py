@@ -118,25 +118,3 @@ def test_sigterm_lets_what_runs_finish_and_takes_nothing_new() -> None:
             rest = "\n".join(lines)
         assert events(rest)[-1] == "[DONE]"
         assert child.wait(timeout=10) == 0
-
-
-def test_what_runs_too_long_ends_with_what_it_has_when_the_server_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.engine.generation_queue.GRACE", 0.3)
-    from app.ask import Generation
-    from app.engine.generation import GenerationOptions, prepare
-    from app.engine.generation_queue import GenerationQueue
-
-    engine = FakeEngine(seconds_per_token=0.02)
-    queue = GenerationQueue()
-
-    async def run() -> list[str | None]:
-        options = GenerationOptions(length=4000)
-        reasons: list[str | None] = []
-        async for piece in Generation(queue, engine, [prepare(engine, "", options)], options):
-            reasons.append(piece.finish_reason)
-            if len(reasons) == 3:
-                queue.drain()
-        return reasons
-
-    assert asyncio.run(run())[-1] == "timeout"
-    queue.close()

@@ -1,4 +1,4 @@
-"""What does not match its manifest is refused in one sentence that names the file."""
+"""A bundle that does not match its manifest is refused with one sentence that names the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.bundle import open_bundle
+from app.engine.bundle import Parity, open_bundle
 from app.errors import BundleError
 from tests.conftest import run_module
 
@@ -72,11 +72,20 @@ def test_a_damaged_bundle_is_refused(copy: Path, damage: str) -> None:
     assert re.fullmatch(r"[^\n]+\.", str(caught.value))
 
 
-def test_the_app_says_so_in_one_line_and_exits_with_2(copy: Path) -> None:
+def test_the_app_names_a_damaged_file_in_one_line_and_exits_with_2(copy: Path) -> None:
     change(copy / "model.onnx.data", 0)
     ended = run_module("app", MODEL=str(copy))
     assert (ended.returncode, ended.stdout) == (2, "")
     assert re.fullmatch(r"error: .*model\.onnx\.data is not the file [^\n]+\.\n", ended.stderr)
+
+
+def test_a_manifest_may_have_a_parity_or_none(copy: Path) -> None:
+    """`export` measures it; a temporary bundle, which is only sampled from, has none."""
+    parity = {"tokens": 10, "max_difference": 0.5, "mean_kl": 0.01, "same_choice": 0.9}
+    edit(copy, parity=parity)
+    assert open_bundle(copy).manifest.parity == Parity(**parity)  # type: ignore[arg-type]
+    edit(copy, parity=None)
+    assert open_bundle(copy).manifest.parity is None
 
 
 def test_a_checkpoint_is_not_a_bundle(checkpoint: Path) -> None:
@@ -85,7 +94,7 @@ def test_a_checkpoint_is_not_a_bundle(checkpoint: Path) -> None:
 
 
 def test_a_vocabulary_of_another_model_is_refused(copy: Path) -> None:
-    """Even when someone has made the hashes fit."""
+    """Even if the hashes in the manifest are right."""
     manifest = json.loads((copy / "manifest.json").read_text())
     edit(copy, hparams=manifest["hparams"] | {"n_vocab": 99})
     ended = run_module("app", MODEL=str(copy))

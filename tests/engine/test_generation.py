@@ -1,4 +1,4 @@
-"""The loop that writes, on the fake engine with known logits and on the tiny real model."""
+"""The generation loop, on the fake engine with known logits and on the tiny real model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def texts(pieces: list[TextDelta]) -> list[str]:
 
 
 def test_length_counts_new_tokens_only() -> None:
-    """The ancestor counted the prompt too, so a long prompt came back alone."""
+    """Fixed: the prompt was counted too, so a long prompt came back without any new text."""
     pieces = write(FakeEngine(), "x" * 500, length=10)
     assert texts(pieces) == [SCRIPT[:10]]
     assert pieces[-1].finish_reason == "length"
@@ -41,7 +41,7 @@ def test_the_end_token_ends_the_text() -> None:
     assert [(piece.text, piece.finish_reason) for piece in pieces] == [("", "stop")]
 
 
-def test_the_end_string_of_a_stock_run_ends_the_text_and_is_not_shown() -> None:
+def test_the_end_string_of_gpt_2_simple_ends_the_text_and_is_not_shown() -> None:
     engine = FakeEngine(script="Yes.<|endoftext|>No.")
     engine.end = EndMarker(text="<|endoftext|>")
     pieces = write(engine, length=100)
@@ -59,7 +59,7 @@ def test_a_seed_repeats_its_text(exact: OnnxEngine) -> None:
     assert first != other
 
 
-def test_samples_of_a_batch_are_texts_of_their_own(exact: OnnxEngine) -> None:
+def test_samples_of_a_batch_are_different_texts(exact: OnnxEngine) -> None:
     one = texts(write(exact, "Why", length=30, seed=3))
     three = texts(write(exact, "Why", length=30, seed=3, samples=3))
     assert three[0] == one[0]
@@ -67,7 +67,7 @@ def test_samples_of_a_batch_are_texts_of_their_own(exact: OnnxEngine) -> None:
 
 
 def test_rows_end_on_their_own() -> None:
-    """One text of a batch ends at its marker while the others go on."""
+    """One text of a batch ends at its end marker while the others go on."""
     engine = FakeEngine(script="ab", doubt=0.9)
     pieces = write(engine, samples=4, length=400, sampling=Sampling(temperature=1.0), seed=1)
     lengths = {row: sum(piece.index == row for piece in pieces) for row in range(4)}
@@ -76,7 +76,7 @@ def test_rows_end_on_their_own() -> None:
     assert len([piece for piece in pieces if piece.finish_reason]) == 4
 
 
-def test_writing_goes_on_past_the_window(exact: OnnxEngine) -> None:
+def test_the_window_slides_when_it_is_full(exact: OnnxEngine) -> None:
     pieces = write(exact, "Why", length=5 * exact.n_ctx, seed=2, samples=2)
     reasons = [piece.finish_reason for piece in pieces if piece.finish_reason]
     assert reasons == ["length", "length"]
@@ -99,7 +99,7 @@ def test_a_batch_larger_than_memory_is_refused() -> None:
         write(FakeEngine(), samples=100, length=1000)
 
 
-def test_a_passed_deadline_ends_the_text_with_what_there_is() -> None:
+def test_a_passed_deadline_ends_the_text_after_its_next_token() -> None:
     engine, options = FakeEngine(), GenerationOptions(length=50)
     pieces = list(generate(engine, prepare(engine, "", options), options, Deadline(-math.inf)))
     assert [(piece.text, piece.finish_reason) for piece in pieces] == [("T", "timeout")]
@@ -119,7 +119,7 @@ def test_penalties_change_what_is_written(exact: OnnxEngine) -> None:
 
 
 class Ending(FakeEngine):
-    """Ends every text after its script, if it may."""
+    """Ends every text after its script, unless the options forbid it."""
 
     def __init__(self, script: str) -> None:
         super().__init__(script)
@@ -164,7 +164,7 @@ def test_a_mark_is_never_part_of_the_text() -> None:
 
 
 def test_tokens_are_scored_when_they_are_shown() -> None:
-    """Those of a stop string that is not shown are not told, and those held back are told when they are."""
+    """Tokens of a stop string that is not shown have no score; tokens that are held back get theirs when they are shown."""
     pieces = write(FakeEngine(), length=20, stops=["quick", "The cat"], logprobs=0, sampling=GREEDY)
     shown = ""
     for piece in pieces:
@@ -178,8 +178,8 @@ def scored(pieces: list[TextDelta]) -> list[TokenScore]:
     return [each for piece in pieces for each in piece.scored]
 
 
-def test_scores_are_the_models_own_whatever_the_sampling(exact: OnnxEngine, reference: TensorflowEngine) -> None:
-    """Against TensorFlow's logits over the whole text at once, those of the prompt included."""
+def test_scores_do_not_depend_on_the_sampling(exact: OnnxEngine, reference: TensorflowEngine) -> None:
+    """They equal those of TensorFlow, which reads prompt and text at once."""
     sampling = Sampling(temperature=1.5, top_k=20, repetition_penalty=1.3)
     pieces = write(exact, "Why did the duck", length=12, seed=4, logprobs=3, score_prompt=True, sampling=sampling)
     found = scored(pieces)
@@ -197,7 +197,7 @@ def test_scores_are_the_models_own_whatever_the_sampling(exact: OnnxEngine, refe
     assert [each.start for each in found[: len(prompt) + 1]] == starts
 
 
-def test_no_tokens_at_all() -> None:
+def test_a_text_of_length_0_has_no_tokens() -> None:
     pieces = write(FakeEngine(), "Why", length=0, samples=2)
     assert [(piece.index, piece.text, piece.finish_reason, piece.tokens) for piece in pieces] == [
         (0, "", "length", 0),

@@ -1,4 +1,4 @@
-"""The engine that serves against gpt-2-simple itself: same weights, same logits, same text."""
+"""The engine that serves, compared with gpt-2-simple itself: same weights, same logits, same text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from app.engine.tensorflow import TensorflowEngine
 from finetune.export.parity import compare_logits, logits_step_by_step
 
 
-def test_exact_logits_are_tensorflows(exact: OnnxEngine, reference: TensorflowEngine, tokens: np.ndarray) -> None:
+def test_logits_of_32_bits_equal_tensorflows(
+    exact: OnnxEngine, reference: TensorflowEngine, tokens: np.ndarray
+) -> None:
     assert np.abs(logits_step_by_step(exact, tokens.tolist()) - reference.all_logits(tokens)).max() < 1e-4
 
 
-def test_greedy_text_is_tensorflows_over_200_tokens(exact: OnnxEngine, reference: TensorflowEngine) -> None:
-    """Through the window's end and its sliding, too."""
+def test_greedy_text_equals_tensorflows_over_200_tokens(exact: OnnxEngine, reference: TensorflowEngine) -> None:
+    """The text is longer than the window, so the window slides too."""
     options = GenerationOptions(length=200, sampling=Sampling(temperature=0))
     ours, theirs = (
         "".join(piece.text for piece in generate(engine, prepare(engine, "Why did", options), options))
@@ -38,14 +40,16 @@ def test_rounded_logits_stay_near(
     assert 0 < parity.mean_kl < limit
 
 
-def test_a_prompt_read_at_once_is_a_prompt_read_token_by_token(exact: OnnxEngine, tokens: np.ndarray) -> None:
+def test_a_prompt_read_at_once_gives_the_logits_of_one_read_token_by_token(
+    exact: OnnxEngine, tokens: np.ndarray
+) -> None:
     decoder = exact.decoder(1, len(tokens))
     assert np.allclose(
         decoder.prefill(tokens[np.newaxis])[0], logits_step_by_step(exact, tokens.tolist())[-1], atol=1e-4
     )
 
 
-def test_a_prompt_longer_than_a_piece_is_read_in_pieces(
+def test_a_long_prompt_is_read_in_chunks(
     exact: OnnxEngine, tokens: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = exact.decoder(1, len(tokens)).prefill(tokens[np.newaxis])[0].copy()

@@ -1,4 +1,4 @@
-"""A text that goes on from one before it reads only what is new, and writes the same."""
+"""The prefix cache: a text that continues an earlier one reads only its new tokens and stays the same."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def kept(engine: OnnxEngine) -> list[list[int]]:
     return [tokens.tolist() for tokens, _ in engine.prefix_cache._kept]
 
 
-def test_the_next_turn_reads_only_what_is_new_and_writes_the_same(exact: OnnxEngine) -> None:
+def test_the_next_turn_reuses_the_prefix_and_stays_the_same(exact: OnnxEngine) -> None:
     exact.prefix_cache = PrefixCache(2**20)
     prompt = "Why did the duck"
     write(exact, prompt, reuse=True, length=2)
@@ -34,13 +34,13 @@ def test_the_next_turn_reads_only_what_is_new_and_writes_the_same(exact: OnnxEng
     assert len(before) == len(prepare(exact, prompt, GenerationOptions())) + 1
     expected = write(exact, longer)
     assert write(exact, longer, reuse=True) == expected
-    # The place of the first turn is the second's now, and so is another try's at the second, read to its last token but one.
+    # The second turn took over the first turn's KV cache, and so does a second try, which reads the last token only.
     assert len(kept(exact)) == 1
     assert write(exact, longer, reuse=True) == expected
     assert write(exact, longer, reuse=True, samples=2) == expected
 
 
-def test_what_is_read_again_is_only_what_is_new(exact: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeated_prompt_reads_its_last_token_only(exact: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     exact.prefix_cache = PrefixCache(2**20)
     read: list[int] = []
     run = BoundRun.run
@@ -58,8 +58,7 @@ def test_what_is_read_again_is_only_what_is_new(exact: OnnxEngine, monkeypatch: 
     assert read == [1] * len(first)
 
 
-def test_another_conversation_is_left_alone(exact: OnnxEngine) -> None:
-    """What only begins the same is copied, and stays where it is."""
+def test_a_short_common_prefix_is_copied_and_its_text_stays_cached(exact: OnnxEngine) -> None:
     exact.prefix_cache = PrefixCache(2**20)
     write(exact, "Why did the duck cross the road?", reuse=True)
     (before,) = kept(exact)
@@ -69,13 +68,13 @@ def test_another_conversation_is_left_alone(exact: OnnxEngine) -> None:
     assert len(kept(exact)) == 2
 
 
-def test_nothing_is_kept_or_used_unless_asked_for(exact: OnnxEngine) -> None:
+def test_nothing_is_cached_without_reuse(exact: OnnxEngine) -> None:
     exact.prefix_cache = PrefixCache(2**20)
     write(exact, "Why did the duck")
     assert kept(exact) == []
 
 
-def test_what_was_left_in_the_middle_is_kept_too(exact: OnnxEngine) -> None:
+def test_a_text_that_is_broken_off_is_cached_too(exact: OnnxEngine) -> None:
     exact.prefix_cache = PrefixCache(2**20)
     options = GenerationOptions(length=12, sampling=GREEDY, reuse=True)
     tokens = prepare(exact, "Why did", options)
@@ -89,8 +88,8 @@ def caches(length: int, value: float = 0.0) -> dict[str, np.ndarray]:
     return {"key_0": np.full((1, 2, length, 4), value, np.float32)}
 
 
-def test_the_oldest_leave_when_there_is_no_room() -> None:
-    """Room for ten tokens of 32 bytes."""
+def test_the_oldest_texts_leave_when_the_cache_is_full() -> None:
+    """There is room for ten tokens of 32 bytes."""
     prefixes = PrefixCache(320)
     prefixes.keep(np.array([1, 2, 3]), caches(3, value=1.0))
     prefixes.keep(np.array([7, 8, 9, 10]), caches(4))
@@ -107,7 +106,7 @@ def test_the_oldest_leave_when_there_is_no_room() -> None:
     assert again.length == 3
 
 
-def test_what_less_than_half_of_is_wanted_stays() -> None:
+def test_a_text_of_which_less_than_half_is_reused_stays_cached() -> None:
     prefixes = PrefixCache(320)
     prefixes.keep(np.array([7, 8, 9, 10]), caches(4))
     for _ in range(2):
@@ -116,7 +115,7 @@ def test_what_less_than_half_of_is_wanted_stays() -> None:
         assert (found.length, found.owned) == (2, False)
 
 
-def test_of_a_text_that_is_too_long_the_beginning_is_kept() -> None:
+def test_the_beginning_of_a_too_long_text_is_cached() -> None:
     prefixes = PrefixCache(320)
     prefixes.keep(np.arange(30), caches(30))
     found = prefixes.take(np.arange(30))
@@ -124,5 +123,5 @@ def test_of_a_text_that_is_too_long_the_beginning_is_kept() -> None:
     assert (found.length, found.cache["key_0"].shape[2]) == (10, 10)
 
 
-def test_nothing_kept_is_nothing_found() -> None:
+def test_an_empty_cache_finds_nothing() -> None:
     assert PrefixCache(320).take(np.array([1, 2])) is None

@@ -1,4 +1,4 @@
-"""Turns become tokens as in training, and the oldest leave when the window is full."""
+"""Turns become the same tokens as in training; the oldest are left out when the window is full."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TURNS = ["Are we there?", "Nearly.", "Are we there now?"]
 
 
 @pytest.mark.parametrize("template", ["text", "qa", "chat"])
-def test_turns_are_put_as_training_puts_them(template: Template) -> None:
+def test_serving_puts_turns_as_training_does(template: Template) -> None:
     engine = FakeEngine(template=template)
     answer = "Yes."
     expected = [256]
@@ -24,29 +24,29 @@ def test_turns_are_put_as_training_puts_them(template: Template) -> None:
     assert [*fitting_turn_tokens(engine, TURNS, 1), *engine.tokenizer.encode(before + answer), 256] == expected
 
 
-def test_only_a_question_ends_the_turn_of_a_model_that_answers() -> None:
+def test_the_next_question_ends_the_turn_of_a_qa_model() -> None:
     assert turn_stops("qa") == ["\n[QUESTION]"]
     assert turn_stops("chat") == turn_stops("text") == []
 
 
 @pytest.mark.parametrize(("n_ctx", "kept"), [(1024, TURNS), (40, TURNS[2:])])
-def test_the_oldest_turns_leave_in_pairs(n_ctx: int, kept: list[str]) -> None:
+def test_the_oldest_turns_are_left_out_in_pairs(n_ctx: int, kept: list[str]) -> None:
     engine = FakeEngine(n_ctx=n_ctx, template="chat")
     assert fitting_turn_tokens(engine, TURNS, 10) == fitting_turn_tokens(FakeEngine(template="chat"), kept, 10)
 
 
-def test_as_many_turns_stay_as_fit() -> None:
+def test_as_many_turns_as_fit_are_kept() -> None:
     turns = ["x" * 9] * 2001
     for room, kept in ((1, 101), (24, 99), (500, 51)):
         assert len(fitting_turn_tokens(FakeEngine(n_ctx=1024, template="chat"), turns, room)) == 1 + kept * 10
 
 
-def test_a_conversation_that_begins_with_the_model_loses_that_turn() -> None:
+def test_a_first_turn_of_the_model_is_left_out() -> None:
     engine = FakeEngine(template="chat")
     assert fitting_turn_tokens(engine, ["Hello!", *TURNS[:1]], 1) == fitting_turn_tokens(engine, TURNS[:1], 1)
 
 
-def test_a_last_turn_takes_the_room_of_the_reply_but_not_more() -> None:
+def test_a_long_last_turn_may_fill_the_window_and_not_exceed_it() -> None:
     engine = FakeEngine(n_ctx=16, template="chat")
     assert len(fitting_turn_tokens(engine, ["x" * 14], 10)) == 16
     with pytest.raises(PromptTooLong):

@@ -1,4 +1,4 @@
-"""Each rule of sampling on logits whose answer is known."""
+"""Each sampling rule, on logits with a known result."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def test_top_k_keeps_the_likeliest() -> None:
 
 
 @pytest.mark.parametrize("k", [0, 5, 100])
-def test_top_k_off_or_beyond_the_vocabulary_keeps_all(k: int) -> None:
+def test_top_k_of_0_or_beyond_the_vocabulary_keeps_all(k: int) -> None:
     assert kept(keep_top_k(LOGITS, k)) == {0, 1, 2, 3, 4}
 
 
 @pytest.mark.parametrize(("p", "expected"), [(0.0, 5), (0.3, 1), (0.5, 2), (0.75, 3), (1.0, 5)])
-def test_top_p_keeps_the_fewest_that_add_up(p: float, expected: int) -> None:
+def test_top_p_keeps_the_fewest_tokens_that_add_up_to_p(p: float, expected: int) -> None:
     assert len(kept(keep_top_p(LOGITS, p))) == expected
 
 
@@ -47,7 +47,7 @@ def test_min_p_is_relative_to_the_likeliest() -> None:
 
 
 def test_rules_combine() -> None:
-    """The ancestor let top_p cancel top_k."""
+    """Fixed: top_p switched top_k off."""
     sampling = Sampling(temperature=1.0, top_k=3, top_p=0.99, min_p=0.5)
     random = np.random.default_rng(0)
     assert {choose(LOGITS, sampling, random) for _ in range(200)} == {1, 3}
@@ -69,7 +69,7 @@ def test_draws_follow_the_probabilities() -> None:
     assert np.abs(counts / 20000 - PROBABILITIES).max() < 0.015
 
 
-def test_the_impossible_is_never_drawn() -> None:
+def test_a_token_that_is_ruled_out_is_never_drawn() -> None:
     logits = np.array([-np.inf, 0.0, -np.inf], np.float32)
     random = np.random.default_rng(0)
     assert {draw(logits, random) for _ in range(100)} == {1}
@@ -82,7 +82,7 @@ def test_repetition_penalty_lowers_positive_and_negative_logits() -> None:
     assert result.tolist() == [1.0, -4.0, 2.0]
 
 
-def test_presence_and_frequency_count_what_was_written_not_the_prompt() -> None:
+def test_presence_and_frequency_penalties_count_the_text_without_its_prompt() -> None:
     logits = np.zeros(3, np.float32)
     prompted = np.array([True, False, False])
     counts = np.array([0, 1, 3], np.int32)
@@ -90,8 +90,8 @@ def test_presence_and_frequency_count_what_was_written_not_the_prompt() -> None:
     assert result.tolist() == [0.0, -0.75, -1.25]
 
 
-def test_what_spares_sorting_the_vocabulary_changes_nothing() -> None:
-    """Against sorting all of it, at sizes around those at which the ways part, with ties and with what is ruled out."""
+def test_shortcuts_equal_sorting_the_whole_vocabulary() -> None:
+    """At sizes around those at which the shortcuts begin, with ties and with tokens that are ruled out."""
     random = np.random.default_rng(1)
     for size in (5, 300, 1300, 50257) * 20:
         logits = (random.standard_normal(size) * random.uniform(0.5, 8)).astype(np.float32)
@@ -108,7 +108,7 @@ def test_what_spares_sorting_the_vocabulary_changes_nothing() -> None:
 
 
 def typical_by_definition(probabilities: np.ndarray, p: float) -> set[int]:
-    """In the words of Meister et al. 2022: by distance of the information from the entropy, until the mass is p."""
+    """As Meister et al. 2022 define it: in order of the distance of surprisal and entropy, until the mass is p."""
     information = -np.log(probabilities)
     entropy = (probabilities * information).sum()
     chosen: set[int] = set()
@@ -120,14 +120,14 @@ def typical_by_definition(probabilities: np.ndarray, p: float) -> set[int]:
 
 
 @pytest.mark.parametrize("p", [0.05, 0.2, 0.5, 0.9, 0.99])
-def test_typical_p_is_its_definition(p: float) -> None:
+def test_typical_p_follows_its_definition(p: float) -> None:
     random = np.random.default_rng(2)
     for size in (5, 40, 300):
         logits = (random.standard_normal(size) * 3).astype(np.float32)
         assert kept(keep_typical(logits, p)) == typical_by_definition(softmax(logits).astype(np.float64), p)
 
 
-def test_typical_p_may_leave_the_likeliest_out_and_brings_nothing_back() -> None:
+def test_typical_p_may_rule_out_the_likeliest_and_readmits_nothing() -> None:
     logits = np.log(np.array([0.4] + [0.06] * 10, np.float32))
     assert 0 not in kept(keep_typical(logits, 0.2))
     logits[1] = -np.inf
@@ -135,7 +135,7 @@ def test_typical_p_may_leave_the_likeliest_out_and_brings_nothing_back() -> None
 
 
 @pytest.mark.parametrize("p", [0.0, 1.0])
-def test_typical_p_off(p: float) -> None:
+def test_typical_p_can_be_switched_off(p: float) -> None:
     assert keep_typical(LOGITS, p) is LOGITS
 
 

@@ -1,4 +1,4 @@
-"""What a reader sees: stop strings across token borders, and never a part of one."""
+"""Stop strings are found across token borders, and no part of one is ever shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.engine.stop_strings import StopStringFilter, overlap
 
 
 def read(text: str, stops: list[str], strip: str = "") -> tuple[str, list[str], bool]:
-    """Feed the text byte by byte. Returns what was shown, piece by piece, and whether it stopped."""
+    """Feed the text byte by byte. Returns the shown text, its pieces, and whether it stopped."""
     grown = StopStringFilter(byte_tokenizer(), stops, strip)
     shown = []
     for token in text.encode():
@@ -28,7 +28,7 @@ def test_no_part_of_a_stop_string_is_shown() -> None:
     assert "".join(shown) == "Yes."
 
 
-def test_what_only_looked_like_a_stop_string_is_shown_after_all() -> None:
+def test_an_incomplete_stop_string_is_shown_in_the_end() -> None:
     assert read("a <|end of it", ["<|endoftext|>"])[::2] == ("a <|end of it", False)
 
 
@@ -36,8 +36,8 @@ def test_the_first_of_several_stop_strings_counts() -> None:
     assert read("one two three", ["three", "two"])[0] == "one "
 
 
-def test_leading_newlines_go_when_asked() -> None:
-    """The ancestor looked for the newline before it stripped the leading ones, and gave back nothing."""
+def test_leading_newlines_can_be_stripped() -> None:
+    """Fixed: leading newlines were found as the stop string before they were stripped, so the text was empty."""
     assert read("\n\nHello\nworld", ["\n"], strip="\n")[0] == "Hello"
     assert read("\n\nHello", [], strip="")[0] == "\n\nHello"
 
@@ -68,7 +68,7 @@ def test_a_stop_string_counts_if_it_ends_where_the_text_may_stop() -> None:
     assert text.stopped
 
 
-def test_what_is_settled_is_shown_or_dropped() -> None:
+def test_settled_characters_are_those_shown_or_dropped() -> None:
     text = StopStringFilter(byte_tokenizer(), ["xyz"], strip=" ")
     for byte in b"  abx":
         text.add(byte)

@@ -1,4 +1,4 @@
-"""gpt-2-simple itself as an engine: it serves, and a damaged checkpoint is one sentence."""
+"""gpt-2-simple itself as an engine: it serves, and refuses a damaged checkpoint in one sentence."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_truncated_save_is_refused(checkpoint: Path, tmp_path: Path) -> None:
 
 
 def test_its_graph_does_not_grow(reference: TensorflowEngine, tokens: np.ndarray) -> None:
-    """gpt-2-simple's generate() adds nodes to its graph on every call; that is the ancestor's leak."""
+    """gpt-2-simple's generate() adds nodes to its graph at each call and leaks memory."""
     before = len(reference.session.graph.get_operations())
     decoder = reference.decoder(1, 10)
     decoder.prefill(tokens[np.newaxis, :5])

@@ -1,4 +1,4 @@
-"""The tokenizer: gpt-2-simple's ids, and every byte back."""
+"""The tokenizer: the ids of gpt-2-simple, and text that comes back byte for byte."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_text_comes_back_byte_for_byte(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-def test_characters_cut_by_token_borders_come_whole(tokenizer: Tokenizer) -> None:
-    """An emoji is up to four tokens; the ancestor gave back a broken one when a prefix began with it."""
+def test_a_character_of_several_tokens_comes_whole(tokenizer: Tokenizer) -> None:
+    """Fixed: an emoji, which is up to four tokens, came back broken when a prefix began with it."""
     characters = Detokenizer(tokenizer)
     shown = [characters.add(token) for token in tokenizer.encode("a👍b")]
     assert "".join(shown) == "a👍b"
@@ -49,8 +49,8 @@ def test_characters_cut_by_token_borders_come_whole(tokenizer: Tokenizer) -> Non
     assert "" in shown
 
 
-def test_the_end_of_text_is_never_read_from_text(tokenizer: Tokenizer) -> None:
-    """A prompt cannot smuggle in the token that ends a text."""
+def test_no_text_becomes_the_end_of_text_token(tokenizer: Tokenizer) -> None:
+    """Otherwise a prompt could end itself."""
     assert tokenizer.end_of_text not in tokenizer.encode("<|endoftext|>")
     assert len(tokenizer.encode("<|endoftext|>")) > 1
 
