@@ -1,4 +1,4 @@
-"""Draws charts with Matplotlib as SVG elements that take the colours and the font of the page that they are in."""
+"""Draws charts with Matplotlib as SVG, in the colours and the font of the page around them."""
 
 from __future__ import annotations
 

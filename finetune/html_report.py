@@ -1,4 +1,7 @@
-"""Renders a report as one HTML file that needs no other, with Jinja; layout, macros and style sheet are in report_layout/."""
+"""Renders a report as one HTML file that needs no other, with Jinja.
+
+The layout, macros and style sheet that all reports share are in report_layout/.
+"""
 
 from __future__ import annotations
 

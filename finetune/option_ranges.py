@@ -1,4 +1,4 @@
-"""Checks command-line options against the ranges that their types declare, those of the API among them."""
+"""Checks command-line options against the ranges that their types declare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`evaluate`: report how well a checkpoint predicts, how varied its texts are and how much of them is copied.
+"""`evaluate`: how well a checkpoint predicts, how varied its texts are, how much they copy.
 
     python -m finetune evaluate --checkpoint checkpoint/NAME --data data/NAME --out reports/NAME
 
@@ -60,16 +60,10 @@ def evaluate(
         end: what ends a text, as in `export`; by default the end of text of the data
     """
     generation = GenerationOptions(length=length, seed=seed, sampling=Sampling(temperature, top_k, top_p))
-    check_range("length", length, Length)
-    check_range("seed", seed, Seed)
-    check_range("samples", samples, Count)
-    check_range("max_tokens", max_tokens, Count)
-    check_sampling(generation.sampling)
-    if not SHORTEST <= n <= length:
-        raise SettingError(f"--n is {n} and should be between {SHORTEST} and --length, which is {length}.")
     options = EvaluationOptions(
         samples=samples, prefix=prefix, generation=generation, n=n, max_tokens=max_tokens, bits=bits, end=end
     )
+    check_options(options)
     both = open_both(checkpoint, data)
     refuse_overwriting(out, (out / "report.json").is_file(), "a report")
     report = evaluate_checkpoint(*both, options)
@@ -78,3 +72,14 @@ def evaluate(
         (aside / "report.html").write_text(render(report), encoding="utf-8")
         replace_folder(aside, out, FILES)
     print(f"{out}/report.html: {' '.join(report.headline())}")
+
+
+def check_options(options: EvaluationOptions) -> None:
+    length = options.generation.length
+    check_range("length", length, Length)
+    check_range("seed", options.generation.seed, Seed)
+    check_range("samples", options.samples, Count)
+    check_range("max_tokens", options.max_tokens, Count)
+    check_sampling(options.generation.sampling)
+    if not SHORTEST <= options.n <= length:
+        raise SettingError(f"--n is {options.n} and should be between {SHORTEST} and --length, which is {length}.")

@@ -1,4 +1,4 @@
-"""`export`: turn a checkpoint into the bundle that the app serves, or into what other programs load.
+"""`export`: turn a checkpoint into a bundle for the app, or into other programs' formats.
 
     python -m finetune export --checkpoint checkpoint/run1 --out models/NAME
     python -m finetune export --checkpoint checkpoint/run1 --out NAME --format huggingface

@@ -1,4 +1,4 @@
-"""`report`: are we funny yet? Which texts people like, a model's or people's, and how sure that is.
+"""`report`: are we funny yet? Whether people like a model's texts as often as people's.
 
     python -m finetune report --store sqlite:///feedback.db --out reports/ratings
 

@@ -1,4 +1,4 @@
-"""`sample`: print texts that a checkpoint or a bundle writes, with the engine that the app serves with.
+"""`sample`: print texts that a checkpoint or a bundle writes, as the app would serve them.
 
     python -m finetune sample --checkpoint checkpoint/run1 --prefix "Why did"
 

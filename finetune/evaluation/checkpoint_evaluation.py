@@ -1,4 +1,4 @@
-"""Evaluates a checkpoint: its perplexity, and the variety and the copies of what it writes, beside human text."""
+"""Evaluates a checkpoint: perplexity, and the variety and the copies of its texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The longest copies as examples: what the model wrote beside the training document that it is from."""
+"""The longest copies as examples, each beside the training document that it is from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What texts copy word for word from the training text: n-gram overlap and longest common substrings.
+"""What texts copy from the training text: n-gram overlap, longest common substrings.
 
 For each position of each text, `longest_matches` finds the longest run of tokens from there that the training text contains.
 All other figures follow from that: an n-gram is copied where the run is at least n long.

@@ -1,4 +1,4 @@
-"""report.html of `evaluate`: the figures as tables and charts, and examples, in light and in dark."""
+"""report.html of `evaluate`: tables, charts and examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts that are measured: what the model writes, and human texts of the same length to compare it with."""
+"""The texts that are measured: what the model writes, and human texts to compare it with."""
 
 from __future__ import annotations
 

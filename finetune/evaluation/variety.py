@@ -1,4 +1,4 @@
-"""How varied texts are: how much each repeats itself, and how many of all their n-grams are different.
+"""How varied texts are: repetition within each (seq-rep-n), distinct n-grams of all.
 
 Repetition depends on the length of a text, and distinct-n on the amount of text. Texts to be compared are therefore cut to
 one length, and distinct-n is taken over equally many n-grams.

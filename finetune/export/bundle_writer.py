@@ -1,4 +1,4 @@
-"""From a checkpoint to the files of a bundle: the graph, its weights, the vocabulary and the manifest."""
+"""Writes a checkpoint as a bundle: the graph, its weights, the vocabulary, the manifest."""
 
 from __future__ import annotations
 

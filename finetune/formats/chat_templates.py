@@ -1,4 +1,4 @@
-"""Prompt templates in the languages of other programs: Jinja for transformers and llama.cpp, Go for Ollama.
+"""Prompt templates for other programs: Jinja (transformers, llama.cpp) and Go (Ollama).
 
 app/engine/prompts.py has the same templates for the app and for training. Each ends where the model's turn begins.
 """

@@ -1,4 +1,4 @@
-"""Reads a GPT-2 from a Hugging Face folder, such as DialoGPT or distilgpt2, and writes it as a checkpoint.
+"""Reads a Hugging Face folder of a GPT-2, such as DialoGPT, and writes a checkpoint.
 
 Only safetensors is read: a pytorch_model.bin can run programs when it is loaded.
 """

@@ -1,4 +1,4 @@
-"""Writes a GPT-2 as a Hugging Face folder, which transformers' AutoModelForCausalLM and AutoTokenizer load."""
+"""Writes a GPT-2 as a Hugging Face folder that transformers loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The byte-pair merges of a GPT-2 vocabulary: vocab.bpe in a checkpoint, merges.txt in a Hugging Face folder."""
+"""The byte-pair merges of a GPT-2 vocabulary (vocab.bpe or merges.txt)."""
 
 from __future__ import annotations
 

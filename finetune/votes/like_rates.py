@@ -1,4 +1,4 @@
-"""Like rates with 95 % intervals that allow for people who vote often and texts that many vote on.
+"""Like rates, their 95 % intervals, and the effective sample size of clustered votes.
 
 The votes of one person resemble each other, and so do the votes on one text: thirty of them can say as little as five
 independent ones. The effective sample size is the number of votes divided by the design effect of Rao and Scott

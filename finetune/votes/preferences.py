@@ -1,4 +1,4 @@
-"""Votes as training data: liked texts as a corpus, and pairs of a better and a worse text for a ranker.
+"""Votes as training data: liked texts as a corpus, and preference pairs for a ranker.
 
 liked.jsonl   one text per line, as `prepare` reads it: {"turns": [prompt, text]} for an answer, else {"body": text}
 pairs.jsonl   {"prompt", "chosen", "rejected"}: two texts on one prompt, the first liked more

@@ -1,4 +1,4 @@
-"""Whether one like rate is really higher than another: Fisher's exact test, Holm's correction, Newcombe's interval.
+"""Whether like rates differ: Fisher's exact test, Holm's correction, Newcombe's interval.
 
 Tests and intervals use effective sample sizes. Some people vote on both of two origins; this is not made use of, so a real
 difference is missed rather than a false one reported. In 300 simulated polls without any difference, at most 3 % reported one

@@ -1,4 +1,7 @@
-"""votes.csv: every vote with its text, written while the votes pass by, so that they need not fit in memory."""
+"""votes.csv: every vote with its text, written as the votes are read.
+
+The votes need not fit in memory that way.
+"""
 
 from __future__ import annotations
 

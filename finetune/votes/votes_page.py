@@ -1,4 +1,4 @@
-"""report.html of `report`: like rates as charts and tables, and the most liked texts, in light and in dark."""
+"""report.html of `report`: like rates as charts and tables, and the most liked texts."""
 
 from __future__ import annotations
 
