@@ -78,6 +78,27 @@ def test_what_the_browser_has_is_not_sent_again(url: str, encoding: str) -> None
     assert (again.status_code, again.content) == (304, b"")
 
 
+def test_the_page_is_sent_compressed_and_replies_of_the_api_are_not(url: str) -> None:
+    """Both have the address `/`. A compressed stream of events would be held back until it is finished."""
+    page = httpx.get(url, headers={"Accept": BROWSER, "Accept-Encoding": "gzip"})
+    scripts = [part for part in parts(page.text) if part.endswith("main.js")]
+    for reply in (page, httpx.get(f"{url}/{scripts[0]}", headers={"Accept-Encoding": "gzip"})):
+        assert reply.headers["content-encoding"] == "gzip"
+        assert "Accept-Encoding" in reply.headers["vary"]
+        assert int(reply.headers["content-length"]) < len(reply.content) / 2
+    for query in ("length=500", "length=500&stream=true"):
+        reply = httpx.get(f"{url}/?{query}", headers={"Accept-Encoding": "gzip", "X-Api-Key": "key"})
+        assert (reply.status_code, reply.headers.get("content-encoding")) == (200, None)
+
+
+def test_each_part_is_asked_for_again_only_if_it_has_changed(url: str) -> None:
+    part = parts(httpx.get(url, headers={"Accept": BROWSER}).text)[0]
+    first = httpx.get(f"{url}/{part}")
+    again = httpx.get(f"{url}/{part}", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert "immutable" in again.headers["cache-control"]
+
+
 def test_the_page_weighs_less_than_a_picture() -> None:
     assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < 100_000
 

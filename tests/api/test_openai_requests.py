@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from app.engine.fake import FakeEngine
-from tests.api.test_bad_input import check
+from tests.api.error_checks import assert_error
 from tests.conftest import serving
 
 COMPLETIONS, CHAT = "/v1/completions", "/v1/chat/completions"
@@ -41,7 +41,7 @@ def url() -> Iterator[str]:
 )  # fmt: skip
 def test_a_wrong_value(url: str, path: str, field: str, value: object) -> None:
     ask = {"prompt": "Why"} if path == COMPLETIONS else {"messages": HELLO}
-    check(httpx.post(url + path, content=json.dumps(ask | {field: value})), 400, field)
+    assert_error(httpx.post(url + path, content=json.dumps(ask | {field: value})), 400, field)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_wrong_value(url: str, path: str, field: str, value: object) -> None:
     ],
 )  # fmt: skip
 def test_what_completions_cannot_do(url: str, fields: dict[str, Any], param: str) -> None:
-    check(httpx.post(url + COMPLETIONS, content=json.dumps(fields)), 400, param)
+    assert_error(httpx.post(url + COMPLETIONS, content=json.dumps(fields)), 400, param)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_what_completions_cannot_do(url: str, fields: dict[str, Any], param: str
     ],
 )  # fmt: skip
 def test_what_chat_cannot_do(url: str, fields: dict[str, Any], param: str) -> None:
-    check(httpx.post(url + CHAT, content=json.dumps({"messages": HELLO} | fields)), 400, param)
+    assert_error(httpx.post(url + CHAT, content=json.dumps({"messages": HELLO} | fields)), 400, param)
 
 
 def test_the_words_say_what_would_do(url: str) -> None:
@@ -118,7 +118,7 @@ def test_the_words_say_what_would_do(url: str) -> None:
     ],
 )
 def test_a_prompt_longer_than_the_window(url: str, path: str, fields: dict[str, Any], param: str) -> None:
-    error = check(httpx.post(url + path, json=fields), 400, param, "exceed_context_size_error")
+    error = assert_error(httpx.post(url + path, json=fields), 400, param, "exceed_context_size_error")
     assert (error["n_prompt_tokens"], error["n_ctx"], error["code"]) == (2001, 1024, "context_length_exceeded")
     if "truncate_prompt_tokens" not in fields:
         assert httpx.post(url + path, json=fields | {"truncate_prompt_tokens": -1}).status_code == 200
@@ -127,7 +127,7 @@ def test_a_prompt_longer_than_the_window(url: str, path: str, fields: dict[str, 
 @pytest.mark.parametrize("path", [COMPLETIONS, CHAT])
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"n": NaN}'])
 def test_a_body_that_is_no_json_object(url: str, path: str, body: bytes) -> None:
-    check(httpx.post(url + path, content=body), 400, None)
+    assert_error(httpx.post(url + path, content=body), 400, None)
 
 
 @pytest.mark.parametrize("depth", [100, 500, 700, 900, 950, 980, 990])
@@ -137,12 +137,12 @@ def test_a_body_that_is_nested_deeply(url: str, depth: int) -> None:
 
 
 def test_other_methods_models_and_queries(url: str) -> None:
-    check(httpx.get(url + COMPLETIONS), 405, None)
-    check(httpx.post(url + CHAT, json={"messages": HELLO, "model": ""}), 404, "model", "not_found_error")
-    check(httpx.post(f"{url}{COMPLETIONS}?n=1", json={}), 400, "n")
-    check(httpx.post(url + COMPLETIONS, content=b'{"n": 1, "n": 2}'), 400, "n")
-    check(httpx.get(f"{url}/v1/models/gpt-5"), 404, "model", "not_found_error")
-    check(httpx.post(f"{url}/v1/embeddings", json={}), 404, None, "not_found_error")
+    assert_error(httpx.get(url + COMPLETIONS), 405, None)
+    assert_error(httpx.post(url + CHAT, json={"messages": HELLO, "model": ""}), 404, "model", "not_found_error")
+    assert_error(httpx.post(f"{url}{COMPLETIONS}?n=1", json={}), 400, "n")
+    assert_error(httpx.post(url + COMPLETIONS, content=b'{"n": 1, "n": 2}'), 400, "n")
+    assert_error(httpx.get(f"{url}/v1/models/gpt-5"), 404, "model", "not_found_error")
+    assert_error(httpx.post(f"{url}/v1/embeddings", json={}), 404, None, "not_found_error")
 
 
 def test_everything_still_works_afterwards(url: str) -> None:

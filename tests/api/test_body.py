@@ -1,0 +1,61 @@
+"""The query string and the JSON body: what is ambiguous, too large or too slow is refused."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from app.engine.fake import FakeEngine
+from tests.api.error_checks import assert_error
+from tests.conftest import serving
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving(FakeEngine()) as address:
+        yield address
+
+
+def test_nan_and_infinity_are_not_json(url: str) -> None:
+    for word in ("NaN", "Infinity", "-Infinity"):
+        assert_error(httpx.post(url, content=f'{{"temperature": {word}}}'), 400, None)
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'"text"', b"5", b"null", b"length=5", b"[" * 100_000, b"\xff\xfe", b'{"prefix": "\xff"}']
+)
+def test_a_body_that_is_no_json_object(url: str, body: bytes) -> None:
+    assert_error(httpx.post(url, content=body), 400, None)
+
+
+def test_a_field_given_twice(url: str) -> None:
+    assert_error(httpx.get(f"{url}/?length=5&length=6"), 400, "length")
+    assert_error(httpx.post(url, content=b'{"length": 5, "length": 6}'), 400, "length")
+
+
+def test_a_post_with_a_query(url: str) -> None:
+    assert_error(httpx.post(f"{url}/?length=5", json={"length": 5}), 400, "length")
+
+
+def test_broken_utf_8_and_half_characters(url: str) -> None:
+    assert_error(httpx.get(f"{url}/?prefix=%ff%fe"), 400, None)
+    assert_error(httpx.post(url, content=b'{"prefix": "\\ud83d"}'), 400, "prefix")
+    assert_error(httpx.post(url, content=b'{"stop": ["\\ud83d"]}'), 400, "stop")
+
+
+def test_a_body_over_the_limit(url: str) -> None:
+    assert_error(httpx.post(url, content=b" " * 300_000), 413, None)
+    assert_error(httpx.post(url, content=(b" " * 1000 for _ in range(300))), 413, None)
+
+
+def test_a_sender_that_holds_back_its_body_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.body.RECEIVE_SECONDS", 0.3)
+    with serving(FakeEngine()) as url:
+        address = urlsplit(url)
+        with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as connection:
+            connection.sendall(b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{"length"')
+            assert b"408" in connection.recv(1000).split(b"\r\n")[0]

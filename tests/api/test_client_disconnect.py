@@ -1,0 +1,40 @@
+"""A client that leaves stops its generation."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from app.engine.fake import FakeEngine
+from tests.conftest import serving
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_leaves_frees_the_engine(stream: bool) -> None:
+    """Or else the next one would wait a hundred seconds."""
+    with serving(FakeEngine(seconds_per_token=0.05)) as url:
+        address = urlsplit(url)
+        with socket.create_connection((str(address.hostname), int(address.port or 0))) as connection:
+            body = json.dumps({"length": 2000, "stream": stream}).encode()
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            time.sleep(0.3)
+        reply = httpx.get(f"{url}/?length=2", timeout=20)
+    assert reply.status_code == 200
+
+
+def test_a_storm_of_clients_that_leave_is_over_when_they_have_left() -> None:
+    """Two hundred streams of half a minute each, dropped after half a second: their places in the queue are free again."""
+    with serving(FakeEngine(seconds_per_token=0.02), queue_limit=200) as url:
+        address = urlsplit(url)
+        storm = [socket.create_connection((str(address.hostname), int(address.port or 0))) for _ in range(200)]
+        for connection in storm:
+            connection.sendall(b"GET /?length=2000&stream=true HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.5)
+        for connection in storm:
+            connection.close()
+        assert httpx.get(f"{url}/?length=2", timeout=20).status_code == 200

@@ -1,0 +1,61 @@
+"""Every error is an error object with its own status, and the server stays up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+
+from app.engine.base import Decoder
+from app.engine.fake import FakeDecoder, FakeEngine
+from tests.api.error_checks import assert_error
+from tests.conftest import events, serving
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving(FakeEngine()) as address:
+        yield address
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "BREW"])
+def test_a_wrong_method(url: str, method: str) -> None:
+    reply = httpx.request(method, url)
+    assert_error(reply, 405, None)
+    assert "GET" in reply.headers["allow"]
+
+
+def test_an_unknown_path_and_an_unknown_model(url: str) -> None:
+    assert_error(httpx.get(f"{url}/nothing"), 404, None, "not_found_error")
+    assert_error(httpx.get(f"{url}/?model=gpt-5"), 404, "model", "not_found_error")
+
+
+def test_a_mistake_of_ours_is_an_error_object_too() -> None:
+    class Broken(FakeEngine):
+        def decoder(self, rows: int, positions: int, reuse: bool = False) -> Decoder:  # type: ignore[override]
+            raise ZeroDivisionError
+
+    with serving(Broken()) as url:
+        for ask in ({}, {"stream": True}):
+            assert_error(httpx.post(url, json=ask), 500, None, "server_error")
+        assert httpx.get(f"{url}/health").status_code == 200
+
+
+def test_a_mistake_in_the_middle_of_a_stream_is_its_last_event() -> None:
+    """A stream that just breaks off looks complete to many clients."""
+
+    class Breaking(FakeDecoder):
+        def step(self, tokens: np.ndarray) -> np.ndarray:
+            raise ZeroDivisionError
+
+    class Broken(FakeEngine):
+        def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
+            return Breaking(self)
+
+    with serving(Broken()) as url:
+        last = json.loads(events(httpx.get(f"{url}/?stream=true").text)[-1])
+        assert last["error"]["type"] == "server_error"
+        assert httpx.get(f"{url}/?length=1").status_code == 200
