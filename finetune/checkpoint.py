@@ -1,7 +1,8 @@
-"""The weights of a gpt-2-simple checkpoint, read and written under gpt-2-simple's own variable names.
+"""The weights of a gpt-2-simple checkpoint: their names and shapes, how they are read, written and initialized.
 
-`model/wte` [n_vocab, n_embd], `model/wpe` [n_ctx, n_embd], `model/hN/attn/c_attn/w` [1, n_embd, 3·n_embd] and so on;
-here the leading `model/` is left out. TensorFlow is imported where it is used: `python -m finetune --help` needs none of it.
+The variables are `model/wte` [n_vocab, n_embd], `model/wpe` [n_ctx, n_embd], `model/hN/attn/c_attn/w` [1, n_embd, 3·n_embd]
+and so on; names here omit the leading `model/`. TensorFlow is imported where it is used, so that
+`python -m finetune --help` starts without it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Array = NDArray[np.float32]
 
 
 def variable_shapes(hparams: Hparams) -> dict[str, tuple[int, ...]]:
-    """Every variable of a GPT-2 of this shape."""
+    """The name and shape of every variable of a GPT-2 with these hyperparameters."""
     d = hparams.n_embd
     shapes: dict[str, tuple[int, ...]] = {"wpe": (hparams.n_ctx, d), "wte": (hparams.n_vocab, d)}
     for layer in range(hparams.n_layer):
@@ -45,7 +46,7 @@ def variable_shapes(hparams: Hparams) -> dict[str, tuple[int, ...]]:
 
 
 def initial_weights(hparams: Hparams, seed: int = 0) -> dict[str, Array]:
-    """Random weights as GPT-2 starts with: normal, 0.02 wide (0.01 for positions), gains 1, biases 0."""
+    """GPT-2's random initialization: normal with σ 0.02 (0.01 for the position embeddings), gains 1, biases 0."""
     random = np.random.default_rng(seed)
     weights: dict[str, Array] = {}
     for name, shape in variable_shapes(hparams).items():
@@ -60,7 +61,7 @@ def initial_weights(hparams: Hparams, seed: int = 0) -> dict[str, Array]:
 
 
 def read_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
-    """All variables of the newest save. Raises CheckpointError where the save is damaged or of another shape."""
+    """All variables of the save. Raises CheckpointError if it is damaged or does not have the shapes of hparams.json."""
     import tensorflow as tf
 
     try:
@@ -88,7 +89,10 @@ def read_finite_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
 
 
 def newest_whole(folder: Path) -> tuple[CheckpointFolder, dict[str, Array]]:
-    """The newest save that can be read, and its weights: an older one, with a word about it, where the newest is damaged."""
+    """The newest save that can be read, and its weights. Warns on stderr where it is not the newest of all.
+
+    Raises CheckpointError if no save can be read.
+    """
     found = open_checkpoint(folder)
     try:
         return found, read_weights(found)
@@ -97,13 +101,13 @@ def newest_whole(folder: Path) -> tuple[CheckpointFolder, dict[str, Array]]:
             older = replace(found, save=save)
             with contextlib.suppress(CheckpointError):
                 weights = read_weights(older)
-                print(f"{folder / found.save} is damaged: {save} before it is used.", file=sys.stderr)
+                print(f"{folder / found.save} is damaged: using the save before it, {save}.", file=sys.stderr)
                 return older, weights
         raise damage from None
 
 
 def older_saves(folder: Path) -> list[str]:
-    """The saves before the newest that `checkpoint` lists, latest first."""
+    """The saves that `checkpoint` lists before the newest one, latest first."""
     note = (folder / "checkpoint").read_text(encoding="utf-8")
     saves = re.findall(r'^all_model_checkpoint_paths: *"(.+)"', note, re.MULTILINE)
     return [re.split(r"[/\\]", save)[-1] for save in reversed(saves)][1:]
@@ -117,17 +121,17 @@ def write_checkpoint(
     step: int = 0,
     older: Sequence[str] = (),
 ) -> None:
-    """Write a folder that gpt-2-simple loads, or one more save into it.
+    """Write a folder that gpt-2-simple loads, or add a save to it.
 
     Args:
-        folder: where to
-        hparams: the model's shape
-        weights: as `read_weights` gives them
+        folder: the checkpoint's folder, created if needed
+        hparams: the model's hyperparameters
+        weights: as `read_weights` returns them
         vocabulary: a folder with encoder.json and vocab.bpe
         step: the save's number
-        older: saves that stay in the folder, oldest first
+        older: the saves to keep listed in `checkpoint`, oldest first
 
-    Raises CheckpointError when the disk does not take it; the older saves stay as they are.
+    Raises CheckpointError when the disk is full; the older saves stay as they are.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "hparams.json").write_bytes(msgspec.json.encode(hparams))
@@ -137,12 +141,12 @@ def write_checkpoint(
     save = f"model-{step}"
     write_save(folder / save, weights)
     replace_text(folder / "counter", f"{step}\n")
-    # Last, since it is what makes the save the newest one.
+    # Last, since this file makes the save the newest one.
     replace_text(folder / "checkpoint", save_note([*older, save]))
 
 
 def save_note(saves: Sequence[str]) -> str:
-    """What TensorFlow writes into `checkpoint`: the newest save and all there are, oldest first."""
+    """The text of the file `checkpoint` in TensorFlow's format: the newest save, then all saves, oldest first."""
     lines = [f'model_checkpoint_path: "{saves[-1]}"', *(f'all_model_checkpoint_paths: "{save}"' for save in saves), ""]
     return "\n".join(lines)
 
@@ -150,8 +154,8 @@ def save_note(saves: Sequence[str]) -> str:
 def write_save(prefix: Path, weights: Mapping[str, Array]) -> None:
     import tensorflow as tf
 
-    # A graph of its own, since gpt_2_simple, once imported, has switched eager execution off for the whole process;
-    # and fed, since a graph's constants may not exceed 2 GB.
+    # In a graph, since importing gpt_2_simple turns eager execution off for the whole process. The weights are fed, since the
+    # constants of a graph are limited to 2 GB.
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         names = [f"model/{name}" for name in weights]
         tensors = [tf.compat.v1.placeholder(tf.float32, weight.shape) for weight in weights.values()]
@@ -164,7 +168,7 @@ def write_save(prefix: Path, weights: Mapping[str, Array]) -> None:
             remove_save(prefix)
             reason = error.message.splitlines()[0]
             raise CheckpointError(
-                f"{prefix} could not be written ({reason}): make room on the disk and try again."
+                f"{prefix} could not be written ({reason}): free space on the disk and try again."
             ) from None
 
 
@@ -174,7 +178,7 @@ def remove_save(prefix: Path) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a small file in one go: readers see the old one or the new one."""
+    """Replace a small file atomically."""
     aside = path.with_name(f".{path.name}.new")
     aside.write_text(text, encoding="utf-8")
     aside.replace(path)

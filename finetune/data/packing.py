@@ -1,8 +1,10 @@
-"""Documents → rows of a fixed length → batches, the same for the same seed, from any batch on.
+"""Packing documents into rows of equal length, the loss mask, and batches.
 
-`Packed` puts whole documents side by side in a row. Each is a segment of its own: it begins with the end of text, as every
-prompt does when the model is served, its positions count from 0, and it sees nothing of its neighbors. A document longer
-than a row goes on in another. `Windows` are gpt-2-simple's: any stretch of the documents one after another, borders ignored.
+`Packed` puts several whole documents into a row. Each is a segment of its own, without attention to the others: it begins
+with the end of text, as every prompt does when the model is served, and its positions count from 0. A document longer than a
+row continues in another row. `Windows` cuts random stretches from the concatenated documents, as gpt-2-simple does.
+
+Row N depends only on the seed and N, so a resumed run reads the same rows.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from finetune.data.prepared import Documents, Role
 
 Learn = Literal["all", "replies", "last"]
-LEARNED: dict[Learn, tuple[Role, ...]] = {
+LEARNED: dict[Learn, tuple[Role, ...]] = {  # The roles whose tokens count in the loss.
     "all": (Role.TEXT, Role.PROMPT, Role.REPLY),
     "replies": (Role.TEXT, Role.REPLY),
     "last": (Role.TEXT,),
@@ -26,9 +28,10 @@ LEARNED: dict[Learn, tuple[Role, ...]] = {
 
 
 class Batch(NamedTuple):
-    """Arrays [batch, length]. Position i of `targets` follows position i of `tokens`; `weights` says how much it counts.
+    """Arrays of shape [batch, length].
 
-    `segments` number the documents of a row from 1, 0 being padding; `positions` count within each.
+    `targets` holds the token that follows each of `tokens`, and `weights` is the loss mask: 1 where the target counts. `segments`
+    numbers the documents of a row from 1, and 0 is padding. `positions` counts within each document.
     """
 
     tokens: NDArray[np.int32]
@@ -39,33 +42,35 @@ class Batch(NamedTuple):
 
     @property
     def counted(self) -> float:
-        """How many tokens are learned from."""
+        """The number of tokens that count in the loss."""
         return float(self.weights.sum())
 
     def for_keras(self) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int32], NDArray[np.float32]]:
+        """Inputs, targets and sample weights, as Keras takes them."""
         inputs = {"tokens": self.tokens, "positions": self.positions, "segments": self.segments}
         return inputs, self.targets, self.weights
 
 
 class Rows(Protocol):
-    """An endless series of rows, each to be had by its number."""
+    """An endless sequence of rows with random access."""
 
     def row(self, number: int) -> Batch:
-        """A batch of one."""
+        """Row `number`, counted from 0, as a batch of one."""
         ...
 
 
 def batch(rows: Rows, number: int, size: int) -> Batch:
-    """Batch `number` of the series, counted from 0."""
+    """Batch `number`, counted from 0."""
     return side_by_side([rows.row(number * size + index) for index in range(size)])
 
 
 def side_by_side(rows: Sequence[Batch]) -> Batch:
+    """Concatenate batches along the batch axis."""
     tokens, positions, segments, targets, weights = map(np.concatenate, zip(*rows, strict=True))
     return Batch(tokens, positions, segments, targets, weights)
 
 
-class Piece(NamedTuple):
+class DocumentSpan(NamedTuple):
     """Tokens start:stop of a document."""
 
     document: int
@@ -74,7 +79,11 @@ class Piece(NamedTuple):
 
 
 class Packed:
-    """`ignore_meta` is the share of documents whose control code is left out, a new choice each time round."""
+    """Rows of whole documents, shuffled anew in each epoch.
+
+    `end` is the id of the end of text. `ignore_meta` is the probability of dropping a document's control code, drawn anew in each
+    epoch.
+    """
 
     def __init__(
         self,
@@ -91,38 +100,39 @@ class Packed:
         self.seed = seed
         self.learned = LEARNED[learn]
         self.ignore_meta = ignore_meta
-        self._pieces, self._borders = pack(documents, length)
+        self._spans, self._row_ends = pack(documents, length)
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def __len__(self) -> int:
-        """Rows that hold every document once."""
-        return len(self._borders)
+        """The rows of one epoch."""
+        return len(self._row_ends)
 
     def row(self, number: int) -> Batch:
-        epoch, place = divmod(number, len(self))
+        epoch, index = divmod(number, len(self))
         if epoch != self._epoch:
             self._epoch, self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self))
-        return self.fill(int(self._order[place]), np.random.default_rng([self.seed, number]))
+        return self.fill(int(self._order[index]), np.random.default_rng([self.seed, number]))
 
     def in_order(self) -> Iterator[Batch]:
-        """Every row once, none of its control codes left out."""
+        """Every row once, with all control codes, for validation."""
         for index in range(len(self)):
             yield self.fill(index, None)
 
-    def fill(self, index: int, chance: np.random.Generator | None) -> Batch:
+    def fill(self, index: int, random: np.random.Generator | None) -> Batch:
+        """Row `index` of the packing. Without `random` no control code is dropped."""
         row = empty(self.length)
         at = 0
-        start = self._borders[index - 1] if index else 0
-        for segment, piece in enumerate(self._pieces[start : self._borders[index]], 1):
-            at += self.write(row, at, segment, Piece(*map(int, piece)), chance)
+        start = self._row_ends[index - 1] if index else 0
+        for segment, span in enumerate(self._spans[start : self._row_ends[index]], 1):
+            at += self.write(row, at, segment, DocumentSpan(*map(int, span)), random)
         return row
 
-    def write(self, row: Batch, at: int, segment: int, piece: Piece, chance: np.random.Generator | None) -> int:
-        """Write a piece into a row. Returns its length."""
-        tokens, roles = self.documents[piece.document]
-        before = self.end if piece.start == 0 else tokens[piece.start - 1]
-        tokens, roles = tokens[piece.start : piece.stop], roles[piece.start : piece.stop]
-        if chance is not None and self.ignore_meta and chance.random() < self.ignore_meta:
+    def write(self, row: Batch, at: int, segment: int, span: DocumentSpan, random: np.random.Generator | None) -> int:
+        """Write a document, or a part of it, into a row from `at` on. Returns the number of tokens written."""
+        tokens, roles = self.documents[span.document]
+        before = self.end if span.start == 0 else tokens[span.start - 1]
+        tokens, roles = tokens[span.start : span.stop], roles[span.start : span.stop]
+        if random is not None and self.ignore_meta and random.random() < self.ignore_meta:
             tokens, roles = tokens[roles != Role.META], roles[roles != Role.META]
         place = slice(at, at + len(tokens))
         row.targets[0, place] = tokens
@@ -135,6 +145,8 @@ class Packed:
 
 @dataclass(frozen=True)
 class Windows:
+    """Rows of `length` tokens from a random place in the concatenated documents."""
+
     documents: Documents
     length: int
     seed: int = 0
@@ -150,26 +162,27 @@ class Windows:
         row.positions[0, :used] = np.arange(used)
         row.segments[0, :used] = 1
         row.targets[0, : used - 1] = window[1:]
-        # The token after the window is not in it, so the last place learns nothing, as in gpt-2-simple.
+        # The token after the window is not read, so the last position has no target, as in gpt-2-simple.
         row.weights[0, : used - 1] = np.isin(roles[start + 1 : start + used], LEARNED[self.learn])
         return row
 
 
 def empty(length: int) -> Batch:
+    """A row of padding."""
     tokens, positions, segments, targets = np.zeros((4, 1, length), np.int32)
     return Batch(tokens, positions, segments, targets, np.zeros((1, length), np.float32))
 
 
 def pack(documents: Documents, length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Divide documents among rows, the longest pieces first, each into the fullest row that has room for it.
+    """Distribute documents over rows by best-fit decreasing: longest first, each into the fullest row with enough room.
 
-    Returns pieces [n, 3], sorted by row, and where in these each row ends.
+    Returns spans [n, 3] (document, start, stop), sorted by row, and the index in them at which each row ends.
     """
-    pieces = pieces_of(documents, length)
+    spans = spans_of(documents, length)
     rows: list[list[int]] = []
     by_room: dict[int, list[int]] = {}
     rooms: list[int] = []  # The keys of `by_room`, sorted.
-    sizes = pieces[:, 2] - pieces[:, 1]
+    sizes = spans[:, 2] - spans[:, 1]
     for number in np.argsort(-sizes, kind="stable").tolist():
         size = int(sizes[number])
         fits = bisect_left(rooms, size)
@@ -187,11 +200,11 @@ def pack(documents: Documents, length: int) -> tuple[NDArray[np.int64], NDArray[
                 insort(rooms, room - size)
             by_room.setdefault(room - size, []).append(row)
     order = [number for row in rows for number in row]
-    return pieces[order], np.cumsum([len(row) for row in rows], dtype=np.int64)
+    return spans[order], np.cumsum([len(row) for row in rows], dtype=np.int64)
 
 
-def pieces_of(documents: Documents, length: int) -> NDArray[np.int64]:
-    """[n, 3]: which document, from where in it to where. None is longer than `length`."""
+def spans_of(documents: Documents, length: int) -> NDArray[np.int64]:
+    """Cut documents into spans of at most `length` tokens: [n, 3], document, start and stop."""
     sizes = np.diff(documents.ends, prepend=0)
     counts = -(-sizes // length)
     document = np.repeat(np.arange(len(sizes)), counts)

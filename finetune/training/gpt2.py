@@ -1,13 +1,13 @@
-"""GPT-2 in Keras, for training: the same network as gpt-2-simple's, under the same variable names, on any Keras backend.
+"""GPT-2 in Keras, for training: the network and variable names of gpt-2-simple, on TensorFlow or JAX.
 
     model = GPT2(hparams)
-    model.load(weights)                  # as finetune.checkpoint.read_weights gives them
+    model.load(weights)                  # as finetune.checkpoint.read_weights returns them
     hidden = model(inputs)               # [batch, length, n_embd]
     logits = model.head(hidden)          # [batch, length, n_vocab]
 
-KerasHub's GPT-2 has no place for what packing needs: an attention that stays within each document of a row and positions that
-begin anew with it. The loss is computed in pieces along the row, since at GPT-2's vocabulary the logits of a whole window and
-their gradients take more memory than all else that is computed.
+Packing needs attention that stays within each document of a row, and positions that restart with it; KerasHub's GPT-2 has
+neither. The loss is computed in chunks along the row: with GPT-2's vocabulary, the logits of a whole window and their
+gradients would take more memory than all other activations.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from app.engine.bundle import Hparams
 
 Array = NDArray[np.float32]
 Tensor = Any
-PIECE = 1024
-"""Tokens whose logits are held at once."""
-UNSEEN = -3e4
-"""Added to the score of what a position may not see; float16 holds it."""
+CHUNK_TOKENS = 1024
+"""Tokens whose logits are in memory at the same time."""
+MASKED = -3e4
+"""Added to masked attention scores. Within float16's range, unlike the usual -1e9."""
 
 
 class Block(layers.Layer):  # type: ignore[misc]
-    """One of the layers: attention, then a perceptron, each added to what went in."""
+    """One transformer layer: causal self-attention and an MLP, each after a layer norm and with a residual connection."""
 
     def __init__(self, hparams: Hparams, name: str) -> None:
         super().__init__(name=name)
@@ -54,22 +54,24 @@ class Block(layers.Layer):  # type: ignore[misc]
         self.built = True
 
     def call(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Takes x [batch, length, n_embd] and bias [batch, 1, length, length]: far below 0 where not to look."""
+        """X [batch, length, n_embd], bias [batch, 1, length, length] with MASKED where attention is masked → as x."""
         query, key, value = (self.split(part) for part in ops.split(self.c_attn(self.ln_1(x)), 3, axis=-1))
-        # Recomputed in the backward pass: kept, the weights of all layers would be most of the memory that training takes.
+        # Attention is recomputed in the backward pass: stored for all layers, its weights would be most of the memory.
         x += self.attn_c_proj(self.merge(recompute(partial(attend, bias=bias), remat=True)(query, key, value)))
         return x + self.mlp_c_proj(keras.activations.gelu(self.c_fc(self.ln_2(x)), approximate=True))
 
     def split(self, x: Tensor) -> Tensor:
+        """[batch, length, n_embd] → [batch, length, heads, size]."""
         batch, length, d = ops.shape(x)
         return ops.reshape(x, (batch, length, self.heads, d // self.heads))
 
     def merge(self, x: Tensor) -> Tensor:
+        """[batch, length, heads, size] → [batch, length, n_embd]."""
         batch, length, heads, size = ops.shape(x)
         return ops.reshape(x, (batch, length, heads * size))
 
     def projections(self) -> dict[str, layers.Dense]:
-        """The matrices, under gpt-2-simple's names."""
+        """The four projections, under their names in a checkpoint."""
         return {
             "attn/c_attn": self.c_attn,
             "attn/c_proj": self.attn_c_proj,
@@ -79,10 +81,10 @@ class Block(layers.Layer):  # type: ignore[misc]
 
 
 class GPT2(keras.Model):  # type: ignore[misc]
-    """Takes {"tokens", "positions", "segments"}, each [batch, length]. A position sees those before it of its own segment."""
+    """Takes {"tokens", "positions", "segments"}, each [batch, length]. Attention is causal and within one segment."""
 
     def __init__(self, hparams: Hparams, *, remat: bool = False, unlikelihood: float = 0.0, end: int = -1) -> None:
-        """`remat` recomputes each layer in the backward pass. `unlikelihood` weighs that loss; `end` is exempt from it."""
+        """`remat`: gradient checkpointing. `unlikelihood`: the weight of that loss, from which the token `end` is exempt."""
         super().__init__(name="gpt2")
         self.hparams = hparams
         self.remat = remat
@@ -100,17 +102,17 @@ class GPT2(keras.Model):  # type: ignore[misc]
         self.built = True
 
     def call(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """The last layer's output, normalized: [batch, length, n_embd]."""
+        """The last layer's output after the final layer norm, [batch, length, n_embd]."""
         segments = inputs["segments"]
         x = self.wte(inputs["tokens"]) + self.wpe(inputs["positions"])
-        seen = (segments[:, None, :, None] == segments[:, None, None, :]) & causal(segments)
-        bias = ops.where(seen, 0.0, UNSEEN)
+        visible = (segments[:, None, :, None] == segments[:, None, None, :]) & causal(segments)
+        bias = ops.where(visible, 0.0, MASKED)
         for block in self.blocks:
             x = recompute(partial(block.__call__, bias=bias), self.remat)(x)
         return self.ln_f(x)
 
     def head(self, hidden: Tensor) -> Tensor:
-        """Logits in 32 bits: [..., n_embd] → [..., n_vocab]."""
+        """The logits, in float32: [..., n_embd] → [..., n_vocab]. The projection is the transposed token embedding."""
         table = ops.cast(self.wte.embeddings, hidden.dtype)
         return ops.cast(ops.matmul(hidden, ops.transpose(table)), "float32")
 
@@ -122,34 +124,42 @@ class GPT2(keras.Model):  # type: ignore[misc]
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        """Nats per token: the mean over targets y [batch, length] under weights [batch, length]."""
+        """Cross-entropy in nats per token, plus the unlikelihood loss in training.
+
+        The mean over the targets y [batch, length], weighted by the loss mask sample_weight [batch, length]. x are the
+        inputs, and y_pred the hidden states [batch, length, n_embd].
+        """
         rows, length = y.shape
-        step = max(1, PIECE // (rows or 1))
+        step = max(1, CHUNK_TOKENS // (rows or 1))
         total = 0.0
         for start in range(0, length, step):
-            piece = slice(start, min(start + step, length))
-            of_piece = partial(self.piece_loss, targets=y[:, piece], weights=sample_weight[:, piece])
+            chunk = slice(start, min(start + step, length))
+            chunk_loss = partial(self.chunk_loss, targets=y[:, chunk], weights=sample_weight[:, chunk])
             if training and self.unlikelihood:
-                of_piece = partial(of_piece, candidates=repeatable(x, y, piece, self.end), tokens=x["tokens"])
-            total += recompute(of_piece, remat=step < length)(y_pred[:, piece])
+                chunk_loss = partial(chunk_loss, negatives=negative_tokens(x, y, chunk, self.end), tokens=x["tokens"])
+            total += recompute(chunk_loss, remat=step < length)(y_pred[:, chunk])
         return total / ops.maximum(ops.sum(sample_weight), 1.0)
 
-    def piece_loss(
-        self, hidden: Tensor, targets: Tensor, weights: Tensor, candidates: Tensor = None, tokens: Tensor = None
+    def chunk_loss(
+        self, hidden: Tensor, targets: Tensor, weights: Tensor, negatives: Tensor = None, tokens: Tensor = None
     ) -> Tensor:
-        """The weighted sum of a piece's losses; with candidates [batch, piece, length], of unlikelihood too."""
+        """The weighted sum of the losses of a chunk.
+
+        hidden [batch, chunk, n_embd], targets and weights [batch, chunk]. For the unlikelihood loss also tokens
+        [batch, length] and which of them are negatives at each position, [batch, chunk, length].
+        """
         logits = self.head(hidden)
-        surprise = ops.logsumexp(logits, axis=-1)
-        loss = surprise - ops.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
-        if candidates is not None:
-            rows = ops.broadcast_to(tokens[:, None, :], ops.shape(candidates))
-            likely = ops.exp(ops.take_along_axis(logits, rows, axis=-1) - surprise[..., None])
-            penalty = -ops.log(ops.maximum(1.0 - likely, 1e-5))
-            loss += self.unlikelihood * ops.sum(ops.where(candidates, penalty, 0.0), axis=-1)
+        log_total = ops.logsumexp(logits, axis=-1)
+        loss = log_total - ops.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+        if negatives is not None:
+            rows = ops.broadcast_to(tokens[:, None, :], ops.shape(negatives))
+            probabilities = ops.exp(ops.take_along_axis(logits, rows, axis=-1) - log_total[..., None])
+            penalty = -ops.log(ops.maximum(1.0 - probabilities, 1e-5))
+            loss += self.unlikelihood * ops.sum(ops.where(negatives, penalty, 0.0), axis=-1)
         return ops.sum(loss * weights)
 
     def named(self) -> Iterator[tuple[str, layers.Layer, str]]:
-        """Every variable: its name in a checkpoint, the layer it belongs to, its attribute there."""
+        """Every variable: its name in a checkpoint, its layer, and its attribute of that layer."""
         yield "wte", self.wte, "embeddings"
         yield "wpe", self.wpe, "embeddings"
         for block in self.blocks:
@@ -163,13 +173,13 @@ class GPT2(keras.Model):  # type: ignore[misc]
         yield "ln_f/b", self.ln_f, "beta"
 
     def load(self, weights: Mapping[str, Array]) -> None:
-        """Take a checkpoint's weights. To be done before LoRA is enabled."""
+        """Assign a checkpoint's weights. Call this before LoRA is enabled."""
         for name, layer, attribute in self.named():
             variable = getattr(layer, attribute)
             variable.assign(weights[name].reshape(variable.shape))
 
     def weights_of_checkpoint(self) -> dict[str, Array]:
-        """All weights under their names and in their shapes in a checkpoint, LoRA's products added in."""
+        """All weights, with the names and shapes of a checkpoint and LoRA adapters merged in."""
         weights = {}
         for name, layer, attribute in self.named():
             array = ops.convert_to_numpy(getattr(layer, attribute)).astype(np.float32)
@@ -178,33 +188,35 @@ class GPT2(keras.Model):  # type: ignore[misc]
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """Each [batch, length, heads, size]. Probabilities are computed in 32 bits."""
+    """Scaled dot-product attention. query, key and value [batch, length, heads, size] → as query. The softmax is in float32."""
     scores = ops.einsum("bqhd,bkhd->bhqk", query, key) * (1 / math.sqrt(query.shape[-1]))
     weights = ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"), axis=-1)
     return ops.einsum("bhqk,bkhd->bqhd", ops.cast(weights, value.dtype), value)
 
 
 def causal(segments: Tensor) -> Tensor:
-    """[1, 1, length, length], true at and below the diagonal."""
-    places = ops.arange(segments.shape[1])
-    return (places[:, None] >= places[None, :])[None, None]
+    """The causal mask, [1, 1, length, length]: true at and below the diagonal."""
+    positions = ops.arange(segments.shape[1])
+    return (positions[:, None] >= positions[None, :])[None, None]
 
 
 def recompute(function: Callable[..., Tensor], remat: bool) -> Callable[..., Tensor]:
-    # What the function takes besides is bound to it: TensorFlow recomputes functions of floats only.
+    """Gradient checkpointing: recompute the function in the backward pass instead of storing its activations."""
+    # Integer arguments must be bound beforehand: on TensorFlow, keras.remat takes functions of floats only.
     return keras.remat(function) if remat else function
 
 
-def repeatable(x: Mapping[str, Tensor], targets: Tensor, piece: slice, end: int) -> Tensor:
-    """Which earlier tokens of its document each position of a piece should not repeat: [batch, piece, length].
+def negative_tokens(x: Mapping[str, Tensor], targets: Tensor, chunk: slice, end: int) -> Tensor:
+    """The negative candidates of the unlikelihood loss: which earlier tokens a position should not repeat.
 
-    As arXiv 1908.04319 defines the token-level loss: the set of all tokens before, less the one that is right here. A
-    set, so a token counts once, where it came first. The end of text is no repetition, however often it came.
+    Returns a mask [batch, chunk, length]. As in the token-level loss of arXiv 1908.04319, the candidates are the set of all
+    earlier tokens of the document without the target. A token that occurred several times counts once, where it occurred
+    first. The end of text is never a candidate.
     """
     tokens, segments = x["tokens"], x["segments"]
-    places = ops.arange(tokens.shape[1])
+    positions = ops.arange(tokens.shape[1])
     same = segments[:, :, None] == segments[:, None, :]
-    again = (tokens[:, :, None] == tokens[:, None, :]) & same & (places[:, None] > places[None, :])[None]
+    again = (tokens[:, :, None] == tokens[:, None, :]) & same & (positions[:, None] > positions[None, :])[None]
     first = ~ops.any(again, axis=-1) & (tokens != end)
-    seen = same[:, piece] & (places[piece, None] >= places[None, :])[None]
-    return seen & first[:, None, :] & (tokens[:, None, :] != targets[:, piece, None])
+    earlier = same[:, chunk] & (positions[chunk, None] >= positions[None, :])[None]
+    return earlier & first[:, None, :] & (tokens[:, None, :] != targets[:, chunk, None])
