@@ -66,7 +66,7 @@ def tree() -> str:
 
 def folders() -> str:
     """The folders of the first two levels."""
-    return fenced(tree_line(path, 22) for path in tree_paths() if path.endswith("/"))
+    return fenced(tree_line(path, 22) for path in tree_paths() if path.endswith("/") and path.count("/") <= 2)
 
 
 def fenced(lines: Iterable[str]) -> str:
