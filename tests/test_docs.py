@@ -146,6 +146,15 @@ def test_every_verb_and_command_of_the_bot_is_there() -> None:
     assert all(f"`/{command}`" in page for command in COMMANDS)
 
 
+def test_every_label_of_the_page_is_there() -> None:
+    page = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "app/web").glob("*.js"))
+    page += (ROOT / "app/web/index.html").read_text(encoding="utf-8")
+    labels = set(re.findall(r"\*\*(.+?)\*\*", PAGES["docs/page.md"]))
+    assert {"Continue", "Settings", "History"} <= labels
+    for label in labels:
+        assert re.search(rf'[>"]{label}[<"]', page), label
+
+
 def test_every_make_target_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = {target for text in PAGES.values() for target in re.findall(r"(?:`|[$;] |&& )make ([\w.-]+)", text)}
