@@ -20,8 +20,8 @@ def url() -> Iterator[str]:
         yield address
 
 
-def test_a_sender_that_trickles_its_headers_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Uvicorn itself waits for ever."""
+def test_a_slow_sender_of_headers_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uvicorn alone would wait forever."""
     monkeypatch.setattr("app.server.HEADER_SECONDS", 0.5)
     with serving(FakeEngine()) as url:
         address = urlsplit(url)
@@ -30,8 +30,8 @@ def test_a_sender_that_trickles_its_headers_is_cut_off(monkeypatch: pytest.Monke
             assert connection.recv(1000) == b""
 
 
-def test_headers_without_end_are_refused(url: str) -> None:
-    """Httptools took 20 MB of them."""
+def test_endless_headers_are_refused(url: str) -> None:
+    """With httptools instead of h11, uvicorn accepted 20 MB of headers."""
     address = urlsplit(url)
     with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 40_000)
@@ -39,7 +39,7 @@ def test_headers_without_end_are_refused(url: str) -> None:
     assert httpx.get(f"{url}/health").status_code == 200
 
 
-def test_sigterm_lets_what_runs_finish_and_takes_nothing_new() -> None:
+def test_after_sigterm_running_requests_finish() -> None:
     with process(ENGINE="fake") as (child, url):
         with httpx.stream("GET", f"{url}/?length=4000&stream=true") as reply:
             lines = reply.iter_lines()

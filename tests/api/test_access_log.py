@@ -1,4 +1,4 @@
-"""The log: an entry a request, as Cloud Logging reads it, without a word of what people write."""
+"""The access log: one entry for each request, in Cloud Logging's format, without anything that people wrote."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def ended(child: subprocess.Popen[str]) -> str:
 
 
 def entries(printed: str) -> list[dict[str, Any]]:
-    """Every line, each of which has to be an entry."""
+    """All lines as entries. Every line has to be one."""
     return [json.loads(line) for line in printed.splitlines()]
 
 
@@ -111,8 +111,8 @@ def test_the_trace_of_either_header(name: str, value: str, trace: Trace | None) 
     assert read_trace([(name.encode(), value.encode())]) == trace
 
 
-def test_what_people_write_and_what_they_hold_is_nowhere_in_the_log() -> None:
-    """At its most talkative, with answers, refusals, streams and exceptions that quote the prompt."""
+def test_neither_texts_nor_secrets_are_in_the_log() -> None:
+    """Even at the level debug, after replies, errors, streams and exceptions that quote the prompt."""
     headers = {"Authorization": f"Bearer {SECRET}", "X-Api-Key": SECRET, "Cookie": SECRET}
     with process("-c", BREAKING, ENGINE="fake", LOG_LEVEL="debug", K_SERVICE="jokes") as (child, url):
         statuses = []
@@ -130,7 +130,7 @@ def test_what_people_write_and_what_they_hold_is_nowhere_in_the_log() -> None:
         assert part not in printed
 
 
-def test_the_severity_is_the_statuses() -> None:
+def test_the_severity_follows_from_the_status() -> None:
     with process("-c", BREAKING, ENGINE="fake", K_SERVICE="jokes") as (child, url):
         for path in ("/?length=1", "/?length=0", "/nothing", "/?length=2", "/health", "/metrics"):
             httpx.get(f"{url}{path}")

@@ -52,7 +52,7 @@ def test_a_body_over_the_limit(url: str) -> None:
     assert_error(httpx.post(url, content=(b" " * 1000 for _ in range(300))), 413, None)
 
 
-def test_a_sender_that_holds_back_its_body_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_sender_of_a_body_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.api.body.RECEIVE_SECONDS", 0.3)
     with serving(FakeEngine()) as url:
         address = urlsplit(url)

@@ -16,7 +16,7 @@ from tests.conftest import serving
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_leaves_frees_the_engine(stream: bool) -> None:
-    """Or else the next one would wait a hundred seconds."""
+    """Otherwise the next client would wait a hundred seconds."""
     with serving(FakeEngine(seconds_per_token=0.05)) as url:
         address = urlsplit(url)
         with socket.create_connection((str(address.hostname), int(address.port or 0))) as connection:
@@ -27,8 +27,8 @@ def test_a_client_that_leaves_frees_the_engine(stream: bool) -> None:
     assert reply.status_code == 200
 
 
-def test_a_storm_of_clients_that_leave_is_over_when_they_have_left() -> None:
-    """Two hundred streams of half a minute each, dropped after half a second: their places in the queue are free again."""
+def test_many_clients_that_leave_at_once_free_the_queue() -> None:
+    """Two hundred streams of half a minute each are dropped after half a second. Their places in the queue are free again."""
     with serving(FakeEngine(seconds_per_token=0.02), queue_limit=200) as url:
         address = urlsplit(url)
         storm = [socket.create_connection((str(address.hostname), int(address.port or 0))) for _ in range(200)]

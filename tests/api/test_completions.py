@@ -50,7 +50,7 @@ def test_the_defaults(url: str) -> None:
     }
 
 
-def test_null_is_as_good_as_nothing(url: str) -> None:
+def test_a_field_that_is_null_counts_as_left_out(url: str) -> None:
     """Many clients send all the fields they know."""
     fields = [
         "best_of",
@@ -131,8 +131,8 @@ def test_the_usage_of_a_stream(url: str) -> None:
     assert json.loads(last)["usage"] == {"prompt_tokens": 4, "completion_tokens": 32, "total_tokens": 36}
 
 
-def test_echo_with_logprobs_scores_a_text_that_is_there(real: str) -> None:
-    """With no new tokens: what those ask for who compare how likely texts are."""
+def test_echo_with_logprobs_scores_the_prompt(real: str) -> None:
+    """Without new tokens. Programs that compare how likely texts are ask for this."""
     (choice,) = ask(real, prompt="Why did the duck", echo=True, logprobs=1, max_tokens=0)["choices"]
     logprobs = choice["logprobs"]
     assert choice["text"] == "".join(logprobs["tokens"]) == "Why did the duck"

@@ -33,7 +33,7 @@ def test_an_unknown_path_and_an_unknown_model(url: str) -> None:
     assert_error(httpx.get(f"{url}/?model=gpt-5"), 404, "model", "not_found_error")
 
 
-def test_a_mistake_of_ours_is_an_error_object_too() -> None:
+def test_an_unexpected_exception_is_an_error_object_too() -> None:
     class Broken(FakeEngine):
         def decoder(self, rows: int, positions: int, reuse: bool = False) -> Decoder:  # type: ignore[override]
             raise ZeroDivisionError
@@ -44,8 +44,8 @@ def test_a_mistake_of_ours_is_an_error_object_too() -> None:
         assert httpx.get(f"{url}/health").status_code == 200
 
 
-def test_a_mistake_in_the_middle_of_a_stream_is_its_last_event() -> None:
-    """A stream that just breaks off looks complete to many clients."""
+def test_an_exception_in_the_middle_of_a_stream_is_its_last_event() -> None:
+    """Many clients would take a stream that just breaks off for a complete one."""
 
     class Breaking(FakeDecoder):
         def step(self, tokens: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`/` and `/generate`: what the seed's users send, and what they get."""
+"""`/` and `/generate`: requests and their replies."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def url() -> Iterator[str]:
         yield address
 
 
-def test_the_seeds_python_call(url: str) -> None:
+def test_a_post_with_json(url: str) -> None:
     reply = httpx.post(url, json={"length": 100, "temperature": 1.0}).json()
     assert next(iter(reply)) == "text"
     assert len(reply["text"]) > 0
 
 
-def test_the_seeds_browser_call(url: str) -> None:
+def test_a_get_with_a_query(url: str) -> None:
     reply = httpx.get(f"{url}/?length=9&prefix=Why&temperature=0").json()
     assert reply == {
         "text": "Why" + SCRIPT[:9],
@@ -46,7 +46,7 @@ def test_an_empty_body_means_all_defaults(url: str) -> None:
 
 
 def test_the_content_type_of_a_post_does_not_matter(url: str) -> None:
-    """Browsers' fetch and curl send JSON under other names."""
+    """Curl and the browsers' fetch send JSON under other content types."""
     for content_type in ("text/plain", "application/x-www-form-urlencoded"):
         reply = httpx.post(url, content=b'{"length": 4, "temperature": 0}', headers={"Content-Type": content_type})
         assert reply.json()["text"] == SCRIPT[:4]
@@ -57,7 +57,7 @@ def test_head_generates_nothing(url: str) -> None:
     assert (reply.status_code, reply.content, reply.headers["content-length"]) == (200, b"", "11")
 
 
-def test_options_says_what_is_possible(url: str) -> None:
+def test_options_lists_the_methods(url: str) -> None:
     reply = httpx.options(url)
     assert (reply.status_code, reply.headers["allow"]) == (204, "HEAD, GET, POST, OPTIONS")
 

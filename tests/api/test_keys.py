@@ -1,4 +1,4 @@
-"""Who may ask, and how often."""
+"""Access control: API keys, the rate limit of each client, request ids."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.models import Models
 from app.settings import Settings, read_settings
 from tests.conftest import run_module, serving
 
-APART = {"/telegram", "/web/{version}/{name}"}
+OTHER_ROUTES = {"/telegram", "/web/{version}/{name}"}
 OPEN = {"/health", "/version", "/openapi.json", "/docs", "/docs/{name}"}
 
 
@@ -28,13 +28,13 @@ def url() -> Iterator[str]:
 
 
 def routes() -> list[Route]:
-    """All but Telegram's, which shows a secret of its own, and the page's parts, whose addresses only the page knows."""
+    """All routes but Telegram's, which has a secret of its own, and the page's files, whose addresses have a version."""
     access = create_application(Models({"fake": FakeEngine}), GenerationQueue(), Settings(engine="fake", feedback=""))
-    return [route for route in access._app.routes if isinstance(route, Route) and route.path not in APART]  # type: ignore[attr-defined]
+    return [route for route in access._app.routes if isinstance(route, Route) and route.path not in OTHER_ROUTES]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("route", routes(), ids=lambda route: route.path)
-def test_every_route_but_those_that_are_open_asks_for_a_key(url: str, route: Route) -> None:
+def test_every_route_asks_for_a_key_except_the_open_ones(url: str, route: Route) -> None:
     methods = (route.methods or set()) - {"OPTIONS"}
     address = url + re.sub(r"{.+}", "swagger-ui.css" if "docs" in route.path else "fake", route.path)
     statuses = {httpx.request(method, address).status_code for method in methods}
@@ -63,7 +63,7 @@ def test_a_key_may_come_either_way(url: str, headers: dict[str, str]) -> None:
      {"X-Api-Key": "alpha,beta"}, {"X-Api-Key": "alph"}, {"X-Api-Key": "alphaa"}, {"Authorization": "Bearer älpha"},
      {"X-Api-Key": ""}],
 )  # fmt: skip
-def test_any_other_is_a_401(url: str, headers: dict[str, str]) -> None:
+def test_anything_else_is_a_401(url: str, headers: dict[str, str]) -> None:
     reply = httpx.get(f"{url}/?length=1", headers={name.encode(): value.encode() for name, value in headers.items()})
     error = reply.json()["error"]
     assert (reply.status_code, error["type"], error["code"]) == (401, "authentication_error", "invalid_api_key")
@@ -71,8 +71,8 @@ def test_any_other_is_a_401(url: str, headers: dict[str, str]) -> None:
     assert reply.headers["access-control-allow-origin"] == "*"
 
 
-def test_browsers_may_ask_whether_they_may(url: str) -> None:
-    """They send no key with it."""
+def test_preflight_requests_need_no_key(url: str) -> None:
+    """Preflight requests come without a key."""
     asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
     assert httpx.options(f"{url}/v1/completions", headers=asked).status_code == 200
     assert httpx.options(url).status_code == 204
@@ -84,7 +84,7 @@ def test_without_keys_any_key_will_do() -> None:
 
 
 @pytest.mark.parametrize("keys", [",", "a,,b", " ", "a b", "schlüssel"])
-def test_keys_that_cannot_be_stop_the_start_and_are_not_told(keys: str) -> None:
+def test_impossible_keys_stop_the_start_and_are_not_shown(keys: str) -> None:
     with pytest.raises(SettingError) as caught:
         read_settings({"API_KEYS": keys})
     assert repr(keys) not in str(caught.value)
@@ -93,7 +93,7 @@ def test_keys_that_cannot_be_stop_the_start_and_are_not_told(keys: str) -> None:
         assert (ended.returncode, ended.stderr.count("\n"), keys in ended.stderr) == (2, 1, False)
 
 
-def test_keys_are_counted_apart_and_only_what_costs() -> None:
+def test_each_key_is_counted_and_only_for_routes_that_cost() -> None:
     with serving(FakeEngine(), api_keys="a,b", rate_limit=2) as url:
         statuses = [httpx.get(f"{url}/?length=1", headers={"X-Api-Key": key}).status_code for key in "aaabba"]
         assert statuses == [200, 200, 429, 200, 200, 429]
@@ -102,10 +102,10 @@ def test_keys_are_counted_apart_and_only_what_costs() -> None:
 
 
 @pytest.mark.parametrize(("on_cloud_run", "statuses"), [(True, [200, 200, 429]), (False, [200, 429, 429])])
-def test_addresses_are_the_front_ends_word_on_cloud_run_only(
+def test_forwarded_addresses_count_on_cloud_run_only(
     monkeypatch: pytest.MonkeyPatch, on_cloud_run: bool, statuses: list[int]
 ) -> None:
-    """Elsewhere anybody could write that header, and there all that it names before its last address is anybody's."""
+    """Elsewhere a client could write X-Forwarded-For itself; on Cloud Run only the last address is the front end's."""
     if on_cloud_run:
         monkeypatch.setenv("K_SERVICE", "jokes")
     else:

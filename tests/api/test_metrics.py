@@ -42,7 +42,7 @@ def await_samples(url: str, wanted: Callable[[Samples], bool]) -> Samples:
     pytest.fail(f"not in 10 s; the last samples are {samples}")
 
 
-def test_before_any_request_all_is_there_and_nothing_has_happened(url: str) -> None:
+def test_before_any_request_every_metric_is_there_and_zero(url: str) -> None:
     samples = read(url)
     assert not any(samples.values())
     assert {name[0] for name in samples} >= {
@@ -121,7 +121,7 @@ def test_two_servers_do_not_share_their_numbers(url: str) -> None:
     assert read(url)["generation_tokens_total",] == 2
 
 
-def test_openmetrics_for_those_who_ask(url: str) -> None:
+def test_openmetrics_if_the_scraper_asks_for_it(url: str) -> None:
     reply = httpx.get(f"{url}/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert reply.headers["content-type"].startswith("application/openmetrics-text")
     names = {family.name for family in openmetrics.text_string_to_metric_families(reply.text)}
@@ -136,7 +136,7 @@ def test_head_and_other_origins(url: str) -> None:
 
 
 def test_the_start_does_not_wait_for_the_library() -> None:
-    """It is imported when somebody asks for the first time."""
+    """prometheus-client is imported with the first request for /metrics."""
     code = "import app.__main__, app.application, app.engine.onnx, app.server, sys; print('prometheus_client' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout == "False\n"

@@ -1,4 +1,4 @@
-"""The official client, as its users have it: only the address is another."""
+"""OpenAI's official client works when only its base URL is changed."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_chat_logprobs(api: openai.OpenAI) -> None:
 
 
 def test_a_conversation_goes_on_with_what_was_answered(api: openai.OpenAI) -> None:
-    """Messages as the client hands them out are taken back."""
+    """The messages that the client returns may be sent back as they are."""
     first = api.chat.completions.create(model="fake", messages=HELLO, max_tokens=9)
     messages = [*HELLO, first.choices[0].message, {"role": "user", "content": "And?"}]
     second = api.chat.completions.create(model="fake", messages=messages, max_tokens=9)
@@ -148,7 +148,7 @@ def test_keys() -> None:
 
 
 def test_too_many_requests_are_told_when_to_come_back() -> None:
-    """Which the client reads: asked to, it waits and asks again."""
+    """The client reads Retry-After and, if it is told to, tries again after that time."""
     with serving(FakeEngine(), api_keys="a", rate_limit=60) as address, client(address, api_key="a") as api:
         with httpx.Client(base_url=address, headers={"X-Api-Key": "a", "Connection": "close"}) as others:
             assert [others.get("/?length=1").status_code for _ in range(70)][:60] == [200] * 60
@@ -161,7 +161,7 @@ def test_too_many_requests_are_told_when_to_come_back() -> None:
 
 
 def test_a_full_house_is_come_back_to() -> None:
-    """503 with Retry-After, until there is room."""
+    """The reply is 503 with Retry-After until there is room in the queue."""
     with serving(FakeEngine(seconds_per_token=0.02), queue_limit=0) as address:
         long = threading.Thread(target=httpx.get, args=(f"{address}/?length=50",))
         long.start()
@@ -177,7 +177,7 @@ def test_a_full_house_is_come_back_to() -> None:
 
 @pytest.mark.parametrize("route", ["completions", "chat"])
 def test_a_client_that_leaves_in_the_middle_of_a_stream_frees_the_engine(route: str) -> None:
-    """The next would otherwise wait for a hundred seconds."""
+    """Otherwise the next client would wait a hundred seconds."""
     with serving(FakeEngine(seconds_per_token=0.05)) as address, client(address, timeout=30) as api:
         if route == "chat":
             stream: Any = api.chat.completions.create(model="fake", messages=HELLO, max_tokens=2000, stream=True)

@@ -1,4 +1,4 @@
-"""What OpenAI's routes cannot do is a 400 that names the field: nothing is ignored."""
+"""What the OpenAI-compatible routes cannot do is a 400 that names the field. No field is ignored."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_what_chat_cannot_do(url: str, fields: dict[str, Any], param: str) -> No
     assert_error(httpx.post(url + CHAT, content=json.dumps({"messages": HELLO} | fields)), 400, param)
 
 
-def test_the_words_say_what_would_do(url: str) -> None:
+def test_the_message_says_what_is_possible(url: str) -> None:
     def message(fields: dict[str, Any]) -> object:
         return httpx.post(url + CHAT, json={"messages": HELLO} | fields).json()["error"]["message"]
 

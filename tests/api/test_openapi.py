@@ -1,4 +1,4 @@
-"""The description of the API is true, and shown without any other address."""
+"""The OpenAPI description is true: requests and replies are validated against it."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
         ("/v1/chat/completions", {"messages": [{"role": "user", "content": 5}]}),
     ],
 )
-def test_what_is_taken_and_answered_is_as_described(
+def test_requests_and_replies_are_as_described(
     url: str, document: dict[str, Any], path: str, fields: dict[str, Any]
 ) -> None:
-    """Both sides: what the description allows is taken, and what it forbids is refused."""
+    """Both ways: the service accepts what the description allows and refuses what it forbids."""
     described = document["paths"][path]["post"]
     reply = httpx.post(url + path, json=fields)
     responses = described["responses"]
@@ -91,7 +91,7 @@ def test_chunks_are_as_described(url: str, document: dict[str, Any], path: str, 
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/fake", "/health", "/version"])
-def test_what_is_there_is_as_described(url: str, document: dict[str, Any], path: str) -> None:
+def test_replies_to_get_are_as_described(url: str, document: dict[str, Any], path: str) -> None:
     described = document["paths"][path.replace("/fake", "/{name}")]["get"]
     holds(
         document, described["responses"]["200"]["content"]["application/json"]["schema"], httpx.get(url + path).json()

@@ -1,4 +1,4 @@
-"""`/` is a page for a browser and text for everybody else; what the page is made of comes from here and is kept for good."""
+"""`/` is the page for browsers and JSON for everybody else. Browsers keep the page's files for a year."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def test_everybody_else_gets_json(url: str, accept: str, query: str) -> None:
     assert set(reply.json()) >= {"text", "model"}
 
 
-def test_the_page_may_run_only_what_comes_with_it(url: str) -> None:
+def test_the_page_may_only_run_its_own_scripts(url: str) -> None:
     policy = httpx.get(url, headers={"Accept": BROWSER}).headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
     assert "require-trusted-types-for 'script'; trusted-types 'none'" in policy
 
 
-def test_the_parts_are_kept_for_good_under_addresses_of_their_version(url: str) -> None:
+def test_the_files_have_the_version_in_their_addresses_and_are_kept(url: str) -> None:
     page = httpx.get(url, headers={"Accept": BROWSER}).text
     assert len(parts(page)) >= 3
     for part in parts(page):
@@ -70,7 +70,7 @@ def test_the_parts_are_kept_for_good_under_addresses_of_their_version(url: str) 
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-def test_what_the_browser_has_is_not_sent_again(url: str, encoding: str) -> None:
+def test_an_unchanged_page_is_not_sent_again(url: str, encoding: str) -> None:
     headers = {"Accept": BROWSER, "Accept-Encoding": encoding}
     first = httpx.get(url, headers=headers)
     assert first.headers.get("content-encoding") == (None if encoding == "identity" else "gzip")
@@ -109,7 +109,7 @@ def test_text_is_never_made_markup() -> None:
 
 
 def test_the_page_names_no_other_host() -> None:
-    """An XML namespace is a name and not an address."""
+    """An XML namespace looks like an address, but nothing is loaded from it."""
     for path in (ROOT / "app/web").iterdir():
         if path.is_file():
             text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")

@@ -1,4 +1,4 @@
-"""`/tokenize` and `/detokenize`: there and back, and the numbers that a generation counts."""
+"""`/tokenize` and `/detokenize`: a round trip, and the same token counts as a generation."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ def test_a_conversation_has_as_many_as_its_reply_will_count(url: str) -> None:
         ("detokenize", {"tokens": "a"}, "tokens"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_a_400(url: str, path: str, fields: dict[str, object], param: str) -> None:
+def test_a_wrong_value_is_a_400(url: str, path: str, fields: dict[str, object], param: str) -> None:
     reply = httpx.post(f"{url}/{path}", json=fields)
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
