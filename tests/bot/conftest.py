@@ -31,7 +31,7 @@ GROUP = -100
 
 @contextlib.contextmanager
 def bot(*engines: Engine, telegram: Telegram | None = None, **changes: Any) -> Iterator[Telegram]:
-    """The app with a bot, known to the Bot API server that this yields. Votes are kept where `feedback` says, else nowhere."""
+    """The app with a bot, connected to the Telegram that this yields. Votes are stored in `feedback`, if it is given."""
     with (telegram or Telegram()).serving() as api:
         settings = {"telegram_token": TOKEN, "telegram_secret": SECRET, "telegram_api_url": api.url, "feedback": ""}
         with serving(*(engines or (FakeEngine(JOKE, template="qa"),)), **settings | changes) as url:
@@ -51,7 +51,7 @@ def labels(message: dict[str, Any]) -> list[str]:
 
 
 def ask(telegram: Telegram, text: str, chat: int = 7, **more: Any) -> dict[str, Any]:
-    """Write, and return the last that the bot said."""
+    """Write a message, and return the bot's last one."""
     telegram.write(chat, text, **more)
     telegram.settle()
     return telegram.said(chat)[-1]
@@ -68,7 +68,7 @@ def rows(store: str, query: str) -> list[Any]:
 
 
 class Failing:
-    """So many calls of this method go wrong."""
+    """The first `times` calls of this method go wrong."""
 
     def __init__(self, method: str, fault: Fault, times: int) -> None:
         self.method, self.fault, self.times = method, fault, times

@@ -14,7 +14,7 @@ from tests.bot.conftest import GROUP, SHOWN, ask, bot, press, rows
         ("/joke@JokerBot", True), ("/JOKE@jokerbot", True), ("@JokerBot why?", True), ("why, @jokerbot?", True),
     ],
 )  # fmt: skip
-def test_in_a_group_it_answers_who_names_it(text: str, answered: bool) -> None:
+def test_in_a_group_it_answers_messages_that_name_it(text: str, answered: bool) -> None:
     with bot() as telegram:
         telegram.write(GROUP, text, user=7)
         telegram.settle()
@@ -22,7 +22,7 @@ def test_in_a_group_it_answers_who_names_it(text: str, answered: bool) -> None:
         assert telegram.drafts == []
 
 
-def test_in_a_group_it_answers_who_answers_it_or_mentions_it_without_a_name(store: str) -> None:
+def test_in_a_group_it_answers_replies_to_it_and_mentions_without_a_username(store: str) -> None:
     with bot(feedback=store) as telegram:
         joke = ask(telegram, "/joke@JokerBot", chat=GROUP, user=7)
         answer = ask(telegram, "Why that?", chat=GROUP, user=8, reply_to_message=joke)
@@ -44,7 +44,7 @@ def test_in_a_group_it_answers_who_answers_it_or_mentions_it_without_a_name(stor
     ]
 
 
-def test_only_whom_it_is_told_to_answer() -> None:
+def test_only_allowed_people_and_chats_are_answered() -> None:
     with bot(telegram_allow="7, -100") as telegram:
         assert ask(telegram, "/joke")["text"] == SHOWN
         assert ask(telegram, "/joke@JokerBot", chat=GROUP, user=9)["text"] == SHOWN
@@ -58,7 +58,7 @@ def test_only_whom_it_is_told_to_answer() -> None:
         assert telegram.said(-200) == []
 
 
-def test_so_many_texts_a_minute_and_no_more() -> None:
+def test_texts_are_rate_limited_for_each_person() -> None:
     with bot(telegram_rate=2) as telegram:
         joke = ask(telegram, "/joke")
         ask(telegram, "Why?")
@@ -69,7 +69,7 @@ def test_so_many_texts_a_minute_and_no_more() -> None:
         assert ask(telegram, "/joke", chat=8)["text"] == SHOWN
 
 
-def test_what_is_no_text_is_told_in_private_only() -> None:
+def test_a_message_without_text_is_refused_in_private_and_ignored_in_groups() -> None:
     sticker = {"file_id": "a", "file_unique_id": "b", "width": 1, "height": 1, "is_animated": False, "is_video": False}
     with bot() as telegram:
         for chat in (7, GROUP):
@@ -80,7 +80,7 @@ def test_what_is_no_text_is_told_in_private_only() -> None:
         assert telegram.said(GROUP) == []
 
 
-def test_who_blocked_the_bot_is_left_alone() -> None:
+def test_a_person_who_blocked_the_bot_gets_nothing() -> None:
     with bot() as telegram:
         ask(telegram, "/joke")
         telegram.blocked.add(7)

@@ -31,7 +31,7 @@ def test_a_joke_is_a_question_and_its_answer(store: str) -> None:
     ]
 
 
-def test_a_model_of_plain_text_writes_from_nothing_and_continues_what_is_written() -> None:
+def test_a_model_of_plain_text_writes_without_a_prompt_and_continues_a_message() -> None:
     with bot(FakeEngine()) as telegram:
         telegram.settle()
         assert ask(telegram, "/joke")["text"] == (SCRIPT * 3)[:100].strip()
@@ -76,7 +76,7 @@ def test_a_conversation_is_remembered_until_it_is_reset(store: str, tmp_path: Pa
 
 
 class Listening(FakeEngine):
-    """Remembers what it was given to read."""
+    """Remembers the tokens it was given."""
 
     def __init__(self) -> None:
         super().__init__("Yes.", template="chat")
@@ -110,7 +110,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_whatever_is_written_is_answered_and_shown_as_it_is(text: str, store: str) -> None:
+def test_any_text_is_answered_and_shown_unchanged(text: str, store: str) -> None:
     with bot(FakeEngine(text, template="qa"), feedback=store) as telegram:
         said = ask(telegram, text)
         press(telegram, said, "👍")
@@ -120,7 +120,7 @@ def test_whatever_is_written_is_answered_and_shown_as_it_is(text: str, store: st
     assert rows(store, "SELECT value FROM votes") == [(1,)]
 
 
-def test_a_text_longer_than_the_window_is_refused_in_words() -> None:
+def test_a_text_longer_than_the_window_is_refused_with_an_explanation() -> None:
     with bot() as telegram:
         said = ask(telegram, "why " * 25_000)
         assert said["text"].startswith("That is too long for me: ")
@@ -167,7 +167,7 @@ def test_a_model_with_nothing_to_say_says_so() -> None:
             assert (said["text"], labels(said)) == (NOTHING_WRITTEN, [])
 
 
-def test_drafts_show_a_long_reply_as_it_grows_and_stop_before_it() -> None:
+def test_drafts_show_a_long_answer_as_it_grows_and_end_before_the_answer() -> None:
     with bot(FakeEngine("abcdefghij", seconds_per_token=0.02)) as telegram:
         said = ask(telegram, "Why?")
         drafts = [draft["text"] for draft in telegram.drafts]
@@ -177,7 +177,7 @@ def test_drafts_show_a_long_reply_as_it_grows_and_stop_before_it() -> None:
         assert len({draft["draft_id"] for draft in telegram.drafts}) == 1
 
 
-def test_in_groups_it_is_seen_typing() -> None:
+def test_groups_see_that_the_bot_is_typing() -> None:
     with bot(FakeEngine(seconds_per_token=0.02)) as telegram:
         ask(telegram, "@JokerBot why?", chat=GROUP, user=7)
         assert telegram.calls["sendChatAction"] == 1

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from app.bot.chat_state import CHATS, TURNS, ChatState, ChatStates
-from app.bot.strings import (
-    COMMANDS,
-)
+from app.bot.strings import COMMANDS, MODEL_GONE
 from app.engine.fake import FakeEngine
 from tests.bot.conftest import ask, bot, labels, press, rows
 
@@ -31,6 +29,15 @@ def test_a_model_is_chosen_for_its_chat() -> None:
         assert ask(telegram, "Hi", chat=8)["text"] == "a" * 100
 
 
+def test_a_chosen_model_that_is_no_longer_served_is_explained(store: str) -> None:
+    with bot(FakeEngine("a", name="one"), FakeEngine("b", name="two"), feedback=store) as telegram:
+        press(telegram, ask(telegram, "/model"), "two")
+    with bot(FakeEngine("a", name="one"), feedback=store) as telegram:
+        assert ask(telegram, "Hi")["text"] == MODEL_GONE
+        press(telegram, ask(telegram, "/model"), "one")
+        assert ask(telegram, "Hi")["text"] == "a" * 100
+
+
 def test_settings_are_chosen_for_their_chat(store: str) -> None:
     with bot(FakeEngine("a"), feedback=store) as telegram:
         said = ask(telegram, "/settings")
@@ -46,7 +53,7 @@ def test_settings_are_chosen_for_their_chat(store: str) -> None:
     assert rows(store, "SELECT settings FROM texts") == [('{"temperature":1.1,"length":50}',)] * 2
 
 
-def test_stats_tell_what_was_liked(store: str) -> None:
+def test_stats_count_the_votes(store: str) -> None:
     with bot(feedback=store) as telegram:
         assert ask(telegram, "/stats")["text"] == "Nothing has been written yet."
         press(telegram, ask(telegram, "/joke"), "👎")

@@ -20,7 +20,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     return {"TELEGRAM_TOKEN": TOKEN, "TELEGRAM_SECRET": SECRET, "ENGINE": "fake", "FEEDBACK": ""}
 
 
-def test_the_webhook_is_set_told_of_and_deleted(environ: dict[str, str]) -> None:
+def test_the_webhook_is_set_shown_and_deleted(environ: dict[str, str]) -> None:
     with Telegram().serving() as telegram:
         environ["TELEGRAM_API_URL"] = telegram.url
         ended = run_module("app.bot", "set-webhook", "https://a.example/", **environ)
@@ -68,7 +68,7 @@ def test_polling_answers_and_ends_with_ctrl_c(environ: dict[str, str]) -> None:
         (["set-webhook", "a.example"], {}, "'a.example' is not a URL: give the service's"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_one_line(
+def test_an_error_is_one_line(
     environ: dict[str, str], arguments: list[str], changes: dict[str, str], said: str
 ) -> None:
     with Telegram().serving() as telegram:

@@ -22,7 +22,7 @@ def human(tmp_path: Path) -> Path:
     return path
 
 
-def test_models_and_people_tell_jokes_under_the_same_buttons(human: Path, store: str) -> None:
+def test_jokes_by_models_and_by_people_look_the_same(human: Path, store: str) -> None:
     engines = [
         FakeEngine(f" Q{name}\n[ANSWER] A{name}\n[QUESTION]", name=name, template="qa") for name in ("a", "b", "c")
     ]
@@ -56,7 +56,7 @@ def test_a_question_is_answered_by_one_of_the_models(human: Path, store: str) ->
         assert {said["text"][:3] for said in telegram.said(7)} == {"bbb"}
 
 
-def test_a_file_of_documents_is_read_as_prepare_reads_it(tmp_path: Path) -> None:
+def test_a_jsonl_file_is_read_as_prepare_reads_it(tmp_path: Path) -> None:
     lines = [
         LINE,
         "\n",
@@ -70,7 +70,7 @@ def test_a_file_of_documents_is_read_as_prepare_reads_it(tmp_path: Path) -> None
     assert told == {"Why do ducks fly?\n\nIt is too far to walk.", "A text.", "One.", "1\n\n2\n3"}
 
 
-def test_a_file_of_lines_is_a_text_a_line(tmp_path: Path) -> None:
+def test_a_txt_file_has_one_text_on_each_line(tmp_path: Path) -> None:
     (tmp_path / "people.txt").write_text("One 🦆.\n\n  Two. \n", encoding="utf-8")
     comparison = read_comparison(f"a,{tmp_path}/people.txt", ["a"])
     told = {joke.shown for _ in range(50) for joke in comparison.pick().jokes}
@@ -90,7 +90,7 @@ def test_a_file_of_lines_is_a_text_a_line(tmp_path: Path) -> None:
         ('{"body": "' + "x" * 4096 + '"}', "line 1 of .+ is too long for a message: shorten it to 4066 UTF-16 units"),
     ],
 )
-def test_people_whose_file_does_not_fit_stop_the_start(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_with_errors_stops_the_start(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "people.jsonl"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(SettingError, match=said):
@@ -106,6 +106,6 @@ def test_people_whose_file_does_not_fit_stop_the_start(tmp_path: Path, text: str
         ("a,no.txt", r"COMPARE names no\.txt, which cannot be read \(No such file or directory\)"),
     ],
 )
-def test_a_comparison_that_cannot_be_stops_the_start(compare: str, said: str) -> None:
+def test_an_impossible_comparison_stops_the_start(compare: str, said: str) -> None:
     with pytest.raises(SettingError, match=said):
         read_comparison(compare, ["a"])

@@ -15,7 +15,7 @@ from app.engine.fake import FakeEngine
 from tests.bot.conftest import JOKE, SHOWN, ask, bot, press
 
 
-def test_a_store_that_is_down_is_told_and_acknowledges_nothing(tmp_path: Path) -> None:
+def test_a_store_that_is_down_is_reported_and_no_vote_is_acknowledged(tmp_path: Path) -> None:
     file = tmp_path / "feedback.db"
     with bot(feedback=f"sqlite:///{file}") as telegram:
         said = ask(telegram, "/joke")
@@ -37,14 +37,14 @@ def test_a_store_that_is_down_is_told_and_acknowledges_nothing(tmp_path: Path) -
 
 
 def break_store(file: Path) -> None:
-    """Take its tables away, but for that of the updates, which is why it is not made anew."""
+    """Drop all tables but that of the updates, so that the store does not create them again."""
     with sqlite3.connect(file) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for table in ("votes", "texts", "chats"):
             connection.execute(f"DROP TABLE {table}")
 
 
-def test_a_mistake_of_ours_is_told_and_not_delivered_again() -> None:
+def test_an_internal_error_is_reported_and_the_update_not_asked_for_again() -> None:
     class Broken(FakeEngine):
         def decoder(self, rows: int, positions: int, reuse: bool = False) -> Any:
             raise ZeroDivisionError(JOKE)

@@ -47,7 +47,7 @@ def test_an_update_delivered_again_is_answered_once(tmp_path: Path) -> None:
         assert len(telegram.said(7)) == 2
 
 
-def test_one_chats_updates_in_order_and_different_chats_side_by_side() -> None:
+def test_updates_are_in_order_within_a_chat_and_different_chats_run_at_the_same_time() -> None:
     order: list[str] = []
     together = threading.Barrier(2)
 
@@ -76,8 +76,8 @@ def test_one_chats_updates_in_order_and_different_chats_side_by_side() -> None:
     assert len(updates._chat_locks) == len(updates._running) == 0
 
 
-def test_an_update_that_takes_too_long_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless some of the answer is out already."""
+def test_an_update_that_takes_too_long_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But not if a part of the answer was sent."""
     with bot(FakeEngine("a", seconds_per_token=0.01)) as telegram:
         # The first update imports the library, which takes as long as it takes.
         telegram.write(7, "/help")
@@ -94,7 +94,7 @@ def test_an_update_that_takes_too_long_is_given_back(monkeypatch: pytest.MonkeyP
         assert telegram.statuses == {200: 3, 503: 1}
 
 
-def test_when_too_many_wait_telegram_brings_the_update_again() -> None:
+def test_an_update_is_asked_for_again_when_the_queue_is_full() -> None:
     with bot(FakeEngine(seconds_per_token=0.005), queue_limit=0, telegram_rate=1) as telegram:
         for chat in range(1, 5):
             telegram.write(chat, "/joke")
@@ -103,8 +103,8 @@ def test_when_too_many_wait_telegram_brings_the_update_again() -> None:
         assert telegram.statuses[503] > 0
 
 
-def test_five_hundred_updates_through_a_bad_day(tmp_path: Path) -> None:
-    """Telegram fails now and then, gives up waiting and delivers again: each is answered once, each vote counts once."""
+def test_five_hundred_updates_through_failures(tmp_path: Path) -> None:
+    """Telegram fails at times and delivers again: each update is answered once, and each vote counts once."""
     chance = random.Random(5)
 
     def fault(method: str) -> Fault | None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from app.bot.strings import (
-    EXPIRED_BUTTON,
-)
+from app.bot.strings import EXPIRED_BUTTON
 from tests.bot.conftest import SHOWN, ask, bot, labels, press, rows
 
 
-def test_a_vote_is_kept_and_thanked_for_and_may_be_changed(store: str) -> None:
+def test_a_vote_is_stored_acknowledged_and_may_be_changed(store: str) -> None:
     with bot(feedback=store) as telegram:
         said = ask(telegram, "/joke")
         press(telegram, said, "👍")
@@ -38,7 +36,7 @@ def test_without_a_store_there_is_nothing_to_vote_on() -> None:
 @pytest.mark.parametrize(
     "data", ["", "dance", "up", "up:", "up:nobody_knows", "model:x", "length:7", "temperature:9", ":"]
 )
-def test_a_button_of_another_time_is_answered(store: str, data: str) -> None:
+def test_an_expired_button_says_so(store: str, data: str) -> None:
     with bot(feedback=store) as telegram:
         telegram.press(ask(telegram, "/joke"), data)
         telegram.settle()
@@ -46,7 +44,7 @@ def test_a_button_of_another_time_is_answered(store: str, data: str) -> None:
         assert telegram.statuses == {200: 2}
 
 
-def test_a_message_that_telegram_no_longer_shows_can_be_voted_on_and_no_more(store: str) -> None:
+def test_a_message_that_telegram_no_longer_shows_can_only_be_voted_on(store: str) -> None:
     with bot(feedback=store) as telegram:
         said = ask(telegram, "/joke")
         gone = {"chat": said["chat"], "message_id": said["message_id"], "date": 0}

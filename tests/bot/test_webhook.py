@@ -30,7 +30,9 @@ HEADER = "X-Telegram-Bot-Api-Secret-Token"
     "headers", [{}, {HEADER: ""}, {HEADER: SECRET.upper()}, {HEADER: SECRET + " x"}, {HEADER: "\xfc"}]
 )
 @pytest.mark.parametrize("body", [b'{"update_id": 1}', b"not JSON", b"x" * 2**20])
-def test_who_does_not_know_the_secret_is_refused_before_the_body(headers: dict[str, str], body: bytes) -> None:
+def test_a_request_without_the_secret_is_refused_before_its_body_is_parsed(
+    headers: dict[str, str], body: bytes
+) -> None:
     with bot() as telegram:
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         reply = httpx.post(telegram.webhook["url"], content=body, headers=raw)
@@ -38,7 +40,7 @@ def test_who_does_not_know_the_secret_is_refused_before_the_body(headers: dict[s
     assert reply.json()["error"]["type"] == "permission_error"
 
 
-def test_the_body_is_not_waited_for() -> None:
+def test_a_request_without_the_secret_is_refused_before_its_body_arrives() -> None:
     with bot() as telegram:
         address = httpx.URL(telegram.webhook["url"])
         with socket.create_connection((address.host, address.port or 80), timeout=10) as connection:
@@ -62,7 +64,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("body", MALFORMED, ids=lambda body: body[:30].decode("latin-1"))
-def test_what_can_never_be_handled_is_not_delivered_again(body: bytes) -> None:
+def test_an_update_that_can_never_be_handled_is_acknowledged(body: bytes) -> None:
     with bot() as telegram:
         reply = httpx.post(telegram.webhook["url"], content=body, headers=SECRET_HEADER)
     assert (reply.status_code, reply.content) == (200, b"")
@@ -93,7 +95,7 @@ def test_without_a_token_there_is_no_bot() -> None:
         ({"COMPARE": "a,b"}, "COMPARE is for the Telegram bot: set TELEGRAM_TOKEN too"),
     ],
 )  # fmt: skip
-def test_settings_that_do_not_fit_stop_the_start(environ: dict[str, str], said: str) -> None:
+def test_wrong_settings_stop_the_start(environ: dict[str, str], said: str) -> None:
     ended = run_module("app", **{"ENGINE": "fake", "FEEDBACK": ""} | environ)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith(f"error: {said}")
@@ -118,7 +120,7 @@ QUOTE = "the heron's private question"
 
 @pytest.mark.parametrize("level", ["debug", "info"])
 def test_neither_token_nor_text_is_in_the_log(level: str, tmp_path: Path) -> None:
-    """Of a real process, on good days and bad."""
+    """The log of a real process, with and without failures."""
     with Telegram().serving() as telegram:
         environ = {
             "TELEGRAM_TOKEN": TOKEN, "TELEGRAM_SECRET": SECRET, "TELEGRAM_API_URL": telegram.url, "ENGINE": "fake",

@@ -16,7 +16,7 @@ ADDRESS = "bigquery://jokes-1.ratings"
 
 @contextlib.contextmanager
 def google(folder: Path) -> Iterator[BigQuery]:
-    """A BigQuery that Google's own libraries find and are let into, through the variables that they read."""
+    """A fake BigQuery that Google's own client finds, and may use, through the environment variables it reads."""
     account = {
         "type": "authorized_user",
         "client_id": "id",

@@ -51,7 +51,7 @@ async def refused(work: Coroutine[Any, Any, Any]) -> None:
 
 
 def test_texts_and_votes_come_back(fake: BigQuery) -> None:
-    """The first row meets neither table nor dataset, and makes both."""
+    """The first row finds neither table nor dataset, and creates both."""
     kept = text(text="<b>👍🏽</b> مرحبا\n", prompt="", settings={"temperature": 0.7})
 
     async def work(store: Store) -> None:
@@ -106,8 +106,8 @@ def test_an_update_delivered_again_is_answered_once_although_bigquery_keeps_no_u
 
 
 @pytest.mark.parametrize("done", [False, True])
-def test_what_fails_for_a_while_is_stored_once(fake: BigQuery, done: bool) -> None:
-    """Also when BigQuery took it and only the answer was lost."""
+def test_a_row_that_fails_for_a_while_is_stored_once(fake: BigQuery, done: bool) -> None:
+    """Also if BigQuery stored it and only the answer was lost."""
 
     async def work(store: Store) -> None:
         await store.vote(vote("anna"))
@@ -125,7 +125,7 @@ def test_a_table_just_made_may_be_missing_for_a_while(fake: BigQuery) -> None:
     assert len(fake.rows(VOTES)) == 1
 
 
-def test_what_is_forbidden_is_told_and_not_tried_again(fake: BigQuery, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_forbidden_call_is_reported_and_not_retried(fake: BigQuery, caplog: pytest.LogCaptureFixture) -> None:
     message = "Permission bigquery.tables.updateData denied on table votes."
     fake.failures.append(Failure("insertAll", status=403, reason="accessDenied", message=message, times=9))
     with_store(lambda store: refused(store.add_text(text(text="what nobody should read in a log"))))
@@ -135,7 +135,7 @@ def test_what_is_forbidden_is_told_and_not_tried_again(fake: BigQuery, caplog: p
 
 
 @pytest.mark.usefixtures("hurried")
-def test_what_is_down_is_told_and_works_again_afterwards(fake: BigQuery) -> None:
+def test_a_server_that_is_down_is_reported_and_works_again_afterwards(fake: BigQuery) -> None:
     async def work(store: Store) -> None:
         await store.add_text(text())
         fake.failures.append(Failure(".", times=1000))
@@ -149,23 +149,23 @@ def test_what_is_down_is_told_and_works_again_afterwards(fake: BigQuery) -> None
 
 
 @pytest.mark.usefixtures("hurried")
-def test_nobody_there_is_told(fake: BigQuery, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_is_reported(fake: BigQuery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:9")
     with_store(lambda store: refused(store.vote(vote("anna"))))
 
 
-def test_no_account_is_told(fake: BigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_account_is_reported(fake: BigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with_store(lambda store: refused(store.vote(vote("anna"))))
 
 
-def test_tables_of_another_shape_are_told(fake: BigQuery, caplog: pytest.LogCaptureFixture) -> None:
+def test_tables_with_other_columns_are_reported(fake: BigQuery, caplog: pytest.LogCaptureFixture) -> None:
     fake.load(VOTES, [], {"voter": "STRING"})
     with_store(lambda store: refused(store.vote(vote("anna"))))
     assert "BigQuery refused the row: invalid in text_id" in caplog.text
 
 
-def test_votes_from_web_pages_are_kept_there(fake: BigQuery) -> None:
+def test_votes_from_web_pages_are_stored(fake: BigQuery) -> None:
     with serving(FakeEngine(), feedback=ADDRESS) as url:
         ask = {"vote": "up", "text": "a", "voter": "anna"}
         assert httpx.post(f"{url}/feedback", json=ask).status_code == 200

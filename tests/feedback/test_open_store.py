@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 @pytest.mark.parametrize(
     "address", ["feedback.db", "sqlite://", "sqlite:///", "mysql:///x", "bigquery://x", "bigquery:///x.y"]
 )
-def test_a_wrong_address_is_one_sentence(address: str) -> None:
+def test_a_wrong_address_is_explained_in_one_sentence(address: str) -> None:
     message = f"FEEDBACK is {address!r}, and should be sqlite:///PATH or bigquery://PROJECT.DATASET."
     with pytest.raises(SettingError, match=rf"^{re.escape(message)}$"):
         open_store(address)

@@ -74,7 +74,7 @@ def test_a_vote_on_no_text_is_refused(path: Path) -> None:
     with_store(path, work)
 
 
-def test_updates_are_finished_for_a_day(path: Path) -> None:
+def test_finished_updates_are_remembered_for_a_day(path: Path) -> None:
     async def finish(store: SqliteStore) -> None:
         assert not await store.finished(7)
         await store.finish(7)
@@ -97,7 +97,7 @@ def test_updates_are_finished_for_a_day(path: Path) -> None:
         assert other.execute("SELECT id FROM updates").fetchall() == [(8,)]
 
 
-def test_a_chat_is_kept(path: Path) -> None:
+def test_a_chat_comes_back_as_it_was_stored_last(path: Path) -> None:
     async def work(store: Store) -> None:
         assert await store.chat("1") in (None, b"second")
         await store.keep_chat("1", b"first")
@@ -126,7 +126,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("acknowledged", [1, 40])
-def test_what_was_acknowledged_survives_kill_9(path: Path, acknowledged: int) -> None:
+def test_acknowledged_votes_survive_kill_9(path: Path, acknowledged: int) -> None:
     command = [sys.executable, "-c", KILLED, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
         assert child.stdout is not None
@@ -139,7 +139,7 @@ def test_what_was_acknowledged_survives_kill_9(path: Path, acknowledged: int) ->
 
 
 def test_two_processes_may_share_a_file(path: Path) -> None:
-    """Two stores stand for them: each has a connection of its own, and the first to come makes the tables."""
+    """Two stores stand for them: each has its own connection, and the first creates the tables."""
 
     async def main() -> list[Tally]:
         async with opened(path) as one, opened(path) as other:

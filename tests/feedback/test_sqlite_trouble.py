@@ -50,7 +50,7 @@ def torn(path: Path) -> None:
 
 
 @pytest.mark.parametrize("break_it", [folder, nonsense, somebody_elses, newer, torn])
-def test_a_file_that_is_no_store_is_an_error_and_stays_as_it_is(
+def test_a_file_that_is_not_a_store_is_an_error_and_stays_unchanged(
     path: Path, break_it: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     break_it(path)
@@ -110,7 +110,7 @@ asyncio.run(main())
 
 
 def test_a_full_disk_is_an_error_until_there_is_room(path: Path) -> None:
-    """The kernel refuses what goes beyond so many bytes, as a disk does that is full."""
+    """A limit on the file's size stands for the full disk."""
     command = [sys.executable, "-c", FULL, str(path)]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     told, tally = ended.stdout.splitlines()
