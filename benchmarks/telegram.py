@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.subject import report, resident
-from tests.bot_api import TOKEN, Fault
-from tests.telegram import SECRET, Telegram
+from tests.fakes.bot_api import TOKEN, Fault
+from tests.fakes.telegram import SECRET, Telegram
 
 ROUNDS = 10
 CHATS = range(1, 201)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,7 +21,6 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 
 from app.application import create_application
 from app.engine.base import Engine
@@ -37,6 +36,7 @@ from finetune.checkpoint import initial_weights, write_checkpoint
 from finetune.commands.export import export
 from finetune.commands.prepare import prepare
 from finetune.data.vocabulary import learn_vocabulary
+from tests.fakes.loopback import on_loopback
 
 ROOT = Path(__file__).parent.parent
 # Started in the background, as `make test &`, tests are deaf to it, and so are the processes that they start and interrupt.
@@ -127,26 +127,23 @@ def serving(*engines: Engine, **changes: Any) -> Iterator[str]:
     queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout)
     application = create_application(models, queue, settings)
     options: Any = {"http": HeaderDeadlineProtocol, "h11_max_incomplete_event_size": 16384, "proxy_headers": False}
-    config = uvicorn.Config(application, log_level="warning", **options)
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            while not server.started:
-                time.sleep(0.01)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    with on_loopback(application, **options) as address:
+        yield address
+
+
+def free_port() -> int:
+    """A port that nobody has: outside the range from which the system gives ports to connections, so it stays free."""
+    while True:
+        port = secrets.choice(range(20000, 30000))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextlib.contextmanager
 def process(*command: str, **environ: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`python -m app`, or another command, as a process of its own. Yields it and its address once it answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-    variables = os.environ | {"PORT": port, "PYTHONPATH": str(ROOT)} | environ
+    port = free_port()
+    variables = os.environ | {"PORT": str(port), "PYTHONPATH": str(ROOT)} | environ
     arguments = [sys.executable, *(command or ("-m", "app"))]
     with subprocess.Popen(
         arguments, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

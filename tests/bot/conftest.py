@@ -12,9 +12,9 @@ import pytest
 
 from app.engine.base import Engine
 from app.engine.fake import FakeEngine
-from tests.bot_api import TOKEN, Fault
 from tests.conftest import serving
-from tests.telegram import SECRET, Telegram
+from tests.fakes.bot_api import TOKEN, Fault
+from tests.fakes.telegram import SECRET, Telegram
 
 SECRET_HEADER = {"X-Telegram-Bot-Api-Secret-Token": SECRET}
 MESSAGE = {

@@ -17,7 +17,7 @@ from app.engine.fake import SCRIPT, FakeEngine
 from app.engine.prompts import fitting_turn_tokens
 from app.engine.tokenizer import Tokenizer
 from tests.bot.conftest import ANSWER, GROUP, SHOWN, ask, bot, labels, press, rows
-from tests.bot_api import units
+from tests.fakes.bot_api import units
 
 
 def test_a_joke_is_a_question_and_its_answer(store: str) -> None:

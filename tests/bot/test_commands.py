@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from app.bot.strings import COMMANDS
-from tests.bot_api import TOKEN
 from tests.conftest import ROOT, run_module
-from tests.telegram import SECRET, Telegram
+from tests.fakes.bot_api import TOKEN
+from tests.fakes.telegram import SECRET, Telegram
 
 
 @pytest.fixture

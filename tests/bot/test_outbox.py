@@ -10,7 +10,7 @@ import pytest
 from app.bot.client import DEFAULT_RETRY_AFTER, retry_after
 from app.engine.fake import FakeEngine
 from tests.bot.conftest import MESSAGE, SECRET_HEADER, Failing, bot
-from tests.bot_api import Fault
+from tests.fakes.bot_api import Fault
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
 

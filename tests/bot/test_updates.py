@@ -15,8 +15,8 @@ import pytest
 from app.bot.updates import REMEMBERED, UpdateContext, Updates
 from app.engine.fake import FakeEngine
 from tests.bot.conftest import JOKE, MESSAGE, SECRET_HEADER, Failing, bot
-from tests.bot_api import Fault
-from tests.telegram import Telegram
+from tests.fakes.bot_api import Fault
+from tests.fakes.telegram import Telegram
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
 

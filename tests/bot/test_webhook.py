@@ -16,9 +16,9 @@ from app.engine.fake import FakeEngine
 from app.errors import SettingError
 from app.settings import Settings, read_settings
 from tests.bot.conftest import MESSAGE, SECRET_HEADER, Failing, bot
-from tests.bot_api import TOKEN, Fault
 from tests.conftest import process, run_module, serving
-from tests.telegram import SECRET, Telegram
+from tests.fakes.bot_api import TOKEN, Fault
+from tests.fakes.telegram import SECRET, Telegram
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
 

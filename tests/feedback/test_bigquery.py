@@ -14,10 +14,10 @@ from app.engine.fake import FakeEngine
 from app.errors import StoreError
 from app.feedback import open_store
 from app.feedback.store import Store, Tally
-from tests.bigquery import BigQuery, Failure
 from tests.bot.conftest import MESSAGE, SECRET_HEADER, bot
 from tests.conftest import serving
-from tests.feedback.google import ADDRESS, google
+from tests.fakes.bigquery import BigQuery, Failure
+from tests.fakes.bigquery.account import ADDRESS, google
 from tests.feedback.stores import text, vote
 
 VOTES = "jokes-1.ratings.votes"

@@ -15,9 +15,9 @@ from finetune.data.vocabulary import learn_vocabulary
 from finetune.fetch import bigquery as cloud
 from finetune.fetch.journal import Journal
 from finetune.fetch.query import read_query
-from tests.bigquery import LEAST_BILLED, BigQuery, Failure, bigquery
-from tests.bigquery_storage import storage
 from tests.conftest import TEXTS
+from tests.fakes.bigquery import LEAST_BILLED, BigQuery, Failure, bigquery
+from tests.fakes.bigquery.storage import storage
 from tests.finetune.test_fetch import BODIES, COMMENTS, FIRST, manifest
 
 COLUMNS = read_query("subreddit_comments").tables[0].columns

@@ -15,8 +15,8 @@ from finetune.fetch import bigquery as cloud
 from finetune.fetch import local
 from finetune.fetch.journal import Journal
 from finetune.fetch.query import Query, Table, bind, query_names, read_query
-from tests.bigquery import BigQuery, bigquery
 from tests.conftest import ROOT
+from tests.fakes.bigquery import BigQuery, bigquery
 
 CASES = [
     pytest.param(name, case, id=f"{name}: {case['claim']}")

@@ -11,7 +11,7 @@ import pytest
 from app.errors import DataError, SettingError
 from finetune.commands.report import report
 from finetune.votes.stored_votes import read_votes
-from tests.feedback.google import ADDRESS, google
+from tests.fakes.bigquery.account import ADDRESS, google
 from tests.finetune.votes.polls import NOW, few, fill
 
 

@@ -16,7 +16,7 @@ from google.cloud.bigquery_storage import BigQueryReadClient
 from google.cloud.bigquery_storage_v1 import types
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
-from tests.bigquery import BigQuery
+from tests.fakes.bigquery import BigQuery
 
 SERVICE = "google.cloud.bigquery.storage.v1.BigQueryRead"
 BATCH = 3

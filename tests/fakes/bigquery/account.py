@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bigquery import BigQuery, bigquery
+from tests.fakes.bigquery import BigQuery, bigquery
 
 ADDRESS = "bigquery://jokes-1.ratings"
 

@@ -22,7 +22,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from tests.bot_api import BOT, IDS, BotApi
+from tests.fakes.bot_api import BOT, IDS, BotApi
 
 SECRET = "the_secret-0"
 

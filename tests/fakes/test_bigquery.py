@@ -13,7 +13,7 @@ from google.api_core.retry import Retry
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as google
 
-from tests.bigquery import BigQuery, Failure, bigquery
+from tests.fakes.bigquery import BigQuery, Failure, bigquery
 
 TABLE = "p.d.t"
 ROWS = [{"id": number, "body": f"Text {number}.", "score": number / 2} for number in range(7)]
