@@ -76,7 +76,7 @@ class Generation:
 
     @property
     def generated_tokens(self) -> int:
-        """Tokens generated so far, in all the texts."""
+        """Tokens generated so far in all the texts, which may be ahead of the deltas that were read."""
         return self._timer.generated_tokens
 
     @property
