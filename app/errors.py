@@ -30,7 +30,7 @@ GptError                        a sentence for a person: what is wrong and what 
     ├── ServerError             500, a mistake of the server; the cause is in the log
     ├── Overloaded              503, with Retry-After
     ├── Undelivered             503, Telegram could not be reached and should send the update again
-    └── StoreError              503, ratings cannot be kept or read now; the cause is in the log
+    └── StoreError              503, votes cannot be stored or read now; the cause is in the log
 """
 
 from __future__ import annotations
@@ -244,7 +244,7 @@ class Undelivered(RequestError):
 
 
 class StoreError(RequestError):
-    """The store of ratings cannot be reached: nothing was kept or read."""
+    """The store of votes cannot be reached: nothing was stored or read."""
 
     status = 503
     kind = "unavailable_error"
