@@ -80,15 +80,15 @@ def settings() -> str:
 
 def verbs() -> dict[str, Any]:
     """The parser of each verb of `python -m finetune`."""
-    from finetune.__main__ import parser
+    from finetune.__main__ import verb_parsers
 
-    choices = next(action.choices for action in parser()._actions if isinstance(action.choices, dict))
-    return dict(choices)
+    return dict(verb_parsers())
 
 
 def options(verb: str) -> str:
-    shown = (action for action in verbs()[verb]._actions if action.dest not in ("help", "config", "print_config"))
-    return table(("option", "default", "meaning"), map(option, shown))
+    from finetune.__main__ import options_of
+
+    return table(("option", "default", "meaning"), map(option, options_of(verbs()[verb])))
 
 
 def option(action: Action) -> tuple[str, str, str]:

@@ -1,14 +1,15 @@
-"""`python -m finetune VERB`: from text to a model that the app serves. A verb's options are its function's arguments."""
+"""The command line, `python -m finetune VERB`: from text to a model that the app serves."""
 
 from __future__ import annotations
 
 import os
 import sys
+from argparse import Action
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# TensorFlow is talkative about drivers and instruction sets; set before anything imports it, as Keras's backend is.
+# Set before TensorFlow and Keras are imported, which read them then. The first silences TensorFlow's notes on hardware.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
@@ -41,10 +42,10 @@ VERBS: dict[str, Callable[..., None]] = {
     "report": report,
     "starter": starter,
 }
-# What is given without a name, as in `prepare INPUT...`.
+# Positional arguments, as in `prepare INPUT...`.
 POSITIONAL: dict[str, dict[str, Any]] = {
-    "download": {"dest": "model", "type": OpenaiModel, "help": "OpenAI's model to fetch"},
-    "import": {"dest": "source", "type": Path, "help": "a folder with config.json and model.safetensors"},
+    "download": {"dest": "model", "type": OpenaiModel, "help": "the OpenAI model to fetch"},
+    "import": {"dest": "source", "type": Path, "help": "a Hugging Face folder with config.json and model.safetensors"},
     "fetch": {
         "dest": "query",
         "type": str,
@@ -57,7 +58,7 @@ POSITIONAL: dict[str, dict[str, Any]] = {
         "help": ".txt, .csv, .tsv, .jsonl, .npz; files, folders, patterns",
     },
 }
-# What may be given several times, or several at a time.
+# Options that may be repeated, or take several values at once.
 REPEATED: dict[str, dict[str, str]] = {
     "fetch": {
         "source": "files, folders or patterns to read; TABLE=pattern where a query reads several tables",
@@ -67,6 +68,7 @@ REPEATED: dict[str, dict[str, str]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run a verb and return the exit code. An expected error is printed as one line, with exit code 2."""
     given = parser().parse_args(arguments)
     try:
         run(given.verb, given[given.verb])
@@ -85,31 +87,50 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser() -> ArgumentParser:
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
     whole = ArgumentParser(prog="python -m finetune", description=__doc__)
     verbs = whole.add_subcommands(dest="verb", required=True)
-    for name, function in VERBS.items():
-        verb = ArgumentParser(description=(function.__doc__ or "").partition("\n")[0])
-        verb.add_argument("--config", action="config", help="a YAML file with options; those on the command line win")
-        positional = POSITIONAL.get(name, {}).copy()
-        given: set[str | int] = {positional.pop("dest")} if positional else set()
-        for dest in given:
-            verb.add_argument(str(dest), **positional)
-        for dest, meaning in REPEATED.get(name, {}).items():
-            verb.add_argument(f"--{dest}", action="extend", nargs="+", type=str, default=[], help=meaning)
-            given.add(dest)
-        if name == "train":
-            verb.add_class_arguments(TrainingOptions)
-        else:
-            verb.add_function_arguments(function, as_positional=False, skip=given)
+    for name, verb in verb_parsers().items():
         verbs.add_subcommand(name, verb)
         let_flags_stand_alone(verb)
     return whole
 
 
+def verb_parsers() -> dict[str, ArgumentParser]:
+    """The parser of each verb. `options_of` lists what it takes."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    return {name: verb_parser(name, function) for name, function in VERBS.items()}
+
+
+def verb_parser(name: str, function: Callable[..., None]) -> ArgumentParser:
+    """A verb's options are its function's arguments, and those of `train` are the fields of TrainingOptions."""
+    verb = ArgumentParser(description=(function.__doc__ or "").partition("\n")[0])
+    verb.add_argument("--config", action="config", help="a YAML file with options; the command line overrides it")
+    added: set[str | int] = set()
+    if name in POSITIONAL:
+        settings = POSITIONAL[name].copy()
+        added.add(dest := settings.pop("dest"))
+        verb.add_argument(dest, **settings)
+    for dest, meaning in REPEATED.get(name, {}).items():
+        verb.add_argument(f"--{dest}", action="extend", nargs="+", type=str, default=[], help=meaning)
+        added.add(dest)
+    if name == "train":
+        verb.add_class_arguments(TrainingOptions)
+    else:
+        verb.add_function_arguments(function, as_positional=False, skip=added)
+    return verb
+
+
+def options_of(verb: ArgumentParser) -> list[Action]:
+    """A verb's own arguments and options, without --help and --config. Each has `dest`, `default` and `help`."""
+    general = ("help", "config", "print_config")
+    return [
+        action for action in verb._actions if action.dest not in general
+    ]  # argparse has no public way to list them.
+
+
 def let_flags_stand_alone(verb: ArgumentParser) -> None:
-    """`--resume` for `--resume true`."""
-    for action in verb._actions:  # argparse has no public way to list them.
+    """Accept `--resume` for `--resume true`."""
+    for action in options_of(verb):
         if action.default is False:
             action.nargs, action.const = "?", True
 
