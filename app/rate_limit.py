@@ -1,4 +1,4 @@
-"""The rate limiter: at most so many requests a minute for each client, by the GCRA algorithm.
+"""The rate limiter (GCRA): caps each client's requests per minute.
 
 The API counts requests by key or address; the Telegram bot counts texts by person. Each container counts for itself.
 

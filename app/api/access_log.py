@@ -1,4 +1,4 @@
-"""The access log: one line for each request, the request's id, and the counts of requests for `/metrics`.
+"""The access log: one line for each request, its id, and the counts for `/metrics`.
 
 The line is written with the last byte of the reply. Every reply carries X-Request-Id, which is the client's own if it sent one.
 Paths are logged without their queries, since queries hold what people write.

@@ -1,4 +1,4 @@
-"""Clients that leave: work is given up as soon as nobody waits for its result."""
+"""Clients that leave: cancels work as soon as nobody waits for its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CORS: web pages of other origins may call the API and read every reply, errors included."""
+"""CORS: pages of other origins may call the API and read every reply, errors too."""
 
 from __future__ import annotations
 

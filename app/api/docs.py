@@ -1,6 +1,6 @@
-"""`/openapi.json` describes the API, and `/docs` shows the description in Swagger UI, which is served from here.
+"""`/openapi.json` and `/docs`: the description of the API, and Swagger UI to read it.
 
-Swagger UI and the description are loaded when somebody first asks for them.
+Swagger UI is served from here. It and the description are loaded when somebody first asks for them.
 """
 
 from __future__ import annotations

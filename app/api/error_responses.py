@@ -1,4 +1,4 @@
-"""Every reply other than 200 is an error object: one exception handler for each kind of error."""
+"""Error replies: turns every kind of error into an error object with its status."""
 
 from __future__ import annotations
 

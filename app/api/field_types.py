@@ -1,4 +1,7 @@
-"""Types of fields that several requests have in common. The ranges of sampling options are in app.engine.sampling."""
+"""Types of fields that several requests have in common.
+
+The ranges of sampling options are in app.engine.sampling.
+"""
 
 from __future__ import annotations
 

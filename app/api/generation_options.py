@@ -1,4 +1,4 @@
-"""From a request's fields to the engine's GenerationOptions, with one function for each route."""
+"""Builds the engine's GenerationOptions from a request's fields, for each route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers a request with a generation, whole or streamed: what all the generating routes have in common."""
+"""Answers a request with a generation, whole or streamed, for all generating routes."""
 
 from __future__ import annotations
 

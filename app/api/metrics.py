@@ -1,4 +1,4 @@
-"""`/metrics` in Prometheus' text format, under vLLM's names: how busy the server is and how fast.
+"""The content of `/metrics`: Prometheus metrics under vLLM's names.
 
 app.engine.generation_stats and app.api.access_log keep the numbers, and prometheus-client formats them. It is slow to import,
 so this module is imported with the first request for /metrics.

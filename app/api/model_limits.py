@@ -1,6 +1,6 @@
-"""Limits of a request that only the model or a setting can tell: vocabulary, MAX_LENGTH, memory for log probabilities.
+"""Limits of a request that depend on the model or a setting.
 
-The prompt's length and the size of the batch are checked by app.ask.Generation.
+They are the vocabulary, MAX_LENGTH and the memory for log probabilities. The prompt's length and the size of the batch are checked by app.ask.Generation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The replies of the OpenAI-compatible routes, whole and in chunks, and of `/tokenize` and `/detokenize`, as types.
+"""Reply types of the OpenAI-compatible routes, `/tokenize` and `/detokenize`.
 
 The same types are encoded for every reply and described in /openapi.json.
 """

@@ -1,4 +1,4 @@
-"""The requests of the OpenAI-compatible routes and of `/tokenize` and `/detokenize`, as types.
+"""Request types of the OpenAI-compatible routes, `/tokenize` and `/detokenize`.
 
 A field that is null counts as left out. A field that has no meaning for GPT-2 accepts only the value that asks for nothing, and
 an unknown field is refused: no field is ignored. Each type also refuses fields that contradict each other (`__post_init__`).

@@ -1,4 +1,4 @@
-"""The OpenAPI description of the API, made from the same types that validate requests and encode replies.
+"""The OpenAPI document, made from the types that validate requests and encode replies.
 
 Imported with the first request for /openapi.json.
 """

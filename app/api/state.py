@@ -1,4 +1,7 @@
-"""What lives as long as the server. Every request reaches it as `request.state["queue"]` and so on."""
+"""Objects that live as long as the server: models, queue, settings, stores.
+
+A request reaches them as `request.state["queue"]` and so on.
+"""
 
 from __future__ import annotations
 

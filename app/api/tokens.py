@@ -1,4 +1,4 @@
-"""`/tokenize` and `/detokenize`: text to a model's tokens and back, in the form of vLLM's API."""
+"""`/tokenize` and `/detokenize`: text to tokens and back, in the form of vLLM's API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation of a request: converts plain values to a request type, or says in words what is wrong.
+"""Validation: converts plain values to a request type or says in words what is wrong.
 
 A request is checked in this order: the shape of each field here, contradictions between fields in the request types
 (`__post_init__`), and what only the model can tell in app.api.model_limits.

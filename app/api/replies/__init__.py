@@ -1,1 +1,1 @@
-"""What the generating routes reply, whole or streamed: one class for each route, all with the same methods."""
+"""The replies of the generating routes, whole or streamed: one class for each route."""

@@ -1,4 +1,4 @@
-"""The protocol of all replies, and a generated text as it is collected for a whole reply."""
+"""The protocol of all replies, and a generated text as a whole reply collects it."""
 
 from __future__ import annotations
 
