@@ -1,6 +1,7 @@
 """Limits of a request that depend on the model or a setting.
 
-They are the vocabulary, MAX_LENGTH and the memory for log probabilities. The prompt's length and the size of the batch are checked by app.ask.Generation.
+They are the vocabulary, MAX_LENGTH and the memory for log probabilities. app.ask.Generation checks the prompt's length and the
+size of the batch.
 """
 
 from __future__ import annotations
