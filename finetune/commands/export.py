@@ -75,7 +75,7 @@ def export_huggingface(
     from finetune.formats import huggingface_writer
 
     if bits not in {None, 32}:
-        raise SettingError(f"--bits is {bits}, and a Hugging Face folder keeps all 32: leave --bits out.")
+        raise SettingError(f"--bits is {bits}, and a Hugging Face folder always has 32: leave --bits out.")
     if end.text not in {None, END_OF_TEXT}:
         raise SettingError(
             f"--end is {end.text!r}, and in a Hugging Face folder a token ends a text: give the id of that token."

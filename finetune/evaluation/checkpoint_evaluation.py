@@ -24,6 +24,7 @@ from finetune.evaluation.evaluation_report import FORMAT, EvaluationReport, Mode
 from finetune.evaluation.passages import Passage, human_passages, model_passages
 from finetune.evaluation.perplexity import Perplexity, measure_perplexity
 from finetune.evaluation.variety import measure_variety
+from finetune.export.end_markers import parse_end_marker
 from finetune.export.quantization import Bits
 from finetune.run_folder import RunFolder, vocabulary_differs
 
@@ -35,7 +36,10 @@ SHOWN = 10
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """What to measure; the fields are the options of `evaluate`. `end` is the end marker, `n` the headline's size of a copy."""
+    """What to measure: the options of `evaluate`. `n` is the size of a copy in the headline.
+
+    `end` is what ends a text, as `--end` has it; by default the end of text of the data.
+    """
 
     samples: int
     prefix: str
@@ -45,7 +49,7 @@ class EvaluationOptions:
     bits: Bits
     end: str | None
 
-    def end_marker(self, data: Data) -> str:
+    def end_option(self, data: Data) -> str:
         return str(data.description.end_of_text) if self.end is None else self.end
 
     def as_settings(self, end: str) -> dict[str, str | int | float]:
@@ -71,7 +75,8 @@ def open_both(checkpoint: Path, folder: Path) -> tuple[CheckpointFolder, Data]:
     source, data = open_checkpoint(checkpoint), open_data(folder)
     if vocabulary_differs(checkpoint, folder):
         raise DataError(
-            f"{folder} was prepared with another vocabulary than {checkpoint} has: prepare it again with the model's own."
+            f"{folder} was prepared with another vocabulary than {checkpoint} has: "
+            f"prepare it again with --vocabulary {checkpoint}."
         )
     if not len(data.train):
         raise DataError(f"{folder} has no training documents, so nothing can be copied from them: prepare more text.")
@@ -81,7 +86,8 @@ def open_both(checkpoint: Path, folder: Path) -> tuple[CheckpointFolder, Data]:
 def evaluate_checkpoint(source: CheckpointFolder, data: Data, options: EvaluationOptions) -> EvaluationReport:
     """Measure everything. Raises SettingError where the prefix or the end marker does not suit the model."""
     description, generation = data.description, options.generation
-    end, end_marker = description.end_of_text, options.end_marker(data)
+    end, end_option = description.end_of_text, options.end_option(data)
+    end_marker = parse_end_marker(end_option, source)
     train, validation = perplexities(source, data, options.max_tokens, generation.seed)
     model = model_passages(source, options.bits, end_marker, options.prefix, options.samples, generation)
     human = human_passages(data, options.samples, generation.length, generation.seed)
@@ -97,7 +103,7 @@ def evaluate_checkpoint(source: CheckpointFolder, data: Data, options: Evaluatio
         corpus_sha256=description.corpus_sha256,
         documents=description.documents,
         tokens=description.tokens,
-        settings=options.as_settings(end_marker),
+        settings=options.as_settings(end_option),
         n=options.n,
         train=train,
         validation=validation,

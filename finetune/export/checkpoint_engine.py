@@ -32,13 +32,20 @@ def engine_for(folder: Path, bits: Bits = 32, end: str | None = None) -> Iterato
         return
     source = open_checkpoint(folder)
     marker = find_end_marker(end, RunFolder(folder).description, source)
-    with temporary_bundle(source, bits, marker) as bundle:
+    with checkpoint_engine(source, bits, marker) as engine:
+        yield engine
+
+
+@contextmanager
+def checkpoint_engine(source: CheckpointFolder, bits: Bits, end: EndMarker) -> Iterator[OnnxEngine]:
+    """An engine on a checkpoint. Raises CheckpointError where its save is damaged."""
+    with temporary_bundle(source, bits, end) as bundle:
         yield OnnxEngine(bundle, available_cores())
 
 
 @contextmanager
 def temporary_bundle(source: CheckpointFolder, bits: Bits, end: EndMarker) -> Iterator[Bundle]:
-    """A bundle without a measured parity, removed at the end."""
+    """A bundle whose parity is not measured, removed at the end."""
     with tempfile.TemporaryDirectory(prefix="gpt-2-") as name:
         folder = Path(name)
         with progress_bar("read", WRITING_STEPS) as progress:

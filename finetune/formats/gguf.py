@@ -154,6 +154,6 @@ def make_modelfile(source: CheckpointFolder, name: str, end: EndMarker, template
 def quoted(text: str) -> str:
     if '"""' in text or text.endswith('"'):
         raise SettingError(
-            f"--end leads to {text!r}, which a Modelfile cannot say: choose an end without such quotation marks."
+            f"--end leads to {text!r}, which a Modelfile cannot quote: choose an end without such quotation marks."
         )
     return f'"""{text}"""'

@@ -1,4 +1,4 @@
-"""What `sample` prints: what the app would serve, from a checkpoint or a bundle."""
+"""`sample` prints what the app would serve, from a checkpoint or a bundle."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ def test_a_bundle_writes_what_its_checkpoint_does(
     assert printed[0] == printed[1]
 
 
-def test_several_are_set_apart_as_gpt_2_simple_sets_them_apart(
-    checkpoint: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_several_texts_are_separated_as_in_gpt_2_simple(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sample(checkpoint, prefix="Why", length=10, seed=1, nsamples=3)
     texts = capsys.readouterr().out.split("====================\n")
     assert texts.pop() == ""
@@ -45,13 +43,15 @@ def test_several_are_set_apart_as_gpt_2_simple_sets_them_apart(
     assert all(text.startswith("Why") for text in texts)
 
 
-def test_more_texts_than_fit_in_memory_are_written_in_turns(exact: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_texts_than_fit_in_memory_are_written_in_batches(
+    exact: OnnxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(exact, "max_positions", 30)
     texts = [sampled.text for sampled in sample_texts(exact, "Why", 7, GenerationOptions(length=10))]
     assert len(texts) == len(set(texts)) == 7
 
 
-def test_nothing_is_left_behind(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_temporary_bundle_is_removed(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with engine_for(checkpoint) as engine:
         assert engine.n_ctx == 64
@@ -73,13 +73,13 @@ def test_nothing_is_left_behind(checkpoint: Path, tmp_path: Path, monkeypatch: p
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_what_does_not_fit_is_one_sentence(checkpoint: Path, options: dict[str, object], sentence: str) -> None:
+def test_bad_options_are_one_sentence(checkpoint: Path, options: dict[str, object], sentence: str) -> None:
     with pytest.raises(SettingError) as refused:
         sample(checkpoint, **options)  # type: ignore[arg-type]
     assert sentence in str(refused.value)
 
 
-def test_a_folder_that_is_neither_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
     ended = run_module("finetune", "sample", "--checkpoint", str(tmp_path / "nothing"))
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1

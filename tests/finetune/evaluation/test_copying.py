@@ -1,4 +1,4 @@
-"""Copies are found exactly: as a search by hand finds them, wherever they lie."""
+"""Copies are found exactly, with the place where each first occurs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ END = 99
 
 
 def runs_by_hand(text: list[int], corpus: list[int]) -> list[int]:
-    """For each position, the longest run of three or more from there that the corpus has."""
+    """For each position, the length of the longest run of three or more from there that the corpus contains."""
 
     def longest(start: int) -> int:
         sizes = range(len(text) - start, 2, -1)
@@ -24,7 +24,7 @@ def runs_by_hand(text: list[int], corpus: list[int]) -> list[int]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_copies_are_found_exactly(seed: int) -> None:
-    """Against a search by hand, in text of so few words that nearly everything is there twice."""
+    """Against an exhaustive search, in text of so few different tokens that nearly every run occurs twice."""
     random = np.random.default_rng(seed)
     corpus = random.integers(0, 3, 400)
     corpus[random.integers(0, 400, 20)] = END

@@ -15,7 +15,7 @@ from finetune.commands.prepare import prepare
 from tests.conftest import SENTENCES, write_tiny
 
 
-def test_the_report_says_what_was_found(checkpoint: Path, data: Path, tmp_path: Path) -> None:
+def test_the_report_has_all_figures(checkpoint: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "reports" / "tiny"
     evaluate(checkpoint, data, out, samples=6, length=20, seed=1, bits=32)
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
@@ -31,14 +31,14 @@ def test_the_report_says_what_was_found(checkpoint: Path, data: Path, tmp_path: 
     assert len(json.loads((out / "report.json").read_text(encoding="utf-8"))["samples"]) == 2
 
 
-def test_what_the_model_writes_is_never_html(checkpoint: Path, data: Path, tmp_path: Path) -> None:
+def test_texts_are_escaped_in_html(checkpoint: Path, data: Path, tmp_path: Path) -> None:
     evaluate(checkpoint, data, tmp_path / "report", samples=2, length=20, prefix="<b onclick=x>&", bits=32)
     page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
     assert "<b onclick" not in page
     assert "&lt;b onclick=x&gt;&amp;" in page
 
 
-def test_without_validation_text_it_says_so(checkpoint: Path, tmp_path: Path) -> None:
+def test_the_report_says_when_there_is_no_validation_text(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(SENTENCES[0], encoding="utf-8")
     prepare([str(tmp_path / "text.txt")], tmp_path / "data", vocabulary=checkpoint, validation=0)
     evaluate(checkpoint, tmp_path / "data", tmp_path / "report", samples=2, length=20)
@@ -47,7 +47,7 @@ def test_without_validation_text_it_says_so(checkpoint: Path, tmp_path: Path) ->
     assert "The data holds out no documents" in (tmp_path / "report/report.html").read_text(encoding="utf-8")
 
 
-def test_what_does_not_fit_is_one_sentence(checkpoint: Path, data: Path, tmp_path: Path) -> None:
+def test_bad_options_are_one_sentence(checkpoint: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="--n is 30 and should be between 3 and --length, which is 20"):
         evaluate(checkpoint, data, tmp_path / "report", length=20, n=30)
     with pytest.raises(SettingError, match="--samples is 0"):

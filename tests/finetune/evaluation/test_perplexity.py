@@ -43,7 +43,7 @@ def test_a_document_longer_than_the_window_is_read_to_its_end(
 
 
 def test_no_more_tokens_are_read_than_allowed(reference: TensorflowEngine, data: Path) -> None:
-    """The last document of the sample is cut, so that training and validation text are compared over equally much."""
+    """The last document of the sample is cut, so that training and validation text are compared over equally many tokens."""
     found = measure_perplexity(reference, open_data(data).train, 299, 100, 0, "read")
     assert found is not None
     assert found.tokens == 100

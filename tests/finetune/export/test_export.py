@@ -30,7 +30,7 @@ def test_the_manifest_says_what_the_model_is(bundles: dict[int, Path]) -> None:
 
 
 def test_the_command_line(checkpoint: Path, tmp_path: Path) -> None:
-    """The end marker is a string or, all digits, a token's id."""
+    """The end marker is a string or, if it is all digits, the id of a token."""
     out = tmp_path / "models" / "mine"
     arguments = ["export", "--checkpoint", str(checkpoint), "--out", str(out), "--bits", "4", "--end", "299"]
     assert main([*arguments, "--template", "qa"]) == 0
@@ -39,7 +39,7 @@ def test_the_command_line(checkpoint: Path, tmp_path: Path) -> None:
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_an_older_bundle_is_replaced_and_its_card_kept(
+def test_an_older_bundle_is_replaced_and_its_model_card_kept(
     bundles: dict[int, Path], checkpoint: Path, tmp_path: Path
 ) -> None:
     out = Path(shutil.copytree(bundles[8], tmp_path / "model"))
@@ -50,15 +50,15 @@ def test_an_older_bundle_is_replaced_and_its_card_kept(
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_a_folder_that_is_no_bundle_is_left_alone(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_bundle_is_not_replaced(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(SettingError, match="exists and is not a bundle"):
         export(checkpoint, tmp_path)
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
-def test_a_checkpoint_that_was_saved_elsewhere(checkpoint: Path, tmp_path: Path) -> None:
-    """A run trained on Colab names its save by that machine's path."""
+def test_a_checkpoint_that_was_saved_on_another_machine_is_found(checkpoint: Path, tmp_path: Path) -> None:
+    """A run trained on Colab names its save by a path on that machine."""
     copy = Path(shutil.copytree(checkpoint, tmp_path / "run1"))
     (copy / "checkpoint").write_text('model_checkpoint_path: "/content/checkpoint/run1/model-7"\n')
     assert open_checkpoint(copy).prefix == copy / "model-7"
@@ -127,7 +127,7 @@ def test_a_damaged_checkpoint_is_refused(checkpoint: Path, tmp_path: Path, damag
 @pytest.mark.parametrize(
     ("end", "message"), [("", "--end is empty"), ("300", "--end is token 300 and the vocabulary has 300")]
 )
-def test_an_end_that_cannot_be(checkpoint: Path, tmp_path: Path, end: str, message: str) -> None:
+def test_an_impossible_end_marker_is_refused(checkpoint: Path, tmp_path: Path, end: str, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         export(checkpoint, tmp_path / "model", end=end)
 
@@ -138,7 +138,7 @@ def test_the_command_line_says_so_in_one_line_and_exits_with_2(tmp_path: Path) -
     assert re.fullmatch(r"error: .*none is not a folder: [^\n]+\.\n", ended.stderr)
 
 
-def test_a_disk_that_refuses_is_one_line_too(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_disk_error_is_one_line_too(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ended = run_module("finetune", "export", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "file" / "model"))
     assert ended.returncode == 2

@@ -1,4 +1,4 @@
-"""The graph fits models of any shape, and its file has no byte twice."""
+"""The graph fits models of any shape, and its file holds equal constants once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.finetune.export.test_parity import parity_of
 
 
 def test_a_small_model_keeps_its_activations_exact(bundles: dict[int, Path], checkpoint: Path, tmp_path: Path) -> None:
-    """Rounded activations were 95 % of the error in a model of 4.5 million parameters, and saved no time in it."""
+    """In a model of 4.5 million parameters, rounded activations made 95 % of the error and saved no time."""
     export(checkpoint, tmp_path / "small", 8)
     assert b"MatMulNBits" in (bundles[8] / "model.onnx").read_bytes()
     assert b"MatMulNBits" not in (tmp_path / "small" / "model.onnx").read_bytes()
@@ -43,7 +43,7 @@ def test_any_shape_can_be_exported(
 
 
 def test_equal_constants_are_written_once(bundles: dict[int, Path]) -> None:
-    """The embedding and the output head of an 8-bit bundle were two copies of the same 38 MB in one of 124M."""
+    """An 8-bit bundle of 124M once held the same 38 MB twice, as embedding and as output head."""
     constants = onnx.load(bundles[8] / "model.onnx", load_external_data=False).graph.initializer
     places = {
         constant.name: next(entry.value for entry in constant.external_data if entry.key == "offset")

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.engine.bundle import Hparams, Parity, read_manifest
+from app.engine.bundle import EndMarker, Hparams, Parity, open_bundle, read_manifest
+from app.engine.checkpoint_folder import open_checkpoint
 from app.errors import BundleError
 from finetune.commands.export import export
+from finetune.export.bundle_writer import write_manifest
+from finetune.export.checkpoint_engine import temporary_bundle
 from finetune.export.parity import check_parity, compare_logits
 
 
@@ -27,7 +30,7 @@ def test_parity_is_measured_for_each_rounding(bundles: dict[int, Path]) -> None:
 
 
 @pytest.mark.parametrize("stray", [0.2, float("nan"), float("inf")])
-def test_a_stray_bundle_is_refused(stray: float) -> None:
+def test_a_bundle_that_strays_too_far_is_refused(stray: float) -> None:
     with pytest.raises(BundleError, match="strays from TensorFlow"):
         check_parity(Parity(tokens=1, max_difference=0, mean_kl=stray, same_choice=1), bits=8)
 
@@ -35,7 +38,7 @@ def test_a_stray_bundle_is_refused(stray: float) -> None:
 def test_a_bundle_made_of_other_weights_strays(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The check sees a wrong graph: here one layer's weights are another's."""
+    """The check notices a wrong graph: here one layer has the weights of another."""
     import finetune.export.graph
 
     right = finetune.export.graph.build_graph
@@ -54,3 +57,12 @@ def test_divergence_of_known_distributions() -> None:
     expected = 0.25 * np.log(0.25 / 0.5) + 0.75 * np.log(0.75 / 0.5)
     assert compare_logits(ours, theirs).mean_kl == pytest.approx(expected, rel=1e-5)
     assert compare_logits(theirs, theirs) == Parity(tokens=1, max_difference=0, mean_kl=0, same_choice=1)
+
+
+def test_a_bundle_that_is_only_sampled_from_claims_no_parity(checkpoint: Path) -> None:
+    """Its manifest once had zeros, as if it had been measured and found exact."""
+    source = open_checkpoint(checkpoint)
+    with temporary_bundle(source, 8, EndMarker(text="<|endoftext|>")) as bundle:
+        assert bundle.manifest.parity is None
+        write_manifest(bundle.folder, bundle.manifest)
+        assert open_bundle(bundle.folder) == bundle

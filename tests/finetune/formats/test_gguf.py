@@ -39,8 +39,8 @@ def restored(reader: GGUFReader) -> dict[str, np.ndarray]:
     return {tensor.name: dequantize(tensor.data, tensor.tensor_type) for tensor in reader.tensors}
 
 
-def test_the_names_are_llama_cpps(files: dict[int, Path]) -> None:
-    """Those that llama.cpp's loader asks for; it takes the embedding for the output where no output.weight is."""
+def test_tensors_have_llama_cpps_names(files: dict[int, Path]) -> None:
+    """Those that llama.cpp's loader asks for. Without an output.weight it uses the embedding."""
     names = {tensor.name for tensor in GGUFReader(files[8]).tensors}
     parts = ("attn_norm", "attn_qkv", "attn_output", "ffn_norm", "ffn_up", "ffn_down")
     blocks = {f"blk.{n}.{part}.{kind}" for n in range(3) for part in parts for kind in ("weight", "bias")}
@@ -103,8 +103,8 @@ def test_the_head_of_a_4_bit_file_has_8(files: dict[int, Path]) -> None:
     assert kinds["position_embd.weight"] == kinds["blk.0.ffn_up.bias"] == GGMLQuantizationType.F32
 
 
-def test_rows_that_are_no_multiple_of_a_block_stay_in_16_bits(tmp_path: Path) -> None:
-    """Width 48: its projections cannot be cut into blocks of 32, the one from 4 · 48 can."""
+def test_rows_that_blocks_do_not_divide_stay_in_16_bits(tmp_path: Path) -> None:
+    """At width 48, blocks of 32 divide only the rows of the projection from 4 · 48."""
     write_tiny(tmp_path / "run", n_embd=48, n_head=3, n_layer=1)
     export(tmp_path / "run", tmp_path / "out", 8, format="gguf")
     kinds = {tensor.name: tensor.tensor_type for tensor in GGUFReader(tmp_path / "out" / "out.gguf").tensors}
@@ -113,7 +113,7 @@ def test_rows_that_are_no_multiple_of_a_block_stay_in_16_bits(tmp_path: Path) ->
 
 
 def test_the_command_line(checkpoint: Path, tmp_path: Path) -> None:
-    """Eight bits unless others are named."""
+    """8 bits by default."""
     assert main(["export", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "mine"), "--format", "gguf"]) == 0
     assert field(GGUFReader(tmp_path / "mine" / "mine.gguf"), "general.file_type") == 7
 
@@ -148,8 +148,8 @@ def test_the_modelfile(checkpoint: Path, tmp_path: Path, template: Any, end: str
 
 
 @pytest.mark.parametrize("end", ['"""', 'said "so"'])
-def test_an_end_that_a_modelfile_cannot_say(checkpoint: Path, tmp_path: Path, end: str) -> None:
-    with pytest.raises(SettingError, match="which a Modelfile cannot say") as caught:
+def test_an_end_that_a_modelfile_cannot_quote_is_refused(checkpoint: Path, tmp_path: Path, end: str) -> None:
+    with pytest.raises(SettingError, match="which a Modelfile cannot quote") as caught:
         export(checkpoint, tmp_path / "mine", end=end, format="gguf")
     assert re.fullmatch(r"[^\n]+\.", str(caught.value))
     assert list(tmp_path.iterdir()) == []

@@ -34,7 +34,7 @@ def same_weights(a: Path, b: Path) -> bool:
     return all(np.array_equal(weight, others[name]) for name, weight in ours.items())
 
 
-def test_out_and_in_again_is_the_same(checkpoint: Path, folder: Path, tmp_path: Path) -> None:
+def test_exporting_and_importing_changes_nothing(checkpoint: Path, folder: Path, tmp_path: Path) -> None:
     import_(folder, tmp_path / "models" / "tiny")
     again = tmp_path / "models" / "tiny"
     assert same_weights(checkpoint, again)
@@ -44,7 +44,7 @@ def test_out_and_in_again_is_the_same(checkpoint: Path, folder: Path, tmp_path: 
     assert list(again.parent.iterdir()) == [again]
 
 
-def test_gpt_2_simple_loads_what_came_in(
+def test_gpt_2_simple_loads_an_imported_model(
     checkpoint: Path, folder: Path, tmp_path: Path, reference: TensorflowEngine, tokens: np.ndarray
 ) -> None:
     expected = reference.all_logits(tokens)
@@ -72,7 +72,7 @@ SAME: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("way", SAME)
-def test_whichever_way_a_model_is_written_it_comes_in_the_same(
+def test_all_variants_of_the_format_give_the_same_model(
     checkpoint: Path, theirs: Path, tmp_path: Path, way: str
 ) -> None:
     SAME[way](theirs)
@@ -85,7 +85,7 @@ def test_whichever_way_a_model_is_written_it_comes_in_the_same(
 
 
 @pytest.mark.parametrize("kind", [np.float16, ml_dtypes.bfloat16])
-def test_weights_of_16_bits_keep_their_values(theirs: Path, tmp_path: Path, kind: Any) -> None:
+def test_16_bit_weights_keep_their_values(theirs: Path, tmp_path: Path, kind: Any) -> None:
     rounded: dict[str, np.ndarray] = {}
 
     def narrow(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -100,8 +100,8 @@ def test_weights_of_16_bits_keep_their_values(theirs: Path, tmp_path: Path, kind
 
 
 @pytest.mark.parametrize("where", ["tokenizer.json", "added_tokens.json"])
-def test_an_added_token_is_an_entry_like_any_other(theirs: Path, tmp_path: Path, where: str) -> None:
-    """A padding token, say, or one with a space in it, which the vocabulary writes in its own alphabet."""
+def test_an_added_token_becomes_an_ordinary_token(theirs: Path, tmp_path: Path, where: str) -> None:
+    """Such as a padding token, or one with a space, which the vocabulary spells in its own alphabet."""
     if where == "tokenizer.json":
         tokenizer = tokenizers.Tokenizer.from_file(str(theirs / where))
         tokenizer.add_tokens(["[PAD]", "[A B]"])
@@ -120,7 +120,7 @@ def test_an_added_token_is_an_entry_like_any_other(theirs: Path, tmp_path: Path,
     assert found.decode([300, 301]) == "[PAD][A B]"
 
 
-def test_a_run_that_is_there_is_not_imported_over(checkpoint: Path, folder: Path) -> None:
+def test_an_existing_run_is_not_overwritten(checkpoint: Path, folder: Path) -> None:
     before = sorted(path.name for path in checkpoint.iterdir())
     with pytest.raises(SettingError, match="which exists: name a new folder"):
         import_(folder, checkpoint)

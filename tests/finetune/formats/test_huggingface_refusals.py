@@ -102,7 +102,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("damage", REFUSED)
-def test_a_model_that_cannot_come_in_is_refused(theirs: Path, tmp_path: Path, damage: str) -> None:
+def test_a_model_that_cannot_be_imported_is_refused(theirs: Path, tmp_path: Path, damage: str) -> None:
     break_it, message = REFUSED[damage]
     break_it(theirs)
     with pytest.raises(CheckpointError, match=message) as caught:

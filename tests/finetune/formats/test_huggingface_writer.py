@@ -26,7 +26,7 @@ from tests.finetune.formats.huggingface_folders import (
 
 
 def test_the_names_and_shapes_are_those_of_transformers(folder: Path) -> None:
-    """As transformers 5.23 writes a GPT2LMHeadModel, whose tied head is left out."""
+    """They are those that transformers 5.23 writes for a GPT2LMHeadModel, without its tied head."""
     shapes = {name: weight.shape for name, weight in load_file(folder / "model.safetensors").items()}
     block = {
         "ln_1.weight": (32,),
@@ -69,7 +69,7 @@ def test_the_configuration(folder: Path, checkpoint: Path) -> None:
     assert "chat_template" not in settings
 
 
-def test_a_model_whose_texts_begin_with_a_token_gets_it_there_too(checkpoint: Path, tmp_path: Path) -> None:
+def test_the_tokenizer_begins_texts_with_the_end_token_where_training_did(checkpoint: Path, tmp_path: Path) -> None:
     tokenizer = open_checkpoint(checkpoint).tokenizer
     export(checkpoint, tmp_path / "out", end=str(tokenizer.end_of_text), template="chat", format="huggingface")
     encoded = tokenizers.Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json")).encode("Why")
@@ -80,8 +80,8 @@ def test_a_model_whose_texts_begin_with_a_token_gets_it_there_too(checkpoint: Pa
     )
 
 
-def test_a_question_is_put_as_in_training(checkpoint: Path, tmp_path: Path) -> None:
-    """The very tags of prompts.py; what jinja2 makes of the rest was compared with `from_turns` by hand."""
+def test_the_chat_template_is_that_of_training(checkpoint: Path, tmp_path: Path) -> None:
+    """It has the tags of prompts.py. What Jinja makes of the whole was compared with prompts.py by hand."""
     export(checkpoint, tmp_path / "out", template="qa", format="huggingface")
     chat = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())["chat_template"]
     tag = f"('{TAGS['qa'][1]}' if message['role'] == 'assistant' else '{TAGS['qa'][0]}')"
@@ -89,7 +89,7 @@ def test_a_question_is_put_as_in_training(checkpoint: Path, tmp_path: Path) -> N
     assert chat == turns + "{% if add_generation_prompt %}[ANSWER]{% endif %}"
 
 
-def test_an_older_export_is_replaced_and_its_card_kept(checkpoint: Path, theirs: Path, tmp_path: Path) -> None:
+def test_an_older_export_is_replaced_and_its_model_card_kept(checkpoint: Path, theirs: Path, tmp_path: Path) -> None:
     (theirs / "README.md").write_text("card")
     export(checkpoint, theirs, end="5", format="huggingface")
     assert json.loads((theirs / "config.json").read_text())["eos_token_id"] == 5
@@ -97,8 +97,8 @@ def test_an_older_export_is_replaced_and_its_card_kept(checkpoint: Path, theirs:
     assert list(tmp_path.iterdir()) == [theirs]
 
 
-def test_somebodys_model_is_left_alone(checkpoint: Path, theirs: Path) -> None:
-    """The same files, which transformers wrote: that model may be worth more than this one."""
+def test_a_model_that_export_did_not_write_is_not_replaced(checkpoint: Path, theirs: Path) -> None:
+    """The folder has the same files, but transformers wrote them: that model may be worth more than this one."""
     change_weights(theirs, lambda weights: weights)
     before = (theirs / "model.safetensors").read_bytes()
     with pytest.raises(SettingError, match="is not a Hugging Face folder that export wrote"):
@@ -109,13 +109,13 @@ def test_somebodys_model_is_left_alone(checkpoint: Path, theirs: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"bits": 8}, "--bits is 8, and a Hugging Face folder keeps all 32"),
+        ({"bits": 8}, "--bits is 8, and a Hugging Face folder always has 32"),
         ({"bits": 4}, "--bits is 4"),
         ({"end": "[END]"}, r"--end is '\[END\]', and in a Hugging Face folder a token ends a text"),
         ({"end": "300"}, "--end is token 300"),
     ],
 )
-def test_an_option_that_means_nothing_here_is_refused(
+def test_options_that_do_not_apply_are_refused(
     checkpoint: Path, tmp_path: Path, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SettingError, match=message) as caught:
@@ -130,7 +130,7 @@ def rewrite(checkpoint: Path, folder: Path, **weights: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("form", ["huggingface", "gguf"])
-def test_a_training_that_went_astray_does_not_go_out(checkpoint: Path, tmp_path: Path, form: Any) -> None:
+def test_weights_that_are_not_finite_are_not_exported(checkpoint: Path, tmp_path: Path, form: Any) -> None:
     rewrite(checkpoint, tmp_path / "run", wpe=np.full((64, 32), np.nan, np.float32))
     with pytest.raises(CheckpointError, match="model/wpe holds numbers that are not finite"):
         export(tmp_path / "run", tmp_path / "out", format=form)
@@ -138,7 +138,7 @@ def test_a_training_that_went_astray_does_not_go_out(checkpoint: Path, tmp_path:
 
 
 @pytest.mark.parametrize("form", ["huggingface", "gguf"])
-def test_without_an_end_of_text_one_is_asked_for(tmp_path: Path, form: Any) -> None:
+def test_a_vocabulary_without_an_end_of_text_needs_an_end_token(tmp_path: Path, form: Any) -> None:
     write_tiny(tmp_path / "run")
     path = tmp_path / "run" / "encoder.json"
     path.write_text(path.read_text().replace(END_OF_TEXT, "nothing"))
@@ -147,7 +147,7 @@ def test_without_an_end_of_text_one_is_asked_for(tmp_path: Path, form: Any) -> N
     export(tmp_path / "run", tmp_path / "out", end="5", format=form)
 
 
-def test_an_end_that_the_vocabulary_skips(tmp_path: Path) -> None:
+def test_an_end_token_that_the_vocabulary_lacks_is_refused(tmp_path: Path) -> None:
     write_tiny(tmp_path / "run")
     path = tmp_path / "run" / "encoder.json"
     vocabulary = {text: 400 if number == 5 else number for text, number in json.loads(path.read_text()).items()}

@@ -16,7 +16,7 @@ UGLY = "$x$ <b onclick=x>&"
 
 
 def votes(by: str, ups: int, downs: int, source: str = "model", each: int = 1) -> list[StoredVote]:
-    """Votes on texts of their own; a person has `each` of them, in a row."""
+    """Votes, each on a text of its own; each person gives `each` of them, one after another."""
     return [
         StoredVote(NOW, "web", by, source, 1 if n < ups else -1, f"{by} {n // each}", f"{by}:{n}", "", "text", "{}")
         for n in range(ups + downs)
@@ -24,7 +24,7 @@ def votes(by: str, ups: int, downs: int, source: str = "model", each: int = 1) -
 
 
 def fill(address: str, rows: Iterable[StoredVote]) -> str:
-    """A store, written as the app writes it."""
+    """A store with these votes, written as the app writes it. Returns its address."""
 
     async def main() -> None:
         store = open_store(address)

@@ -12,7 +12,7 @@ from finetune.votes.vote_table import collect_votes
 from tests.finetune.votes.polls import NOW, votes
 
 
-def test_rates_and_their_intervals() -> None:
+def test_like_rates_and_their_intervals() -> None:
     """Against published figures for Wilson's interval of 8 in 10."""
     [rate] = rates_by_origin(collect_votes(votes("tiny", 8, 2)))
     assert (rate.texts, rate.people, rate.votes, rate.up) == (10, 10, 10, 8)
@@ -21,7 +21,7 @@ def test_rates_and_their_intervals() -> None:
     assert str(rate) == "80 % (49–94)"
 
 
-def test_votes_of_one_person_are_worth_less() -> None:
+def test_votes_of_one_person_count_less() -> None:
     alone, alike = np.arange(100, dtype=np.int32), np.arange(100, dtype=np.int32) // 10
     mixed, agreed = np.arange(100) % 2 == 0, np.arange(100) < 50
     assert effective_sample_size(mixed, alone) == effective_sample_size(mixed, alike) == 100
@@ -30,7 +30,7 @@ def test_votes_of_one_person_are_worth_less() -> None:
     assert effective_sample_size(mixed, np.zeros(100, np.int32)) == 1
 
 
-def test_the_texts_that_surely_are_liked_come_first() -> None:
+def test_texts_that_are_surely_liked_come_first() -> None:
     rows = [
         vote._replace(text_id=name)
         for name, ups, downs in (("often", 9, 1), ("once", 1, 0), ("never", 0, 3))

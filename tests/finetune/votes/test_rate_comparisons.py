@@ -1,4 +1,4 @@
-"""A difference is reported when it is one, and the verdict says so in one sentence."""
+"""Only significant differences are reported, and the verdict is one sentence."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from finetune.votes.vote_table import collect_votes
 from tests.finetune.votes.polls import votes
 
 
-def test_a_loud_few_prove_nothing() -> None:
-    """The same counts, by many people and by a few who always say the same."""
+def test_a_few_people_with_many_votes_prove_nothing() -> None:
+    """The same counts, once by many people, once by a few who always vote alike."""
     for each, told in ((1, True), (20, False)):
         rates = rates_by_origin(collect_votes([*votes("a", 60, 40, each=each), *votes("b", 40, 60, each=each)]))
         [found] = compare_all_pairs(rates)
@@ -21,8 +21,8 @@ def test_a_loud_few_prove_nothing() -> None:
         assert found.low < 0.2 < found.high
 
 
-def test_votes_needed_are_what_the_textbook_says() -> None:
-    """Half against six of ten, at 5 % and 80 %: 387 each. Nothing tells what is the same."""
+def test_required_votes_are_what_the_textbook_says() -> None:
+    """50 % against 60 %, at 5 % significance and 80 % power: 387 votes each. Equal rates need none."""
     [found] = compare_all_pairs(rates_by_origin(collect_votes([*votes("a", 120, 80), *votes("b", 100, 100)])))
     assert found.needed is not None
     assert abs(found.needed - 387) <= 2
@@ -30,7 +30,7 @@ def test_votes_needed_are_what_the_textbook_says() -> None:
     assert (same.needed, same.p) == (None, 1)
 
 
-def test_several_pairs_are_harder_to_tell() -> None:
+def test_more_pairs_need_stronger_evidence() -> None:
     rows = [*votes("a", 60, 40), *votes("b", 45, 55)]
     [alone] = compare_all_pairs(rates_by_origin(collect_votes(rows)))
     among = compare_all_pairs(rates_by_origin(collect_votes([*rows, *votes("c", 52, 48)])))
@@ -70,5 +70,5 @@ def test_several_pairs_are_harder_to_tell() -> None:
         ),
     ],
 )
-def test_the_answer_in_one_sentence(rows: list[StoredVote], says: str) -> None:
+def test_the_verdict_in_one_sentence(rows: list[StoredVote], says: str) -> None:
     assert verdict(collect_votes(rows)) == says

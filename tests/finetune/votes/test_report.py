@@ -48,14 +48,14 @@ def test_the_report_is_for_people_and_the_table_for_programs(
     report(store, out)
 
 
-def test_one_origin_has_none_to_be_held_against() -> None:
+def test_one_origin_cannot_be_compared() -> None:
     rows = votes("tiny", 0, 2)
     page = render(collect_votes(rows), "sqlite:///feedback.db", {})
     assert "There is only one origin." in page
     assert "None yet." in page
 
 
-def test_a_report_only_reads_and_meanwhile_the_app_writes(store: str, tmp_path: Path) -> None:
+def test_a_report_only_reads_while_the_app_goes_on_writing(store: str, tmp_path: Path) -> None:
     path = tmp_path / "feedback.db"
     before = path.read_bytes()
     rows = read_votes(store)
@@ -86,7 +86,7 @@ def open_and_close(address: str) -> None:
     asyncio.run(main())
 
 
-def test_somebody_elses_folder_is_left_alone(store: str, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_report_is_not_replaced(store: str, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").touch()
     for verb in (report, ratings):

@@ -15,14 +15,14 @@ from tests.fakes.bigquery.account import ADDRESS, google
 from tests.finetune.votes.polls import NOW, few, fill
 
 
-def test_bigquery_tells_the_same(tmp_path: Path) -> None:
-    """Though it keeps every row: those of votes that changed, and of texts that were shown twice."""
+def test_bigquery_gives_the_same_votes(tmp_path: Path) -> None:
+    """BigQuery keeps every row, also those of changed votes and of texts that were shown twice."""
     with google(tmp_path):
         fill(ADDRESS, [few()[0]._replace(value=-1, at=NOW - timedelta(days=1)), *few()])
         assert list(read_votes(ADDRESS)) == list(read_votes(fill(f"sqlite:///{tmp_path}/feedback.db", few()))) == few()
 
 
-def test_bigquery_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_dataset_is_one_sentence(tmp_path: Path) -> None:
     with (
         google(tmp_path),
         pytest.raises(DataError, match=r"^the votes in jokes-1.nothing cannot be read \(.*404.*\): .+\.$"),
@@ -30,7 +30,7 @@ def test_bigquery_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
         list(read_votes("bigquery://jokes-1.nothing"))
 
 
-def test_what_is_no_store_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unusable_store_is_one_sentence(tmp_path: Path) -> None:
     for address in ("feedback.db", "sqlite:///", "bigquery://x"):
         with pytest.raises(
             SettingError, match=r"--store is .+, and should be sqlite:///PATH or bigquery://PROJECT\.DATASET"
