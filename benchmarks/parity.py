@@ -21,8 +21,8 @@ from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.engine.tensorflow import TensorflowEngine
 from benchmarks.subject import CHECKPOINT, WORK, bundle, report
-from finetune.commands.starter import documents
 from finetune.export.parity import compare_logits, logits_step_by_step, sample_with_logits
+from finetune.starter.ideas import documents
 
 GREEDY_TOKENS = 200
 TEXTS = 100

@@ -41,7 +41,7 @@ def corpus() -> Data:
     folder = WORK / "training-data"
     if not (folder / "description.json").exists():
         from finetune.commands.prepare import prepare
-        from finetune.commands.starter import documents
+        from finetune.starter.ideas import documents
 
         text = WORK / "training.txt"
         text.write_text("".join(f"<|startoftext|>{text}<|endoftext|>\n" for text in documents()[0][:4000]))

@@ -1,4 +1,4 @@
-"""The weights of a gpt-2-simple checkpoint: their names and shapes, how they are read, written and initialized.
+"""The weights of a gpt-2-simple checkpoint: names, shapes, reading, writing, initialization.
 
 The variables are `model/wte` [n_vocab, n_embd], `model/wpe` [n_ctx, n_embd], `model/hN/attn/c_attn/w` [1, n_embd, 3·n_embd]
 and so on; names here omit the leading `model/`. TensorFlow is imported where it is used, so that

@@ -1,4 +1,4 @@
-"""Atomic folders: written under a temporary name, then put in place by a rename, complete or not at all."""
+"""Atomic folders: written under a temporary name, then renamed; complete or absent."""
 
 from __future__ import annotations
 

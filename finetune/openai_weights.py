@@ -1,4 +1,4 @@
-"""OpenAI's GPT-2 weights: where they are published, how they are downloaded and how they are verified.
+"""OpenAI's GPT-2 weights: the address, the resumable download and the verification.
 
 gpt-2-simple downloads a file from its beginning; this module resumes one whose transfer broke off, within the same call
 or a later one. Files are collected in `models/.NAME-download`, which becomes `models/NAME` once every tensor matches its

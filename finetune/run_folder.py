@@ -1,4 +1,4 @@
-"""The folder of a training run, `checkpoint/NAME`: a gpt-2-simple checkpoint with a description, a log and samples.
+"""The folder of a training run: a checkpoint with a description, a log and samples.
 
 checkpoint, counter, encoder.json, vocab.bpe, hparams.json, model-N.*     the last two saves, in gpt-2-simple's format
 training-N.npz        the optimizer's state at save N, which --resume needs

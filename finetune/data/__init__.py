@@ -1,1 +1,1 @@
-"""From files of text to rows of tokens: documents, copies among them, the vocabulary, what is held out, rows to train on."""
+"""From text files to rows of tokens: formats, duplicates, validation split, packing."""

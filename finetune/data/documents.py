@@ -1,4 +1,4 @@
-"""Documents: a text or the turns of a conversation, as parts that each have a role in training.
+"""Documents: a text or the turns of a conversation, in parts with a role each.
 
 Turns are formatted with the TAGS of app/engine/prompts.py:
 

@@ -1,4 +1,4 @@
-"""Which files `prepare` reads: names, folders and patterns resolved to files of a known kind."""
+"""Which files `prepare` reads: names, folders and patterns become files of a known kind."""
 
 from __future__ import annotations
 

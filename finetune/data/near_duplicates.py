@@ -1,4 +1,4 @@
-"""Duplicate documents: exact copies by a hash of the text, near duplicates by MinHash and the Jaccard similarity.
+"""Exact duplicates by a hash, near duplicates by MinHash and Jaccard similarity.
 
 The similarity of two documents is that of their sets of word triples (shingles), without case and punctuation; the beginning
 and the end of a text count as words. One word changed in a text of 25 words leaves 0.80 of the triples in common, in one

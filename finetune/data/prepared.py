@@ -1,4 +1,4 @@
-"""Prepared data: the token folder that `prepare` writes and that `train` and `evaluate` map into memory.
+"""The folder of prepared data: tokens, roles and counts, mapped into memory by `train`.
 
     description.json               its sources, options and counts, and how many documents were dropped and why
     encoder.json, vocab.bpe        the vocabulary of its tokens

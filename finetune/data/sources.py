@@ -1,4 +1,4 @@
-"""Input formats: text, tables, JSON lines and token archives, each read as a stream of documents.
+"""Input formats (.txt, .csv, .tsv, .jsonl, .npz), read as streams of documents.
 
     .txt         running text; gpt-2-simple's marks <|startoftext|> and <|endoftext|> separate documents and are removed
     .csv, .tsv   one document per row, from one column; the marks separate documents here too

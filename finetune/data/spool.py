@@ -1,4 +1,4 @@
-"""Spool: the documents that were read, on disk until duplicates are known and the rest is tokenized.
+"""Spool: the documents that were read, kept on disk until they are tokenized.
 
 Each document's parts, their end offset, its key and its MinHash signature are appended to four files, which are mapped into
 memory for reading.

@@ -1,4 +1,4 @@
-"""The .npz archives that gpt-2-simple's encode_dataset writes: arrays of token ids, decoded into text again."""
+"""Reads .npz archives of gpt-2-simple's encode_dataset: token ids, decoded into text."""
 
 from __future__ import annotations
 

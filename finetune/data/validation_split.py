@@ -1,4 +1,4 @@
-"""The validation split: which documents are held out, decided by a hash of each document's text.
+"""The validation split: a hash of a document's text decides whether it is held out.
 
 A document stays on its side as the corpus grows, since nothing but its own text decides.
 """

@@ -1,4 +1,4 @@
-"""GPT-2's byte-pair vocabulary, encoder.json and vocab.bpe: learned from text, or read and checked."""
+"""GPT-2's byte-pair vocabulary (encoder.json, vocab.bpe): learned, or read and checked."""
 
 from __future__ import annotations
 

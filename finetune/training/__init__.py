@@ -1,1 +1,1 @@
-"""What a training step is, and the way from the first to the last."""
+"""Training: options, starting point, network, learning-rate schedule, loop, validation."""

@@ -1,4 +1,4 @@
-"""GPT-2 in Keras, for training: the network and variable names of gpt-2-simple, on TensorFlow or JAX.
+"""GPT-2 in Keras, for training: gpt-2-simple's network and names, on TensorFlow or JAX.
 
     model = GPT2(hparams)
     model.load(weights)                  # as finetune.checkpoint.read_weights returns them

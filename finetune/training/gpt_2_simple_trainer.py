@@ -1,4 +1,4 @@
-"""Training by gpt-2-simple's own code (`train --trainer gpt-2-simple`), for comparison and for reproducing old runs.
+"""Training by gpt-2-simple's own code (`train --trainer gpt-2-simple`), for comparison.
 
 It trains on windows that cross document boundaries, at a constant learning rate. It saves no optimizer state and measures
 no validation loss.

@@ -1,4 +1,4 @@
-"""The training loop: optimizer steps, and at each save the validation loss, the log and samples."""
+"""The training loop: optimizer steps and saves, each with validation loss, log, samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TrainingOptions: everything that `train` can be told, and the combinations that are refused."""
+"""The options of `train`, and the combinations that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a training run starts: random weights, a checkpoint, or the save at which a run stopped."""
+"""Where a run starts: random weights, a checkpoint, or the save of a run to resume."""
 
 from __future__ import annotations
 

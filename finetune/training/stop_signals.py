@@ -1,4 +1,4 @@
-"""Signals that end a training run cleanly: Ctrl-C, and SIGTERM from a machine that is being taken away."""
+"""Ctrl-C and SIGTERM end a training run cleanly, after the current step and a save."""
 
 from __future__ import annotations
 

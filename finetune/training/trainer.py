@@ -1,4 +1,4 @@
-"""Trainer: the model, its optimizer (AdamW) and one training step, on TensorFlow or JAX through Keras.
+"""Trainer: the model, its optimizer (AdamW) and the training step, on any Keras backend.
 
 KERAS_BACKEND chooses the backend. Neither this module nor the loop around it calls TensorFlow itself, so JAX trains too.
 With several GPUs JAX splits each batch among them (data parallelism).

@@ -1,4 +1,4 @@
-"""The validation loss: the held-out text it is measured on, its lowest value, and early stopping."""
+"""The validation loss: its held-out text, its lowest value, and when to stop early."""
 
 from __future__ import annotations
 

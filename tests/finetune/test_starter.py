@@ -9,7 +9,8 @@ import pytest
 
 from app.engine.bundle import open_bundle
 from app.engine.onnx import OnnxEngine
-from finetune.commands.starter import CORPUS, KINDS, WORDINGS, documents, sample
+from finetune.starter.ideas import CORPUS, WORDINGS, documents
+from finetune.starter.model_card import KINDS, sample
 from tests.conftest import ROOT, in_a_process_of_its_own
 
 STARTER = ROOT / "models/starter"
@@ -43,15 +44,18 @@ def test_the_whole_way_in_miniature(tmp_path: Path) -> None:
     in_a_process_of_its_own(miniature, tmp_path)
     manifest = open_bundle(tmp_path / "model").manifest
     assert (manifest.training["step"], manifest.end.token, manifest.template) == (3, 511, "qa")
-    assert "nats on documents it was trained on" in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert "nats per token on documents that it was trained on" in (tmp_path / "model" / "README.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def miniature(folder: Path) -> None:
     from finetune.commands import starter
+    from finetune.starter import ideas
 
     starter.SHAPE = {"n_ctx": 256, "n_embd": 32, "n_head": 2, "n_layer": 1}
     starter.TRAINING = {"steps": 3, "context": 64, "samples": 1, "sample_length": 8}
-    starter.WORDINGS = dict.fromkeys(WORDINGS, 1)
+    ideas.WORDINGS = dict.fromkeys(WORDINGS, 1)
     starter.VOCABULARY = 512
     starter.starter(folder / "model", work=folder / "work")
 
