@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import mimetypes
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -82,6 +83,8 @@ def qualities(accept: str) -> dict[str, float]:
 @cache
 def read_page() -> PageVersion:
     """Read the page's files, a hundred kilobytes, when the page is first asked for."""
+    # Python before 3.12 knows JavaScript by an outdated type, unless the system has a table of types, which the container lacks.
+    mimetypes.add_type("text/javascript", ".js")
     files = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.is_file()}
     version = hashlib.blake2b(b"".join(files.values()), digest_size=8).hexdigest()
     return PageVersion(version, files[INDEX].decode().replace('"web/', f'"web/{version}/'))
@@ -93,7 +96,7 @@ async def page(request: Request[State]) -> Response:
     headers = SECURITY_HEADERS | {
         "Cache-Control": "no-cache",
         "ETag": f'"{version}"',
-        "Vary": "Accept, Accept-Encoding",
+        "Vary": "Accept",
     }
     response = HTMLResponse(html, headers=headers)
     unchanged = FILES.is_not_modified(response.headers, request.headers)
