@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
-
 from finetune.charts import HUMAN, INK, MODEL, add_legend, draw
 from finetune.evaluation.evaluation_report import EvaluationReport, ModelAndHuman, TextFigures
 from finetune.html_report import render_report
@@ -20,7 +18,7 @@ def render(report: EvaluationReport) -> str:
     return render_report("evaluation/report.html.jinja", report=report, charts=list(charts(report)))
 
 
-def charts(report: EvaluationReport) -> Iterator[tuple[str, Markup]]:
+def charts(report: EvaluationReport) -> Iterator[tuple[str, str]]:
     """Captions and SVG elements."""
     yield (
         "The share of n-grams that are in the training text word for word, by their length.",

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from markupsafe import Markup
 
 from finetune.charts import HUMAN, MODEL, add_legend, draw
 from finetune.html_report import render_report
@@ -37,7 +36,7 @@ def render(votes: VoteTable, store: str, texts: Mapping[str, PromptAndText]) -> 
     )
 
 
-def charts(votes: VoteTable, rates: Sequence[LikeRate]) -> list[tuple[str, Markup]]:
+def charts(votes: VoteTable, rates: Sequence[LikeRate]) -> list[tuple[str, str]]:
     """Captions and SVG elements."""
     unit, over_time = rates_over_time(votes)
     return [
