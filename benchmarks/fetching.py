@@ -102,8 +102,8 @@ def search(query: str, source: Path, *options: str) -> dict[str, Any]:
 
 def clean(folder: Path) -> None:
     """The process that cleans rows as `subreddit_comments` finds them. Prints MB of text a second, and what was kept."""
-    from finetune.fetch.cleaning import Guardrails, columns_of
     from finetune.fetch.corpus import clean
+    from finetune.fetch.guardrails import GuardrailOptions
     from finetune.fetch.journal import Journal
 
     journal = Journal(folder / "cleaned.jsonl", {})
@@ -111,8 +111,8 @@ def clean(folder: Path) -> None:
     with journal.rows.open("rb") as file:
         text = sum(len(json.loads(line)["body"]) for line in file)
     began = time.perf_counter()
-    columns = columns_of(journal.rows)
-    made = clean(journal, Guardrails(vocabulary=CHECKPOINT), columns, "1GB", folder / "cleaned.jsonl")
+    options = GuardrailOptions(vocabulary=CHECKPOINT)
+    made = clean(journal, options, ["author", "score", "body"], "1GB", folder / "cleaned.jsonl")
     seconds = time.perf_counter() - began
     rates = {"MB of text/s": round(text / 1e6 / seconds, 1), "MB of rows/s": round(CLEANED / 1e6 / seconds, 1)}
     print(json.dumps(rates | {"rows": made.read, "kept": made.kept}))

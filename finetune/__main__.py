@@ -19,7 +19,7 @@ from app.errors import FatalError
 from finetune.commands.download import download
 from finetune.commands.evaluate import evaluate
 from finetune.commands.export import export
-from finetune.commands.fetch import fetch
+from finetune.commands.fetch import FetchOptions, fetch
 from finetune.commands.import_ import import_
 from finetune.commands.prepare import prepare
 from finetune.commands.report import report
@@ -42,6 +42,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "report": report,
     "starter": starter,
 }
+# Verbs with many options take them as one object.
+OPTION_CLASSES: dict[str, type] = {"fetch": FetchOptions, "train": TrainingOptions}
 # Positional arguments, as in `prepare INPUT...`.
 POSITIONAL: dict[str, dict[str, Any]] = {
     "download": {"dest": "model", "type": OpenaiModel, "help": "the OpenAI model to fetch"},
@@ -102,7 +104,7 @@ def verb_parsers() -> dict[str, ArgumentParser]:
 
 
 def verb_parser(name: str, function: Callable[..., None]) -> ArgumentParser:
-    """A verb's options are its function's arguments, and those of `train` are the fields of TrainingOptions."""
+    """A verb's options are its function's arguments, or the fields of its class in OPTION_CLASSES."""
     verb = ArgumentParser(description=(function.__doc__ or "").partition("\n")[0])
     verb.add_argument("--config", action="config", help="a YAML file with options; the command line overrides it")
     added: set[str | int] = set()
@@ -113,8 +115,8 @@ def verb_parser(name: str, function: Callable[..., None]) -> ArgumentParser:
     for dest, meaning in REPEATED.get(name, {}).items():
         verb.add_argument(f"--{dest}", action="extend", nargs="+", type=str, default=[], help=meaning)
         added.add(dest)
-    if name == "train":
-        verb.add_class_arguments(TrainingOptions)
+    if name in OPTION_CLASSES:
+        verb.add_class_arguments(OPTION_CLASSES[name], skip=added)
     else:
         verb.add_function_arguments(function, as_positional=False, skip=added)
     return verb
@@ -137,8 +139,8 @@ def let_flags_stand_alone(verb: ArgumentParser) -> None:
 
 def run(verb: str, options: Any) -> None:
     values = {name: value for name, value in options.as_dict().items() if name not in ("config", "__path__")}
-    if verb == "train":
-        train(TrainingOptions(**values))
+    if verb in OPTION_CLASSES:
+        VERBS[verb](OPTION_CLASSES[verb](**values))
     else:
         VERBS[verb](**values)
 

@@ -23,8 +23,8 @@ from app.settings import meanings, read_settings
 from docs import generate
 from docs.file_tree import caption, tree_paths
 from finetune.__main__ import VERBS
-from finetune.commands.fetch import OTHERS
-from finetune.fetch.cleaning import NAMES
+from finetune.fetch.guardrails import NAMES
+from finetune.fetch.named_source import SOURCE_KINDS
 from finetune.fetch.query import query_names
 from tests.conftest import ROOT, process, write_tiny
 
@@ -136,7 +136,7 @@ def test_every_route_and_field_is_there() -> None:
 
 
 def test_every_query_source_and_guardrail_is_there() -> None:
-    for name in (*query_names(), *OTHERS, "ratings", *NAMES):
+    for name in (*query_names(), *SOURCE_KINDS, "ratings", *NAMES):
         assert f"`{name}`" in PAGES["docs/fetching-text.md"]
 
 

@@ -1,45 +1,142 @@
-"""A query on BigQuery: first what it would read and cost, then, if that is wanted, its rows.
+"""A query on BigQuery: a dry run for its cost, then its rows, page by page or through the Storage Read API.
 
-Nothing is billed before it was agreed to, and never more than that: every job has its limit. The result of a job stays on
-BigQuery for a day, so what was interrupted goes on with the rows that are missing, and is not billed again.
+Nothing is billed without consent, and never more than was agreed to: every job has a limit. BigQuery keeps a job's result
+for a day, so an interrupted fetch resumes with the missing rows, and is not billed again.
 
-BIGQUERY_EMULATOR_HOST, which Google's library knows, points at another server; that one is asked without credentials.
+With BIGQUERY_EMULATOR_HOST, a variable of Google's library, another server is asked, without credentials.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from app.errors import DataError, SettingError
+from finetune.fetch.bigquery_cost import BillingOptions, CostEstimate, agree
+from finetune.fetch.googlesql import selected_columns
 from finetune.fetch.journal import Journal, write_rows
-from finetune.fetch.query import Query, Value
+from finetune.fetch.parameters import bind
+from finetune.fetch.query import Query, split_tables
+from finetune.fetch.row_source import FetchedRows
 from finetune.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client, QueryJob, QueryJobConfig
     from google.cloud.bigquery.table import RowIterator
 
-DOLLARS_PER_TIB = 6.25
-"""On demand, in the US; the first TiB of each month is free."""
-TIB = 2**40
-LEAST_BILLED = 10 * 2**20
-"""Bytes billed for each table at least."""
 PAGE = 10_000
+"""Rows of a page."""
 PATIENCE = 120.0
-"""Seconds for which a request is tried again before the fetch is given up for now."""
+"""Seconds for which a failing request is retried."""
 LARGE = 50_000
-"""Rows from which on the Storage Read API is worth its session."""
-EXPORTS = {".jsonl": "JSON", ".json": "JSON", ".parquet": "PARQUET"}
+"""Rows from which on the Storage Read API is worth opening a session for."""
+EXPORT_FORMATS = {".jsonl": "JSON", ".json": "JSON", ".parquet": "PARQUET"}
 
 
-def connect(project: str | None, location: str | None) -> Client:
-    """Raises SettingError where there are no credentials or no project."""
+class BigQueryRows:
+    """A RowSource: the rows of a query on BigQuery."""
+
+    def __init__(self, query: Query, param: Sequence[str], options: BillingOptions) -> None:
+        """Raises SettingError for a wrong --param."""
+        given, addresses = split_tables(query, param)
+        self.query, self.options = query, options
+        self.values = bind(query.name, query.parameters, given)
+        self.sql = query.sql(addresses)
+
+    @cached_property
+    def client(self) -> Client:
+        return create_client(self.options.project, self.options.location)
+
+    def request(self) -> dict[str, Any]:
+        return self._origin() | {"project": self.options.project, "sql": self.sql}
+
+    def _origin(self) -> dict[str, Any]:
+        query = self.query
+        return {
+            "query": query.name,
+            "query_sha256": query.sha256,
+            "engine": "bigquery",
+            "parameters": self.values,
+        }
+
+    def expected_columns(self) -> Collection[str]:
+        with self.query.positioned_errors():
+            return selected_columns(self.query.text)
+
+    def fetch(self, journal: Journal) -> FetchedRows:
+        """Run the query, or find the job that ran before an interruption, and add the missing rows to the journal."""
+        job = self.find_job(journal) or self.start_job(journal)
+        with bigquery_errors(self.query):
+            found = job.result(page_size=PAGE, retry=retry(), job_retry=None)
+            if (found.total_rows or 0) >= LARGE and "BIGQUERY_EMULATOR_HOST" not in os.environ:
+                add_from_storage(found, journal)
+            else:
+                add_pages(job, journal)
+        return FetchedRows([column.name for column in found.schema], self._origin() | bytes_of(job))
+
+    def find_job(self, journal: Journal) -> QueryJob | None:
+        """The job that this fetch started before it was interrupted, if BigQuery still has it."""
+        from google.api_core.exceptions import NotFound
+
+        if "job" not in journal.state:
+            return None
+        name, location = journal.state["job"], journal.state["location"]
+        with bigquery_errors(self.query):
+            try:
+                job: QueryJob = self.client.get_job(name, location=location, retry=retry())  # type: ignore[assignment]
+            except NotFound:
+                return None
+        if job.error_result:
+            return None
+        print(f"Resuming job {job.job_id}, which is not billed again.")
+        return job
+
+    def start_job(self, journal: Journal) -> QueryJob:
+        """Agree on the cost and start the job. The journal has its name first, so that no started job is ever lost."""
+        limit = self.agreed_limit()
+        name = f"fetch-{self.query.name}-{uuid.uuid4()}"
+        journal.rows.unlink(missing_ok=True)
+        journal.keep(job=name, location=self.client.location)
+        with bigquery_errors(self.query):
+            config = self._job_config(maximum_bytes_billed=limit)
+            job = self.client.query(self.sql, job_config=config, job_id=name, retry=retry(), job_retry=None)
+            journal.keep(location=job.location)
+        return job
+
+    def agreed_limit(self) -> int:
+        """The most bytes that may be billed, after consent. Raises SettingError without it."""
+        with bigquery_errors(self.query):
+            config = self._job_config(dry_run=True, use_query_cache=False)
+            job = self.client.query(self.sql, job_config=config, retry=retry(), job_retry=None)
+        estimate = CostEstimate(int(job.total_bytes_processed or 0), len(job.referenced_tables))
+        agree(self.query.name, estimate, self.options)
+        return estimate.billing_limit
+
+    def _job_config(self, **options: Any) -> QueryJobConfig:
+        from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter
+
+        kinds = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
+        parameters = [ScalarQueryParameter(name, kinds[type(value)], value) for name, value in self.values.items()]
+        return QueryJobConfig(query_parameters=parameters, **options)
+
+    def export(self, uri: str) -> dict[str, int]:
+        """Let BigQuery write the result to Cloud Storage. Returns bytes read and billed. Raises SettingError, DataError."""
+        statement = f"{export_statement(uri)} AS {self.sql}"
+        limit = self.agreed_limit()
+        with bigquery_errors(self.query):
+            config = self._job_config(maximum_bytes_billed=limit)
+            job = self.client.query(statement, job_config=config, retry=retry(), job_retry=None)
+            job.result(retry=retry(), job_retry=None)
+        return bytes_of(job)
+
+
+def create_client(project: str | None, location: str | None) -> Client:
+    """Raises SettingError without credentials or project."""
     from google.auth.credentials import AnonymousCredentials
     from google.auth.exceptions import GoogleAuthError
     from google.cloud.bigquery import Client
@@ -62,8 +159,8 @@ def connect(project: str | None, location: str | None) -> Client:
 
 
 @contextmanager
-def refusals(query: Query) -> Iterator[None]:
-    """What BigQuery says against a query, in one sentence with the file's line."""
+def bigquery_errors(query: Query) -> Iterator[None]:
+    """Turn BigQuery's errors into DataErrors of one sentence, with the line of the query's file where BigQuery has one."""
     from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError
     from google.auth.exceptions import GoogleAuthError
     from requests import RequestException
@@ -71,15 +168,17 @@ def refusals(query: Query) -> Iterator[None]:
     try:
         yield
     except GoogleAPICallError as error:
-        said = str(error.errors[0].get("message", error.message) if error.errors else error.message).splitlines()[0]
-        if at := re.search(r" at \[(\d+):(\d+)\]", said):
-            sentence = said.replace(at[0], "")
+        message = str(error.errors[0].get("message", error.message) if error.errors else error.message).splitlines()[0]
+        if at := re.search(r" at \[(\d+):(\d+)\]", message):
+            sentence = message.replace(at[0], "")
             raise DataError(f"{query.path}, line {at[1]}, column {at[2]}: {sentence}.") from None
         names = " or ".join(f"{table.name}=…" for table in query.tables)
-        other = f"; another table is named with --param {names}" if isinstance(error, NotFound) and names else ""
-        raise DataError(f"{query.path}: BigQuery says: {said.removesuffix('.')}{other}.") from None
+        hint = f"; name another table with --param {names}" if isinstance(error, NotFound) and names else ""
+        raise DataError(f"{query.path}: BigQuery says: {message.removesuffix('.')}{hint}.") from None
     except (RetryError, GoogleAuthError, RequestException) as error:
-        raise DataError(f"BigQuery cannot be reached ({type(error).__name__}): try again; what came is kept.") from None
+        raise DataError(
+            f"BigQuery cannot be reached ({type(error).__name__}): try again; the rows fetched so far are kept."
+        ) from None
 
 
 def retry() -> Any:
@@ -88,143 +187,36 @@ def retry() -> Any:
     return DEFAULT_RETRY.with_timeout(PATIENCE)
 
 
-def config_of(values: Mapping[str, Value], **options: Any) -> QueryJobConfig:
-    from google.cloud.bigquery import QueryJobConfig, ScalarQueryParameter
-
-    kinds = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
-    parameters = [ScalarQueryParameter(name, kinds[type(value)], value) for name, value in values.items()]
-    return QueryJobConfig(query_parameters=parameters, **options)
-
-
-def estimate(client: Client, query: Query, sql: str, values: Mapping[str, Value]) -> tuple[int, int]:
-    """Bytes that a dry run says the query reads, and the most that could be billed for it."""
-    with refusals(query):
-        config = config_of(values, dry_run=True, use_query_cache=False)
-        job = client.query(sql, job_config=config, retry=retry(), job_retry=None)
-    read = int(job.total_bytes_processed or 0)
-    tables = max(1, len(job.referenced_tables))
-    return read, max(read, 0) + LEAST_BILLED * tables
-
-
-def agree(query: Query, read: int, budget: float, yes: bool) -> None:
-    """Show what it costs and ask. Raises SettingError where it is too much or nobody can be asked."""
-    dollars = read / TIB * DOLLARS_PER_TIB
-    cost = f"{read / 1e9:,.2f} GB, ${dollars:,.2f} at ${DOLLARS_PER_TIB} a TiB"
-    if dollars > budget:
-        raise SettingError(
-            f"{query.name} would read {cost}, and --budget is ${budget:,.2f}: nothing was billed. "
-            "Ask for fewer months, or raise --budget."
-        )
-    print(f"{query.name} reads {cost}; the first TiB of a month is free.")
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise SettingError("nobody is there to agree to that: add --yes.")
-    if input("Run it? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise SettingError("nothing was run, and nothing billed.")
-
-
-def fetch_rows(
-    client: Client,
-    query: Query,
-    sql: str,
-    values: Mapping[str, Value],
-    journal: Journal,
-    budget: float,
-    yes: bool,
-) -> dict[str, int]:
-    """Run the query, or find the job that ran, and add the missing rows to the journal. Returns bytes read and billed."""
-    job = running(client, query, journal)
-    if job is None:
-        job = start(client, query, sql, values, journal, budget, yes)
-    with refusals(query):
-        found = job.result(page_size=PAGE, retry=retry(), job_retry=None)
-        total = int(found.total_rows or 0)
-        if total >= LARGE and "BIGQUERY_EMULATOR_HOST" not in os.environ:
-            add_from_storage(found, journal, total)
-        else:
-            add_pages(job, journal, total)
-    return {"bytes_read": int(job.total_bytes_processed or 0), "bytes_billed": int(job.total_bytes_billed or 0)}
-
-
-def running(client: Client, query: Query, journal: Journal) -> QueryJob | None:
-    """The job that this fetch began before it was interrupted, if BigQuery still has it."""
-    from google.api_core.exceptions import NotFound
-
-    if "job" not in journal.state:
-        return None
-    with refusals(query):
-        try:
-            where = journal.state["location"]
-            job: QueryJob = client.get_job(journal.state["job"], location=where, retry=retry())  # type: ignore[assignment]
-        except NotFound:
-            return None
-    if job.error_result:
-        return None
-    print(f"Going on with job {job.job_id}, which is not billed again.")
-    return job
-
-
-def start(
-    client: Client,
-    query: Query,
-    sql: str,
-    values: Mapping[str, Value],
-    journal: Journal,
-    budget: float,
-    yes: bool,
-) -> QueryJob:
-    """Agree on the cost and begin the job, under a name that the journal knows before BigQuery does."""
-    read, most = estimate(client, query, sql, values)
-    agree(query, read, budget, yes)
-    name = f"fetch-{query.name}-{uuid.uuid4()}"
-    journal.rows.unlink(missing_ok=True)
-    journal.keep(job=name, location=client.location)
-    with refusals(query):
-        config = config_of(values, maximum_bytes_billed=most)
-        job = client.query(sql, job_config=config, job_id=name, retry=retry(), job_retry=None)
-        journal.keep(location=job.location)
-    return job
-
-
-def add_pages(job: QueryJob, journal: Journal, total: int) -> None:
-    """The rows from where the journal ends, page by page."""
-    have = journal.lines()
-    with journal.adding() as file, progress_bar("fetch", total, " rows", done=have) as progress:
-        for page in job.result(page_size=PAGE, start_index=have, retry=retry(), job_retry=None).pages:
+def add_pages(job: QueryJob, journal: Journal) -> None:
+    """Add the rows from where the journal ends, page by page."""
+    have = journal.count_rows()
+    found = job.result(page_size=PAGE, start_index=have, retry=retry(), job_retry=None)
+    with journal.adding() as file, progress_bar("fetch", found.total_rows, " rows", done=have) as progress:
+        for page in found.pages:
             progress.update(write_rows(file, (dict(row.items()) for row in page)))
             file.flush()
 
 
-def add_from_storage(found: RowIterator, journal: Journal, total: int) -> None:
-    """All rows, through the Storage Read API, which keeps no order; where it is not allowed, the library asks for pages."""
+def add_from_storage(found: RowIterator, journal: Journal) -> None:
+    """Write all rows anew, since the Storage Read API keeps no order. Without access to it, the library reads pages."""
     from google.cloud.bigquery_storage import BigQueryReadClient
 
     reader = BigQueryReadClient()
-    with journal.adding(anew=True) as file, progress_bar("fetch", total, " rows") as progress:
+    with journal.adding(anew=True) as file, progress_bar("fetch", found.total_rows, " rows") as progress:
         for batch in found.to_arrow_iterable(bqstorage_client=reader):
             progress.update(write_rows(file, batch.to_pylist()))
 
 
-def export(
-    client: Client, query: Query, sql: str, values: Mapping[str, Value], uri: str, budget: float, yes: bool
-) -> dict[str, int]:
-    """Let BigQuery write the result to a bucket by itself. Returns bytes read and billed."""
-    read, most = estimate(client, query, sql, values)
-    agree(query, read, budget, yes)
-    with refusals(query):
-        config = config_of(values, maximum_bytes_billed=most)
-        job = client.query(f"{options_of(uri)} AS {sql}", job_config=config, retry=retry(), job_retry=None)
-        job.result(retry=retry(), job_retry=None)
+def bytes_of(job: QueryJob) -> dict[str, int]:
     return {"bytes_read": int(job.total_bytes_processed or 0), "bytes_billed": int(job.total_bytes_billed or 0)}
 
 
-def options_of(uri: str) -> str:
-    """EXPORT DATA to an address such as gs://bucket/folder/part-*.jsonl.gz. Raises SettingError."""
+def export_statement(uri: str) -> str:
+    """EXPORT DATA OPTIONS (…) for an address such as gs://bucket/folder/part-*.jsonl.gz. Raises SettingError."""
     found = re.fullmatch(r"gs://[\w./=-]+\*[\w./=-]*?(\.jsonl|\.json|\.parquet)(\.gz)?", uri)
     if not found or (found[1] == ".parquet" and found[2]):
         raise SettingError(
-            f"--export is {uri!r}, and should be an address with one * such as gs://bucket/part-*.jsonl.gz or -*.parquet."
+            f"--export is {uri!r}, and should be an address with one *, such as gs://bucket/part-*.jsonl.gz or -*.parquet."
         )
-    packed = ", compression = 'GZIP'" if found[2] else ""
-    return f"EXPORT DATA OPTIONS (uri = '{uri}', format = '{EXPORTS[found[1]]}'{packed})"
+    compression = ", compression = 'GZIP'" if found[2] else ""
+    return f"EXPORT DATA OPTIONS (uri = '{uri}', format = '{EXPORT_FORMATS[found[1]]}'{compression})"

@@ -1,10 +1,9 @@
-"""The file that a fetch writes: cleaned documents for `prepare`, and beside it a manifest that says where they come from.
+"""A corpus: rows fetched, cleaned and written to a file for `prepare`, with a manifest of where they come from.
 
     NAME.jsonl                  a document a line: {"body": …} or {"turns": […]}, with a "meta" or without
     NAME.jsonl.manifest.json    what was asked of what, how much there was, what was dropped and why
 
-A file that ends in .parquet has the same in columns. A query that gives neither body nor turns is no corpus: its rows are
-written as they are.
+With .parquet the same is in columns. If a query returns neither body nor turns, its rows are written as they are.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,46 +21,69 @@ from typing import Any
 import msgspec
 
 from app.errors import DataError, SettingError
-from finetune.fetch.cleaning import Cleaner, Guardrails, Report, columns_of
+from finetune.fetch.cleaning import Cleaner, CleaningReport
+from finetune.fetch.guardrails import GuardrailOptions
 from finetune.fetch.journal import Journal
+from finetune.fetch.row_source import RowSource
 from finetune.progress_bar import progress_bar
 
 FORMAT = 1
 BLOCK = 2**27
-"""Bytes of rows that are cleaned at a time: enough for DuckDB to share among the cores."""
+"""Bytes of rows that are cleaned at a time: enough for DuckDB to use all cores."""
 
 
-def manifest_of(out: Path) -> Path:
+def fetch_corpus(source: RowSource, out: Path, guardrails: GuardrailOptions, memory: str) -> dict[str, Any]:
+    """Fetch, clean and write a corpus, resuming after an interruption. Returns its manifest.
+
+    Raises SettingError or DataError.
+    """
+    refuse_overwriting(out)
+    guardrails.check(source.expected_columns())
+    journal = Journal(out, source.request())
+    if "columns" not in journal.state:
+        rows = source.fetch(journal)
+        journal.keep(origin=rows.origin, columns=list(rows.columns))
+    return write_corpus(out, journal, guardrails, memory)
+
+
+def manifest_path(out: Path) -> Path:
     return out.with_name(f"{out.name}.manifest.json")
 
 
 def refuse_overwriting(out: Path) -> None:
-    """Nobody's file is lost to a slip of the keyboard."""
+    """Only a corpus is ever overwritten. Raises SettingError."""
     if out.suffix not in (".jsonl", ".parquet"):
         raise SettingError(f"--out is {out}, and should end in .jsonl or .parquet.")
-    if out.exists() and not manifest_of(out).is_file():
+    if out.exists() and not manifest_path(out).is_file():
         raise SettingError(f"--out is {out}, which exists and was not fetched: name a new file.")
 
 
-def write_corpus(out: Path, journal: Journal, guardrails: Guardrails, memory: str, origin: Mapping[str, Any]) -> str:
-    """Clean the journal's rows into `out` and its manifest. Returns what to say of it. Raises DataError if nothing is left."""
-    columns = columns_of(journal.rows)
-    if not columns:
+def write_corpus(out: Path, journal: Journal, guardrails: GuardrailOptions, memory: str) -> dict[str, Any]:
+    """Clean the journal's rows into `out`, and write its manifest. Raises DataError if nothing is left."""
+    if not journal.rows.stat().st_size:
         journal.remove()
-        raise DataError("nothing was found: no row answers to what was asked; look at the parameters.")
-    is_corpus = bool({"body", "turns"} & set(columns))
-    made = journal.folder / "made.jsonl"
-    if is_corpus:
-        refuse_unjudgeable(guardrails, columns)
-        report = clean(journal, guardrails, columns, memory, made)
-        refuse_nothing(report)
+        raise DataError("no row matches what was asked for: check the parameters.")
+    columns = journal.state["columns"]
+    written = journal.folder / "corpus.jsonl"
+    if is_corpus := bool({"body", "turns"} & set(columns)):
+        refuse_min_score(guardrails, columns)
+        report = clean(journal, guardrails, columns, memory, written)
+        refuse_empty(report)
     else:
         refuse_guardrails(guardrails)
-        shutil.copyfile(journal.rows, made)
-        report = Report(read=(lines := journal.lines()), kept=lines)
+        shutil.copyfile(journal.rows, written)
+        report = CleaningReport(read=(rows := journal.count_rows()), kept=rows)
     if out.suffix == ".parquet":
-        made = as_parquet(made)
-    manifest = {
+        written = as_parquet(written)
+    manifest = manifest_of(journal.state["origin"], report, guardrails if is_corpus else None, written)
+    place(out, written, manifest, journal)
+    return manifest
+
+
+def manifest_of(
+    origin: Mapping[str, Any], report: CleaningReport, guardrails: GuardrailOptions | None, written: Path
+) -> dict[str, Any]:
+    return {
         "format": FORMAT,
         **origin,
         "rows": report.read,
@@ -69,29 +91,35 @@ def write_corpus(out: Path, journal: Journal, guardrails: Guardrails, memory: st
         "dropped": dict(report.dropped),
         "cut": dict(report.cut),
         "replaced": report.replaced,
-        "guardrails": describe(guardrails) if is_corpus else None,
-        "bytes": made.stat().st_size,
-        "sha256": sha256_of(made),
+        "guardrails": guardrail_settings(guardrails) if guardrails else None,
+        "bytes": written.stat().st_size,
+        "sha256": sha256_of(written),
         "made": made_with(),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
+
+
+def place(out: Path, written: Path, manifest: Mapping[str, Any], journal: Journal) -> None:
+    """Move the finished files to where they belong, each at once."""
     aside = journal.folder / "manifest.json"
     aside.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
-    made.replace(out)
-    aside.replace(manifest_of(out))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    written.replace(out)
+    aside.replace(manifest_path(out))
     journal.remove()
-    return summary(out, manifest)
 
 
-def clean(journal: Journal, guardrails: Guardrails, columns: list[str], memory: str, made: Path) -> Report:
+def clean(
+    journal: Journal, guardrails: GuardrailOptions, columns: Collection[str], memory: str, out: Path
+) -> CleaningReport:
+    """Write what the guardrails keep of the journal's rows to `out`. Raises DataError if `memory` is too little."""
+    from finetune.fetch.duckdb_session import runtime_errors
     from finetune.fetch.dumps import Dump
-    from finetune.fetch.googlesql import refusals
 
     part = journal.folder / "part.jsonl"
     with (
-        refusals("cleaning", memory),
+        runtime_errors("cleaning", memory),
         closing(Cleaner(guardrails, columns, journal.folder, memory)) as cleaner,
-        made.open("wb") as file,
+        out.open("wb") as file,
         progress_bar("clean", journal.rows.stat().st_size, "B") as progress,
     ):
         for block, _ in Dump(journal.rows, progress.update, BLOCK).blocks(journal.folder):
@@ -101,37 +129,40 @@ def clean(journal: Journal, guardrails: Guardrails, columns: list[str], memory: 
         return cleaner.report
 
 
-def refuse_unjudgeable(guardrails: Guardrails, columns: list[str]) -> None:
-    if guardrails.min_score != Guardrails.min_score and not {"score", "scores"} & set(columns):
+def refuse_min_score(guardrails: GuardrailOptions, columns: Collection[str]) -> None:
+    if guardrails.min_score != GuardrailOptions.min_score and not {"score", "scores"} & set(columns):
         raise SettingError("--min_score is given, and what was fetched has no score: leave it out.")
 
 
-def refuse_guardrails(guardrails: Guardrails) -> None:
-    if replace(guardrails, vocabulary=Guardrails.vocabulary) != Guardrails():
+def refuse_guardrails(guardrails: GuardrailOptions) -> None:
+    if replace(guardrails, vocabulary=GuardrailOptions.vocabulary) != GuardrailOptions():
         raise SettingError(
-            "the query gives neither body nor turns, so there is nothing to clean: leave the guardrails out."
+            "the query returns neither body nor turns, so there is nothing to clean: leave the guardrails' options out."
         )
 
 
-def refuse_nothing(report: Report) -> None:
+def refuse_empty(report: CleaningReport) -> None:
     if not report.kept:
         dropped = ", ".join(f"{name} {count:,}" for name, count in report.dropped.most_common())
         raise DataError(f"nothing is left of {report.read:,} documents ({dropped}): see --without.")
 
 
 def as_parquet(lines: Path) -> Path:
+    """A file of JSON lines as a .parquet file beside it."""
     import duckdb
 
-    from finetune.fetch.local import quoted
-
-    made = lines.with_suffix(".parquet")
+    written = lines.with_suffix(".parquet")
     with duckdb.connect() as connection:
-        read = f"read_json('{quoted(lines)}', format = 'newline_delimited', maximum_object_size = {2**26})"
-        connection.execute(f"COPY (SELECT * FROM {read}) TO '{quoted(made)}' (FORMAT parquet)").fetchall()
-    return made
+        connection.execute(
+            """COPY (SELECT * FROM read_json(?, format = 'newline_delimited', maximum_object_size = 67108864))
+            TO ? (FORMAT parquet)""",
+            [str(lines), str(written)],
+        ).fetchall()
+    return written
 
 
-def describe(guardrails: Guardrails) -> dict[str, Any]:
+def guardrail_settings(guardrails: GuardrailOptions) -> dict[str, Any]:
+    """The guardrails as the manifest has them."""
     return {
         "filters": guardrails.names,
         "min_tokens": guardrails.min_tokens,
@@ -147,19 +178,6 @@ def sha256_of(path: Path) -> str:
 
 
 def made_with() -> dict[str, str]:
+    """When, and with which versions of the libraries that run queries."""
     versions = {library: importlib.metadata.version(library) for library in ("duckdb", "sqlglot")}
     return {"at": datetime.now(UTC).isoformat(timespec="seconds")} | versions
-
-
-def summary(out: Path, manifest: Mapping[str, Any]) -> str:
-    """What was made of how much, for a person."""
-    lines = [f"{out}: {manifest['rows']:,} rows found, {manifest['kept']:,} kept"]
-    lines += [f"  {name:<16}{count:>12,} dropped" for name, count in manifest["dropped"].items()]
-    lines += [f"  {name:<16}{count:>12,} conversations cut short" for name, count in manifest["cut"].items()]
-    if manifest["replaced"]:
-        lines.append(f"  {'personal':<16}{manifest['replaced']:>12,} with something replaced")
-    if manifest.get("corrupt"):
-        lines.append(f"  {manifest['corrupt']:,} lines were no rows and were passed over.")
-    for path, reason in manifest.get("incomplete", {}).items():
-        lines.append(f"  {path} was not read to its end: {reason}. What came before is kept.")
-    return "\n".join(lines)

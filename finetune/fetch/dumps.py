@@ -1,36 +1,39 @@
-"""Large files of lines, plain or compressed, as blocks of whole lines on disk: never more than a megabyte of one in memory.
+"""Dumps: large files of lines, plain or compressed, as blocks of whole lines on disk.
 
-Reddit's dumps are compressed with a window of 2 GB, which most readers refuse.
+Of a file only a chunk and one line are in memory. Reddit's dumps need a decompression window of 2 GB, which most readers
+refuse.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import zstandard
 
 from app.errors import SettingError
 from finetune.data.input_files import files_under, matching
 
-SUFFIXES = (".jsonl", ".ndjson", ".json", ".zst", ".gz")
+LINE_SUFFIXES = (".jsonl", ".ndjson", ".json", ".zst", ".gz")
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 BLOCK = 2**26
-PIECE = 2**17
+CHUNK = 2**17
 LARGEST_WINDOW = 2**31
-UNPACKERS: dict[str, Callable[[], Any]] = {
+DECOMPRESSORS: dict[str, Callable[[], Any]] = {
     ".zst": lambda: zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW).decompressobj(),
     ".gz": lambda: zlib.decompressobj(wbits=31),
 }
 
 
 def find_files(sources: Iterable[str], suffixes: Collection[str]) -> list[Path]:
-    """The files that are meant, each once, without manifests. Raises SettingError naming a source that has none."""
+    """The files of these names, folders and patterns, each once. Raises SettingError naming a source without any."""
     found: dict[Path, Path] = {}
     for source in sources:
         paths = [Path(source)] if Path(source).exists() else matching(source)
-        files = [file for path in paths for file in files_under(path) if is_one(file, suffixes)]
+        files = [file for path in paths for file in files_under(path) if is_readable(file, suffixes)]
         if not files:
             raise SettingError(f"--source {source} matches no file that is {', '.join(suffixes)}.")
         for file in files:
@@ -38,67 +41,83 @@ def find_files(sources: Iterable[str], suffixes: Collection[str]) -> list[Path]:
     return list(found.values())
 
 
-def is_one(file: Path, suffixes: Collection[str]) -> bool:
+def is_readable(file: Path, suffixes: Collection[str]) -> bool:
+    """Whether it has one of the suffixes. The manifest of a corpus has one too, and is no source."""
     return file.suffix.lower() in suffixes and not file.name.endswith(".manifest.json")
 
 
 class Dump:
-    """A file as blocks of lines. `incomplete` says why its end is missing, once the blocks have been read."""
+    """A file as blocks of lines. Once they are read, `incomplete` says why the end of the file is missing, if it is."""
 
     def __init__(self, path: Path, progress: Callable[[int], object], block: int | None = None) -> None:
+        """`progress` is told of the bytes read from disk; `block` is the least number of uncompressed bytes in a block."""
         self.path = path
-        self.block = block or BLOCK
-        """Bytes of a block at least, unpacked."""
         self.progress = progress
-        """Told of each byte read of the file as it lies on disk."""
+        self.block = block or BLOCK
         self.incomplete: str | None = None
 
     def blocks(self, folder: Path, skip: int = 0) -> Iterator[tuple[Path, int]]:
-        """Each block as a file, to be read before the next is asked for, and how many lines it has.
+        """Each block as a file in `folder`, and its number of lines. The next block overwrites the file.
 
-        The first `skip` are passed over, unwritten. The same file has the same blocks each time.
+        The first `skip` blocks are passed over. The same file always has the same blocks.
         """
         path = folder / "block.jsonl"
-        pieces, rest, number, done = self.pieces(), b"", 0, False
-        while not done:
-            size = lines = 0
+        chunks = self._line_chunks()
+        for number in count():
             with path.open("wb") as file:
-                while size < self.block and not done:
-                    piece = next(pieces, b"")
-                    done = not piece
-                    if done:  # What has no line end is a line all the same, unless it was cut.
-                        whole, rest = rest + b"\n" if rest and not self.incomplete else b"", b""
-                    elif at := piece.rfind(b"\n") + 1:
-                        whole, rest = rest + piece[:at], piece[at:]
-                    else:
-                        whole, rest = b"", rest + piece
-                    size, lines = size + len(whole), lines + whole.count(b"\n")
-                    if number >= skip:
-                        file.write(whole)
-            if lines and number >= skip:
+                lines = self._write_block(chunks, file if number >= skip else None)
+            if not lines:
+                break
+            if number >= skip:
                 yield path, lines
-            number += 1
         path.unlink()
 
-    def pieces(self) -> Iterator[bytes]:
-        """What is in the file, unpacked. If it ends too early, all that could be read, and `incomplete` is set."""
-        new = UNPACKERS.get(self.path.suffix.lower())
-        unpacker = None
+    def _write_block(self, chunks: Iterator[bytes], file: BinaryIO | None) -> int:
+        """Take chunks for one block, and write them if there is a file. Returns the number of lines."""
+        size = lines = 0
+        for chunk in chunks:
+            size, lines = size + len(chunk), lines + chunk.count(b"\n")
+            if file:
+                file.write(chunk)
+            if size >= self.block:
+                break
+        return lines
+
+    def _line_chunks(self) -> Iterator[bytes]:
+        """The uncompressed file in chunks of whole lines. A last line gets its line end, unless the file was cut off."""
+        rest = b""
+        for chunk in self._chunks():
+            if end := chunk.rfind(b"\n") + 1:
+                yield rest + chunk[:end]
+                rest = chunk[end:]
+            else:
+                rest += chunk
+        if rest and not self.incomplete:
+            yield rest + b"\n"
+
+    def _chunks(self) -> Iterator[bytes]:
+        """The uncompressed file, as far as it can be read. `incomplete` is set where it ends early."""
+        decompressors = DECOMPRESSORS.get(self.path.suffix.lower())
         with self.path.open("rb") as file:
+            if decompressors is None:
+                while chunk := file.read(CHUNK):
+                    self.progress(len(chunk))
+                    yield chunk
+                return
             try:
-                while packed := file.read(PIECE):
-                    self.progress(len(packed))
-                    while packed:
-                        if new is None:
-                            yield packed
-                            break
-                        unpacker = unpacker or new()
-                        if piece := unpacker.decompress(packed):
-                            yield piece
-                        # A file may be several, one after another.
-                        packed, unpacker = (unpacker.unused_data, None) if unpacker.eof else (b"", unpacker)
+                yield from self._decompress(file, decompressors)
             except (zstandard.ZstdError, zlib.error) as error:
                 self.incomplete = f"it is damaged ({error})"
-                return
-            if unpacker is not None:
-                self.incomplete = "it is cut off"
+
+    def _decompress(self, file: BinaryIO, decompressors: Callable[[], Any]) -> Iterator[bytes]:
+        """A compressed file may be several, one after another: each gets a decompressor of its own."""
+        decompressor = None
+        while packed := file.read(CHUNK):
+            self.progress(len(packed))
+            while packed:
+                decompressor = decompressor or decompressors()
+                if chunk := decompressor.decompress(packed):
+                    yield chunk
+                packed, decompressor = (decompressor.unused_data, None) if decompressor.eof else (b"", decompressor)
+        if decompressor is not None:
+            self.incomplete = "it is cut off"

@@ -1,10 +1,11 @@
-"""What a fetch has done so far: a folder beside the file it will write, so that the same command goes on where it stopped.
+"""The journal of a fetch: the rows fetched so far, in a folder beside the corpus, so that the same command can resume.
 
-    rows.jsonl       the rows that came, as they came
-    state.json       what was asked for, and how far that has got
-    parts/           what the query reads of local files, block by block
+    .NAME.jsonl.fetch/
+        rows.jsonl       the rows, as they came
+        state.json       what was asked for, and how far the source has got
+        parts/           what a query can use of local files, block by block
 
-It is gone when the file is there.
+It is removed once the corpus is written.
 """
 
 from __future__ import annotations
@@ -21,39 +22,40 @@ Row = Mapping[str, Any]
 
 
 class Journal:
-    def __init__(self, out: Path, asked: Mapping[str, Any]) -> None:
-        """Open the journal of `out`; one that was kept of anything else than `asked` is begun anew."""
+    def __init__(self, out: Path, request: Mapping[str, Any]) -> None:
+        """Open the journal of the corpus `out`. One that was kept for another request is discarded."""
         self.folder = out.parent / f".{out.name}.fetch"
         self.rows = self.folder / "rows.jsonl"
         self.parts = self.folder / "parts"
         self.state: dict[str, Any] = {}
-        """Whatever the source needs to go on. `keep` writes it down."""
-        self._asked: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(asked))
-        if not self._found():
+        """What the source needs to resume. `keep` saves it."""
+        self._request: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(request))
+        if not self._load():
             shutil.rmtree(self.folder, ignore_errors=True)
             self.parts.mkdir(parents=True)
             self.keep()
 
-    def _found(self) -> bool:
+    def _load(self) -> bool:
+        """Whether there is a state of the same request."""
         try:
             kept = msgspec.json.decode((self.folder / "state.json").read_bytes())
         except (OSError, msgspec.DecodeError):
             return False
-        if kept["asked"] != self._asked:
-            print(f"{self.folder} is of another fetch: beginning anew.")
+        if kept["asked"] != self._request:
+            print(f"{self.folder} belongs to another fetch: starting again.")
             return False
         self.state = kept["state"]
         return True
 
     def keep(self, **state: Any) -> None:
-        """Write down how far it has got, in one go."""
+        """Add to the state and save it, atomically."""
         self.state |= state
         aside = self.folder / ".state.json"
-        aside.write_bytes(msgspec.json.encode({"asked": self._asked, "state": self.state}))
+        aside.write_bytes(msgspec.json.encode({"asked": self._request, "state": self.state}))
         aside.replace(self.folder / "state.json")
 
-    def lines(self) -> int:
-        """How many rows are there. Half a row at the end, from a stop in the midst of writing, is cut off."""
+    def count_rows(self) -> int:
+        """The number of complete rows. A row that was only partly written before an interruption is cut off."""
         if not self.rows.exists():
             return 0
         count = end = 0
@@ -65,9 +67,15 @@ class Journal:
             file.truncate(end)
         return count
 
+    def truncate(self, size: int) -> None:
+        """Leave out the rows beyond `size` bytes."""
+        if self.rows.exists():
+            with self.rows.open("rb+") as file:
+                file.truncate(size)
+
     @contextmanager
     def adding(self, anew: bool = False) -> Iterator[BinaryIO]:
-        """The rows, to add to."""
+        """The file of rows, open for adding to it; `anew` empties it first."""
         with self.rows.open("wb" if anew else "ab") as file:
             yield file
 
@@ -76,7 +84,7 @@ class Journal:
 
 
 def write_rows(file: BinaryIO, rows: Iterable[Row]) -> int:
-    """Add rows; returns how many."""
+    """Write rows as JSON lines. Returns their number."""
     encoder = msgspec.json.Encoder()
     count = 0
     for row in rows:

@@ -1,19 +1,22 @@
-"""Conversations from Reddit's API, through PRAW: whole trees of comments, each way down one a row of turns.
+"""Reddit's API through PRAW: `fetch reddit` reads a subreddit's posts as conversations, one for each path down the comments.
 
 The credentials are PRAW's own: praw_client_id, praw_client_secret and praw_user_agent in the environment, or praw.ini. PRAW
-keeps to Reddit's limits by waiting. A post that was read to its end is never asked for again.
+waits to keep within Reddit's limits. A post that was read to its end is never asked for again.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from msgspec import Meta
 
 from app.errors import DataError, SettingError
 from finetune.fetch.journal import Journal, Row, write_rows
-from finetune.fetch.query import Parameter, Value
+from finetune.fetch.row_source import FetchedRows
 from finetune.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -21,55 +24,54 @@ if TYPE_CHECKING:
     from praw.models import Comment, Submission
     from praw.models.comment_forest import CommentForest
 
-SORTS = ("top", "new", "hot", "controversial")
-TIMES = ("hour", "day", "week", "month", "year", "all")
-OPENINGS = ("title", "post", "none")
-PARAMETERS = (
-    Parameter("subreddit", "STRING", None, "the subreddit to read, such as AmItheAsshole"),
-    Parameter("sort", "STRING", "top", f"which posts: {', '.join(SORTS)}"),
-    Parameter("time", "STRING", "all", f"of the top or controversial posts those of this {', '.join(TIMES)}"),
-    Parameter("limit", "INT64", 100, "how many posts; Reddit lists no more than 1000"),
-    Parameter("opening", "STRING", "title", "the first turn: the post's title, the whole post, or none of it"),
-    Parameter("longest", "INT64", 8, "turns of a conversation at most; it is cut there"),
-)
 ATTEMPTS = 5
 LONGEST_WAIT = 600.0
+"""Seconds to wait at most when Reddit asks for a pause."""
+Turn = tuple[str, str, int]
+"""A text, its author and its score."""
 
 
-def fetch_rows(sources: Sequence[str], values: Mapping[str, Value], journal: Journal) -> dict[str, Any]:
-    """Leave the conversations of a subreddit in the journal, post by post, and go on after those that are there."""
-    if sources:
-        raise SettingError("fetch reddit reads no files: leave --source out.")
-    for name, known in (("sort", SORTS), ("time", TIMES), ("opening", OPENINGS)):
-        if values[name] not in known:
-            raise SettingError(f"--param {name} is {values[name]!r}, and should be one of {', '.join(known)}.")
-    if int(values["limit"]) < 1 or int(values["longest"]) < 2:
-        raise SettingError("--param limit should be 1 or more, and --param longest 2 or more.")
+class RedditOptions(msgspec.Struct, frozen=True):
+    """Which posts to read, and how to cut their comments into conversations."""
+
+    subreddit: Annotated[str, Meta(description="the subreddit to read, such as AmItheAsshole")]
+    sort: Annotated[
+        Literal["top", "new", "hot", "controversial"], Meta(description="which posts: top, new, hot, controversial")
+    ] = "top"
+    time: Annotated[
+        Literal["hour", "day", "week", "month", "year", "all"],
+        Meta(description="how far back top and controversial go: hour, day, week, month, year, all"),
+    ] = "all"
+    limit: Annotated[int, Meta(ge=1, description="how many posts; Reddit lists 1000 at most")] = 100
+    opening: Annotated[
+        Literal["title", "post", "none"],
+        Meta(description="the first turn: the post's title, title and text (post), or none of it"),
+    ] = "title"
+    longest: Annotated[int, Meta(ge=2, description="turns of a conversation at most; it is cut off there")] = 8
+
+
+def fetch_conversations(sources: Sequence[str], options: RedditOptions, journal: Journal) -> FetchedRows:
+    """Leave the conversations in the journal, going on after the posts that are there. Raises SettingError, DataError."""
     done: list[str] = journal.state.get("posts", [])
-    cut(journal, journal.state.get("size", 0))
+    # What follows is of a post that was not read to its end.
+    journal.truncate(journal.state.get("size", 0))
     with (
-        refusals(str(values["subreddit"])),
+        reddit_errors(options.subreddit),
         journal.adding() as file,
-        progress_bar("read", int(values["limit"]), " posts") as progress,
+        progress_bar("read", options.limit, " posts") as progress,
     ):
-        for post in posts(connect(), values):
+        for post in list_posts(create_client(), options):
             if post.id not in done:
-                write_rows(file, patiently(post, values))
+                write_rows(file, read_post(post, options))
                 file.flush()
                 done.append(post.id)
                 journal.keep(posts=done, size=file.tell())
             progress.update()
-    return {"posts": len(done)}
+    return FetchedRows(["id", "turns", "authors", "scores"], {"posts": len(done)})
 
 
-def cut(journal: Journal, size: int) -> None:
-    """Leave out what was written of a post that was not read to its end."""
-    if journal.rows.exists():
-        with journal.rows.open("rb+") as file:
-            file.truncate(size)
-
-
-def connect() -> Reddit:
+def create_client() -> Reddit:
+    """Raises SettingError without credentials."""
     from praw import Reddit
     from praw.exceptions import MissingRequiredAttributeException
 
@@ -77,51 +79,51 @@ def connect() -> Reddit:
         return Reddit(check_for_updates=False, check_for_async=False)
     except MissingRequiredAttributeException:
         raise SettingError(
-            "Reddit needs to know who asks: make an app of type script at https://www.reddit.com/prefs/apps, and set "
+            "Reddit needs credentials: create an app of type script at https://www.reddit.com/prefs/apps, and set "
             "praw_client_id, praw_client_secret and praw_user_agent."
         ) from None
 
 
 @contextmanager
-def refusals(subreddit: str) -> Iterator[None]:
-    """What Reddit says against a request, in one sentence."""
+def reddit_errors(subreddit: str) -> Iterator[None]:
+    """Turn Reddit's refusals into errors of one sentence."""
     from prawcore import exceptions
 
+    refused = SettingError("Reddit does not accept praw_client_id and praw_client_secret: check them.")
     try:
         yield
     except (exceptions.NotFound, exceptions.Redirect):
-        raise SettingError(f"Reddit has no r/{subreddit}: look at the spelling of --param subreddit.") from None
+        raise SettingError(f"Reddit has no r/{subreddit}: check the spelling of --param subreddit.") from None
     except exceptions.Forbidden:
         raise SettingError(f"r/{subreddit} is private or closed: name another with --param subreddit.") from None
     except (exceptions.OAuthException, exceptions.InvalidToken):
-        raise SettingError("Reddit does not accept praw_client_id and praw_client_secret: look at them.") from None
+        raise refused from None
     except exceptions.ResponseException as error:
-        if error.response.status_code == 401:
-            raise SettingError("Reddit does not accept praw_client_id and praw_client_secret: look at them.") from None
-        raise DataError(
-            f"Reddit answered {error.response.status_code}: try again later; the posts read so far are kept."
-        ) from None
+        status = error.response.status_code
+        if status == 401:
+            raise refused from None
+        raise DataError(f"Reddit answered {status}: try again later; the posts read so far are kept.") from None
     except exceptions.PrawcoreException as error:
         raise DataError(
             f"Reddit cannot be reached ({type(error).__name__}): try again; the posts read so far are kept."
         ) from None
 
 
-def posts(reddit: Reddit, values: Mapping[str, Value]) -> Iterator[Submission]:
-    listing = getattr(reddit.subreddit(str(values["subreddit"])), str(values["sort"]))
-    timed = {"time_filter": values["time"]} if values["sort"] in ("top", "controversial") else {}
-    found: Iterator[Submission] = listing(limit=values["limit"], **timed)
+def list_posts(reddit: Reddit, options: RedditOptions) -> Iterator[Submission]:
+    list_sorted = getattr(reddit.subreddit(options.subreddit), options.sort)
+    period = {"time_filter": options.time} if options.sort in ("top", "controversial") else {}
+    found: Iterator[Submission] = list_sorted(limit=options.limit, **period)
     return found
 
 
-def patiently(post: Submission, values: Mapping[str, Value]) -> list[Row]:
-    """The conversations under a post; when Reddit wants a pause, after that pause."""
+def read_post(post: Submission, options: RedditOptions) -> list[Row]:
+    """The conversations below a post. If Reddit answers "too many requests", waits and tries again."""
     from prawcore.exceptions import TooManyRequests
 
     for attempt in range(1, ATTEMPTS + 1):
         try:
             post.comments.replace_more(limit=None)
-            return list(conversations(post, values))
+            return list(conversations_of(post, options))
         except TooManyRequests as error:
             if attempt == ATTEMPTS:
                 raise
@@ -130,38 +132,33 @@ def patiently(post: Submission, values: Mapping[str, Value]) -> list[Row]:
     return []
 
 
-def conversations(post: Submission, values: Mapping[str, Value]) -> Iterator[Row]:
-    """Each way from the post down to a comment that nobody answered, or as far as a conversation may go."""
-    opening = [] if values["opening"] == "none" else [opening_of(post, whole=values["opening"] == "post")]
-    longest = int(values["longest"])
-    waiting = [(comment, opening) for comment in reversed(level(post.comments))]
+def conversations_of(post: Submission, options: RedditOptions) -> Iterator[Row]:
+    """Each path from the post down to a comment without replies, or as far as a conversation may go."""
+    opening = [] if options.opening == "none" else [opening_of(post, whole=options.opening == "post")]
+    waiting = [(comment, opening) for comment in reversed(loaded_comments(post.comments))]
     while waiting:
         comment, before = waiting.pop()
-        said = [*before, turn_of(comment)]
-        replies = level(comment.replies) if len(said) < longest else []
-        waiting += [(reply, said) for reply in reversed(replies)]
-        if not replies and len(said) > 1:
-            turns, authors, scores = zip(*said, strict=True)
-            yield {"id": comment.id, "turns": turns, "authors": authors, "scores": scores}
+        turns = [*before, turn_of(comment)]
+        replies = loaded_comments(comment.replies) if len(turns) < options.longest else []
+        waiting += [(reply, turns) for reply in reversed(replies)]
+        if not replies and len(turns) > 1:
+            texts, authors, scores = zip(*turns, strict=True)
+            yield {"id": comment.id, "turns": texts, "authors": authors, "scores": scores}
 
 
-def level(forest: CommentForest) -> list[Comment]:
-    """The comments of one level. What PRAW would have to ask for again is none: all was asked for."""
+def loaded_comments(forest: CommentForest) -> list[Comment]:
+    """The comments of one level, all of which replace_more has loaded. To iterate over it could load more."""
     return [forest[number] for number in range(len(forest))]  # type: ignore[misc]
-
-
-Turn = tuple[str, str, int]
-"""A text, its author and its score."""
 
 
 def opening_of(post: Submission, whole: bool) -> Turn:
     text = f"{post.title}\n\n{post.selftext}".strip() if whole else post.title
-    return text, name_of(post), post.score
+    return text, author_of(post), post.score
 
 
 def turn_of(comment: Comment) -> Turn:
-    return comment.body, name_of(comment), comment.score
+    return comment.body, author_of(comment), comment.score
 
 
-def name_of(said: Submission | Comment) -> str:
-    return said.author.name if said.author else "[deleted]"
+def author_of(entry: Submission | Comment) -> str:
+    return entry.author.name if entry.author else "[deleted]"

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from finetune.fetch.googlesql import connect, parse
+from finetune.fetch.duckdb_session import open_duckdb
+from finetune.fetch.googlesql import parse
 from tests.fakes.bigquery.errors import Refused
 from tests.fakes.bigquery.values import Row, cell, duckdb_type, schema_field, sql_type
 
@@ -21,7 +22,7 @@ class Database:
         self.page_rows = 100_000
         """Rows of a page at most."""
         self._lock = threading.Lock()
-        self._duckdb = connect()
+        self._duckdb = open_duckdb()
 
     def load(self, table: str, rows: list[Row], schema: Row | None = None) -> None:
         """Make a table, PROJECT.DATASET.TABLE, of rows. The schema, {column: GoogleSQL type}, may be left to the rows."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from finetune.fetch.googlesql import located
+from finetune.fetch.duckdb_session import sql_errors
 from finetune.fetch.query import SqlError
 
 STATUS = {"invalidQuery": 400, "invalid": 400, "notFound": 404, "duplicate": 409, "accessDenied": 403, "stopped": 400}
@@ -48,7 +48,7 @@ class Failure:
 def refused_as_google(sql: str) -> Iterator[None]:
     """What DuckDB says against a query, as BigQuery would."""
     try:
-        with located(sql):
+        with sql_errors(sql):
             yield
     except SqlError as error:
         message = f"{error} at [{error.line}:{error.column}]"

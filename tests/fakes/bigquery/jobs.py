@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from finetune.fetch.googlesql import parse, position, tables, translate
+from finetune.fetch.duckdb_session import position_of
+from finetune.fetch.googlesql import parse, referenced_tables, translate
 from finetune.fetch.query import SqlError
 from tests.fakes.bigquery.database import LOCATION, Database
 from tests.fakes.bigquery.errors import STATUS, Refused, refused_as_google
@@ -85,7 +86,7 @@ class Jobs(Database):
             inner = sql if export is None else export.this.sql(dialect="bigquery")
             made = isinstance(tree, exp.Create)
             resolve = self.resolve_new if made else self.resolve
-            known = {name: resolve(project, name) for _, name in tables(parse(inner))}
+            known = {name: resolve(project, name) for _, name in referenced_tables(parse(inner))}
             translated = translate(inner, known.__getitem__)
         read = self.measure(inner, known) if self.bytes_processed is None else self.bytes_processed
         billed = max(LEAST_BILLED * len(known), math.ceil(read / 2**20) * 2**20)
@@ -105,7 +106,7 @@ class Jobs(Database):
         with refused_as_google(sql):
             if missing := wanted - set(values):
                 name = min(missing)
-                raise SqlError(f"Query parameter '{name}' not found", *position(sql, f"@{name}"))
+                raise SqlError(f"Query parameter '{name}' not found", *position_of(f"@{name}", sql))
             given = {name: values[name] for name in wanted}
             if dry:
                 self.run_sql(f"EXPLAIN {translated}", given)

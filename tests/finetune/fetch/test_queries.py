@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from finetune.fetch import bigquery as cloud
-from finetune.fetch import local
+from finetune.fetch.bigquery import BigQueryRows
+from finetune.fetch.bigquery_cost import BillingOptions
+from finetune.fetch.file_query import FileQueryRows
 from finetune.fetch.journal import Journal
-from finetune.fetch.query import Query, Table, bind, query_names, read_query
+from finetune.fetch.query import Query, Table, query_names, read_query
 from tests.conftest import ROOT
 from tests.fakes.bigquery import BigQuery, bigquery
 
@@ -77,19 +78,20 @@ def test_a_case(
 ) -> None:
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", served.address)
     query = read_query(name)
-    values = bind(name, query.parameters, [f"{key}={value}" for key, value in case.get("parameters", {}).items()])
-    files: dict[str, list[Path]] = {}
+    param = [f"{key}={value}" for key, value in case.get("parameters", {}).items()]
+    sources = []
     for table in query.tables:
         forget(served, table)
     for table in query.tables:
         rows = rows_of(query, table, case)
         load(served, table, rows)
-        files[table.name] = [tmp_path / f"{table.name}.jsonl"]
-        files[table.name][0].write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+        path = tmp_path / f"{table.name}.jsonl"
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+        sources.append(f"{table.name}={path}")
     here = Journal(tmp_path / "here.jsonl", {})
-    local.fetch_rows(query, values, files, here, "500MB")
+    FileQueryRows(query, sources, param, "500MB").fetch(here)
     there = Journal(tmp_path / "there.jsonl", {})
-    cloud.fetch_rows(cloud.connect("p", None), query, query.sql({}), values, there, budget=1, yes=True)
+    BigQueryRows(query, param, BillingOptions("p", yes=True)).fetch(there)
     assert in_order(read(there)) == in_order(read(here)) == in_order(case["expected"])
 
 

@@ -50,7 +50,7 @@ def test_all_lines_come_in_blocks_of_whole_ones(
     name: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("finetune.fetch.dumps.BLOCK", block)
-    monkeypatch.setattr("finetune.fetch.dumps.PIECE", 1000)
+    monkeypatch.setattr("finetune.fetch.dumps.CHUNK", 1000)
     (tmp_path / name).write_bytes(packed(name, LINES))
     found, counts, dump = read(tmp_path / name, tmp_path / "blocks")
     assert (found, sum(counts), dump.incomplete) == (LINES, 2000, None)
@@ -61,7 +61,7 @@ def test_the_same_file_has_the_same_blocks_so_some_can_be_skipped(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("finetune.fetch.dumps.BLOCK", 5000)
-    monkeypatch.setattr("finetune.fetch.dumps.PIECE", 1000)
+    monkeypatch.setattr("finetune.fetch.dumps.CHUNK", 1000)
     (tmp_path / name).write_bytes(packed(name, LINES))
     whole, counts, _ = read(tmp_path / name, tmp_path / "blocks")
     rest, later, _ = read(tmp_path / name, tmp_path / "blocks", skip=3)

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.errors import DataError, SettingError
-from finetune.commands.fetch import fetch
-from finetune.data.vocabulary import learn_vocabulary
-from finetune.fetch import bigquery as cloud
+from finetune.commands.fetch import FetchOptions, fetch
+from finetune.fetch.bigquery import PAGE, BigQueryRows, add_from_storage, bigquery_errors, export_statement
+from finetune.fetch.bigquery_cost import BillingOptions
 from finetune.fetch.journal import Journal
 from finetune.fetch.query import read_query
-from tests.conftest import TEXTS
 from tests.fakes.bigquery import LEAST_BILLED, BigQuery, Failure, bigquery
 from tests.fakes.bigquery.storage import storage
-from tests.finetune.test_fetch import BODIES, COMMENTS, FIRST, manifest
+from tests.finetune.fetch.rows import BODIES, COMMENTS, FIRST, Fetch, manifest_of
 
 COLUMNS = read_query("subreddit_comments").tables[0].columns
 ROWS = [{name: row[name] for name in COLUMNS} for row in COMMENTS]
 MONTH = "fh-bigquery.reddit_comments.2019_08"
-Fetch = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("vocabulary")
-    learn_vocabulary(folder, TEXTS, size=300)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +41,9 @@ def fake(served: BigQuery, monkeypatch: pytest.MonkeyPatch) -> BigQuery:
 
 
 @pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out.jsonl"
-
-
-@pytest.fixture
 def run(fake: BigQuery, out: Path, vocabulary: Path) -> Fetch:
     def fetched(query: str = "subreddit_comments", **options: Any) -> list[dict[str, Any]]:
-        fetch(query, out, **dict[str, Any](project="p", yes=True, vocabulary=vocabulary) | options)
+        fetch(FetchOptions(query, out, **dict[str, Any](project="p", yes=True, vocabulary=vocabulary) | options))
         return [json.loads(line) for line in out.read_text("utf-8").splitlines()]
 
     return fetched
@@ -80,7 +66,7 @@ def test_a_query_becomes_a_corpus_after_a_dry_run(
     first, second = inserted(fake)
     assert (first["dryRun"], second["dryRun"]) == (True, False)
     assert second["maximumBytesBilled"] == str(2_000_000_000 + LEAST_BILLED)
-    found = manifest(out)
+    found = manifest_of(out)
     assert (found["engine"], found["rows"], found["bytes_read"]) == ("bigquery", 20, 2_000_000_000)
     assert found["bytes_billed"] == fake.billed
 
@@ -98,7 +84,7 @@ def test_parameters_go_as_parameters_and_not_into_the_sql(run: Fetch, fake: BigQ
 
 
 def test_without_anybody_to_ask_nothing_is_billed(run: Fetch, fake: BigQuery, out: Path) -> None:
-    with pytest.raises(SettingError, match="nobody is there to agree to that: add --yes"):
+    with pytest.raises(SettingError, match="nobody is there to agree to that cost: add --yes"):
         run(yes=False)
     assert (fake.billed, fake.jobs, out.exists()) == (0, {}, False)
 
@@ -153,7 +139,7 @@ def test_without_credentials_it_says_how_to_get_them(
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     with pytest.raises(SettingError, match="BigQuery needs credentials: run `gcloud auth application-default login`"):
-        fetch("subreddit_comments", out, project="p", vocabulary=vocabulary)
+        fetch(FetchOptions("subreddit_comments", out, project="p", vocabulary=vocabulary))
 
 
 def test_without_a_project_it_says_so(run: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +165,7 @@ def test_a_table_that_is_not_there_is_said_with_a_way_out(run: Fetch, fake: BigQ
         run(param=["comments=mine.nowhere.comments_20*"])
     said = str(error.value)
     assert "BigQuery says: mine:nowhere.comments_20* does not match any table" in said
-    assert said.endswith("; another table is named with --param comments=….")
+    assert said.endswith("; name another table with --param comments=….")
     assert fake.billed == 0
 
 
@@ -215,7 +201,7 @@ def test_what_bigquery_says_against_a_query_comes_with_the_files_line(
 def test_what_was_interrupted_goes_on_and_is_billed_once(
     pages: int, run: Fetch, fake: BigQuery, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cloud, "PAGE", 6)
+    monkeypatch.setattr("finetune.fetch.bigquery.PAGE", 6)
     fake.failures = [Failure("GET .*/queries/", 403, "accessDenied", "Your token has expired.", after=pages)]
     with pytest.raises(DataError, match="Your token has expired"):
         run()
@@ -245,18 +231,18 @@ def test_a_large_result_goes_to_a_bucket_and_comes_back_as_lines(
     fake: BigQuery, out: Path, vocabulary: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     address = "gs://bucket/aita/part-*.jsonl"
-    fetch("subreddit_comments", project="p", yes=True, export=address)
+    fetch(FetchOptions("subreddit_comments", project="p", yes=True, export=address))
     printed = capsys.readouterr().out
     assert f"gcloud storage cp '{address}' exported/" in printed
     assert "python -m finetune fetch jsonl --source exported --out FILE.jsonl" in printed
     assert fake.bucket is not None
-    fetch("jsonl", out, source=[str(fake.bucket / "bucket/aita")], vocabulary=vocabulary)
+    fetch(FetchOptions("jsonl", out, source=[str(fake.bucket / "bucket/aita")], vocabulary=vocabulary))
     assert [json.loads(line) for line in out.read_text().splitlines()] == BODIES
 
 
 def test_an_export_is_agreed_to_as_well(fake: BigQuery) -> None:
     with pytest.raises(SettingError, match="add --yes"):
-        fetch("subreddit_comments", project="p", export="gs://bucket/part-*.jsonl")
+        fetch(FetchOptions("subreddit_comments", project="p", export="gs://bucket/part-*.jsonl"))
     assert fake.billed == 0
     for address in (
         "bucket/part-*.jsonl",
@@ -266,9 +252,13 @@ def test_an_export_is_agreed_to_as_well(fake: BigQuery) -> None:
         "gs://b/*.csv",
     ):
         with pytest.raises(SettingError, match=r"--export is .*, and should be an address with one"):
-            fetch("subreddit_comments", project="p", yes=True, export=address)
+            fetch(FetchOptions("subreddit_comments", project="p", yes=True, export=address))
     with pytest.raises(SettingError, match="--out is given, and BigQuery writes to --export by itself: leave it out"):
-        fetch("subreddit_comments", Path("a.jsonl"), project="p", yes=True, export="gs://bucket/part-*.jsonl")
+        fetch(
+            FetchOptions(
+                "subreddit_comments", Path("a.jsonl"), project="p", yes=True, export="gs://bucket/part-*.jsonl"
+            )
+        )
 
 
 @pytest.mark.parametrize(
@@ -280,7 +270,7 @@ def test_an_export_is_agreed_to_as_well(fake: BigQuery) -> None:
     ],
 )
 def test_an_export_is_written_as_its_name_says(address: str, options: str) -> None:
-    assert cloud.options_of(address) == f"EXPORT DATA OPTIONS {options}"
+    assert export_statement(address) == f"EXPORT DATA OPTIONS {options}"
 
 
 def test_conversations_from_bigquery(run: Fetch, fake: BigQuery, out: Path) -> None:
@@ -299,14 +289,14 @@ def test_conversations_from_bigquery(run: Fetch, fake: BigQuery, out: Path) -> N
 def test_a_large_result_comes_through_storage_where_that_is_allowed(
     refused: str | None, fake: BigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    query = read_query("subreddit_comments")
     sql = "SELECT id, score, body, [body, author] AS turns FROM `fh-bigquery.reddit_comments.2019_08`"
-    client = cloud.connect("p", None)
+    (tmp_path / "mine.sql").write_text(sql)
+    query = read_query(str(tmp_path / "mine.sql"))
     journal = Journal(tmp_path / "out.jsonl", {})
-    job = cloud.start(client, query, sql, {}, journal, budget=1, yes=True)
-    with storage(fake, refused) as reader, cloud.refusals(query):
+    job = BigQueryRows(query, [], BillingOptions("p", yes=True)).start_job(journal)
+    with storage(fake, refused) as reader, bigquery_errors(query):
         monkeypatch.setattr("google.cloud.bigquery_storage.BigQueryReadClient", lambda: reader)
-        cloud.add_from_storage(job.result(page_size=cloud.PAGE), journal, 40)
+        add_from_storage(job.result(page_size=PAGE), journal)
     found = [json.loads(line) for line in journal.rows.read_text().splitlines()]
     expected = [
         {"id": row["id"], "score": row["score"], "body": row["body"], "turns": [row["body"], row["author"]]}

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from finetune.fetch.googlesql import condition, connect, translate
+from finetune.fetch.duckdb_session import open_duckdb
+from finetune.fetch.googlesql import translate
+from finetune.fetch.predicate_pushdown import pushed_down_predicate
 from finetune.fetch.query import SqlError
 
 
 def run(sql: str, **tables: str) -> list[tuple[Any, ...]]:
     """Run GoogleSQL on DuckDB, with tables given as DuckDB's SQL."""
-    with connect() as connection:
+    with open_duckdb() as connection:
         found = connection.sql(translate(sql, lambda name: f"({tables[name]})"))
         return [tuple(row.values()) for row in found.to_arrow_table().to_pylist()]
 
@@ -108,14 +110,14 @@ COLUMNS = ("id", "n", "s")
     ],
 )
 def test_only_rows_that_the_query_can_use_are_read(sql: str, expected: str) -> None:
-    assert condition(sql, "t", COLUMNS, {"s": "it's"}) == expected
+    assert pushed_down_predicate(sql, "t", COLUMNS, {"s": "it's"}) == expected
 
 
 @pytest.mark.parametrize(
     ("sql", "message", "line", "column"),
     [
         ("SELECT 1\nFROM t WHERE WHERE", "Syntax error: Unexpected", 2, 14),
-        ("SELECT 1; SELECT 2", "2 statements, and should be one", 1, 1),
+        ("SELECT 1; SELECT 2", "it has 2 statements, and should have one", 1, 1),
     ],
 )
 def test_what_is_no_query_is_said_with_its_place(sql: str, message: str, line: int, column: int) -> None:

@@ -11,28 +11,20 @@ from typing import Any
 import pytest
 
 from app.errors import DataError, SettingError
-from finetune.data.vocabulary import learn_vocabulary
-from finetune.fetch.cleaning import NAMES, Cleaner, Guardrails, Report, columns_of
-from tests.conftest import TEXTS
+from finetune.fetch.cleaning import Cleaner, CleaningReport
+from finetune.fetch.guardrails import NAMES, GuardrailOptions
 
-Clean = Callable[..., tuple[list[dict[str, Any]], Report]]
-
-
-@pytest.fixture(scope="module")
-def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("vocabulary")
-    learn_vocabulary(folder, TEXTS, size=300)
-    return folder
+Clean = Callable[..., tuple[list[dict[str, Any]], CleaningReport]]
 
 
 @pytest.fixture
 def clean(tmp_path: Path, vocabulary: Path) -> Clean:
-    def cleaned(*rows: dict[str, Any], **options: Any) -> tuple[list[dict[str, Any]], Report]:
+    def cleaned(*rows: dict[str, Any], **options: Any) -> tuple[list[dict[str, Any]], CleaningReport]:
         path, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
         path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
-        guardrails = Guardrails(**{"vocabulary": vocabulary} | options)
-        guardrails.refuse_wrong(["body"])
-        with closing(Cleaner(guardrails, columns_of(path), tmp_path, "500MB")) as cleaner:
+        guardrails = GuardrailOptions(**{"vocabulary": vocabulary} | options)
+        guardrails.check(["body"])
+        with closing(Cleaner(guardrails, {column for row in rows for column in row}, tmp_path, "500MB")) as cleaner:
             cleaner.clean(path, out)
             return [json.loads(line) for line in out.read_text("utf-8").splitlines()], cleaner.report
 
@@ -128,7 +120,7 @@ def test_texts_without_a_letter_are_only_copies_of_themselves(clean: Clean) -> N
 
 def test_a_copy_of_an_earlier_block_is_a_copy(tmp_path: Path, vocabulary: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"body": "You are right."}\n')
-    with closing(Cleaner(Guardrails(vocabulary=vocabulary), ["body"], tmp_path, "500MB")) as cleaner:
+    with closing(Cleaner(GuardrailOptions(vocabulary=vocabulary), ["body"], tmp_path, "500MB")) as cleaner:
         for _ in range(3):
             cleaner.clean(tmp_path / "rows.jsonl", tmp_path / "out.jsonl")
         assert (cleaner.report.kept, cleaner.report.dropped) == (1, {"copy": 2})
@@ -177,14 +169,14 @@ def test_the_order_is_that_of_the_rows_and_the_same_each_time(clean: Clean) -> N
     ("options", "sentence"),
     [
         ({"without": ["links"]}, "--without is 'links', and should be some of deleted,bot,"),
-        ({"min_tokens": 0}, "--min_tokens is 0 and --max_tokens 1024, and should be 1 or more, in this order."),
+        ({"min_tokens": 0}, "--min_tokens is 0 and --max_tokens 1024: both should be 1 or more"),
         ({"min_tokens": 5, "max_tokens": 4}, "--min_tokens is 5 and --max_tokens 4"),
         ({"without": ["blocklist"], "blocklist": Path("list.txt")}, "give one of the two"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], sentence: str, vocabulary: Path) -> None:
     with pytest.raises(SettingError) as error:
-        Guardrails(vocabulary=vocabulary, **options).refuse_wrong(["body"])
+        GuardrailOptions(vocabulary=vocabulary, **options).check(["body"])
     assert sentence in str(error.value)
 
 
@@ -192,9 +184,9 @@ def test_a_blocklist_of_nothing_and_a_vocabulary_that_is_missing_are_said_before
     tmp_path: Path, vocabulary: Path
 ) -> None:
     (tmp_path / "empty.txt").write_text("\n")
-    with pytest.raises(DataError, match=r"empty.txt has no word: a blocklist is a word or phrase a line"):
-        Guardrails(vocabulary=vocabulary, blocklist=tmp_path / "empty.txt").refuse_wrong(["body"])
+    with pytest.raises(DataError, match=r"empty.txt is empty: a blocklist has a word or phrase on each line"):
+        GuardrailOptions(vocabulary=vocabulary, blocklist=tmp_path / "empty.txt").check(["body"])
     with pytest.raises(DataError, match="finetune download 124M"):
-        Guardrails(vocabulary=tmp_path).refuse_wrong(["turns"])
-    Guardrails(vocabulary=tmp_path).refuse_wrong(["month"])
-    Guardrails(vocabulary=tmp_path, without=["short", "long"]).refuse_wrong(["body"])
+        GuardrailOptions(vocabulary=tmp_path).check(["turns"])
+    GuardrailOptions(vocabulary=tmp_path).check(["month"])
+    GuardrailOptions(vocabulary=tmp_path, without=["short", "long"]).check(["body"])

@@ -1,0 +1,100 @@
+"""DuckDB for fetch: opening it, quoting for it, reading its results and its errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import sqlglot
+
+from app.errors import DataError
+from finetune.fetch.query import SqlError
+
+BATCH = 10_000
+"""Rows of a result that are in memory at a time."""
+
+
+def open_duckdb() -> duckdb.DuckDBPyConnection:
+    """A DuckDB that, like BigQuery, has FARM_FINGERPRINT and counts time in UTC."""
+    from farmhash import fingerprint64
+
+    def farm_fingerprint(text: str) -> int:
+        number: int = fingerprint64(text)
+        return number - 2**64 if number >= 2**63 else number
+
+    connection = duckdb.connect()
+    connection.create_function("farm_fingerprint", farm_fingerprint, ["VARCHAR"], "BIGINT")
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def string_literal(text: Path | str) -> str:
+    """A path or text as a string of SQL, for the places where DuckDB takes no parameter."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """A column's name as SQL, whatever characters it has."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def rows_of(found: duckdb.DuckDBPyRelation) -> Iterator[Mapping[str, Any]]:
+    """The rows of a result as dictionaries, a batch at a time."""
+    for batch in found.to_arrow_reader(BATCH):
+        columns = [column.to_pylist() for column in batch.columns]
+        for number, field in enumerate(batch.schema):
+            # DuckDB's sums of integers are DECIMAL(38, 0); BigQuery's are INT64.
+            if str(field.type).endswith(", 0)"):
+                columns[number] = [None if value is None else int(value) for value in columns[number]]
+        for values in zip(*columns, strict=True):
+            yield dict(zip(batch.schema.names, values, strict=True))
+
+
+@contextmanager
+def sql_errors(sql: str) -> Iterator[None]:
+    """Turn DuckDB's errors about translated SQL into SqlErrors about the GoogleSQL that it was translated from."""
+    try:
+        yield
+    except (
+        duckdb.BinderException,
+        duckdb.CatalogException,
+        duckdb.ParserException,
+        duckdb.ConversionException,
+    ) as error:
+        text = str(error)
+        name = re.search(r'column "(\w+)" not found', text)
+        function = re.search(r"Function with name (\w+) does not exist", text)
+        if name:
+            raise SqlError(f"Unrecognized name: {name[1]}", *position_of(name[1], sql)) from None
+        if function:
+            line, column = position_of(function[1], sql)
+            written = sql.splitlines()[line - 1][column - 1 :][: len(function[1])]
+            raise SqlError(f"Function not found: {written}", line, column) from None
+        raise SqlError(text.splitlines()[0], 1, 1) from None
+
+
+@contextmanager
+def runtime_errors(task: str, memory: str) -> Iterator[None]:
+    """Turn DuckDB's errors about data and memory into DataErrors of one sentence. `task` names what was being done."""
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
+    except duckdb.OutOfMemoryException:
+        raise DataError(f"{task} needs more than {memory} of memory: raise --memory.") from None
+    except duckdb.Error as error:
+        raise DataError(f"{task}: {str(error).splitlines()[0]}") from None
+
+
+def position_of(word: str, sql: str) -> tuple[int, int]:
+    """Line and column, from 1, of the first token of GoogleSQL that is this word, such as body or @n; else (1, 1)."""
+    tokens = sqlglot.tokenize(sql, read="bigquery")
+    for before, token in pairwise([tokens[0], *tokens]):
+        if token.text.lower() == word.lower().removeprefix("@") and (before.text == "@" or not word.startswith("@")):
+            return token.line, token.col - len(word) + 1
+    return 1, 1

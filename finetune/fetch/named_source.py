@@ -1,0 +1,71 @@
+"""The sources that fetch knows by name, besides queries: what each reads, its options, and its reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from app.errors import SettingError
+from finetune.data.input_files import files_under
+from finetune.fetch.csv_tables import CsvOptions, HuggingFaceCsvOptions, fetch_csv, fetch_hugging_face_csv
+from finetune.fetch.imdb_reviews import ImdbOptions, fetch_imdb_reviews
+from finetune.fetch.journal import Journal
+from finetune.fetch.jsonl_documents import JsonlOptions, fetch_jsonl
+from finetune.fetch.parameters import bind_options
+from finetune.fetch.reddit import RedditOptions, fetch_conversations
+from finetune.fetch.row_source import FetchedRows, stamps
+
+Options = TypeVar("Options", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True)
+class SourceKind(Generic[Options]):
+    """A kind of source. `options` are its --param; `fetch` leaves its rows in the journal."""
+
+    meaning: str
+    options: type[Options]
+    fetch: Callable[[Sequence[str], Options, Journal], FetchedRows]
+    reads_files: bool = True
+
+
+SOURCE_KINDS: dict[str, SourceKind[Any]] = {
+    "reddit": SourceKind(
+        "conversations of a subreddit, from Reddit's API", RedditOptions, fetch_conversations, reads_files=False
+    ),
+    "csv": SourceKind("columns of .csv, .tsv and .parquet files", CsvOptions, fetch_csv),
+    "hf-csv": SourceKind(
+        "labelled texts as Hugging Face's data sets have them", HuggingFaceCsvOptions, fetch_hugging_face_csv
+    ),
+    "aclImdb": SourceKind("Stanford's folder of IMDb film reviews", ImdbOptions, fetch_imdb_reviews),
+    "jsonl": SourceKind("documents, one a line, such as BigQuery's exports", JsonlOptions, fetch_jsonl),
+}
+
+
+class NamedSource:
+    """A RowSource: one of SOURCE_KINDS, with the --source and --param that it was given."""
+
+    def __init__(self, name: str, sources: Sequence[str], param: Sequence[str]) -> None:
+        """Raises SettingError."""
+        self.name, self.sources, self.kind = name, sources, SOURCE_KINDS[name]
+        self.options = bind_options(f"fetch {name}", self.kind.options, param)
+        if self.kind.reads_files and not sources:
+            raise SettingError(f"fetch {name} reads files: name them with --source.")
+
+    def request(self) -> dict[str, Any]:
+        paths = [path for path in map(Path, self.sources) if path.exists()]
+        return self._origin() | {"files": stamps(file for path in paths for file in files_under(path))}
+
+    def _origin(self) -> dict[str, Any]:
+        parameters = msgspec.structs.asdict(self.options)
+        return {"query": self.name, "parameters": parameters, "sources": list(self.sources)}
+
+    def expected_columns(self) -> Collection[str]:
+        return ("body", "turns")
+
+    def fetch(self, journal: Journal) -> FetchedRows:
+        rows = self.kind.fetch(self.sources, self.options, journal)
+        return FetchedRows(rows.columns, self._origin() | rows.origin)

@@ -1,0 +1,179 @@
+"""`fetch` of a query on files: DuckDB gives the rows that BigQuery would, or one sentence says why not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from app.errors import DataError, SettingError
+from finetune.fetch.journal import Journal
+from tests.finetune.fetch.rows import BODIES, COMMENTS, FIRST, Fetch, comment, lines, manifest_of, write
+
+
+@pytest.mark.parametrize(
+    "name", ["RC_2019-08.zst", "all.jsonl", "all.jsonl.gz", "all.ndjson", "all.csv", "all.parquet"]
+)
+def test_a_query_reads_files_of_any_kind(name: str, run: Fetch, tmp_path: Path) -> None:
+    assert run("subreddit_comments", write(tmp_path / name)) == BODIES
+
+
+def test_several_files_are_one_table(run: Fetch, tmp_path: Path) -> None:
+    write(tmp_path / "RC_2019-08.zst", COMMENTS[:20])
+    write(tmp_path / "RC_2019-09.jsonl", COMMENTS[20:])
+    assert run("subreddit_comments", tmp_path / "RC_*") == BODIES
+    assert run("subreddit_comments", tmp_path / "RC_2019-08.zst", tmp_path / "RC_2019-09.jsonl") == BODIES
+    assert run("subreddit_comments", tmp_path / "RC_*", tmp_path, without="copy") == BODIES
+
+
+def test_conversations_and_jokes_become_turns(run: Fetch, tmp_path: Path) -> None:
+    chain = [comment(n, parent_id="t3_x" if n == 0 else f"t1_c{n - 1}", body=f"It is turn {n}.") for n in range(4)]
+    found = run("conversations", write(tmp_path / "a.zst", chain), param=["subreddit=AmItheAsshole", "last=2019_12"])
+    assert found == [{"turns": [f"It is turn {n}." for n in range(4)]}]
+    post = {"id": "p", "author": "ann", "subreddit": "Jokes", "created_utc": FIRST, "score": 9, "title": "Why is it?"}
+    found = run("jokes", write(tmp_path / "b.zst", [post | {"selftext": "It had to be."}]))
+    assert found == [{"turns": ["Why is it?", "It had to be."]}]
+
+
+def test_a_query_of_ones_own(run: Fetch, tmp_path: Path) -> None:
+    query = tmp_path / "mine.sql"
+    query.write_text("""-- What is it?
+-- Parameters:
+--   least  INT64  3  the least
+-- Tables:
+--   notes  project.dataset.notes  text STRING, at INT64
+SELECT text AS body, STRUCT(at AS day) AS meta FROM `project.dataset.notes` WHERE at >= @least ORDER BY at
+""")
+    path = write(tmp_path / "notes.jsonl", [{"text": f"It is note {n}.", "at": n} for n in range(5)])
+    assert run(str(query), path) == [{"body": f"It is note {n}.", "meta": {"day": n}} for n in (3, 4)]
+
+
+def test_a_corrupt_line_is_passed_over_counted_and_shown(
+    run: Fetch, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoiled = [b'{"id": "c1", "body": "cut', b"no JSON", b"[1, 2]", b'{"other": 1}', b'{"id": "\xff"}', b"\x00\x01"]
+    path = tmp_path / "RC_2019-08.jsonl"
+    path.write_bytes(lines(COMMENTS[:10]) + b"\n".join(spoiled) + b"\n\n" + lines(COMMENTS[10:]))
+    assert run("subreddit_comments", path) == BODIES
+    assert manifest_of(out)["corrupt"] == len(spoiled)
+    assert "6 lines were no rows and were skipped." in capsys.readouterr().out
+
+
+def test_a_value_that_does_not_fit_is_none(run: Fetch, tmp_path: Path) -> None:
+    odd = [
+        comment(90, score="many"),
+        comment(91, score="7"),
+        comment(92, created_utc=str(FIRST)),
+        comment(93, author=5),
+        comment(94, created_utc=10**18),
+        comment(95, created_utc=-5),
+        comment(96, body="YTA, \0 and so on."),
+    ]
+    found = run("subreddit_comments", write(tmp_path / "a.jsonl", odd))
+    assert [row["body"] for row in found] == [odd[n]["body"] for n in (1, 2, 3, 6)]
+
+
+def test_a_broken_row_of_a_table_is_passed_over_and_counted(run: Fetch, out: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv")
+    path.write_text(path.read_text() + "too,few\n")
+    assert run("subreddit_comments", path) == BODIES
+    assert manifest_of(out)["corrupt"] == 1
+
+
+def test_of_a_dump_that_is_cut_off_what_was_read_is_kept_and_marked(
+    run: Fetch, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "RC_2019-08.zst"
+    data = b"".join(zstandard.compress(lines([row])) for row in COMMENTS)
+    path.write_bytes(data[:-20])
+    assert run("subreddit_comments", path) == BODIES
+    assert manifest_of(out)["incomplete"] == {str(path): "it is cut off"}
+    assert f"{path} was not read to its end: it is cut off. What came before it is kept." in capsys.readouterr().out
+
+
+def test_an_interrupted_fetch_goes_on_where_it_stopped(
+    run: Fetch, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("finetune.fetch.dumps.BLOCK", 1000)
+    monkeypatch.setattr("finetune.fetch.dumps.CHUNK", 500)
+    path = write(tmp_path / "RC_2019-08.jsonl")
+    notes: list[dict[str, Any]] = []
+    keep = Journal.keep
+
+    def kept(journal: Journal, **state: Any) -> None:
+        keep(journal, **state)
+        notes.append(json.loads(json.dumps(state)))
+        if len(notes) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Journal, "keep", kept)
+    with pytest.raises(KeyboardInterrupt):
+        run("subreddit_comments", path)
+    assert "the same command resumes from here" in capsys.readouterr().out
+    assert not out.exists()
+    before = notes.copy()
+    assert run("subreddit_comments", path) == BODIES
+    blocks = [state["file comments-00000"]["blocks"] for state in notes if "file comments-00000" in state]
+    assert blocks[:3] == [1, 2, 3]
+    assert blocks[3] == 4
+    assert len(before) == 4
+    assert list(out.parent.glob(".*")) == []
+
+
+def test_a_source_without_files_is_refused(run: Fetch, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"RC_\* matches no file that is \.jsonl, \.ndjson"):
+        run("subreddit_comments", tmp_path / "RC_*")
+    with pytest.raises(SettingError, match="--engine duckdb reads files: name them with --source"):
+        run("subreddit_comments", engine="duckdb")
+    write(tmp_path / "texts.jsonl", [{"id": "a"}])
+    with pytest.raises(SettingError, match="ratings_summary reads votes too: add --source votes=…"):
+        run("ratings_summary", f"texts={tmp_path / 'texts.jsonl'}")
+
+
+@pytest.mark.parametrize(
+    ("sql", "sentence"),
+    [
+        ("SELECT body\nFORM x y, `p.d.t`", r'line 4, column 6: Syntax error: Unexpected "x".'),
+        ("SELECT body,\n  bodyy FROM `p.d.t`", r"line 4, column 3: Unrecognized name: bodyy."),
+        ("SELECT body FROM `p.d.t`\nWHERE id = @n", r"line 4, column 12: Query parameter 'n' not found."),
+        ("SELECT body, id FROM `p.d.t` JOIN\n `p.d.u` USING (id)", "`p.d.u` is not among the `-- Tables:`"),
+        ("DELETE FROM `p.d.t`", "a statement that changes something, and should be a query"),
+        ("SELECT 1; SELECT `p.d.t`", "it has 2 statements, and should have one"),
+        ("SELECT 'body` FROM `p.d.t`", "Syntax error: "),
+    ],
+)
+def test_wrong_sql_is_said_with_the_files_line(sql: str, sentence: str, run: Fetch, tmp_path: Path) -> None:
+    (tmp_path / "mine.sql").write_text(f"-- Tables:\n--   t  p.d.t  id STRING, body STRING\n{sql}\n")
+    with pytest.raises(DataError) as error:
+        run(str(tmp_path / "mine.sql"), write(tmp_path / "a.jsonl"))
+    assert str(error.value).startswith(f"{tmp_path / 'mine.sql'}, line ")
+    assert sentence in str(error.value)
+
+
+def test_a_wrong_pattern_is_said(run: Fetch, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"subreddit_comments\.sql: .*missing \)"):
+        run("subreddit_comments", write(tmp_path / "a.jsonl"), param=["pattern=(YTA"])
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        ("-- Parameters:\n--   n  INTEGER  1  a number", "line 2: should be `--   name  STRING|INT64|FLOAT64|BOOL"),
+        ("-- Tables:\n--   t  p.d.t", "line 2: should be `--   name  project.dataset.table  column TYPE, …`."),
+        ("-- Tables:\n--   t  p.d.t  id STRING", "line 2: the query never reads `p.d.t`, in backticks."),
+        ("-- What?", "has no `-- Tables:` at its top, which list the columns of its tables."),
+    ],
+)
+def test_a_wrong_header_is_said_with_its_line(header: str, sentence: str, run: Fetch, tmp_path: Path) -> None:
+    (tmp_path / "mine.sql").write_text(f"{header}\nSELECT 1 AS body\n")
+    with pytest.raises(DataError) as error:
+        run(str(tmp_path / "mine.sql"), write(tmp_path / "a.jsonl"))
+    assert sentence in str(error.value)
+
+
+def test_too_little_memory_is_said(run: Fetch, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="needs more than 1MB of memory: raise --memory"):
+        run("subreddit_comments", write(tmp_path / "a.jsonl", COMMENTS * 200), memory="1MB")

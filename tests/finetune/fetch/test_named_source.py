@@ -1,0 +1,71 @@
+"""`fetch` of tables, reviews and JSON lines: each row becomes a document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import DataError, SettingError
+from tests.finetune.fetch.rows import Fetch, manifest_of, write
+
+
+def test_columns_of_a_csv_become_documents(run: Fetch, tmp_path: Path) -> None:
+    path = tmp_path / "jokes.csv"
+    path.write_text('ID,Question,Answer,Likes\n1,"Why is it, then?",It had to be.,3\n2,Who is it?,"It is ""me"".",0\n')
+    turns = [["Why is it, then?", "It had to be."], ["Who is it?", 'It is "me".']]
+    named = ["question=Question", "answer=Answer"]
+    assert run("csv", path, param=named) == [{"turns": turn} for turn in turns]
+    assert run("csv", path, param=[*named, "score=Likes"]) == [{"turns": turns[0]}]
+    assert run("csv", path, param=["body=Question", "label=ID"]) == [
+        {"body": "Why is it, then?", "meta": "1"},
+        {"body": "Who is it?", "meta": "2"},
+    ]
+
+
+def test_labels_of_hugging_face_have_names(run: Fetch, tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text('text,label\n"It is good,\nand I like it.",1\nIt is bad.,0\n')
+    assert run("hf-csv", path) == [
+        {"body": "It is good,\nand I like it.", "meta": "positive"},
+        {"body": "It is bad.", "meta": "negative"},
+    ]
+    assert run("hf-csv", path, param=["names=bad,good"])[0]["meta"] == "good"
+    with pytest.raises(DataError, match=r"has the label '1', and --param names has 1: bad"):
+        run("hf-csv", path, param=["names=bad"])
+
+
+def test_film_reviews_have_their_sentiment(run: Fetch, tmp_path: Path) -> None:
+    for name, text in (("pos", "It is good.<br /><br />I like it."), ("neg", "It is bad.")):
+        (tmp_path / "aclImdb/train" / name).mkdir(parents=True)
+        (tmp_path / "aclImdb/train" / name / "0_7.txt").write_text(text)
+    assert run("aclImdb", tmp_path / "aclImdb") == [
+        {"body": "It is good.\n\nI like it.", "meta": {"sentiment": "positive"}},
+        {"body": "It is bad.", "meta": {"sentiment": "negative"}},
+    ]
+    with pytest.raises(SettingError, match="aclImdb/test/pos is missing: --source should be the folder aclImdb"):
+        run("aclImdb", tmp_path / "aclImdb", param=["split=test"])
+
+
+@pytest.mark.parametrize("name", ["part-000.jsonl.gz", "part-000.parquet", "part-000.jsonl"])
+def test_what_bigquery_exported_is_cleaned(name: str, run: Fetch, out: Path, tmp_path: Path) -> None:
+    rows = [{"id": f"{n}", "author": ["ann", "AutoModerator"][n % 2], "body": f"It is {n}."} for n in range(6)]
+    (tmp_path / "exported").mkdir()
+    path = write(tmp_path / "exported" / name, rows)
+    path.with_suffix(".lines").unlink(missing_ok=True)
+    assert run("jsonl", tmp_path / "exported") == [{"body": f"It is {n}."} for n in (0, 2, 4)]
+    assert manifest_of(out)["dropped"] == {"bot": 3}
+
+
+def test_a_file_of_something_else_is_said(run: Fetch, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.jsonl has no line that is a JSON object with any of id, author,"):
+        run("subreddit_comments", write(tmp_path / "a.jsonl", [{"x": 1}]))
+    with pytest.raises(DataError, match=r"a\.csv has no column id; the query reads id, author, "):
+        run("subreddit_comments", write(tmp_path / "a.csv", [{"x": 1}]))
+    with pytest.raises(DataError, match=r"a\.csv has no column 'Joke', but 'x'\."):
+        run("csv", tmp_path / "a.csv", param=["body=Joke"])
+    with pytest.raises(DataError, match=r"b\.jsonl has no line that is \{\"body\": \"…\"\} or \{\"turns\""):
+        run("jsonl", write(tmp_path / "b.jsonl", [{"x": 1}]))
+    (tmp_path / "a.parquet").write_bytes(b"no parquet")
+    with pytest.raises(DataError, match=r"a\.parquet"):
+        run("subreddit_comments", tmp_path / "a.parquet")
