@@ -190,9 +190,28 @@ def queries() -> str:
     return table(("query", "what it asks", "parameters and their defaults"), rows)
 
 
+def guardrails() -> str:
+    from finetune.fetch.guardrails import GUARDRAILS
+
+    return table(("guardrail", "drops"), [(f"`{guardrail.name}`", guardrail.meaning) for guardrail in GUARDRAILS])
+
+
+def sources() -> str:
+    """What `fetch` reads besides queries, with the parameters of each."""
+    from finetune.fetch.named_source import SOURCE_KINDS
+    from finetune.fetch.parameters import parameters_of
+
+    rows = [
+        (f"`{name}`", kind.meaning, "; ".join(f"`{each.name}`: {each.meaning}" for each in parameters_of(kind.options)))
+        for name, kind in SOURCE_KINDS.items()
+    ]
+    return table(("source", "reads", "`--param`"), rows)
+
+
 PARTS: dict[str, Callable[..., str]] = {
     "settings": settings, "verbs": verb_list, "options": options, "routes": routes, "fields": fields, "tree": tree,
     "folders": folders, "dependencies": dependencies, "queries": queries,
+    "guardrails": guardrails, "sources": sources,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ STOP_WORDS = (
 
 
 class Guardrail(NamedTuple):
-    """A filter: it drops each text that meets `condition`, and counts it under `name`.
+    """A filter: it drops each text that meets `condition`, and counts it under `name`. `meaning` says what it drops.
 
     The condition is SQL for DuckDB. It sees the columns `text`, `author` and `score` (the last two may be NULL), the
     variables $min_tokens, $max_tokens, $min_score and $blocklist, and the function tokens(text), which counts GPT-2's
@@ -41,54 +41,54 @@ class Guardrail(NamedTuple):
 GUARDRAILS = (
     Guardrail(
         "deleted",
-        "text that was deleted or removed",
+        "deleted and removed texts",
         "text IN ('', '[deleted]', '[removed]', '[ Removed by Reddit ]')",
     ),
     Guardrail(
         "bot",
-        "text by a bot, which its author's name or the text itself gives away",
+        "texts by bots, known by their name or their own words",
         r"""regexp_matches(author, '^(?i:automoderator)$|(?:^|[-_])(?i:bot)\d*$|[a-z]Bot\d*$')
         OR CASE WHEN contains(lower(text), 'bot') OR contains(lower(text), 'automatically')
         THEN regexp_matches(text, '(?i)\bI(?: a|'')m a bot\b|performed automatically') ELSE FALSE END""",
     ),
-    Guardrail("score", "text with a score below --min_score", "score < $min_score"),
-    Guardrail("link", "text with a link", "contains(text, '://') OR contains(text, 'www.') OR contains(text, '](')"),
+    Guardrail("score", "texts with a score below --min_score", "score < $min_score"),
+    Guardrail("link", "texts with a link", "contains(text, '://') OR contains(text, 'www.') OR contains(text, '](')"),
     Guardrail(
         "quote",
-        "text that quotes another comment",
+        "texts that quote another comment",
         r"""CASE WHEN contains(text, '>') OR contains(text, '&gt;')
         THEN regexp_matches(text, '(?m)^\s*(?:>|&gt;)') ELSE FALSE END""",
     ),
-    Guardrail("shouting", "text with five capital letters in a row", "regexp_matches(text, '[A-Z]{5}')"),
-    Guardrail("word", "text with a word longer than thirty characters", r"regexp_matches(text, '\S{31}')"),
+    Guardrail("shouting", "texts with five capital letters in a row", "regexp_matches(text, '[A-Z]{5}')"),
+    Guardrail("word", "texts with a word of more than thirty characters", r"regexp_matches(text, '\S{31}')"),
     Guardrail(
         "stop_word",
-        "text without a common English word: another language, code or a list",
+        "texts without a common English word: other languages, code, lists",
         rf"NOT regexp_matches(text, '(?i)\b(?:{STOP_WORDS.replace(' ', '|')})\b')",
     ),
     Guardrail(
         "repetition",
-        "text with the same word three times in a row",
+        "texts with the same word three times in a row",
         """list_reduce(list_transform(string_split(lower(text), ' '), lambda word: {'word': word, 'times': 1}),
         lambda one, next: {'word': next.word, 'times': CASE WHEN one.times = 3 THEN 3
         WHEN one.word = next.word THEN one.times + 1 ELSE 1 END}).times = 3""",
     ),
-    Guardrail("blocklist", "text with a word or phrase of --blocklist", "regexp_matches(text, $blocklist)"),
+    Guardrail("blocklist", "texts with a word or phrase of --blocklist", "regexp_matches(text, $blocklist)"),
     # Counting tokens is slow. A word has at least one token and a token at least one byte, so most texts need no count.
     Guardrail(
         "short",
-        "text with fewer tokens than --min_tokens",
+        "texts with fewer tokens than --min_tokens",
         "CASE WHEN len(string_split(text, ' ')) < $min_tokens THEN tokens(text) < $min_tokens ELSE FALSE END",
     ),
     Guardrail(
         "long",
-        "text with more tokens than --max_tokens",
+        "texts with more tokens than --max_tokens",
         "CASE WHEN strlen(text) > $max_tokens THEN tokens(text) > $max_tokens ELSE FALSE END",
     ),
-    Guardrail("copy", "text that came before, apart from case and punctuation; `prepare` finds near duplicates"),
+    Guardrail("copy", "texts seen before, ignoring case and punctuation (`prepare` finds near duplicates)"),
     Guardrail(
         "personal",
-        "drops nothing: replaces e-mail addresses, telephone numbers and user names by [email], [phone] and [user]",
+        "nothing; e-mail addresses, telephone numbers and user names become [email], [phone] and [user]",
     ),
 )
 NAMES = tuple(guardrail.name for guardrail in GUARDRAILS)
