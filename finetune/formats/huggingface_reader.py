@@ -91,7 +91,7 @@ def read_shape(source: Path) -> Hparams:
             )
     if config.n_embd % config.n_head:
         raise CheckpointError(
-            f"{path} has n_embd {config.n_embd}, which {config.n_head} heads do not divide: copy it again."
+            f"{path} has n_embd {config.n_embd}, which {config.n_head} heads cannot share equally: copy it again."
         )
     return config.hparams
 

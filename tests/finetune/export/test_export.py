@@ -77,7 +77,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: (folder / "hparams.json").write_text(
             '{"n_vocab": 300, "n_ctx": 64, "n_embd": 32, "n_head": 5, "n_layer": 3}'
         ),
-        "hparams.json divides",
+        "hparams.json has n_embd 32, which 5 heads cannot share equally",
     ),
     "shape of another model": (
         lambda folder: (folder / "hparams.json").write_text(

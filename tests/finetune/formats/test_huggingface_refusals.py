@@ -34,7 +34,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (lambda f: truncate(f / "model.safetensors"), "model.safetensors is missing or damaged"),
     "config truncated": (lambda f: truncate(f / "config.json"), "config.json is not the description of a GPT-2"),
     "config without a head": (lambda f: change(f / "config.json", n_head=0), "config.json is not the description"),
-    "heads do not divide": (lambda f: change(f / "config.json", n_head=5), "n_embd 32, which 5 heads do not divide"),
+    "heads do not divide": (
+        lambda f: change(f / "config.json", n_head=5),
+        "n_embd 32, which 5 heads cannot share equally",
+    ),
     "another architecture": (lambda f: change(f / "config.json", model_type="llama"), 'has model_type "llama" where'),
     "another activation": (
         lambda f: change(f / "config.json", activation_function="relu"),
