@@ -1,0 +1,69 @@
+"""The folder of a run: which saves it keeps, also when the disk is full."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from finetune.checkpoint import newest_whole
+from finetune.commands.train import train
+from tests.conftest import ROOT
+from tests.finetune.training.runs import training_options
+
+
+def test_only_the_last_two_saves_are_kept(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
+    keras(train, training_options(base, tmp_path / "run"))
+    assert {path.stem for path in (tmp_path / "run").glob("model-*.index")} == {"model-8", "model-12"}
+    assert {path.stem for path in (tmp_path / "run").glob("training-*.npz")} == {"training-8", "training-12"}
+
+
+def test_a_full_disk_loses_no_save(base: Path, tmp_path: Path) -> None:
+    """The limit on a file's size stands for the disk: the next save does not fit, the one before is whole."""
+    run = tmp_path / "run"
+    code = """
+import resource, signal, sys
+from finetune import run_folder
+from finetune.__main__ import main
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+save, limits = run_folder.RunFolder.save, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+def later(self, hparams, weights, vocabulary, step, state):
+    if step > 4:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        save(self, hparams, weights, vocabulary, step, state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+run_folder.RunFolder.save = later
+sys.exit(main(sys.argv[1:]))
+"""
+    arguments = [
+        "train",
+        "--data",
+        base / "data",
+        "--init",
+        base / "init",
+        "--out",
+        run,
+        "--steps",
+        12,
+        "--save_every",
+        4,
+    ]
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments), "--samples", "0"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert newest_whole(run)[0].step == 4
+    assert {path.name for path in run.glob("model-8*")} == set()

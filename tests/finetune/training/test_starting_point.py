@@ -1,0 +1,88 @@
+"""Where a run starts: scratch, a checkpoint, or the save of a run that was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.engine.bundle import Hparams
+from app.engine.checkpoint_folder import open_checkpoint
+from app.errors import CheckpointError, FatalError, SettingError
+from finetune.checkpoint import initial_weights, newest_whole, write_checkpoint
+from finetune.commands.train import train
+from tests.conftest import write_tiny
+from tests.finetune.training.runs import logged, stopped_after, training_options, weights_of
+
+
+def test_from_scratch_with_the_vocabulary_of_the_data(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
+    shape = {"n_layer": 1, "n_head": 2, "n_embd": 16, "n_ctx": 32}
+    keras(train, training_options(base, tmp_path / "run", init="scratch", steps=4, **shape))
+    assert open_checkpoint(tmp_path / "run").hparams == Hparams(n_vocab=300, **shape)
+
+
+def test_an_interrupted_run_ends_with_the_same_weights(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
+    """Resuming restores the optimizer, the learning rate and the position in the data, also with gradient accumulation."""
+    common = training_options(base, tmp_path / "whole", steps=10, accumulate=2, warmup=3, save_every=5)
+    keras(train, common)
+    keras(stopped_after, replace(common, out=tmp_path / "parts"), 7)
+    assert open_checkpoint(tmp_path / "parts").step == 7
+    keras(train, replace(common, out=tmp_path / "parts", resume=True))
+    whole, parts = weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts")
+    assert all(np.array_equal(whole[name], parts[name]) for name in whole)
+    assert [row["step"] for row in logged(tmp_path / "parts")] == [str(step) for step in range(1, 11)]
+
+
+def test_a_run_of_gpt_2_simple_is_resumed(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
+    """It continues from the weights where it stopped: two steps at a learning rate of almost 0 change almost nothing."""
+    run = tmp_path / "run"
+    hparams = open_checkpoint(base / "init").hparams
+    write_checkpoint(run, hparams, initial_weights(hparams, seed=5), vocabulary=base / "init", step=3)
+    keras(train, training_options(base, run, steps=5, resume=True, learning_rate=1e-30, weight_decay=0.0))
+    assert open_checkpoint(run).step == 5
+    before = initial_weights(hparams, seed=5)
+    after = weights_of(run)
+    assert all(np.allclose(after[name], before[name], rtol=0, atol=1e-25) for name in before)
+
+
+def test_a_damaged_save_is_skipped(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
+    """The newest save is only half written, so the one before it is used."""
+    run = tmp_path / "run"
+    keras(train, training_options(base, run, steps=8))
+    data = run / "model-8.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:1000])
+    assert newest_whole(run)[0].save == "model-4"
+    keras(train, training_options(base, run, steps=8, resume=True))
+    assert newest_whole(run)[0].save == "model-8"
+
+
+def test_a_damaged_optimizer_state_is_refused(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    keras(train, training_options(base, run, steps=4))
+    (run / "training-4.npz").write_bytes(b"PK")
+    with pytest.raises(CheckpointError, match=r"training-4\.npz is damaged: delete it"):
+        train(training_options(base, run, resume=True))
+
+
+def test_a_run_is_neither_overwritten_nor_resumed_with_other_options(
+    base: Path, keras: Callable[..., Any], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    keras(train, training_options(base, run, steps=4))
+    with pytest.raises(SettingError, match="a run at step 4: add --resume"):
+        train(training_options(base, run))
+    with pytest.raises(SettingError, match=r"--learning_rate is 0.1 and was 0.01 when"):
+        train(training_options(base, run, resume=True, learning_rate=0.1))
+    with pytest.raises(SettingError, match="is at step 4 already: give a higher --steps"):
+        train(training_options(base, run, resume=True, steps=4))
+
+
+def test_another_vocabulary_is_refused(base: Path, tmp_path: Path) -> None:
+    write_tiny(tmp_path / "other")
+    (tmp_path / "other/vocab.bpe").write_text("#version: 0.2\n", encoding="utf-8")
+    with pytest.raises(FatalError, match="prepared with a different vocabulary"):
+        train(training_options(base, tmp_path / "run", init=str(tmp_path / "other")))
