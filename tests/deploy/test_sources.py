@@ -1,0 +1,61 @@
+"""What is sent to be built, and what the image is built from."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+def ignored(folder: Path, *which: str) -> set[str]:
+    """The files of a repository that .gcloudignore, which has .gitignore's syntax, leaves out."""
+    command = ["git", "ls-files", *which, "--ignored", f"--exclude-from={ROOT / '.gcloudignore'}"]
+    return set(subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.splitlines())
+
+
+def test_gcloud_sends_all_that_git_has_and_the_checkpoint(tmp_path: Path) -> None:
+    assert not ignored(ROOT, "--cached")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    kept = {"checkpoint/run1/model-1.index", "models/jokes/manifest.json", "models/124M/manifest.json"}
+    left = {"checkpoint/run2/model-1.index", "models/124M/model.ckpt.index", "data/x", ".venv/x"}
+    for name in kept | left:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert ignored(tmp_path, "--others") == left
+
+
+@pytest.mark.parametrize("stage", ["bundle", "training"])
+def test_what_the_image_exports_and_trains_with_is_all_there(stage: str, checkpoint: Path, tmp_path: Path) -> None:
+    """An import of the settings by the engine's package had made every build with a checkpoint fail."""
+    (lines,) = re.findall(
+        rf"^FROM pip AS {stage}$(.+?)^FROM ", (ROOT / "Dockerfile").read_text(), re.DOTALL | re.MULTILINE
+    )
+    copies = [line.split() for line in re.findall(r"^COPY ((?:app|finetune).*)$", lines, re.MULTILINE)]
+    for *sources, target in copies:
+        for source in sources:
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, tmp_path / target)
+            else:
+                (tmp_path / target).mkdir(exist_ok=True)
+                shutil.copy(ROOT / source, tmp_path / target)
+    command = [
+        sys.executable,
+        "-m",
+        "finetune",
+        "export",
+        "--checkpoint",
+        str(checkpoint),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ended = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "out" / "manifest.json").is_file()
