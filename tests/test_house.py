@@ -1,28 +1,257 @@
-"""The house: the app never meets TensorFlow, the parts import only what they may."""
+"""The house: who may import what, how large things are, what they are called."""
 
 from __future__ import annotations
 
 import ast
-import os
 import re
-import signal
-import subprocess
-import sys
 import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-import httpx
 import pytest
 
 import app
-from tests.conftest import ROOT, process, run_module
+import app.errors
+from tests.conftest import ROOT
+
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 50
+# The routes are a list on one screen; a verb's arguments are its options, each with its sentence.
+LISTS = {("app/application.py", "create_application")}
+# Two modules may share a name where they are two sides of one thing: the verb and the package that does its work.
+VERB_FOLDER = "finetune/commands/"
+TOO_GENERAL = {
+    "Text", "Line", "Job", "Chat", "Piece", "Place", "Other", "Writing", "Handling", "Course", "Rate", "Start", "Entry",
+    "Written", "Writer", "Description", "Manager", "Helper", "Utils",
+}  # fmt: skip
 
 
-def tracked() -> list[Path]:
-    """Every file of the repository, and what git does not ignore."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [Path(line) for line in listing.splitlines() if (ROOT / line).exists()]
+def sources(*folders: str) -> list[str]:
+    """The Python files below these folders, from the repository's root."""
+    return sorted(str(path.relative_to(ROOT)) for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+PRODUCT = sources("app", "finetune")
+EVERYTHING = sources("app", "finetune", "benchmarks", "docs", "tests")
+
+
+@cache
+def parsed(path: str) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+def module_name(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+MODULES = {module_name(path) for path in PRODUCT}
+
+
+@cache
+def imported(path: str) -> frozenset[str]:
+    """What a file imports, wherever in it: modules by their full names, and names out of modules with these."""
+    found: set[str] = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} imports relatively: name the module in full"
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(found)
+
+
+@cache
+def imports_of(path: str) -> frozenset[str]:
+    """The project's own modules that a file imports. A package counts where a name is taken out of its __init__."""
+    own: set[str] = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            own |= {alias.name for alias in node.names if alias.name in MODULES}
+        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES
+            own |= submodules
+            if len(submodules) < len(node.names):
+                own.add(node.module)
+    return frozenset(own - {module_name(path)})
+
+
+def package(module: str) -> str:
+    """`app.api.replies.plain` belongs to `app.api`; a module beside the packages stands for itself."""
+    parts = module.split(".")
+    return ".".join(parts[:2])
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """A circle of the graph, as its nodes in order with the first one again at the end; empty where there is none."""
+    done: set[str] = set()
+
+    def visit(node: str, way: list[str]) -> list[str]:
+        if node in way:
+            return [*way[way.index(node) :], node]
+        if node in done:
+            return []
+        for other in sorted(graph.get(node, ())):
+            if found := visit(other, [*way, node]):
+                return found
+        done.add(node)
+        return []
+
+    return next((found for node in sorted(graph) if (found := visit(node, []))), [])
+
+
+def module_graph() -> dict[str, set[str]]:
+    return {module_name(path): set(imports_of(path)) for path in PRODUCT}
+
+
+def package_graph() -> dict[str, set[str]]:
+    graph: dict[str, set[str]] = defaultdict(set)
+    for module, others in module_graph().items():
+        graph[package(module)] |= {package(other) for other in others} - {package(module)}
+    return graph
+
+
+def test_a_circle_is_found() -> None:
+    """The check below could otherwise pass for want of eyes."""
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert not circle({"a": {"b", "c"}, "b": {"c"}, "c": set()})
+
+
+def test_no_modules_import_each_other() -> None:
+    """Imports inside functions count: they hide a circle, they do not open it."""
+    assert not circle(module_graph())
+
+
+def test_no_packages_import_each_other() -> None:
+    assert not circle(package_graph())
+
+
+def within(names: frozenset[str], *packages: str) -> set[str]:
+    return {name for name in names if f"{name}.".startswith(tuple(f"{each}." for each in packages))}
+
+
+@pytest.mark.parametrize("path", sources("app"))
+def test_the_app_needs_nothing_of_training(path: str) -> None:
+    forbidden = ["finetune", "keras", "onnx", "tests", "benchmarks", "docs", "jsonargparse"]
+    if path != "app/engine/tensorflow.py":
+        forbidden += ["tensorflow", "gpt_2_simple"]
+    assert not within(imported(path), *forbidden)
+
+
+@pytest.mark.parametrize("path", sources("app/engine"))
+def test_the_engine_knows_neither_http_nor_settings(path: str) -> None:
+    own = {name for name in imports_of(path) if not name.startswith("app.engine")}
+    assert own <= {"app.errors"}
+    assert not within(imported(path), "starlette", "uvicorn", "telegram")
+    assert not within(imported(path), *(f"app.errors.{name}" for name in http_errors()))
+
+
+def http_errors() -> set[str]:
+    kinds = vars(app.errors).values()
+    return {kind.__name__ for kind in kinds if isinstance(kind, type) and issubclass(kind, app.errors.RequestError)}
+
+
+@pytest.mark.parametrize("path", sources("finetune"))
+def test_training_takes_the_engine_and_its_errors_from_the_app_and_no_more(path: str) -> None:
+    """The image that exports a checkpoint holds no more of the app than that."""
+    own = {name for name in imports_of(path) if name.startswith("app.")}
+    assert not {name for name in own if not name.startswith(("app.engine", "app.errors"))}
+
+
+@pytest.mark.parametrize("path", [path for path in PRODUCT if not path.startswith(VERB_FOLDER)])
+def test_verbs_are_leaves(path: str) -> None:
+    """Only the command line imports a verb. The starter is the exception, since it is made of verbs."""
+    if path != "finetune/__main__.py":
+        assert not within(imports_of(path), "finetune.commands")
+
+
+@pytest.mark.parametrize("path", sources("finetune/commands"))
+def test_no_verb_imports_another(path: str) -> None:
+    if path != "finetune/commands/starter.py":
+        assert not within(imports_of(path), "finetune.commands") - {"finetune.commands"}
+
+
+def test_the_routes_and_the_bot_do_not_know_each_other() -> None:
+    """Both ask a model through app/ask.py. The webhook's route hands updates to the bot; the state has the bot's type."""
+    for path in sources("app/bot"):
+        assert not within(imports_of(path), "app.api")
+    doors = {"app/api/telegram.py", "app/api/state.py"}
+    for path in set(sources("app/api")) - doors:
+        assert not within(imports_of(path), "app.bot")
+
+
+def test_one_name_one_module() -> None:
+    """A file can be guessed from its name, so no two have the same one. A verb may be named like what does its work."""
+    named: dict[str, list[str]] = defaultdict(list)
+    for path in PRODUCT:
+        name = Path(path).stem
+        if not name.startswith("__") and not path.startswith(VERB_FOLDER):
+            named[name].append(path)
+    assert not {name: paths for name, paths in named.items() if len(paths) > 1}
+
+
+def classes(path: str) -> Iterator[ast.ClassDef]:
+    return (node for node in parsed(path).body if isinstance(node, ast.ClassDef))
+
+
+def test_one_name_one_class() -> None:
+    named: dict[str, list[str]] = defaultdict(list)
+    for path in PRODUCT:
+        for each in classes(path):
+            named[each.name].append(path)
+    assert not {name: paths for name, paths in named.items() if len(paths) > 1}
+
+
+def test_classes_are_named_after_the_fields_terms() -> None:
+    assert not [f"{path}: {each.name}" for path in PRODUCT for each in classes(path) if each.name in TOO_GENERAL]
+
+
+@pytest.mark.parametrize("path", EVERYTHING)
+def test_a_file_is_short(path: str) -> None:
+    assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
+
+
+def functions(path: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from `def` to the end, without the docstring."""
+    first = function.body[0]
+    documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - docstring
+
+
+def test_functions_are_short() -> None:
+    lengths = {f"{path}:{each.name}": length(each) for path in PRODUCT for each in functions(path)}
+    ordered = sorted(lengths.values())
+    assert ordered[len(ordered) // 2] <= 8
+    allowed = {f"{path}:{name}" for path, name in LISTS}
+    assert not {name: lines for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES and name not in allowed}
+
+
+@pytest.mark.parametrize("path", PRODUCT)
+def test_a_module_opens_with_what_it_is(path: str) -> None:
+    """The first line of its docstring is its caption in the architecture's tree."""
+    caption = (ast.get_docstring(parsed(path)) or "").partition("\n")[0]
+    assert 10 <= len(caption) <= 130
+
+
+@pytest.mark.parametrize("path", PRODUCT)
+def test_nothing_travels_through_hidden_channels(path: str) -> None:
+    """What a function needs is handed to it. A request's trace is the exception: every line of the log carries it."""
+    if path != "app/log.py":
+        assert not within(imported(path), "contextvars")
+
+
+@pytest.mark.parametrize("path", sources("finetune"))
+def test_html_comes_from_templates_that_escape(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert not re.search(r"f[\"'][^\"'\n]*</?(div|p|td|tr|table|span|h\d|pre|li|ul|section|figure)\b", text)
+    assert not within(imported(path), "html", "string.Template")
 
 
 def test_one_version() -> None:
@@ -36,86 +265,3 @@ def test_requirements_are_hashed_and_name_no_address() -> None:
         assert "index" not in text
         for block in re.findall(r"^[a-z].+?==(?:.|\n)+?(?=\n[a-z#]|\Z)", text, re.MULTILINE):
             assert "--hash=sha256:" in block
-
-
-def imports(path: Path) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
-    return found
-
-
-@pytest.mark.parametrize("path", [str(path) for path in tracked() if path.suffix == ".py"])
-def test_the_parts_import_only_what_they_may(path: str) -> None:
-    names = imports(ROOT / path)
-    if path.startswith("app/"):
-        forbidden: tuple[str, ...] = ("finetune", "keras", "onnx.", "tests", "benchmarks")
-        if path != "app/engine/tensorflow.py":
-            forbidden = (*forbidden, "tensorflow", "gpt_2_simple")
-        assert not {name for name in names if f"{name}.".startswith(tuple(f"{f.rstrip('.')}." for f in forbidden))}
-    if path.startswith("app/engine/"):
-        assert not {name for name in names if name.startswith(("app.api", "app.bot", "starlette"))}
-    if path.startswith("finetune/"):
-        own = {name for name in names if name.startswith("app.")}
-        assert not {name for name in own if not name.startswith(("app.engine", "app.errors"))}
-
-
-REPORT = """
-import atexit, runpy, sys
-atexit.register(lambda: print("modules:", *sorted({name.split(".")[0] for name in sys.modules}), flush=True))
-runpy.run_module("app", run_name="__main__")
-"""
-
-
-def test_the_serving_process_never_imports_tensorflow(bundles: dict[int, Path]) -> None:
-    """After real requests, streamed and not, the process is asked for all that it has imported."""
-    with process("-c", REPORT, MODEL=str(bundles[8])) as (child, url):
-        assert httpx.get(f"{url}/?length=5&nsamples=2&top_p=0.9").status_code == 200
-        assert httpx.get(f"{url}/?length=5&stream=true").status_code == 200
-        assert httpx.get(f"{url}/?length=0").status_code == 400
-        child.send_signal(signal.SIGTERM)
-        printed = child.communicate(timeout=20)[0]
-    modules = set(printed.split("modules:")[1].split())
-    assert {"app", "onnxruntime", "starlette"} <= modules
-    heavy = {
-        "tensorflow",
-        "keras",
-        "gpt_2_simple",
-        "onnx",
-        "torch",
-        "finetune",
-        "jsonargparse",
-        "huggingface_hub",
-        "httpx",
-        "telegram",
-    }
-    assert not modules & heavy
-
-
-def test_nobody_is_told_what_is_served(bundles: dict[int, Path], tmp_path: Path) -> None:
-    """ONNX Runtime 1.29 began to write an identifier to the disk and to send what it loads to Microsoft."""
-    environ = {name: value for name, value in os.environ.items() if name != "CI"}  # Which would keep it quiet, too.
-    code = f"from pathlib import Path; import app.engine.onnx as o; o.load_bundle(Path({str(bundles[8])!r}), 1)"
-    command = [sys.executable, "-c", code]
-    ended = subprocess.run(
-        command, cwd=ROOT, env=environ | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=True
-    )
-    assert (ended.stdout, ended.stderr) == ("", "")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("PORT", "abc"), ("PORT", "0"), ("PORT", ""), ("ENGINE", "gpu"), ("THREADS", "-1"), ("REQUEST_TIMEOUT", "nan"),
-        ("MAX_LENGTH", "0"), ("QUEUE_LIMIT", "1.5"), ("LOG_LEVEL", "loud"), ("CONCURRENCY", "none"), ("MODEL", ""),
-        ("FEEDBACK", "feedback.db"), ("FEEDBACK", "bigquery://project"),
-    ],
-)  # fmt: skip
-def test_a_wrong_setting_stops_the_start_with_one_line(name: str, value: str) -> None:
-    ended = run_module("app", **{"ENGINE": "fake", name: value})
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert re.fullmatch(rf"error: {name} is '{re.escape(value)}', and should be [^\n]+\.\n", ended.stderr)

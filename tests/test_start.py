@@ -1,11 +1,14 @@
-"""The start: it says in one line why it fails; it writes nothing to the disk; it ends in time."""
+"""The start: it imports only what serving needs, says in one line why it fails, and writes nothing to the disk."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import httpx
 import pytest
 
 from app.port import listen, reserve
-from tests.conftest import events, process, run_module
+from tests.conftest import ROOT, events, process, run_module
 
 # The kernel refuses every write to every file, for root too, as a full or read-only disk does.
 UNWRITABLE = """
@@ -86,3 +89,61 @@ def test_the_log_says_where_it_serves() -> None:
     with process(ENGINE="fake") as (child, _):
         child.send_signal(signal.SIGTERM)
         assert re.search(r"serving on http://localhost:\d+\n", child.communicate(timeout=20)[0])
+
+
+REPORT = """
+import atexit, runpy, sys
+atexit.register(lambda: print("modules:", *sorted({name.split(".")[0] for name in sys.modules}), flush=True))
+runpy.run_module("app", run_name="__main__")
+"""
+
+
+def test_the_serving_process_never_imports_tensorflow(bundles: dict[int, Path]) -> None:
+    """After real requests, streamed and not, the process is asked for all that it has imported."""
+    with process("-c", REPORT, MODEL=str(bundles[8])) as (child, url):
+        assert httpx.get(f"{url}/?length=5&nsamples=2&top_p=0.9").status_code == 200
+        assert httpx.get(f"{url}/?length=5&stream=true").status_code == 200
+        assert httpx.get(f"{url}/?length=0").status_code == 400
+        child.send_signal(signal.SIGTERM)
+        printed = child.communicate(timeout=20)[0]
+    modules = set(printed.split("modules:")[1].split())
+    assert {"app", "onnxruntime", "starlette"} <= modules
+    heavy = {
+        "tensorflow",
+        "keras",
+        "gpt_2_simple",
+        "onnx",
+        "torch",
+        "finetune",
+        "jsonargparse",
+        "huggingface_hub",
+        "httpx",
+        "telegram",
+    }
+    assert not modules & heavy
+
+
+def test_nobody_is_told_what_is_served(bundles: dict[int, Path], tmp_path: Path) -> None:
+    """ONNX Runtime 1.29 began to write an identifier to the disk and to send what it loads to Microsoft."""
+    environ = {name: value for name, value in os.environ.items() if name != "CI"}  # Which would keep it quiet, too.
+    code = f"from pathlib import Path; import app.engine.onnx as o; o.load_bundle(Path({str(bundles[8])!r}), 1)"
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environ | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert (ended.stdout, ended.stderr) == ("", "")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "abc"), ("PORT", "0"), ("PORT", ""), ("ENGINE", "gpu"), ("THREADS", "-1"), ("REQUEST_TIMEOUT", "nan"),
+        ("MAX_LENGTH", "0"), ("QUEUE_LIMIT", "1.5"), ("LOG_LEVEL", "loud"), ("CONCURRENCY", "none"), ("MODEL", ""),
+        ("FEEDBACK", "feedback.db"), ("FEEDBACK", "bigquery://project"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_stops_the_start_with_one_line(name: str, value: str) -> None:
+    ended = run_module("app", **{"ENGINE": "fake", name: value})
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert re.fullmatch(rf"error: {name} is '{re.escape(value)}', and should be [^\n]+\.\n", ended.stderr)
