@@ -1,4 +1,4 @@
-"""Text becomes a folder of tokens, whole or not at all; what was dropped is counted."""
+"""Text becomes a complete folder of tokens or none; dropped documents are counted by reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from finetune.data.vocabulary import learn_vocabulary
 from tests.conftest import ROOT, TEXTS
 
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-# A thousand documents of which no two are alike.
+# A thousand documents, no two of them near duplicates.
 MANY = [f"{a} {b} {c}" for a in NUMBERS for b in NUMBERS for c in NUMBERS][:1000]
 
 
@@ -61,7 +61,7 @@ def test_a_document_is_its_tokens_and_the_real_end_of_text(make: Callable[..., D
     assert set(roles.tolist()) == {Role.TEXT}
 
 
-def test_the_vocabulary_goes_along(make: Callable[..., Data], vocabulary: Path) -> None:
+def test_the_vocabulary_is_copied(make: Callable[..., Data], vocabulary: Path) -> None:
     data = make("Yes.")
     for name in ("encoder.json", "vocab.bpe"):
         assert (data.folder / name).read_bytes() == (vocabulary / name).read_bytes()
@@ -194,9 +194,7 @@ def test_a_split_without_running_text_is_refused(make: Callable[..., Data]) -> N
 
 
 @pytest.mark.parametrize("options", [{}, {"min_tokens": 1000}])
-def test_a_corpus_of_nothing_is_refused_with_what_became_of_it(
-    options: dict[str, Any], make: Callable[..., Data]
-) -> None:
+def test_a_corpus_without_text_is_refused_with_the_reasons(options: dict[str, Any], make: Callable[..., Data]) -> None:
     with pytest.raises(DataError, match=r"there is no text to train on in the inputs \((empty|too short) 1\)"):
         make("Yes." if options else " \n", **options)
 
@@ -216,7 +214,7 @@ def test_a_vocabulary_that_is_missing_says_where_to_get_one(make: Callable[..., 
         (lambda ids: ids.update({"[ß ]": 300}), "does not hold a GPT-2 vocabulary"),
     ],
 )  # fmt: skip
-def test_a_vocabulary_that_would_lose_text_is_refused(
+def test_a_vocabulary_that_cannot_encode_every_text_is_refused(
     change: Callable[[dict[str, int]], object],
     sentence: str,
     make: Callable[..., Data],
@@ -234,7 +232,7 @@ def test_a_vocabulary_that_would_lose_text_is_refused(
         make("Yes.", vocabulary=tmp_path / "other")
 
 
-def test_what_goes_wrong_leaves_nothing_behind(make: Callable[..., Data], tmp_path: Path) -> None:
+def test_a_failure_leaves_nothing_behind(make: Callable[..., Data], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 2"):
         make('{"body": "Yes."}\n{', "a.jsonl")
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
@@ -257,7 +255,7 @@ finally:
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_behind(vocabulary: Path, tmp_path: Path) -> None:
-    """No file may be longer than 20,000 bytes, which is told to a program as a full disk is."""
+    """A limit of 20,000 bytes per file stands for the full disk."""
     (tmp_path / "input.txt").write_text(marked(MANY * 2))
     ended = run(LIMITED, tmp_path / "input.txt", tmp_path / "data", vocabulary)
     assert ended.stderr.splitlines()[-1].startswith(f"error: there is no space left on the disk of {tmp_path}: free ")
@@ -281,7 +279,7 @@ print("grown:", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) //
 
 
 def test_memory_is_flat(vocabulary: Path, tmp_path: Path) -> None:
-    """Twelve megabytes of short documents, and eleven as one text, need no more than a block's worth of memory each."""
+    """Twelve megabytes of short documents, and eleven as one text, each need little more memory than a block."""
     many = (f"{text} {number}." for number, text in enumerate(MANY * 400))
     (tmp_path / "many.csv").write_text("text\n" + "\n".join(many))
     (tmp_path / "one.txt").write_text("The duck had a bill to pay, said it.\n" * 300_000)

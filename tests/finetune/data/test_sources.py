@@ -1,46 +1,16 @@
-"""Files become documents, each kind as it is written in the wild; what does not fit is one sentence with a line number."""
+"""Each input format becomes documents; what cannot be read is one sentence with a line number."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from app.engine.bundle import Template
-from app.engine.tokenizer import Tokenizer
-from app.errors import DataError, SettingError
-from finetune.data.documents import LONGEST_TEXT, from_turns, text_of
-from finetune.data.input_files import find_files
-from finetune.data.prepared import Role
-from finetune.data.sources import BLOCK, BORDERS, Source, SplitAt, split_text
-from finetune.data.vocabulary import learn_vocabulary
-from tests.conftest import TEXTS
-
-
-@pytest.fixture(scope="module")
-def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
-    folder = tmp_path_factory.mktemp("vocabulary")
-    learn_vocabulary(folder, TEXTS, size=300)
-    return Tokenizer.from_gpt2(folder)
-
-
-def read(
-    path: Path,
-    column: str | None = None,
-    split: SplitAt = "marks",
-    template: Template = "text",
-    encoding: str = "utf-8",
-    vocabulary: Tokenizer | None = None,
-) -> list[str]:
-    source = Source(path, column, split, template, encoding, vocabulary, progress=lambda _: None)
-    return [text_of(document) for document in source.documents()]
-
-
-def written(path: Path, text: str, encoding: str = "utf-8") -> Path:
-    path.write_bytes(text.encode(encoding))
-    return path
+from app.errors import DataError
+from finetune.data.documents import LONGEST_TEXT
+from finetune.data.sources import BLOCK, BORDERS, split_text
+from tests.finetune.data.reading import read, written
 
 
 @pytest.mark.parametrize(
@@ -189,68 +159,3 @@ def test_a_wrong_line_of_json_is_refused(line: str, reason: str, tmp_path: Path)
         read(written(tmp_path / "a.jsonl", f'{{"body": "fine"}}\n{line}\n'))
     assert str(error.value).startswith(f"{tmp_path / 'a.jsonl'}, line 2: should be ")
     assert reason in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("template", "parts"),
-    [
-        ("text", [(Role.PROMPT, "a", False), (Role.REPLY, "\nb", False), (Role.TEXT, "\nc", True)]),
-        ("qa", [
-            (Role.PROMPT, "[QUESTION] a", False), (Role.REPLY, "\n[ANSWER] b", False), (Role.TEXT, "\n[QUESTION] c", True)
-        ]),
-        ("chat", [(Role.PROMPT, "a", True), (Role.REPLY, "b", True), (Role.TEXT, "c", True)]),
-    ],
-)  # fmt: skip
-def test_a_template_puts_turns_with_their_roles(template: Template, parts: list[tuple[Role, str, bool]]) -> None:
-    assert list(from_turns(["a", "b ", "c"], None, template)) == parts
-    assert from_turns(["a"], None, template)[0].role is Role.TEXT
-    meta, first, *_ = from_turns(["a", "b"], "code", template)
-    assert (meta.role, meta.text, first.role, first.text) == (Role.META, "code", Role.PROMPT, f" {parts[0][1]}")
-
-
-def test_an_archive_of_gpt_2_simple_is_read_back(vocabulary: Tokenizer, tmp_path: Path) -> None:
-    """Its marks are seven ordinary tokens each; the real end of text is a border as well, and so is the end of an array."""
-    marked = vocabulary.encode("<|startoftext|>Öne.<|endoftext|>\n<|startoftext|>Two.<|endoftext|>\n")
-    real = [*vocabulary.encode("Three."), vocabulary.end_of_text, *vocabulary.encode("Four.")]
-    np.savez_compressed(
-        tmp_path / "a.npz", np.array(marked), np.array(real, np.uint16), np.array(vocabulary.encode("5"))
-    )
-    assert read(tmp_path / "a.npz", vocabulary=vocabulary) == ["Öne.", "Two.", "Three.", "Four.", "5"]
-
-
-def test_an_archive_of_another_vocabulary_is_refused(vocabulary: Tokenizer, tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", np.array([1, 40000]))
-    with pytest.raises(DataError, match=r"a\.npz holds the token 40000, and the vocabulary has 300: .*--vocabulary"):
-        read(tmp_path / "a.npz", vocabulary=vocabulary)
-    first_half = next(token for token in range(300) if vocabulary.bytes_of(token) == b"\xc3")
-    np.savez(tmp_path / "b.npz", np.array([first_half]))
-    with pytest.raises(DataError, match=r"b\.npz is not text in this vocabulary"):
-        read(tmp_path / "b.npz", vocabulary=vocabulary)
-
-
-def test_an_archive_of_something_else_is_refused(vocabulary: Tokenizer, tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", np.array([0.5]))
-    written(tmp_path / "b.npz", "no archive")
-    np.savez(tmp_path / "c.npz", np.array([{}], object))
-    for name in "abc":
-        with pytest.raises(DataError, match=rf"{name}\.npz was not written by gpt-2-simple's encode_dataset"):
-            read(tmp_path / f"{name}.npz", vocabulary=vocabulary)
-
-
-def test_files_folders_and_patterns_name_each_file_once_and_in_order(tmp_path: Path) -> None:
-    for name in ("b.txt", "a.TXT", "deep/c.jsonl", "notes.md", ".hidden.txt", "deep/.git/d.txt"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    paths, passed = find_files([f"{tmp_path}/*.txt", str(tmp_path), f"{tmp_path}/**/*.jsonl"])
-    assert [str(path.relative_to(tmp_path)) for path in paths] == ["b.txt", "a.TXT", "deep/c.jsonl"]
-    assert [path.name for path in passed] == ["notes.md"]
-
-
-def test_an_input_that_is_nothing_or_of_no_known_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"lost\.txt matches no file"):
-        find_files([f"{tmp_path}/lost.txt"])
-    (tmp_path / "notes.md").touch()
-    with pytest.raises(SettingError, match=r"notes\.md is none of \.txt, "):
-        find_files([f"{tmp_path}/notes.md"])
-    with pytest.raises(SettingError, match=r"holds no file that is \.txt, "):
-        find_files([str(tmp_path)])

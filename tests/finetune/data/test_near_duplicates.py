@@ -1,4 +1,4 @@
-"""What counts as said before: copies, and what shares its word triples; never what merely looks like it."""
+"""Exact copies and near duplicates are found, and nothing that only looks similar."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_first_of_several_copies_stays() -> None:
 
 
 def test_keys_and_signatures_are_the_same_on_every_machine() -> None:
-    """Else a document would change sides between train and validation."""
+    """Otherwise a document would move between train and validation."""
     assert key("Yes.").hex() == "3af3821278c480251f340d0432b62f1c"
     assert sign(["Why did the duck cross the road?"])[0, :4].tolist() == [56801, 61364, 16449, 8941]
 
@@ -40,7 +40,7 @@ def test_case_punctuation_and_spacing_make_no_difference() -> None:
     assert near(["Why not?", "why  NOT", "why not today"]) == [1]
 
 
-def test_texts_without_words_are_never_alike() -> None:
+def test_texts_without_words_are_never_duplicates() -> None:
     assert near(["😂😂", "👍", "?!", "…"]) == []
 
 
@@ -73,14 +73,14 @@ def test_all_near_copies_are_found_and_nothing_else() -> None:
     assert near(texts) == list(range(2700, 3000))
 
 
-def test_what_is_like_a_dropped_text_only_stays() -> None:
-    """Otherwise a chain of small changes would take everything with it."""
+def test_a_text_that_is_similar_only_to_a_dropped_one_is_kept() -> None:
+    """Otherwise a chain of small changes would drop everything."""
     first = text(40, 1)
     texts = [first, changed(first, 5), changed(changed(first, 5), 35)]
     assert near(texts) in ([1], [1, 2])
     assert near(texts[::2]) == []
 
 
-def test_what_was_dropped_already_drops_nothing() -> None:
+def test_a_dropped_document_drops_no_other() -> None:
     texts = ["Same words.", "same words"]
     assert not near_copies(sign(texts), np.array([True, False]), texts.__getitem__, 0.85).any()

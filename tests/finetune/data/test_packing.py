@@ -1,4 +1,4 @@
-"""Rows: nothing lost, nothing seen across documents, the same from any batch on."""
+"""Rows hold every token once, keep documents apart, and are the same for the same seed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def documents(*lengths: int, meta: int = 0) -> Documents:
     return Documents(np.array(tokens, np.uint16), np.array(roles, np.uint8), np.array(ends, np.int64))
 
 
-def test_every_token_is_learned_exactly_once() -> None:
+def test_every_token_is_a_target_exactly_once() -> None:
     packed = Packed(documents(3, 20, 5, 8, 1, 7, 64), END, length=16)
     learned = [token for row in packed.in_order() for token in row.targets[row.weights > 0].tolist()]
     assert sorted(learned) == sorted(packed.documents.tokens.tolist())
@@ -37,14 +37,14 @@ def test_a_document_begins_with_the_end_of_text_and_at_position_0() -> None:
     assert [row.positions[0][row.segments[0] == number].tolist() for number in (1, 2)] == [[*range(6)], [*range(4)]]
 
 
-def test_what_follows_a_token_is_its_target() -> None:
+def test_the_target_of_a_token_is_the_one_that_follows() -> None:
     for row in Packed(documents(4, 6, 30), END, length=10).in_order():
         for number in range(1, int(row.segments.max()) + 1):
             here = row.segments[0] == number
             assert row.tokens[0][here][1:].tolist() == row.targets[0][here][:-1].tolist()
 
 
-def test_a_document_longer_than_a_row_goes_on_where_it_left_off() -> None:
+def test_a_document_longer_than_a_row_continues_in_another() -> None:
     rows = list(Packed(documents(25), END, length=10).in_order())
     assert len(rows) == 3
     assert rows[1].tokens[0, 0] == rows[0].targets[0, -1]
@@ -56,7 +56,7 @@ def test_rows_are_well_filled() -> None:
     assert sizes.sum() / (len(packed) * 64) > 0.97
 
 
-def test_each_time_round_has_every_row_once_in_another_order() -> None:
+def test_each_epoch_has_every_row_once_in_another_order() -> None:
     packed = Packed(documents(*range(2, 40)), END, length=40, seed=3)
     first, second = (
         [packed.row(number + start).targets.tobytes() for number in range(len(packed))] for start in (0, len(packed))
@@ -65,7 +65,7 @@ def test_each_time_round_has_every_row_once_in_another_order() -> None:
     assert first != second
 
 
-def test_a_row_is_the_same_whoever_asks_and_whenever() -> None:
+def test_a_row_depends_only_on_the_seed_and_its_number() -> None:
     texts = documents(*range(2, 40), meta=1)
     one, other = (Packed(texts, END, 40, seed=3, ignore_meta=0.5) for _ in range(2))
     for number in (70, 5, 19):
@@ -73,7 +73,7 @@ def test_a_row_is_the_same_whoever_asks_and_whenever() -> None:
         assert np.array_equal(one.row(number).targets, other.row(number).targets)
 
 
-def test_meta_is_read_and_not_learned_and_left_out_as_often_as_asked() -> None:
+def test_a_control_code_never_counts_in_the_loss_and_is_dropped_as_often_as_asked() -> None:
     packed = Packed(documents(*[8] * 200, meta=2), END, length=8, ignore_meta=0.3)
     lengths = [int((packed.row(number).segments > 0).sum()) for number in range(len(packed))]
     assert set(lengths) == {6, 8}
@@ -83,13 +83,13 @@ def test_meta_is_read_and_not_learned_and_left_out_as_often_as_asked() -> None:
 
 
 @pytest.mark.parametrize(("learn", "learned"), [("all", [1, 1, 1]), ("replies", [0, 1, 1]), ("last", [0, 0, 1])])
-def test_turns_are_learned_as_asked(learn: str, learned: list[int]) -> None:
+def test_the_chosen_turns_count_in_the_loss(learn: str, learned: list[int]) -> None:
     roles = np.array([Role.PROMPT, Role.REPLY, Role.TEXT], np.uint8)
     turns = Documents(np.array([1, 2, END], np.uint16), roles, np.array([3], np.int64))
     assert Packed(turns, END, 3, learn=learn).fill(0, None).weights[0].tolist() == learned  # type: ignore[arg-type]
 
 
-def test_a_window_is_a_stretch_of_the_text_whatever_its_borders() -> None:
+def test_a_window_is_a_stretch_of_the_text_across_documents() -> None:
     texts = documents(3, 5, 30)
     row = Windows(texts, length=16, seed=1).row(4)
     start = texts.tokens.tolist().index(int(row.tokens[0, 0]))

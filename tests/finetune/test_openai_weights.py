@@ -1,4 +1,4 @@
-"""OpenAI's models are fetched through gpt-2-simple, here from a server on loopback that misbehaves as told."""
+"""OpenAI's models are downloaded through gpt-2-simple, here from a server on loopback that fails on request."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Site:
     files: dict[str, bytes]
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
     cut: dict[str, int] = field(default_factory=dict)
-    """How often the connection breaks half-way through a file."""
+    """How many times the connection breaks halfway through a file."""
     ranges: bool = True
     broken: set[str] = field(default_factory=set)
-    """Files whose GET answers 500, as a HEAD just before did not."""
+    """Files whose GET answers 500 although their HEAD answered 200."""
 
     @property
     def fetched(self) -> list[str]:
@@ -124,7 +124,9 @@ def test_all_seven_files_arrive_as_they_are(site: Site, tmp_path: Path, capsys: 
     assert "every tensor matches its checksum" in capsys.readouterr().out
 
 
-def test_what_is_there_is_not_fetched_again(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_complete_model_is_not_downloaded_again(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     download("124M", tmp_path)
     site.asked.clear()
     download("124M", tmp_path)
@@ -132,7 +134,7 @@ def test_what_is_there_is_not_fetched_again(site: Site, tmp_path: Path, capsys: 
     assert "124M is already there and complete." in capsys.readouterr().out
 
 
-def test_a_connection_that_breaks_is_taken_up_where_it_broke(site: Site, tmp_path: Path) -> None:
+def test_a_broken_transfer_is_resumed_where_it_broke(site: Site, tmp_path: Path) -> None:
     site.cut = {DATA: 2}
     download("124M", tmp_path)
     assert (tmp_path / "124M" / DATA).read_bytes() == site.files[DATA]
@@ -141,7 +143,7 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke(site: Site, tmp_pat
     assert all(wanted and not wanted.startswith("bytes=0-") for wanted in ranges[1:])
 
 
-def test_another_call_continues_and_fetches_nothing_twice(
+def test_another_call_resumes_and_downloads_nothing_twice(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.cut = {DATA: 1}
@@ -160,13 +162,13 @@ def test_another_call_continues_and_fetches_nothing_twice(
     assert (tmp_path / "124M" / DATA).read_bytes() == site.files[DATA]
 
 
-def test_a_server_that_cannot_continue_is_asked_for_the_whole_file(site: Site, tmp_path: Path) -> None:
+def test_a_server_without_range_requests_is_asked_for_the_whole_file(site: Site, tmp_path: Path) -> None:
     site.cut, site.ranges = {DATA: 1}, False
     download("124M", tmp_path)
     assert (tmp_path / "124M" / DATA).read_bytes() == site.files[DATA]
 
 
-def test_an_error_page_is_not_taken_for_the_file(site: Site, tmp_path: Path) -> None:
+def test_an_error_page_is_not_kept_as_the_file(site: Site, tmp_path: Path) -> None:
     site.broken = {"encoder.json"}
     with pytest.raises(CheckpointError, match=r"encoder\.json is not complete after 4 attempts") as caught:
         download("124M", tmp_path)
@@ -216,7 +218,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_what_is_wrong_is_removed_and_said(site: Site, tmp_path: Path, wrong: str) -> None:
+def test_files_that_are_wrong_are_removed_and_named(site: Site, tmp_path: Path, wrong: str) -> None:
     name, change, message = WRONG[wrong]
     right = site.files[name]
     site.files[name] = change(right)
@@ -239,7 +241,7 @@ def test_weights_of_another_shape(site: Site, tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_folder_that_is_not_whole_is_left_alone(site: Site, original: Path, tmp_path: Path, name: str) -> None:
+def test_an_incomplete_folder_is_left_alone(site: Site, original: Path, tmp_path: Path, name: str) -> None:
     folder = Path(shutil.copytree(original, tmp_path / "124M"))
     (folder / name).unlink()
     with pytest.raises(SettingError, match=rf"124M exists and is not 124M: move it away.*{name} is missing") as caught:

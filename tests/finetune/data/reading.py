@@ -1,0 +1,27 @@
+"""Reads a file as prepare does, into the texts of its documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.engine.bundle import Template
+from app.engine.tokenizer import Tokenizer
+from finetune.data.documents import text_of
+from finetune.data.sources import Source, SplitAt
+
+
+def read(
+    path: Path,
+    column: str | None = None,
+    split: SplitAt = "marks",
+    template: Template = "text",
+    encoding: str = "utf-8",
+    vocabulary: Tokenizer | None = None,
+) -> list[str]:
+    source = Source(path, column, split, template, encoding, vocabulary, progress=lambda _: None)
+    return [text_of(document) for document in source.documents()]
+
+
+def written(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path.write_bytes(text.encode(encoding))
+    return path
