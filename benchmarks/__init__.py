@@ -1,1 +1,1 @@
-"""Measurements, one script a question. Each prints a table and ends with one line of JSON, kept in results/."""
+"""Measurements, one script for each question. Each prints a table and one line of JSON, which results/ keeps."""

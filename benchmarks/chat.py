@@ -1,8 +1,9 @@
 """How long until the first word of a reply, in the first turn of a chat and in the fifth?
 
-`python -m benchmarks.chat` starts `python -m app` on the 124M-shaped bundle of 8 bits, pinned to one core, and has conversations
-of five turns over `/v1/chat/completions`, streamed. What a person says is 32 tokens in every turn, a reply 48. Conversations
-that go on from what was read, and those that name a seed and so are read anew at every turn, take turns. Medians count.
+`python -m benchmarks.chat` starts `python -m app` with a bundle of 124M's shape in 8 bits, pinned to one core. It has
+conversations of five turns over `/v1/chat/completions`, streamed; each turn has a message of 32 tokens and a reply of 48.
+Conversations that reuse the KV cache alternate with conversations that send a seed, whose prompts are read from the beginning
+in every turn. The medians are reported.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from benchmarks.subject import bundle, report
 CONVERSATIONS = 15
 TURNS = 5
 SAID, REPLIED = 32, 48
-# Random weights write random bytes, which come back as other tokens. So the reply is made to be this word over and over.
+# Random weights write random bytes, and these become other tokens when they are sent back. So every reply repeats this word.
 WORD = "ab"
 
 
 def say(port: int, messages: list[dict[str, str]], word: int, seed: int | None) -> tuple[float, str]:
-    """Ask for the next turn. Returns the milliseconds until its first word, and all of it."""
+    """Ask for the next turn. Returns the milliseconds until its first word, and the whole reply."""
     asked = {"messages": messages, "max_tokens": REPLIED, "stream": True, "logit_bias": {str(word): 100}}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     began = time.perf_counter()
@@ -60,7 +61,7 @@ def talk(port: int, word: int, seed: int | None) -> list[float]:
 
 
 def chat_bundle() -> Path:
-    """The same, put to conversations."""
+    """The same model with a chat template."""
     made = bundle(8)
     folder = made.with_name(f"{made.name}-chat")
     if not folder.exists():

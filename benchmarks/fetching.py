@@ -1,8 +1,8 @@
 """How fast is a month of Reddit searched and cleaned, and in how much memory?
 
-`python -m benchmarks.fetching`: 1 GB of comments as Reddit's dumps have them, written here, are searched for one
-subreddit's, as lines and compressed; then searched for conversations; and 300 MB of comments are cleaned with every filter
-on. Each in a process of its own.
+`python -m benchmarks.fetching` writes 1 GB of comments in the format of Reddit's dumps and searches them for one subreddit,
+as plain lines and compressed, then for conversations. It also cleans 300 MB of comments with every filter on. Each
+measurement has its own process.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ BATCH = 10_000
 
 
 def write_comments(file: TextIO, size: int, columns: Collection[str] = ()) -> int:
-    """Comments of 3 to 60 words, half of them common ones, most an answer to a recent one. Returns how many."""
+    """Write comments of 3 to 60 words, half of them common words. Most answer a recent comment. Returns their number."""
     random = np.random.default_rng(0)
     letters = np.array(list("etaoinshrdlu"))
     rare = ["".join(random.choice(letters, n)) for n in random.integers(3, 10, 20_000)]
@@ -69,7 +69,7 @@ def write_comments(file: TextIO, size: int, columns: Collection[str] = ()) -> in
 
 
 def comment(number: int, body: str) -> dict[str, Any]:
-    """With the columns that a dump has and no query reads, too. Threads are of 500 comments, chains of up to five."""
+    """A comment with all columns of a dump, also those that no query reads. Threads have 500 comments, chains up to five."""
     subreddit = SUBREDDITS[number // 500 % len(SUBREDDITS)]
     above = f"t3_{number // 500:x}" if number % 5 == 0 else f"t1_{number - 1:x}"
     return {
@@ -81,7 +81,7 @@ def comment(number: int, body: str) -> dict[str, Any]:
 
 
 def run(*command: str) -> tuple[float, float]:
-    """Run `python …`. Returns seconds and its peak of resident memory in MB."""
+    """Run `python …`. Returns its seconds and its peak resident memory in MB."""
     began = time.perf_counter()
     child = subprocess.Popen([sys.executable, *command], stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(child.pid, 0)
@@ -101,7 +101,7 @@ def search(query: str, source: Path, *options: str) -> dict[str, Any]:
 
 
 def clean(folder: Path) -> None:
-    """The process that cleans rows as `subreddit_comments` finds them. Prints MB of text a second, and what was kept."""
+    """Clean rows of the shape that `subreddit_comments` returns. Prints MB of text a second, and the share that was kept."""
     from finetune.fetch.corpus import clean
     from finetune.fetch.guardrails import GuardrailOptions
     from finetune.fetch.journal import Journal
@@ -119,7 +119,7 @@ def clean(folder: Path) -> None:
 
 
 def main() -> None:
-    bundle(8)  # Makes the checkpoint, whose vocabulary has GPT-2's size.
+    bundle(8)  # Makes the checkpoint too, with a vocabulary of GPT-2's size.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lines, packed = folder / "RC_2019-08.jsonl", folder / "RC_2019-09.zst"

@@ -1,8 +1,8 @@
-"""Does the image run as Cloud Run runs it, and in how little?
+"""Does the image run as Cloud Run runs it, and in how little memory?
 
-`python -m benchmarks.image IMAGE [BUNDLE [MEMORY]]` (`make image-check`): starts the image with one processor and 512 MiB, its
-file system read-only, as a user nobody knows; asks it a thousand times; tells it to stop. BUNDLE is a folder to serve
-instead of the one inside. Needs docker or podman.
+`python -m benchmarks.image IMAGE [BUNDLE [MEMORY]]` (`make image-check`) starts the image with one processor, 512 MiB, a
+read-only file system and an unknown user. It sends a thousand requests and then stops the container. BUNDLE is a folder to
+serve instead of the one in the image. It needs docker or podman.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def ask(port: int, query: str) -> Any:
 
 
 def await_answer(port: int) -> float:
-    """When the first request was answered, in seconds since the epoch."""
+    """The time of the first answer, in seconds since the epoch."""
     began = time.time()
     while time.time() - began < PATIENCE:
         try:
@@ -69,7 +69,7 @@ def await_answer(port: int) -> float:
 
 
 def started(image: str, name: str) -> float:
-    """When the container's process began. What came before, unpacking the image above all, is not ours."""
+    """The start of the container's process. What came before, mostly unpacking the image, does not count."""
     said = call(image, "inspect", "--format", "{{json .State.StartedAt}}", name).strip('"')
     return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", said)).timestamp()
 

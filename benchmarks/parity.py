@@ -1,8 +1,8 @@
-"""Does it say what TensorFlow says?
+"""Do this engine and gpt-2-simple compute the same?
 
-`python -m benchmarks.parity [CHECKPOINT]`: the fp32 bundle of the 124M-shaped model against gpt-2-simple, logits and
-200 greedy tokens; and what 8 and 4 bits change on real text, for a checkpoint trained on it: the starter's
-(checkpoint/starter, left there by `make starter`), reading the documents that were held out of its training.
+`python -m benchmarks.parity [CHECKPOINT]` compares the 32-bit bundle of 124M's shape with gpt-2-simple: logits, and 200 greedy
+tokens. Then it measures what 8 and 4 bits change on real text. That needs a trained checkpoint: by default the starter's,
+checkpoint/starter, which `make starter` leaves there, on the documents that were held out of its training.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How fast is text prepared, and in how much memory?
 
-`python -m benchmarks.preparing`: 100 MB of short comments, written here, some of them twice and some nearly so, are
-prepared in a process of its own.
+`python -m benchmarks.preparing` writes 100 MB of short comments, some of them duplicates or near duplicates, and prepares
+them in a separate process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BYTES = 100_000_000
 
 
 def write_comments(path: Path, size: int) -> int:
-    """JSON Lines of 2 to 40 made-up words each; one in fifty is an earlier one again. Returns how many."""
+    """Write JSON Lines of 2 to 40 made-up words; one in fifty repeats an earlier one. Returns their number."""
     random = np.random.default_rng(0)
     letters = np.array(list("etaoinshrdlu"))
     words = ["".join(random.choice(letters, n)) for n in random.integers(2, 9, 20_000)]
@@ -38,7 +38,7 @@ def write_comments(path: Path, size: int) -> int:
 
 
 def main() -> None:
-    bundle(8)  # Makes the checkpoint, whose vocabulary has GPT-2's size.
+    bundle(8)  # Makes the checkpoint too, with a vocabulary of GPT-2's size.
     with tempfile.TemporaryDirectory() as folder:
         text, out = Path(folder) / "comments.jsonl", Path(folder) / "data"
         count = write_comments(text, BYTES)

@@ -1,8 +1,8 @@
-"""How many tokens a second on one core, and how many times gpt-2-simple's?
+"""How many tokens a second on one core, and how many times as many as gpt-2-simple?
 
-`python -m benchmarks.speed` runs both in turn, each in a process of its own pinned to the same core, three rounds:
-124M-shaped, 128 tokens, one text, top-k 40, as gpt-2-simple's `generate` and as this engine write them. Ours is bound
-by reading the weights once per token, so what the core reads from memory is measured beside it. Medians count.
+`python -m benchmarks.speed` runs both alternately for three rounds, each in its own process on the same core: 124M's shape,
+one text of 128 tokens, top-k 40. Every token reads all weights once, so this engine is limited by memory bandwidth; the
+core's bandwidth is measured too. The medians are reported.
 """
 
 from __future__ import annotations

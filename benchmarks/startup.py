@@ -1,7 +1,7 @@
 """How long from the start of the process to the first answer, how much memory, and does it grow?
 
-`python -m benchmarks.startup` starts `python -m app` on a 124M-shaped bundle of 8 bits, pinned to one core, and asks for one
-token as soon as the port opens; ten starts, the median counts. Then one server answers 5,000 short requests.
+`python -m benchmarks.startup` starts `python -m app` with a bundle of 124M's shape in 8 bits, pinned to one core, and asks for
+one token as soon as the port opens. It reports the median of ten starts. Then one server answers 5,000 short requests.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is measured, and on what: a 124M-shaped model with random weights, and this machine.
+"""What is measured, and on what: a model of 124M's shape with random weights, and this machine.
 
-Speed and memory do not depend on what the weights say, so nothing has to be downloaded. The vocabulary has GPT-2's
+Speed and memory do not depend on the values of the weights, so nothing has to be downloaded. The vocabulary has GPT-2's
 size: 256 bytes, 50,000 merges of two of them, and the end of text.
 """
 
@@ -27,12 +27,12 @@ RESULTS = Path(__file__).parent / "results"
 SHAPE = Hparams(n_vocab=50257, n_ctx=1024, n_embd=768, n_head=12, n_layer=12)
 CHECKPOINT = WORK / "checkpoint" / "random-124M"
 CORE = 0
-# As in the container: memory in pages of 2 MB, where the kernel has them for the asking. Both sides get them.
+# As in the container: memory pages of 2 MB, where the kernel gives them on request. Both sides get them.
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 def bundle(bits: int) -> Path:
-    """The random model as a bundle, made on first use by the project's own command."""
+    """The random model as a bundle. The project's own `export` makes it at the first use."""
     if not (CHECKPOINT / "checkpoint").exists():
         from finetune.checkpoint import initial_weights, write_checkpoint
 
@@ -98,7 +98,7 @@ def machine() -> dict[str, Any]:
 
 
 def report(name: str, rows: dict[str, Any]) -> None:
-    """Print what was measured as a table and as one line of JSON, and keep the JSON."""
+    """Print the figures as a table and as one line of JSON, and write the JSON into results/."""
     for key, value in rows.items():
         print(f"{key:<44} {value}")
     line = json.dumps({"benchmark": name, "machine": machine()} | rows)

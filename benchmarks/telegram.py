@@ -1,8 +1,9 @@
-"""Does the bot lose an update, answer one twice, miscount a vote or grow, on a bad day?
+"""Does the bot lose an update, answer one twice, miscount a vote or grow when much goes wrong?
 
-`python -m benchmarks.telegram` starts `python -m app` with a bot and the tests' Bot API server. 200 chats send 10,000 updates:
-questions, jokes and votes, some of them changed. One call in a hundred fails or is told to wait, one in two hundred takes longer
-than the server waits for the webhook, and one answer in fifty gets lost, so that the update comes again.
+`python -m benchmarks.telegram` starts `python -m app` with a bot, and the tests' Telegram server. 200 chats send 10,000
+updates: questions, jokes and votes, some of which are changed later. Of the bot's calls, one in a hundred fails or is told to
+wait, and one in two hundred takes longer than Telegram waits for the webhook. One answer in fifty gets lost, so Telegram
+delivers the update again.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from tests.fakes.telegram import SECRET, Telegram
 
 ROUNDS = 10
 CHATS = range(1, 201)
-# Of a chat in a round: texts asked for, and votes on them.
+# In each round of a chat: texts that it asks for, and votes on them.
 TEXTS, VOTES = 3, 2
 
 
 class Day:
-    """What was asked and voted, to be held against what came of it."""
+    """What the chats asked for and how they voted, to compare with the answers and the stored votes."""
 
     def __init__(self, telegram: Telegram) -> None:
         self.telegram = telegram
@@ -64,7 +65,7 @@ class Day:
         self.updates += updates * len(CHATS)
 
     def answers(self) -> tuple[int, int]:
-        """Questions without an answer, and answers too many."""
+        """The number of questions without an answer, and of answers too many."""
         lost = twice = 0
         for chat in CHATS:
             given = Counter(said.get("reply_to_message", {}).get("text", "") for said in self.telegram.said(chat))

@@ -1,9 +1,9 @@
-"""How many steps a second does training take, in how much memory, and does it learn the same?
+"""How many steps a second does training do, in how much memory, and does it learn the same?
 
-`python -m benchmarks.training`: 124M-shaped, rows of 1,024 tokens, one at a time, on all cores: gpt-2-simple's own
-`finetune`, this project's in 32 bits and in bfloat16, in turn, each in a process of its own, on the same windows of the
-same text from the same weights. Ten steps' losses are compared. How much bfloat16 bends the curve is seen on a model of
-the starter's shape over 300 steps, beside what another order of the same text does to it.
+`python -m benchmarks.training` trains 124M's shape on rows of 1,024 tokens, one row a step, on all cores: gpt-2-simple's own
+`finetune`, and this project's in 32 bits and in bfloat16. They run alternately, each in its own process, on the same windows of
+the same text from the same weights, and the losses of ten steps are compared. A model of the starter's shape shows over 300
+steps how much bfloat16 changes the loss curve, compared with what another order of the same text changes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def theirs(steps: int) -> dict[str, Any]:
 def gpt_2_simples_run(
     init: Path, data: Data, work: Path, steps: int, learning_rate: float
 ) -> tuple[list[float], list[float]]:
-    """Let gpt-2-simple train on the windows that `Windows` gives. Returns its losses and the seconds between its steps."""
+    """Let gpt-2-simple train on the windows of `Windows`. Returns its losses and the seconds between its steps."""
     import gpt_2_simple
     from gpt_2_simple import gpt_2
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -108,7 +108,7 @@ def ours(steps: int, precision: Precision) -> dict[str, Any]:
 
 
 def curve(precision: Precision, seed: int) -> dict[str, Any]:
-    """The losses of 300 steps of a small model from nothing."""
+    """The losses of 300 steps of a small model, trained from scratch."""
     from finetune.checkpoint import initial_weights
     from finetune.training.trainer import Trainer
 
@@ -121,7 +121,7 @@ def curve(precision: Precision, seed: int) -> dict[str, Any]:
 
 
 def run(*command: str) -> dict[str, Any]:
-    """Run this module in a process of its own. Returns the JSON of its last line."""
+    """Run this module in a separate process. Returns the JSON of its last line."""
     variables = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     printed = subprocess.run(
         [sys.executable, "-m", "benchmarks.training", *command],
