@@ -1,1 +1,1 @@
-"""What makes a model: `python -m finetune VERB`, a module a verb. The app never imports it."""
+"""The training command line, `python -m finetune VERB`: from text to a bundle for the app."""
