@@ -1,4 +1,4 @@
-"""A Reddit of our own on loopback: the routes of its API that PRAW asks, over posts and trees of comments.
+"""A fake Reddit on loopback: the routes of its API that PRAW calls, over posts and trees of comments.
 
     with reddit_server() as fake:
         post = fake.post("p", "What is it?")
@@ -37,7 +37,7 @@ class Reddit:
         self.comments: dict[str, Thing] = {}
         self.requests: list[str] = []
         self.failures: dict[str, list[int]] = {}
-        """Status codes that a path answers with first."""
+        """Status codes that a path answers with before it works."""
 
     def post(self, number: str, title: str, **more: Any) -> str:
         usual = {"title": title, "selftext": "", "author": "ann", "score": 10, "subreddit": "Talk", "num_comments": 1}
@@ -53,7 +53,7 @@ class Reddit:
         return f"t1_{number}"
 
     def tree(self, parent: str, depth: int = 0) -> Any:
-        """The listing of what answers a post or comment."""
+        """The listing of the replies to a post or comment."""
         below = [name for name, comment in self.comments.items() if comment["parent_id"] == parent]
         if not below:
             return ""

@@ -1,4 +1,4 @@
-"""What tests of fetch share: a vocabulary, the file to write, and a fetch that is read back."""
+"""Fixtures for the tests of fetch: a vocabulary, a path for the corpus, and a fetch that returns the corpus."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(out: Path, vocabulary: Path) -> Fetch:
-    """Fetch into a file and read it."""
+    """Fetch into a file and return its documents."""
 
     def fetched(query: str, *sources: Path | str, **options: Any) -> list[dict[str, Any]]:
         fetch(

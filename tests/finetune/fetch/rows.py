@@ -1,4 +1,4 @@
-"""Rows that tests of fetch read, and files of every kind to read them from."""
+"""Comments for the tests of fetch, files of every kind that hold them, and readers of what fetch writes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any
 
 import duckdb
 import zstandard
+
+from finetune.fetch.query import read_query
+from tests.fakes.bigquery import BigQuery
 
 Fetch = Callable[..., list[dict[str, Any]]]
 FIRST = 1564617600
@@ -27,6 +30,10 @@ def comment(number: int, **changes: Any) -> dict[str, Any]:
 
 COMMENTS = [comment(number, subreddit=["AmItheAsshole", "Jokes"][number % 2]) for number in range(40)]
 BODIES = [{"body": row["body"]} for row in COMMENTS[::2]]
+COLUMNS = read_query("subreddit_comments").tables[0].columns
+COMMENT_ROWS = [{name: row[name] for name in COLUMNS} for row in COMMENTS]
+"""The comments as BigQuery has them."""
+MONTH = "fh-bigquery.reddit_comments.2019_08"
 
 
 def lines(rows: list[dict[str, Any]]) -> bytes:
@@ -39,7 +46,7 @@ def manifest_of(out: Path) -> dict[str, Any]:
 
 
 def write(path: Path, rows: list[dict[str, Any]] = COMMENTS) -> Path:
-    """Rows as the kind of file that the name says."""
+    """Write rows as the kind of file that the suffix names."""
     match path.suffix:
         case ".zst":
             path.write_bytes(zstandard.compress(lines(rows)))
@@ -52,8 +59,13 @@ def write(path: Path, rows: list[dict[str, Any]] = COMMENTS) -> Path:
                 writer.writerows(rows)
         case ".parquet":
             (path.with_suffix(".lines")).write_bytes(lines(rows))
-            read = f"read_json('{path.with_suffix('.lines')}', format = 'newline_delimited')"
-            duckdb.execute(f"COPY (SELECT * FROM {read}) TO '{path}' (FORMAT parquet)").fetchall()
+            duckdb.read_json(str(path.with_suffix(".lines")), format="newline_delimited").write_parquet(str(path))
         case _:
             path.write_bytes(lines(rows))
     return path
+
+
+def query_jobs(fake: BigQuery) -> list[dict[str, Any]]:
+    """The query jobs that a BigQuery was asked for, dry runs included."""
+    found = [body["configuration"] for method, path, body in fake.requests if (method, path[-5:]) == ("POST", "/jobs")]
+    return [configuration["query"] | {"dryRun": configuration.get("dryRun", False)} for configuration in found]

@@ -1,4 +1,4 @@
-"""Each filter drops what it is named for and nothing besides; what was dropped is counted by its name."""
+"""Each guardrail drops the texts that it is named for and no others, and counts them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ KEPT = [
 
 
 @pytest.mark.parametrize(("name", "row"), DROPPED)
-def test_a_filter_drops_and_counts(name: str, row: dict[str, Any], clean: Clean) -> None:
+def test_a_guardrail_drops_and_counts(name: str, row: dict[str, Any], clean: Clean) -> None:
     row = {"author": "ann", "score": 5, **row}
     kept, report = clean(row, max_tokens=100)
     assert (kept, report.dropped) == ([], {name: 1})
@@ -75,7 +75,7 @@ def test_a_filter_drops_and_counts(name: str, row: dict[str, Any], clean: Clean)
 
 
 @pytest.mark.parametrize("row", KEPT)
-def test_what_is_fine_is_kept_as_it_is(row: dict[str, Any], clean: Clean) -> None:
+def test_good_text_is_kept_unchanged(row: dict[str, Any], clean: Clean) -> None:
     assert clean({"author": "ann", "score": 5} | row)[0] == [{"body": row["body"]}]
 
 
@@ -96,7 +96,7 @@ def test_personal_data_is_replaced(said: str, left: str, clean: Clean) -> None:
     assert report.replaced == (said != left)
 
 
-def test_a_blocklist_drops_words_and_phrases_but_no_parts_of_words(clean: Clean, tmp_path: Path) -> None:
+def test_a_blocklist_matches_whole_words_and_phrases(clean: Clean, tmp_path: Path) -> None:
     (tmp_path / "blocked.txt").write_text("darn\n\nwhat the heck\nc++\n")
     rows = [
         {"body": body} for body in ("It is a Darned cat.", "DARN it all!", "So what the heck is it.", "I like C++.")
@@ -105,20 +105,20 @@ def test_a_blocklist_drops_words_and_phrases_but_no_parts_of_words(clean: Clean,
     assert (kept, report.dropped) == ([{"body": "It is a Darned cat."}], {"blocklist": 3})
 
 
-def test_what_was_said_before_is_dropped_whatever_its_case_and_punctuation(clean: Clean) -> None:
+def test_copies_are_dropped_ignoring_case_and_punctuation(clean: Clean) -> None:
     rows = [{"body": body} for body in ("You are right.", "you are right!!", "You are not right.", "😀 you", "😁 you")]
     kept, report = clean(*rows)
     assert [row["body"] for row in kept] == ["You are right.", "You are not right.", "😀 you"]
     assert report.dropped == {"copy": 2}
 
 
-def test_texts_without_a_letter_are_only_copies_of_themselves(clean: Clean) -> None:
+def test_texts_without_letters_are_compared_exactly(clean: Clean) -> None:
     rows = [{"body": body} for body in ("😀😀😀", "😁😁😁", "😀😀😀")]
     kept, _ = clean(*rows, without=["stop_word"])
     assert [row["body"] for row in kept] == ["😀😀😀", "😁😁😁"]
 
 
-def test_a_copy_of_an_earlier_block_is_a_copy(tmp_path: Path, vocabulary: Path) -> None:
+def test_copies_are_found_across_blocks(tmp_path: Path, vocabulary: Path) -> None:
     (tmp_path / "rows.jsonl").write_text('{"body": "You are right."}\n')
     with closing(Cleaner(GuardrailOptions(vocabulary=vocabulary), ["body"], tmp_path, "500MB")) as cleaner:
         for _ in range(3):
@@ -126,19 +126,19 @@ def test_a_copy_of_an_earlier_block_is_a_copy(tmp_path: Path, vocabulary: Path) 
         assert (cleaner.report.kept, cleaner.report.dropped) == (1, {"copy": 2})
 
 
-def test_a_turn_that_is_dropped_takes_its_replies_along(clean: Clean) -> None:
+def test_a_dropped_turn_takes_its_replies_with_it(clean: Clean) -> None:
     said = ["Who is it?", "It is me.", "See https://a.example", "No, that is not it."]
     kept, report = clean({"turns": said})
     assert kept == [{"turns": said[:2]}]
     assert (report.kept, report.dropped, report.cut) == (1, {}, {"link": 1})
 
 
-def test_a_conversation_of_one_turn_is_none(clean: Clean) -> None:
+def test_a_conversation_cut_to_one_turn_is_dropped(clean: Clean) -> None:
     kept, report = clean({"turns": ["Who is it?", "[deleted]", "It is me."]})
     assert (kept, report.dropped, report.cut) == ([], {"deleted": 1}, {})
 
 
-def test_a_conversation_without_turns_is_counted_too(clean: Clean) -> None:
+def test_a_conversation_without_turns_is_counted(clean: Clean) -> None:
     kept, report = clean({"turns": ["Who is it?", "It is me."]}, {"turns": []}, {"turns": None})
     assert (len(kept), report.read, report.dropped) == (1, 3, {"deleted": 2})
 
@@ -152,13 +152,13 @@ def test_each_turn_has_its_own_author_and_score(clean: Clean) -> None:
     assert clean(shared)[1].dropped == {"bot": 1}
 
 
-def test_control_codes_come_through(clean: Clean) -> None:
+def test_control_codes_are_kept(clean: Clean) -> None:
     assert clean({"body": "It is good.", "meta": "sport"})[0] == [{"body": "It is good.", "meta": "sport"}]
     code = {"sentiment": "positive", "stars": 9}
     assert clean({"body": "It is good.", "meta": code})[0] == [{"body": "It is good.", "meta": code}]
 
 
-def test_the_order_is_that_of_the_rows_and_the_same_each_time(clean: Clean) -> None:
+def test_the_order_of_the_rows_is_kept(clean: Clean) -> None:
     rows = [{"body": f"This is what number {number} says."} for number in range(5000)]
     first, _ = clean(*rows)
     assert first == rows
@@ -180,9 +180,7 @@ def test_wrong_options_are_refused(options: dict[str, Any], sentence: str, vocab
     assert sentence in str(error.value)
 
 
-def test_a_blocklist_of_nothing_and_a_vocabulary_that_is_missing_are_said_before_anything_is_fetched(
-    tmp_path: Path, vocabulary: Path
-) -> None:
+def test_an_empty_blocklist_and_a_missing_vocabulary_are_refused_early(tmp_path: Path, vocabulary: Path) -> None:
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(DataError, match=r"empty.txt is empty: a blocklist has a word or phrase on each line"):
         GuardrailOptions(vocabulary=vocabulary, blocklist=tmp_path / "empty.txt").check(["body"])

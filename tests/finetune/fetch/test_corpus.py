@@ -1,4 +1,4 @@
-"""A corpus has a manifest, replaces nothing but a corpus, and is what `prepare` reads."""
+"""A corpus has a manifest, overwrites nothing but a corpus, and can be prepared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from finetune.fetch.journal import Journal
 from tests.finetune.fetch.rows import BODIES, COMMENTS, Fetch, comment, manifest_of, write
 
 
-def test_the_manifest_says_what_was_asked_of_what_and_what_became_of_it(run: Fetch, out: Path, tmp_path: Path) -> None:
+def test_the_manifest_records_the_request_and_the_counts(run: Fetch, out: Path, tmp_path: Path) -> None:
     rows = [*COMMENTS, comment(90, body="YTA, see https://a.example"), comment(91, body="YTA, and that is u/bob.")]
     path = write(tmp_path / "RC_2019-08.zst", rows)
     run("subreddit_comments", path, param=["pattern=YTA"])
@@ -32,20 +32,20 @@ def test_the_manifest_says_what_was_asked_of_what_and_what_became_of_it(run: Fet
     assert [path.name for path in sorted(out.parent.iterdir())] == ["out.jsonl", "out.jsonl.manifest.json"]
 
 
-def test_what_was_fetched_can_be_prepared(run: Fetch, out: Path, vocabulary: Path, tmp_path: Path) -> None:
+def test_a_corpus_can_be_prepared(run: Fetch, out: Path, vocabulary: Path, tmp_path: Path) -> None:
     run("subreddit_comments", write(tmp_path / "RC_2019-08.zst"))
     prepare([str(out)], tmp_path / "data", vocabulary, validation=0, near_duplicates=0)
     assert [{"body": text} for text in texts_of(open_data(tmp_path / "data"), "train")] == BODIES
 
 
-def test_the_journal_of_another_fetch_is_begun_anew(run: Fetch, out: Path, tmp_path: Path) -> None:
+def test_the_journal_of_another_fetch_is_discarded(run: Fetch, out: Path, tmp_path: Path) -> None:
     journal = Journal(out, {"query": "other"})
     journal.keep(origin={"query": "other"})
     journal.rows.write_text('{"body": "This is another."}\n')
     assert run("subreddit_comments", write(tmp_path / "a.jsonl")) == BODIES
 
 
-def test_a_query_that_gives_no_text_is_written_as_it_is(run: Fetch, out: Path, tmp_path: Path) -> None:
+def test_rows_without_text_are_written_unchanged(run: Fetch, out: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "RC_2019-08.zst")
     (row,) = run("corpus_statistics", path, vocabulary=tmp_path / "none")
     assert (row["month"], row["comments"]) == ("2019-08", 20)
@@ -60,7 +60,7 @@ def test_a_corpus_can_be_parquet(run: Fetch, tmp_path: Path, vocabulary: Path) -
     assert [{"body": body} for (body,) in duckdb.execute(f"SELECT body FROM '{out}'").fetchall()] == BODIES
 
 
-def test_nothing_found_and_nothing_left_are_said(run: Fetch, out: Path, tmp_path: Path) -> None:
+def test_an_empty_result_is_refused(run: Fetch, out: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl")
     with pytest.raises(DataError, match="no row matches what was asked for"):
         run("subreddit_comments", path, param=["subreddit=Nowhere"])
@@ -69,13 +69,13 @@ def test_nothing_found_and_nothing_left_are_said(run: Fetch, out: Path, tmp_path
     assert not out.exists()
 
 
-def test_a_score_that_is_not_there_cannot_be_asked_for(run: Fetch, tmp_path: Path) -> None:
+def test_min_score_needs_a_score(run: Fetch, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\nIt is good.\n")
     with pytest.raises(SettingError, match="--min_score is given, and what was fetched has no score: leave it out"):
         run("csv", tmp_path / "a.csv", param=["body=text"], min_score=3)
 
 
-def test_a_file_that_was_not_fetched_is_left_alone(run: Fetch, out: Path, tmp_path: Path) -> None:
+def test_a_file_that_was_not_fetched_is_never_overwritten(run: Fetch, out: Path, tmp_path: Path) -> None:
     out.parent.mkdir()
     out.write_text("mine")
     with pytest.raises(SettingError, match="which exists and was not fetched: name a new file"):
@@ -83,11 +83,23 @@ def test_a_file_that_was_not_fetched_is_left_alone(run: Fetch, out: Path, tmp_pa
     assert out.read_text() == "mine"
 
 
-def test_without_a_vocabulary_the_ways_out_are_fetchs_own(tmp_path: Path) -> None:
-    """The sentence once named an option of `prepare`."""
+def test_a_missing_vocabulary_names_options_of_fetch(tmp_path: Path) -> None:
+    """The message once named an option of `prepare`."""
     (tmp_path / "text.jsonl").write_text('{"body": "It was the best of times and the worst of them."}\n')
     options: dict[str, Any] = {"source": [str(tmp_path / "text.jsonl")], "vocabulary": tmp_path / "none"}
     with pytest.raises(DataError, match=r"encoder\.json is missing: .+, and --without short,long counts no tokens\.$"):
         fetch(FetchOptions("jsonl", tmp_path / "out.jsonl", **options))
     fetch(FetchOptions("jsonl", tmp_path / "out.jsonl", without="short,long", **options))
     assert (tmp_path / "out.jsonl").read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet"])
+def test_paths_may_have_quotes(name: str, tmp_path: Path, vocabulary: Path) -> None:
+    """Paths were once put into SQL unescaped, so a folder with an apostrophe caused a syntax error."""
+    folder = tmp_path / 'it\'s "mine"'
+    folder.mkdir()
+    path = write(folder / name)
+    for query, out in (("subreddit_comments", "out.jsonl"), ("csv" if name != "a.jsonl" else "jsonl", "out.parquet")):
+        param = ["body=body"] if query == "csv" else []
+        fetch(FetchOptions(query, folder / out, source=[str(path)], param=param, vocabulary=vocabulary))
+        assert (folder / out).is_file()

@@ -1,4 +1,4 @@
-"""Files of lines come as blocks of whole lines, however they are compressed; what is cut off is said."""
+"""Dumps are read as blocks of whole lines, whatever their compression, and damage is reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINES = b"".join(
 
 
 def read(path: Path, folder: Path, skip: int = 0) -> tuple[bytes, list[int], Dump]:
-    """All blocks, how many lines each has, and the dump."""
+    """The content of all blocks, the number of lines in each, and the dump."""
     folder.mkdir(exist_ok=True)
     dump = Dump(path, lambda _: None)
     found, counts = b"", []
@@ -46,7 +46,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("block", [100, 5000, 2**26])
-def test_all_lines_come_in_blocks_of_whole_ones(
+def test_blocks_hold_all_lines_and_only_whole_ones(
     name: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("finetune.fetch.dumps.BLOCK", block)
@@ -57,7 +57,7 @@ def test_all_lines_come_in_blocks_of_whole_ones(
     assert (len(counts) == 1) == (block == 2**26)
 
 
-def test_the_same_file_has_the_same_blocks_so_some_can_be_skipped(
+def test_blocks_are_always_the_same_and_can_be_skipped(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("finetune.fetch.dumps.BLOCK", 5000)
@@ -70,24 +70,24 @@ def test_the_same_file_has_the_same_blocks_so_some_can_be_skipped(
     assert whole.count(b"\n") - rest.count(b"\n") == sum(counts[:3])
 
 
-def test_a_last_line_without_its_end_is_a_line(name: str, tmp_path: Path) -> None:
+def test_a_last_line_without_a_line_end_counts(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(packed(name, LINES + b"last"))
     assert read(tmp_path / name, tmp_path / "blocks")[0] == LINES + b"last\n"
 
 
-def test_an_empty_file_has_no_block(name: str, tmp_path: Path) -> None:
+def test_an_empty_file_has_no_blocks(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(packed(name, b""))
     assert read(tmp_path / name, tmp_path / "blocks")[:2] == (b"", [])
 
 
-def test_several_files_in_one_are_read_to_the_last(tmp_path: Path) -> None:
+def test_concatenated_compressed_files_are_read_to_the_end(tmp_path: Path) -> None:
     for name in ("a.zst", "a.gz"):
         (tmp_path / name).write_bytes(packed(name, LINES) + packed(name, b"") + packed(name, LINES))
         found, _, dump = read(tmp_path / name, tmp_path / "blocks")
         assert (found, dump.incomplete) == (LINES * 2, None)
 
 
-def test_of_a_file_that_is_cut_off_every_whole_line_is_kept(tmp_path: Path) -> None:
+def test_a_file_that_is_cut_off_keeps_its_whole_lines(tmp_path: Path) -> None:
     for name in ("a.zst", "a.gz"):
         data = packed(name, LINES * 10)
         (tmp_path / name).write_bytes(data[: len(data) // 2])
@@ -96,7 +96,7 @@ def test_of_a_file_that_is_cut_off_every_whole_line_is_kept(tmp_path: Path) -> N
         assert (LINES * 10).startswith(found)
 
 
-def test_of_a_damaged_file_what_comes_before_is_kept(tmp_path: Path) -> None:
+def test_a_damaged_file_is_read_up_to_the_damage(tmp_path: Path) -> None:
     for name in ("a.zst", "a.gz"):
         (tmp_path / name).write_bytes(packed(name, LINES) + b"this was never compressed")
         found, _, dump = read(tmp_path / name, tmp_path / "blocks")
@@ -104,8 +104,8 @@ def test_of_a_damaged_file_what_comes_before_is_kept(tmp_path: Path) -> None:
         assert (dump.incomplete or "").startswith("it is damaged (")
 
 
-def test_reddits_long_windows_are_read(tmp_path: Path) -> None:
-    """A frame that says it may look back 2 GB, as the dumps do, and more than zstandard reads unasked."""
+def test_a_decompression_window_of_2_gb_is_accepted(tmp_path: Path) -> None:
+    """Reddit's dumps have such a window. zstandard refuses more than 128 MB by default."""
     parameters = zstandard.ZstdCompressionParameters(window_log=31, compression_level=1, enable_ldm=True)
     compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     (tmp_path / "a.zst").write_bytes(compressor.compress(LINES) + compressor.flush())

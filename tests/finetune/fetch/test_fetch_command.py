@@ -1,4 +1,4 @@
-"""The verb `fetch`: its options on the command line, and one sentence for each that is wrong."""
+"""The verb `fetch`: its command line, and one sentence for each wrong option."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import SettingError
 from finetune.__main__ import main
-from finetune.commands.fetch import FetchOptions, fetch
+from finetune.commands.fetch import FetchOptions, choose_way, fetch, refuse_other_options
 from tests.finetune.fetch.rows import Fetch, manifest_of, write
 from tests.finetune.votes.polls import fill, votes
 
@@ -82,3 +82,37 @@ def test_ratings_are_fetched_into_a_folder(tmp_path: Path) -> None:
     ):
         with pytest.raises(SettingError, match=sentence):
             fetch(FetchOptions("ratings", out, **options))
+
+
+GIVEN: dict[str, Any] = {
+    "out": Path("out.jsonl"), "engine": "bigquery", "source": ["a.jsonl"], "project": "p", "location": "EU", "budget": 5.0,
+    "yes": True, "export": "gs://bucket/part-*.jsonl", "without": "link", "min_tokens": 5, "max_tokens": 6, "min_score": 7,
+    "blocklist": Path("words.txt"),
+}  # fmt: skip
+FILTERS = {"without", "min_tokens", "max_tokens", "min_score", "blocklist"}
+BILLING = {"project", "location", "budget", "yes"}
+
+
+@pytest.mark.parametrize(
+    ("query", "given", "refused"),
+    [
+        ("ratings", {}, {"engine", "export"} | BILLING | FILTERS),
+        ("reddit", {}, {"engine", "source", "export"} | BILLING),
+        ("csv", {}, {"engine", "export"} | BILLING),
+        ("jsonl", {}, {"engine", "export"} | BILLING),
+        ("jokes", {"source": ["a.jsonl"]}, {"export"} | BILLING),
+        ("jokes", {"engine": "duckdb"}, {"export"} | BILLING),
+        ("jokes", {"engine": "bigquery"}, {"source"}),
+        ("jokes", {"export": GIVEN["export"]}, {"out"} | FILTERS),
+    ],
+)
+def test_each_way_to_fetch_refuses_the_options_of_the_others(
+    query: str, given: dict[str, Any], refused: set[str]
+) -> None:
+    way = choose_way(FetchOptions(query, **given))
+    assert {*GIVEN} - {*way.takes} >= refused
+    for name in refused:
+        with pytest.raises(SettingError, match=f"^--{name} is given, and .+: leave it out\\.$"):
+            fetch(FetchOptions(query, **{**given, name: GIVEN[name]}))
+    for name in {*GIVEN} - refused - {"engine", "source", "export"}:
+        refuse_other_options(FetchOptions(query, **{**given, name: GIVEN[name]}), way)

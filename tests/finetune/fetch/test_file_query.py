@@ -1,4 +1,4 @@
-"""`fetch` of a query on files: DuckDB gives the rows that BigQuery would, or one sentence says why not."""
+"""`fetch` runs a query on files: DuckDB returns the rows that BigQuery would, or one sentence says what is wrong."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_conversations_and_jokes_become_turns(run: Fetch, tmp_path: Path) -> Non
     assert found == [{"turns": ["Why is it?", "It had to be."]}]
 
 
-def test_a_query_of_ones_own(run: Fetch, tmp_path: Path) -> None:
+def test_a_query_may_be_your_own(run: Fetch, tmp_path: Path) -> None:
     query = tmp_path / "mine.sql"
     query.write_text("""-- What is it?
 -- Parameters:
@@ -51,7 +51,7 @@ SELECT text AS body, STRUCT(at AS day) AS meta FROM `project.dataset.notes` WHER
     assert run(str(query), path) == [{"body": f"It is note {n}.", "meta": {"day": n}} for n in (3, 4)]
 
 
-def test_a_corrupt_line_is_passed_over_counted_and_shown(
+def test_corrupt_lines_are_skipped_and_counted(
     run: Fetch, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spoiled = [b'{"id": "c1", "body": "cut', b"no JSON", b"[1, 2]", b'{"other": 1}', b'{"id": "\xff"}', b"\x00\x01"]
@@ -62,7 +62,7 @@ def test_a_corrupt_line_is_passed_over_counted_and_shown(
     assert "6 lines were no rows and were skipped." in capsys.readouterr().out
 
 
-def test_a_value_that_does_not_fit_is_none(run: Fetch, tmp_path: Path) -> None:
+def test_a_value_of_the_wrong_type_becomes_null(run: Fetch, tmp_path: Path) -> None:
     odd = [
         comment(90, score="many"),
         comment(91, score="7"),
@@ -76,14 +76,14 @@ def test_a_value_that_does_not_fit_is_none(run: Fetch, tmp_path: Path) -> None:
     assert [row["body"] for row in found] == [odd[n]["body"] for n in (1, 2, 3, 6)]
 
 
-def test_a_broken_row_of_a_table_is_passed_over_and_counted(run: Fetch, out: Path, tmp_path: Path) -> None:
+def test_a_broken_row_of_a_table_is_skipped_and_counted(run: Fetch, out: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv")
     path.write_text(path.read_text() + "too,few\n")
     assert run("subreddit_comments", path) == BODIES
     assert manifest_of(out)["corrupt"] == 1
 
 
-def test_of_a_dump_that_is_cut_off_what_was_read_is_kept_and_marked(
+def test_a_dump_that_is_cut_off_is_used_and_reported(
     run: Fetch, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "RC_2019-08.zst"
@@ -94,7 +94,7 @@ def test_of_a_dump_that_is_cut_off_what_was_read_is_kept_and_marked(
     assert f"{path} was not read to its end: it is cut off. What came before it is kept." in capsys.readouterr().out
 
 
-def test_an_interrupted_fetch_goes_on_where_it_stopped(
+def test_an_interrupted_fetch_resumes_where_it_stopped(
     run: Fetch, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("finetune.fetch.dumps.BLOCK", 1000)
@@ -145,7 +145,7 @@ def test_a_source_without_files_is_refused(run: Fetch, tmp_path: Path) -> None:
         ("SELECT 'body` FROM `p.d.t`", "Syntax error: "),
     ],
 )
-def test_wrong_sql_is_said_with_the_files_line(sql: str, sentence: str, run: Fetch, tmp_path: Path) -> None:
+def test_an_sql_error_names_the_line_of_the_file(sql: str, sentence: str, run: Fetch, tmp_path: Path) -> None:
     (tmp_path / "mine.sql").write_text(f"-- Tables:\n--   t  p.d.t  id STRING, body STRING\n{sql}\n")
     with pytest.raises(DataError) as error:
         run(str(tmp_path / "mine.sql"), write(tmp_path / "a.jsonl"))
@@ -153,7 +153,7 @@ def test_wrong_sql_is_said_with_the_files_line(sql: str, sentence: str, run: Fet
     assert sentence in str(error.value)
 
 
-def test_a_wrong_pattern_is_said(run: Fetch, tmp_path: Path) -> None:
+def test_a_wrong_regular_expression_is_reported(run: Fetch, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"subreddit_comments\.sql: .*missing \)"):
         run("subreddit_comments", write(tmp_path / "a.jsonl"), param=["pattern=(YTA"])
 
@@ -162,18 +162,22 @@ def test_a_wrong_pattern_is_said(run: Fetch, tmp_path: Path) -> None:
     ("header", "sentence"),
     [
         ("-- Parameters:\n--   n  INTEGER  1  a number", "line 2: should be `--   name  STRING|INT64|FLOAT64|BOOL"),
+        (
+            "-- Parameters:\n--   n  INT64  few  a number",
+            "line 2: the default of n is few, and should be a whole number.",
+        ),
         ("-- Tables:\n--   t  p.d.t", "line 2: should be `--   name  project.dataset.table  column TYPE, …`."),
         ("-- Tables:\n--   t  p.d.t  id STRING", "line 2: the query never reads `p.d.t`, in backticks."),
         ("-- What?", "has no `-- Tables:` at its top, which list the columns of its tables."),
     ],
 )
-def test_a_wrong_header_is_said_with_its_line(header: str, sentence: str, run: Fetch, tmp_path: Path) -> None:
+def test_an_error_in_the_header_names_its_line(header: str, sentence: str, run: Fetch, tmp_path: Path) -> None:
     (tmp_path / "mine.sql").write_text(f"{header}\nSELECT 1 AS body\n")
     with pytest.raises(DataError) as error:
         run(str(tmp_path / "mine.sql"), write(tmp_path / "a.jsonl"))
     assert sentence in str(error.value)
 
 
-def test_too_little_memory_is_said(run: Fetch, tmp_path: Path) -> None:
+def test_too_little_memory_is_reported(run: Fetch, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="needs more than 1MB of memory: raise --memory"):
         run("subreddit_comments", write(tmp_path / "a.jsonl", COMMENTS * 200), memory="1MB")

@@ -1,4 +1,4 @@
-"""GoogleSQL means on DuckDB what it means on BigQuery; the expected values are those of its documentation."""
+"""GoogleSQL gives the same results on DuckDB as on BigQuery. The expected values are from its documentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from finetune.fetch.query import SqlError
 
 
 def run(sql: str, **tables: str) -> list[tuple[Any, ...]]:
-    """Run GoogleSQL on DuckDB, with tables given as DuckDB's SQL."""
+    """Run GoogleSQL on DuckDB. The tables are given as DuckDB SQL."""
     with open_duckdb() as connection:
         found = connection.sql(translate(sql, lambda name: f"({tables[name]})"))
         return [tuple(row.values()) for row in found.to_arrow_table().to_pylist()]
@@ -109,7 +109,7 @@ COLUMNS = ("id", "n", "s")
         ("WITH a AS (SELECT id FROM t WHERE n > 1) SELECT * FROM a WHERE id = 'x'", '"n" > 1'),
     ],
 )
-def test_only_rows_that_the_query_can_use_are_read(sql: str, expected: str) -> None:
+def test_the_terms_that_concern_one_table_are_pushed_down(sql: str, expected: str) -> None:
     assert pushed_down_predicate(sql, "t", COLUMNS, {"s": "it's"}) == expected
 
 
@@ -120,7 +120,7 @@ def test_only_rows_that_the_query_can_use_are_read(sql: str, expected: str) -> N
         ("SELECT 1; SELECT 2", "it has 2 statements, and should have one", 1, 1),
     ],
 )
-def test_what_is_no_query_is_said_with_its_place(sql: str, message: str, line: int, column: int) -> None:
+def test_a_syntax_error_has_its_position(sql: str, message: str, line: int, column: int) -> None:
     with pytest.raises(SqlError) as error:
         translate(sql, lambda name: name)
     assert message in str(error.value)

@@ -1,8 +1,9 @@
-"""`fetch` of tables, reviews and JSON lines: each row becomes a document."""
+"""`fetch` turns tables, film reviews and JSON lines into documents."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def test_columns_of_a_csv_become_documents(run: Fetch, tmp_path: Path) -> None:
     ]
 
 
-def test_labels_of_hugging_face_have_names(run: Fetch, tmp_path: Path) -> None:
+def test_numeric_labels_of_hugging_face_get_names(run: Fetch, tmp_path: Path) -> None:
     path = tmp_path / "reviews.csv"
     path.write_text('text,label\n"It is good,\nand I like it.",1\nIt is bad.,0\n')
     assert run("hf-csv", path) == [
@@ -48,7 +49,7 @@ def test_film_reviews_have_their_sentiment(run: Fetch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["part-000.jsonl.gz", "part-000.parquet", "part-000.jsonl"])
-def test_what_bigquery_exported_is_cleaned(name: str, run: Fetch, out: Path, tmp_path: Path) -> None:
+def test_an_export_of_bigquery_is_cleaned(name: str, run: Fetch, out: Path, tmp_path: Path) -> None:
     rows = [{"id": f"{n}", "author": ["ann", "AutoModerator"][n % 2], "body": f"It is {n}."} for n in range(6)]
     (tmp_path / "exported").mkdir()
     path = write(tmp_path / "exported" / name, rows)
@@ -57,7 +58,7 @@ def test_what_bigquery_exported_is_cleaned(name: str, run: Fetch, out: Path, tmp
     assert manifest_of(out)["dropped"] == {"bot": 3}
 
 
-def test_a_file_of_something_else_is_said(run: Fetch, tmp_path: Path) -> None:
+def test_a_file_without_the_expected_columns_is_refused(run: Fetch, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.jsonl has no line that is a JSON object with any of id, author,"):
         run("subreddit_comments", write(tmp_path / "a.jsonl", [{"x": 1}]))
     with pytest.raises(DataError, match=r"a\.csv has no column id; the query reads id, author, "):
@@ -69,3 +70,20 @@ def test_a_file_of_something_else_is_said(run: Fetch, tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"no parquet")
     with pytest.raises(DataError, match=r"a\.parquet"):
         run("subreddit_comments", tmp_path / "a.parquet")
+
+
+def test_documents_may_have_different_fields(run: Fetch, tmp_path: Path) -> None:
+    """The columns were once taken from the first line, so a control code that appeared later was lost."""
+    rows: list[dict[str, Any]] = [{"body": "It is one."}, {"body": "It is two.", "meta": "b"}]
+    found = run("jsonl", write(tmp_path / "a.jsonl", rows))
+    assert [row.get("meta") for row in found] == [None, "b"]
+    rows = [{"body": "It is one."}, {"turns": ["Is it two?", "It is two."]}]
+    assert run("jsonl", write(tmp_path / "b.jsonl", rows)) == [
+        {"turns": ["It is one."]},
+        {"turns": ["Is it two?", "It is two."]},
+    ]
+
+
+def test_columns_may_have_any_name(run: Fetch, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('"the ""text""",n\nIt is good.,1\n')
+    assert run("csv", tmp_path / "a.csv", param=['body=the "text"']) == [{"body": "It is good."}]

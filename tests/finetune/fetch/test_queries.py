@@ -1,4 +1,4 @@
-"""Every query of bq_queries/ gives the rows of its cases (tests/queries/NAME.yaml), on BigQuery and on files alike."""
+"""Every query of bq_queries/ returns the rows that tests/queries/NAME.yaml expects, on BigQuery and on files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COMMENT = {
     "subreddit": "AmItheAsshole",
 }  # fmt: skip
 POST = {"id": "x", "author": "ann", "subreddit": "Jokes", "created_utc": 1546300800, "score": 50}
-# What the rows of a table have where a case does not say.
+# The values of columns that a case does not mention.
 USUAL: dict[str, dict[str, Any]] = {"comments": COMMENT, "posts": POST}
 
 
@@ -46,7 +46,7 @@ def rows_of(query: Query, table: Table, case: dict[str, Any]) -> list[dict[str, 
 
 
 def load(fake: BigQuery, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Put rows into the table, or into the monthly tables that its wildcard stands for."""
+    """Load rows into the table, or into the monthly tables that its wildcard matches."""
     if not table.address.endswith("*"):
         fake.load(table.address, rows, dict(table.columns))
         return
@@ -73,7 +73,7 @@ def read(journal: Journal) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("name", "case"), CASES)
-def test_a_case(
+def test_both_engines_return_the_expected_rows(
     name: str, case: dict[str, Any], served: BigQuery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", served.address)
@@ -95,7 +95,7 @@ def test_a_case(
     assert in_order(read(there)) == in_order(read(here)) == in_order(case["expected"])
 
 
-def test_every_query_has_cases_and_says_what_it_asks() -> None:
+def test_every_query_has_cases_and_a_documented_header() -> None:
     for name in query_names():
         query = read_query(name)
         first = query.text.splitlines()[0]

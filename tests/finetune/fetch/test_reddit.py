@@ -1,4 +1,4 @@
-"""`fetch reddit` reads whole trees of comments through PRAW, from a Reddit of our own on loopback."""
+"""`fetch reddit` reads whole trees of comments through PRAW, from a fake Reddit on loopback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.finetune.fetch.rows import Fetch
 
 
 def point_praw_at(address: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a praw.ini, which PRAW reads once in a process."""
+    """Through praw.ini, which PRAW reads once per process."""
     (folder / "praw.ini").write_text(f"[DEFAULT]\noauth_url={address}\nreddit_url={address}\n")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
     monkeypatch.setattr("praw.config.Config.CONFIG", None)
@@ -45,7 +45,7 @@ def turns(rows: list[dict[str, Any]]) -> list[list[str]]:
     return [row["turns"] for row in rows]
 
 
-def test_every_way_down_a_tree_is_a_conversation(reddit: Reddit, run: Fetch) -> None:
+def test_every_path_down_a_tree_is_a_conversation(reddit: Reddit, run: Fetch) -> None:
     post = reddit.post("p", "What is it?", selftext="I ask you.")
     first = reddit.comment("a", post, "It is this.")
     reddit.comment("b", first, "It is not.")
@@ -62,7 +62,7 @@ def test_every_way_down_a_tree_is_a_conversation(reddit: Reddit, run: Fetch) -> 
     assert turns(run("longest=2")) == [["What is it?", "It is this."], ["What is it?", "Who is to say?"]]
 
 
-def test_what_reddit_hides_is_asked_for(reddit: Reddit, run: Fetch) -> None:
+def test_hidden_comments_are_loaded(reddit: Reddit, run: Fetch) -> None:
     above = post = reddit.post("p", "What is it?")
     for number in range(5):
         reddit.comment(f"w{number}", post, f"It is this, the {number}.")
@@ -74,7 +74,7 @@ def test_what_reddit_hides_is_asked_for(reddit: Reddit, run: Fetch) -> None:
     assert any("morechildren" in path for path in reddit.requests)
 
 
-def test_deleted_comments_and_bots_take_their_replies_along(reddit: Reddit, run: Fetch) -> None:
+def test_deleted_comments_and_bots_take_their_replies_with_them(reddit: Reddit, run: Fetch) -> None:
     post = reddit.post("p", "What is it?")
     reddit.comment("b", reddit.comment("a", post, "[deleted]", author="[deleted]"), "What was it?")
     reddit.comment("d", reddit.comment("c", post, "It is mine.", author="AutoModerator"), "Is it a bot?")
@@ -83,7 +83,7 @@ def test_deleted_comments_and_bots_take_their_replies_along(reddit: Reddit, run:
     assert turns(run()) == [["What is it?", "It is this.", "So it is."]]
 
 
-def test_a_post_that_was_read_is_not_asked_for_again(
+def test_a_resumed_fetch_skips_the_posts_it_has(
     reddit: Reddit, run: Fetch, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(4):
@@ -97,13 +97,13 @@ def test_a_post_that_was_read_is_not_asked_for_again(
     assert [path for path in reddit.requests if path.startswith("/comments")] == ["/comments/p2/", "/comments/p3/"]
 
 
-def test_when_reddit_wants_a_pause_it_gets_one(reddit: Reddit, run: Fetch) -> None:
+def test_too_many_requests_are_retried_after_a_pause(reddit: Reddit, run: Fetch) -> None:
     reddit.comment("c", reddit.post("p", "What is it?"), "It is this.")
     reddit.failures = {"/comments/p/": [429, 429]}
     assert turns(run()) == [["What is it?", "It is this."]]
 
 
-def test_only_so_many_posts_are_read(reddit: Reddit, run: Fetch) -> None:
+def test_no_more_posts_than_limit_are_read(reddit: Reddit, run: Fetch) -> None:
     for number in range(5):
         reddit.comment(f"c{number}", reddit.post(f"p{number}", f"What is number {number}?"), f"It is number {number}.")
     assert len(run("limit=3", "sort=new")) == 3
@@ -118,7 +118,7 @@ def test_only_so_many_posts_are_read(reddit: Reddit, run: Fetch) -> None:
         ({"/r/Talk/top": [429] * 9}, "sort=top", DataError, "Reddit answered 429: try again later"),
     ],
 )
-def test_what_reddit_refuses_is_one_sentence(
+def test_a_refusal_by_reddit_is_one_sentence(
     failures: dict[str, list[int]], param: str, error: type[Exception], sentence: str, reddit: Reddit, out: Path,
     vocabulary: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -129,7 +129,7 @@ def test_what_reddit_refuses_is_one_sentence(
         fetch(FetchOptions("reddit", out, param=given, vocabulary=vocabulary))
 
 
-def test_a_reddit_that_is_not_there_is_said(
+def test_an_unreachable_reddit_is_reported(
     run: Fetch, reddit: Reddit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
@@ -140,7 +140,7 @@ def test_a_reddit_that_is_not_there_is_said(
         run()
 
 
-def test_without_credentials_it_says_how_to_get_them(run: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_explained(run: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("client_id", "client_secret", "user_agent"):
         monkeypatch.delenv(f"praw_{name}", raising=False)
     with pytest.raises(SettingError, match=r"create an app of type script at https://www.reddit.com/prefs/apps"):
@@ -161,3 +161,8 @@ def test_a_wrong_parameter_is_refused(param: str, sentence: str, run: Fetch) -> 
     with pytest.raises(SettingError) as error:
         run(param)
     assert sentence in str(error.value)
+
+
+def test_the_subreddit_is_required(out: Path) -> None:
+    with pytest.raises(SettingError, match="fetch reddit needs --param subreddit=…: the subreddit to read, such as"):
+        fetch(FetchOptions("reddit", out))
