@@ -111,13 +111,17 @@ def guardrails() -> str:
     return table(("guardrail", "drops"), [(f"`{guardrail.name}`", guardrail.meaning) for guardrail in GUARDRAILS])
 
 
+def parameter(given: Any) -> str:
+    return f"`{given.name}`{f' ({code(given.default)})' if given.default else ''}: {given.meaning}"
+
+
 def sources() -> str:
-    """What `fetch` reads besides queries, with the parameters of each."""
+    """What `fetch` reads besides queries, with the parameters of each and their defaults."""
     from finetune.fetch.named_source import SOURCE_KINDS
     from finetune.fetch.parameters import parameters_of
 
     rows = [
-        (f"`{name}`", kind.meaning, "; ".join(f"`{each.name}`: {each.meaning}" for each in parameters_of(kind.options)))
+        (f"`{name}`", kind.meaning, "; ".join(map(parameter, parameters_of(kind.options))))
         for name, kind in SOURCE_KINDS.items()
     ]
     return table(("source", "reads", "`--param`"), rows)
