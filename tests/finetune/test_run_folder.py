@@ -5,20 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from finetune.checkpoint import newest_whole
-from finetune.commands.train import train
 from tests.conftest import ROOT
-from tests.finetune.training.runs import training_options
 
 
-def test_only_the_last_two_saves_are_kept(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
-    keras(train, training_options(base, tmp_path / "run"))
-    assert {path.stem for path in (tmp_path / "run").glob("model-*.index")} == {"model-8", "model-12"}
-    assert {path.stem for path in (tmp_path / "run").glob("training-*.npz")} == {"training-8", "training-12"}
+def test_only_the_last_two_saves_are_kept(finished: Path) -> None:
+    assert {path.stem for path in finished.glob("model-*.index")} == {"model-8", "model-12"}
+    assert {path.stem for path in finished.glob("training-*.npz")} == {"training-8", "training-12"}
 
 
 def test_a_full_disk_loses_no_save(base: Path, tmp_path: Path) -> None:
@@ -43,21 +38,9 @@ def later(self, hparams, weights, vocabulary, step, state):
 run_folder.RunFolder.save = later
 sys.exit(main(sys.argv[1:]))
 """
-    arguments = [
-        "train",
-        "--data",
-        base / "data",
-        "--init",
-        base / "init",
-        "--out",
-        run,
-        "--steps",
-        12,
-        "--save_every",
-        4,
-    ]
+    options = f"--data {base}/data --init {base}/init --out {run} --steps 12 --save_every 4 --samples 0"
     ended = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments), "--samples", "0"],
+        [sys.executable, "-c", code, "train", *options.split()],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

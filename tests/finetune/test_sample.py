@@ -10,10 +10,10 @@ from app.engine.generation import GenerationOptions, generate, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.errors import SettingError
+from finetune.__main__ import main
 from finetune.commands.sample import sample
 from finetune.export.checkpoint_engine import engine_for
 from finetune.sampled_texts import sample_texts
-from tests.conftest import run_module
 
 
 def test_it_prints_what_the_app_would_serve(
@@ -79,8 +79,8 @@ def test_bad_options_are_one_sentence(checkpoint: Path, options: dict[str, objec
     assert sentence in str(refused.value)
 
 
-def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
-    ended = run_module("finetune", "sample", "--checkpoint", str(tmp_path / "nothing"))
-    assert ended.returncode == 2
-    assert ended.stderr.count("\n") == 1
-    assert "is not a folder" in ended.stderr
+def test_a_missing_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", "--checkpoint", str(tmp_path / "nothing")]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "is not a folder" in said

@@ -15,7 +15,6 @@ from app.engine.checkpoint_folder import open_checkpoint
 from app.errors import CheckpointError, SettingError
 from finetune.__main__ import main
 from finetune.commands.export import export
-from tests.conftest import run_module
 
 
 def test_the_manifest_says_what_the_model_is(bundles: dict[int, Path]) -> None:
@@ -132,14 +131,14 @@ def test_an_impossible_end_marker_is_refused(checkpoint: Path, tmp_path: Path, e
         export(checkpoint, tmp_path / "model", end=end)
 
 
-def test_the_command_line_says_so_in_one_line_and_exits_with_2(tmp_path: Path) -> None:
-    ended = run_module("finetune", "export", "--checkpoint", str(tmp_path / "none"), "--out", str(tmp_path / "model"))
-    assert ended.returncode == 2
-    assert re.fullmatch(r"error: .*none is not a folder: [^\n]+\.\n", ended.stderr)
+def test_the_command_line_says_so_in_one_line_and_exits_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--checkpoint", str(tmp_path / "none"), "--out", str(tmp_path / "model")]) == 2
+    assert re.fullmatch(r"error: .*none is not a folder: [^\n]+\.\n", capsys.readouterr().err)
 
 
-def test_a_disk_error_is_one_line_too(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_disk_error_is_one_line_too(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    ended = run_module("finetune", "export", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "file" / "model"))
-    assert ended.returncode == 2
-    assert re.fullmatch(r"error: .*/file: File exists; [^\n]+\.\n", ended.stderr)
+    assert main(["export", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "file" / "model")]) == 2
+    assert re.fullmatch(r"error: .*/file: File exists; [^\n]+\.\n", capsys.readouterr().err)

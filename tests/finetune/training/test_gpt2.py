@@ -11,16 +11,13 @@ import pytest
 
 from app.engine.tensorflow import TensorflowEngine
 from finetune.checkpoint import newest_whole
-from finetune.commands.train import train
-from tests.finetune.training.runs import training_options
 
 
-def test_gpt_2_simple_reads_what_was_trained_here(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
+def test_gpt_2_simple_reads_what_was_trained_here(finished: Path, keras: Callable[..., Any]) -> None:
     """Its own model and its own loader give the same logits as the network that trained."""
-    keras(train, training_options(base, tmp_path / "run"))
     tokens = np.arange(30)
-    theirs = TensorflowEngine(tmp_path / "run").all_logits(tokens)
-    assert np.abs(theirs - keras(keras_logits, tmp_path / "run", tokens)).max() < 1e-4
+    theirs = TensorflowEngine(finished).all_logits(tokens)
+    assert np.abs(theirs - keras(keras_logits, finished, tokens)).max() < 1e-4
 
 
 def keras_logits(folder: Path, tokens: np.ndarray) -> np.ndarray:

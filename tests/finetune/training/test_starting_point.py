@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -49,36 +50,30 @@ def test_a_run_of_gpt_2_simple_is_resumed(base: Path, keras: Callable[..., Any],
     assert all(np.allclose(after[name], before[name], rtol=0, atol=1e-25) for name in before)
 
 
-def test_a_damaged_save_is_skipped(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_damaged_save_is_skipped(base: Path, finished: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
     """The newest save is only half written, so the one before it is used."""
-    run = tmp_path / "run"
-    keras(train, training_options(base, run, steps=8))
-    data = run / "model-8.data-00000-of-00001"
+    run = shutil.copytree(finished, tmp_path / "run")
+    data = run / "model-12.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:1000])
-    assert newest_whole(run)[0].save == "model-4"
-    keras(train, training_options(base, run, steps=8, resume=True))
     assert newest_whole(run)[0].save == "model-8"
+    keras(train, training_options(base, run, resume=True))
+    assert newest_whole(run)[0].save == "model-12"
 
 
-def test_a_damaged_optimizer_state_is_refused(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    keras(train, training_options(base, run, steps=4))
-    (run / "training-4.npz").write_bytes(b"PK")
-    with pytest.raises(CheckpointError, match=r"training-4\.npz is damaged: delete it"):
-        train(training_options(base, run, resume=True))
+def test_a_damaged_optimizer_state_is_refused(base: Path, finished: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / "training-12.npz").write_bytes(b"PK")
+    with pytest.raises(CheckpointError, match=r"training-12\.npz is damaged: delete it"):
+        train(training_options(base, run, resume=True, steps=13))
 
 
-def test_a_run_is_neither_overwritten_nor_resumed_with_other_options(
-    base: Path, keras: Callable[..., Any], tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    keras(train, training_options(base, run, steps=4))
-    with pytest.raises(SettingError, match="a run at step 4: add --resume"):
-        train(training_options(base, run))
+def test_a_run_is_neither_overwritten_nor_resumed_with_other_options(base: Path, finished: Path) -> None:
+    with pytest.raises(SettingError, match="a run at step 12: add --resume"):
+        train(training_options(base, finished))
     with pytest.raises(SettingError, match=r"--learning_rate is 0.1 and was 0.01 when"):
-        train(training_options(base, run, resume=True, learning_rate=0.1))
-    with pytest.raises(SettingError, match="is at step 4 already: give a higher --steps"):
-        train(training_options(base, run, resume=True, steps=4))
+        train(training_options(base, finished, resume=True, steps=13, learning_rate=0.1))
+    with pytest.raises(SettingError, match="is at step 12 already: give a higher --steps"):
+        train(training_options(base, finished, resume=True))
 
 
 def test_another_vocabulary_is_refused(base: Path, tmp_path: Path) -> None:

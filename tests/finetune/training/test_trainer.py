@@ -21,7 +21,6 @@ from tests.finetune.training.runs import logged, stopped_after, training_options
         {"precision": "bfloat16"},
         {"precision": "float16"},
         {"xla": True},
-        {"gradient_checkpointing": True},
         {"unlikelihood": 0.5, "clip": 0.0},
         {"packing": "windows", "decay_to": 1.0, "weight_decay": 0.0},
         {"context": 32},
@@ -31,28 +30,27 @@ from tests.finetune.training.runs import logged, stopped_after, training_options
 def test_each_way_of_training_learns(
     base: Path, keras: Callable[..., Any], tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    keras(train, training_options(base, tmp_path / "run", **changes))
+    keras(train, training_options(base, tmp_path / "run", save_every=12, **changes))
     losses = [float(row["train"]) for row in logged(tmp_path / "run")]
     assert losses[-1] < losses[0] - 0.5
 
 
 def test_gradient_checkpointing_changes_nothing_but_memory(
-    base: Path, keras: Callable[..., Any], tmp_path: Path
+    base: Path, finished: Path, keras: Callable[..., Any], tmp_path: Path
 ) -> None:
-    for name, on in (("off", False), ("on", True)):
-        keras(train, training_options(base, tmp_path / name, steps=4, gradient_checkpointing=on))
-    without, checkpointed = ([float(row["train"]) for row in logged(tmp_path / name)] for name in ("off", "on"))
+    keras(train, training_options(base, tmp_path / "run", gradient_checkpointing=True))
+    without, checkpointed = ([float(row["train"]) for row in logged(run)] for run in (finished, tmp_path / "run"))
     assert checkpointed == pytest.approx(without, abs=1e-4)
 
 
 def test_frozen_weights_do_not_change(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
     before = weights_of(base / "init")
-    for name, freeze in (("embeddings", "embeddings"), ("layers", 2)):
+    for name, freeze in (("embeddings", "embeddings"), ("layers", 1)):
         keras(train, training_options(base, tmp_path / name, steps=3, save_every=3, freeze=freeze))
     embeddings, layers = weights_of(tmp_path / "embeddings"), weights_of(tmp_path / "layers")
     assert {name for name in before if np.array_equal(before[name], embeddings[name])} == {"wte", "wpe"}
     kept = {name for name in before if np.array_equal(before[name], layers[name])}
-    assert kept == {"wte", "wpe", *(name for name in before if name.startswith(("h0/", "h1/")))}
+    assert kept == {"wte", "wpe", *(name for name in before if name.startswith("h0/"))}
 
 
 def test_lora_learns_is_merged_on_save_and_resumes(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
@@ -68,14 +66,13 @@ def test_lora_learns_is_merged_on_save_and_resumes(base: Path, keras: Callable[.
 
 
 @pytest.mark.slow
-def test_jax_trains_the_same(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
+def test_jax_trains_the_same(base: Path, finished: Path, tmp_path: Path) -> None:
     """The same run on another backend, here with each batch split between two devices."""
-    keras(train, training_options(base, tmp_path / "tensorflow"))
-    arguments = ["--data", base / "data", "--init", base / "init", "--out", tmp_path / "jax", "--samples", 0]
-    numbers = ["--steps", 12, "--batch_size", 2, "--save_every", 4, "--learning_rate", 1e-2]
+    out = tmp_path / "jax"
+    options = f"--data {base}/data --init {base}/init --out {out} --samples 0 --batch_size 2 --save_every 4"
     flags = "--xla_force_host_platform_device_count=2"
     environ = {"KERAS_BACKEND": "jax", "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    ended = run_module("finetune", "train", *map(str, arguments + numbers), **environ)
+    ended = run_module("finetune", "train", *options.split(), "--steps", "12", "--learning_rate", "1e-2", **environ)
     assert ended.returncode == 0, ended.stderr
-    ours, theirs = ([float(row["train"]) for row in logged(tmp_path / name)] for name in ("tensorflow", "jax"))
+    ours, theirs = ([float(row["train"]) for row in logged(run)] for run in (finished, out))
     assert theirs == pytest.approx(ours, abs=1e-2)

@@ -12,12 +12,12 @@ import pytest
 
 from app.errors import SettingError
 from app.feedback import open_store
+from finetune.__main__ import main
 from finetune.commands.report import report
 from finetune.votes.preferences import ratings
 from finetune.votes.stored_votes import StoredVote, read_votes
 from finetune.votes.vote_table import collect_votes
 from finetune.votes.votes_page import render
-from tests.conftest import run_module
 from tests.finetune.votes.polls import few, fill, votes
 
 
@@ -68,12 +68,11 @@ def test_a_report_only_reads_while_the_app_goes_on_writing(store: str, tmp_path:
     assert path.read_bytes() == before
 
 
-def test_no_votes_yet_is_one_line_and_nothing_written(tmp_path: Path) -> None:
+def test_no_votes_yet_is_one_line_and_nothing_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     address = fill(f"sqlite:///{tmp_path}/feedback.db", [])
     open_and_close(address)
-    ended = run_module("finetune", "report", "--store", address, "--out", str(tmp_path / "report"))
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == f"error: {address} has no votes yet: ask for some.\n"
+    assert main(["report", "--store", address, "--out", str(tmp_path / "report")]) == 2
+    assert capsys.readouterr() == ("", f"error: {address} has no votes yet: ask for some.\n")
     assert {path.name for path in tmp_path.iterdir()} <= {"feedback.db", "feedback.db-shm", "feedback.db-wal"}
 
 
