@@ -21,6 +21,7 @@ def cells(notebook: nbformat.NotebookNode, *tags: str) -> list[nbformat.Notebook
     return [cell for cell in notebook.cells if set(tags) & set(cell.metadata.get("tags", []))]
 
 
+@pytest.mark.slow
 def test_it_runs_from_text_to_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tiny(tmp_path / "tiny")
     (tmp_path / "jokes.csv").write_text("joke\n" + "".join(f"Duck {i} crossed road {i * 7}.\n" for i in range(60)))

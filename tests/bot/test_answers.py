@@ -180,5 +180,5 @@ def test_drafts_show_a_long_answer_as_it_grows_and_end_before_the_answer() -> No
 def test_groups_see_that_the_bot_is_typing() -> None:
     with bot(FakeEngine(seconds_per_token=0.02)) as telegram:
         ask(telegram, "@JokerBot why?", chat=GROUP, user=7)
-        assert telegram.calls["sendChatAction"] == 1
+        assert telegram.calls["sendChatAction"] in (1, 2)  # Two if the machine is slow.
         assert telegram.drafts == []

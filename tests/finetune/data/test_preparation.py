@@ -278,6 +278,7 @@ print("grown:", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) //
 """
 
 
+@pytest.mark.slow
 def test_memory_is_flat(vocabulary: Path, tmp_path: Path) -> None:
     """Twelve megabytes of short documents, and eleven as one text, each need little more memory than a block."""
     many = (f"{text} {number}." for number, text in enumerate(MANY * 400))
