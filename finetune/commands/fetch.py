@@ -82,8 +82,8 @@ class RatingsOptions(msgspec.Struct, frozen=True):
     minimum: Annotated[int, Meta(ge=1, description="how many more likes than dislikes a text needs")] = 1
 
 
-class Way(NamedTuple):
-    """One way to fetch: what it does, the options that it takes, and why it takes no others."""
+class FetchMode(NamedTuple):
+    """One way to fetch: what does it, the options that it takes, and the reason to refuse others."""
 
     fetch: Callable[[FetchOptions], None]
     takes: Sequence[str]
@@ -96,9 +96,9 @@ def fetch(options: FetchOptions) -> None:
         raise SettingError(f"--budget is {options.budget}, and should be dollars.")
     if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", options.memory):
         raise SettingError(f"--memory is {options.memory!r}, and should be a size such as 1GB.")
-    way = choose_way(options)
-    refuse_other_options(options, way)
-    way.fetch(options)
+    mode = choose_mode(options)
+    refuse_other_options(options, mode)
+    mode.fetch(options)
 
 
 def fetch_query_on_bigquery(options: FetchOptions) -> None:
@@ -138,42 +138,42 @@ def fetch_ratings(options: FetchOptions) -> None:
     ratings(options.source[0], options.out, bind_options("fetch ratings", RatingsOptions, options.param).minimum)
 
 
-EVERYWHERE = ("query", "param", "memory", "vocabulary")
+# Options that every mode takes, even if it makes no use of them, so that one --config can serve several fetches.
+IN_ALL_MODES = ("query", "param", "memory", "vocabulary")
 GUARDRAILS = ("without", "min_tokens", "max_tokens", "min_score", "blocklist")
 BILLING = ("project", "location", "budget", "yes")
-WAYS = {
-    "query on BigQuery": Way(
-        fetch_query_on_bigquery, ("engine", *BILLING, "out", *GUARDRAILS), "a query on BigQuery reads no files"
-    ),
-    "export": Way(export_query, ("engine", *BILLING, "export"), "BigQuery writes to --export by itself"),
-    "query on files": Way(
-        fetch_query_on_files, ("engine", "source", "out", *GUARDRAILS), "a query on files does not ask BigQuery"
-    ),
-    "ratings": Way(fetch_ratings, ("source", "out"), "ratings are taken as they are"),
-} | {
-    name: Way(
-        fetch_named_source,
-        ("source", "out", *GUARDRAILS) if kind.reads_files else ("out", *GUARDRAILS),
-        f"fetch {name} runs no query" if kind.reads_files else f"fetch {name} runs no query and reads no files",
-    )
-    for name, kind in SOURCE_KINDS.items()
-}
+QUERY_ON_BIGQUERY = FetchMode(
+    fetch_query_on_bigquery, ("engine", *BILLING, "out", *GUARDRAILS), "a query on BigQuery reads no files"
+)
+QUERY_ON_FILES = FetchMode(
+    fetch_query_on_files, ("engine", "source", "out", *GUARDRAILS), "a query on files does not ask BigQuery"
+)
+EXPORT = FetchMode(export_query, ("engine", *BILLING, "export"), "BigQuery writes to --export by itself")
+RATINGS = FetchMode(fetch_ratings, ("source", "out"), "ratings are taken as they are")
 
 
-def choose_way(options: FetchOptions) -> Way:
-    if options.query in WAYS:
-        return WAYS[options.query]
+def named_source_mode(name: str) -> FetchMode:
+    if SOURCE_KINDS[name].reads_files:
+        return FetchMode(fetch_named_source, ("source", "out", *GUARDRAILS), f"fetch {name} runs no query")
+    return FetchMode(fetch_named_source, ("out", *GUARDRAILS), f"fetch {name} runs no query and reads no files")
+
+
+def choose_mode(options: FetchOptions) -> FetchMode:
+    if options.query == "ratings":
+        return RATINGS
+    if options.query in SOURCE_KINDS:
+        return named_source_mode(options.query)
     if options.engine == "duckdb" or (options.engine is None and options.source):
-        return WAYS["query on files"]
-    return WAYS["query on BigQuery" if options.export is None else "export"]
+        return QUERY_ON_FILES
+    return QUERY_ON_BIGQUERY if options.export is None else EXPORT
 
 
-def refuse_other_options(options: FetchOptions, way: Way) -> None:
+def refuse_other_options(options: FetchOptions, mode: FetchMode) -> None:
     """Raises SettingError naming the first option that was given and has no effect."""
     for each in fields(options):
         given = getattr(options, each.name) not in (each.default, [])
-        if given and each.name not in (*EVERYWHERE, *way.takes):
-            raise SettingError(f"--{each.name} is given, and {way.reason}: leave it out.")
+        if given and each.name not in (*IN_ALL_MODES, *mode.takes):
+            raise SettingError(f"--{each.name} is given, and {mode.reason}: leave it out.")
 
 
 def print_corpus(options: FetchOptions, source: RowSource) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import SettingError
 from finetune.__main__ import main
-from finetune.commands.fetch import FetchOptions, choose_way, fetch, refuse_other_options
+from finetune.commands.fetch import FetchOptions, choose_mode, fetch, refuse_other_options
 from tests.finetune.fetch.rows import Fetch, manifest_of, write
 from tests.finetune.votes.polls import fill, votes
 
@@ -106,13 +106,11 @@ BILLING = {"project", "location", "budget", "yes"}
         ("jokes", {"export": GIVEN["export"]}, {"out"} | FILTERS),
     ],
 )
-def test_each_way_to_fetch_refuses_the_options_of_the_others(
-    query: str, given: dict[str, Any], refused: set[str]
-) -> None:
-    way = choose_way(FetchOptions(query, **given))
-    assert {*GIVEN} - {*way.takes} >= refused
+def test_each_mode_refuses_the_options_of_the_others(query: str, given: dict[str, Any], refused: set[str]) -> None:
+    mode = choose_mode(FetchOptions(query, **given))
+    assert {*GIVEN} - {*mode.takes} >= refused
     for name in refused:
         with pytest.raises(SettingError, match=f"^--{name} is given, and .+: leave it out\\.$"):
             fetch(FetchOptions(query, **{**given, name: GIVEN[name]}))
     for name in {*GIVEN} - refused - {"engine", "source", "export"}:
-        refuse_other_options(FetchOptions(query, **{**given, name: GIVEN[name]}), way)
+        refuse_other_options(FetchOptions(query, **{**given, name: GIVEN[name]}), mode)
