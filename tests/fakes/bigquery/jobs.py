@@ -9,7 +9,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlglot import exp
 
@@ -33,6 +33,26 @@ class Job:
     statistics: Row = field(default_factory=dict)
     error: Row | None = None
     affected: int | None = None
+
+
+class Query(NamedTuple):
+    """A statement, parsed and translated."""
+
+    tree: exp.Expr
+    inner: str
+    """The statement without EXPORT DATA around it."""
+    known: dict[str, str]
+    """The SQL for each table that it names."""
+    sql: str
+    """The statement for DuckDB."""
+
+    def named_in(self, sql: str, values: Row) -> Row:
+        """The parameters that it names. Raises SqlError at the place in `sql` of one without a value."""
+        wanted = set(re.findall(r"\$(\w+)", self.sql))
+        if missing := wanted - set(values):
+            name = min(missing)
+            raise SqlError(f"Query parameter '{name}' not found", *position_of(f"@{name}", sql))
+        return {name: values[name] for name in wanted}
 
 
 class Jobs(Database):
@@ -81,49 +101,54 @@ class Jobs(Database):
             raise Refused(400, "invalidQuery", "The fake speaks GoogleSQL only: useLegacySql should be false.", "query")
         sql = asked["query"]
         with refused_as_google(sql):
-            tree = parse(sql)
-            export = tree if isinstance(tree, exp.Export) else None
-            inner = sql if export is None else export.this.sql(dialect="bigquery")
-            made = isinstance(tree, exp.Create)
-            resolve = self.resolve_new if made else self.resolve
-            known = {name: resolve(project, name) for _, name in referenced_tables(parse(inner))}
-            translated = translate(inner, known.__getitem__)
-        read = self.measure(inner, known) if self.bytes_processed is None else self.bytes_processed
-        billed = max(LEAST_BILLED * len(known), math.ceil(read / 2**20) * 2**20)
+            query = self.translated(project, sql)
+        billed = self.bill(project, query, job, dry)
+        values = parameters(asked.get("queryParameters", []))
         limit = asked.get("maximumBytesBilled")
+        with refused_as_google(sql):
+            given = query.named_in(sql, values)
+            if dry:
+                self.run_sql(f"EXPLAIN {query.sql}", given)
+                return
+            if limit is not None and billed > int(limit):
+                job.statistics["query"]["totalBytesBilled"] = "0"
+                message = f"Query exceeded limit for bytes billed: {limit}. {billed} or higher required."
+                raise Refused(400, "bytesBilledLimitExceeded", message)
+            self.carry_out(query, given, job)
+        if isinstance(query.tree, exp.Export):
+            self.export(query.tree, job)
+
+    def translated(self, project: str, sql: str) -> Query:
+        tree = parse(sql)
+        inner = tree.this.sql(dialect="bigquery") if isinstance(tree, exp.Export) else sql
+        resolve = self.resolve_new if isinstance(tree, exp.Create) else self.resolve
+        known = {name: resolve(project, name) for _, name in referenced_tables(parse(inner))}
+        return Query(tree, inner, known, translate(inner, known.__getitem__))
+
+    def bill(self, project: str, query: Query, job: Job, dry: bool) -> int:
+        """Write the job's statistics. Returns the bytes that it costs."""
+        read = self.measure(query.inner, query.known) if self.bytes_processed is None else self.bytes_processed
+        billed = max(LEAST_BILLED * len(query.known), math.ceil(read / 2**20) * 2**20)
         job.statistics = {
             "totalBytesProcessed": str(read),
             "query": {
                 "totalBytesProcessed": str(read),
                 "totalBytesBilled": "0" if dry else str(billed),
                 "cacheHit": False,
-                "statementType": "EXPORT_DATA" if export else tree.key.upper(),
-                "referencedTables": [reference(project, name) for name in known],
+                "statementType": "EXPORT_DATA" if isinstance(query.tree, exp.Export) else query.tree.key.upper(),
+                "referencedTables": [reference(project, name) for name in query.known],
             },
         }
-        values = parameters(asked.get("queryParameters", []))
-        wanted = set(re.findall(r"\$(\w+)", translated))
-        with refused_as_google(sql):
-            if missing := wanted - set(values):
-                name = min(missing)
-                raise SqlError(f"Query parameter '{name}' not found", *position_of(f"@{name}", sql))
-            given = {name: values[name] for name in wanted}
-            if dry:
-                self.run_sql(f"EXPLAIN {translated}", given)
-                return
-            if limit is not None and billed > int(limit):
-                job.statistics["query"]["totalBytesBilled"] = "0"
-                message = f"Query exceeded limit for bytes billed: {limit}. {billed} or higher required."
-                raise Refused(400, "bytesBilledLimitExceeded", message)
-            if isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge):
-                job.affected = self.run_sql(translated, given)[0][0]
-                job.statistics["query"]["numDmlAffectedRows"] = str(job.affected)
-            elif made:
-                self.run_sql(translated, given)
-            else:
-                job.schema, job.rows = self.select(translated, given)
-        if export:
-            self.export(export, job)
+        return billed
+
+    def carry_out(self, query: Query, given: Row, job: Job) -> None:
+        if isinstance(query.tree, exp.Insert | exp.Update | exp.Delete | exp.Merge):
+            job.affected = self.run_sql(query.sql, given)[0][0]
+            job.statistics["query"]["numDmlAffectedRows"] = str(job.affected)
+        elif isinstance(query.tree, exp.Create):
+            self.run_sql(query.sql, given)
+        else:
+            job.schema, job.rows = self.select(query.sql, given)
 
     def export(self, tree: exp.Export, job: Job) -> None:
         options: dict[str, str] = {}
