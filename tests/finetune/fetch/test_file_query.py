@@ -181,3 +181,25 @@ def test_an_error_in_the_header_names_its_line(header: str, sentence: str, run: 
 def test_too_little_memory_is_reported(run: Fetch, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="needs more than 1MB of memory: raise --memory"):
         run("subreddit_comments", write(tmp_path / "a.jsonl", COMMENTS * 200), memory="1MB")
+
+
+def test_an_interrupted_fetch_skips_the_files_that_it_has_read(
+    run: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines, table = write(tmp_path / "a.jsonl", COMMENTS[:20]), write(tmp_path / "b.csv", COMMENTS[20:])
+    monkeypatch.setattr("finetune.fetch.file_query.rows_of", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run("subreddit_comments", lines, table)
+    monkeypatch.undo()
+    monkeypatch.setattr("finetune.fetch.table_parts.PartWriter._write_part", interrupt)
+    assert run("subreddit_comments", lines, table) == BODIES
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_function_that_duckdb_lacks_is_reported(run: Fetch, tmp_path: Path) -> None:
+    (tmp_path / "mine.sql").write_text("-- Tables:\n--   t  p.d.t  id STRING\nSELECT Shout(id) AS body FROM `p.d.t`\n")
+    with pytest.raises(DataError, match=r"mine\.sql, line 3, column 8: Function not found: Shout\."):
+        run(str(tmp_path / "mine.sql"), write(tmp_path / "a.jsonl"))

@@ -87,3 +87,33 @@ def test_documents_may_have_different_fields(run: Fetch, tmp_path: Path) -> None
 def test_columns_may_have_any_name(run: Fetch, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('"the ""text""",n\nIt is good.,1\n')
     assert run("csv", tmp_path / "a.csv", param=['body=the "text"']) == [{"body": "It is good."}]
+
+
+def test_data_that_cannot_be_used_is_refused(run: Fetch, tmp_path: Path) -> None:
+    """Each message names the file and what is wrong in it."""
+    (tmp_path / "a.csv").write_text("text,stars\nIt is good.,many\n")
+    with pytest.raises(DataError, match=r"a\.csv has the score 'many', which is no number"):
+        run("csv", tmp_path / "a.csv", param=["body=text", "score=stars"])
+    (tmp_path / "b.parquet").write_bytes(b"no parquet")
+    for query, param in (("csv", ["body=text"]), ("jsonl", [])):
+        with pytest.raises(DataError, match=r"b\.parquet cannot be read: "):
+            run(query, tmp_path / "b.parquet", param=param)
+    with pytest.raises(SettingError, match="fetch jsonl reads files: name them with --source"):
+        run("jsonl")
+
+
+def test_reviews_have_to_be_in_the_folder_that_stanford_gives_out(run: Fetch, tmp_path: Path) -> None:
+    for name in ("pos", "neg"):
+        (tmp_path / "aclImdb/train" / name).mkdir(parents=True)
+    (tmp_path / "aclImdb/train/pos/0_7.txt").write_bytes(b"\xff")
+    with pytest.raises(DataError, match=r"0_7\.txt is not utf-8, as the reviews of aclImdb are"):
+        run("aclImdb", tmp_path / "aclImdb")
+    with pytest.raises(SettingError, match="fetch aclImdb reads one folder: name it with --source aclImdb"):
+        run("aclImdb", tmp_path / "aclImdb", tmp_path)
+
+
+def test_a_damaged_file_of_documents_is_used_and_reported(run: Fetch, out: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl.gz", [{"body": f"It is {n}."} for n in range(3)])
+    path.write_bytes(path.read_bytes() + b"damage")
+    assert len(run("jsonl", path)) == 3
+    assert "it is damaged" in manifest_of(out)["incomplete"][str(path)]
