@@ -1,0 +1,104 @@
+"""Every block of commands in the documentation is run here, or says what it needs that is not here."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from tests.conftest import ROOT, process, write_tiny
+from tests.pages import NEEDS, PAGES, README, blocks
+
+
+def test_every_block_of_commands_is_run_or_says_what_it_needs() -> None:
+    for name, text in PAGES.items():
+        for block in blocks(text):
+            assert set(block.words) <= NEEDS, f"{name}: ```{block.language} {' '.join(block.words)}"
+            assert block.language != "console" or block.commands, f"{name}: a block of commands without a command"
+    assert all(f"| `{word}` |" in PAGES["docs/README.md"] for word in NEEDS)
+
+
+def furnish(folder: Path) -> None:
+    """A folder with what the pages take for granted; the models in it are tiny."""
+    (folder / "models").mkdir(parents=True)
+    (folder / "models/starter").symlink_to(ROOT / "models/starter")
+    for name in ("models/124M", "checkpoint/theirs"):
+        write_tiny(folder / name)
+    jokes = "".join(
+        f"Why did duck {number} cross road {number * 7}? To see {number * 3} geese.\n" for number in range(90)
+    )
+    (folder / "jokes.csv").write_text(f"joke\n{jokes}", encoding="utf-8")
+    comments = (
+        {"id": str(number), "author": "ann", "subreddit": "AmItheAsshole", "created_utc": 1546300800, "score": 5,
+         "body": f"YTA, and you know why this is number {number}.", "parent_id": "t3_x", "link_id": "t3_x"}
+        for number in range(50)
+    )  # fmt: skip
+    (folder / "dumps").mkdir()
+    lines = "".join(f"{json.dumps(comment)}\n" for comment in comments)
+    (folder / "dumps/RC_2019-01.zst").write_bytes(zstandard.compress(lines.encode()))
+
+
+def run(command: str, folder: Path, address: str) -> str:
+    """A command as a person would type it, but to the server of this test, and with less training. Returns its output."""
+    typed = command.replace("http://localhost:8080", address).replace("localhost:8080", address)
+    typed = re.sub(r"(finetune train .*--steps) \d+", r"\1 2 --sample_length 8", typed)
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    ended = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", typed], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, f"$ {command}\n{ended.stdout}{ended.stderr}"
+    return ended.stdout
+
+
+def run_page(text: str, folder: Path) -> None:
+    """Run a page's commands and Python from top to bottom. `MODEL=... make serve` decides which model is served from there on."""
+    with contextlib.ExitStack() as servers:
+        address = ""
+        for block in blocks(text):
+            said = "\n".join(block.lines)
+            if "server" in block.words:
+                model = re.search(r"MODEL=(\S+)", said)
+                address = serve(servers, model[1] if model else "models/starter")
+            if block.words or block.language not in ("console", "python"):
+                continue
+            if "localhost" in said and not address:
+                address = serve(servers, "models/starter")
+            if block.language == "python":
+                run(f"python - <<'END'\n{said}\nEND", folder, address)
+            for command in block.commands:
+                assert '"error"' not in run(command.replace("curl ", "curl -sS "), folder, address), command
+
+
+def serve(servers: contextlib.ExitStack, model: str) -> str:
+    _, address = servers.enter_context(process("-m", "app", MODEL=model))
+    return address
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the docs use curl")
+def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the front page in one folder; from the quickstart and then all other pages, which build on it, in another."""
+    front, rest = tmp_path / "front", tmp_path / "rest"
+    for folder in (front, rest):
+        furnish(folder)
+    monkeypatch.chdir(front)
+    run_page(README, front)
+    monkeypatch.chdir(rest)
+    run_page(PAGES["docs/quickstart.md"], rest)
+    run(
+        "python -m finetune export --checkpoint checkpoint/theirs --out downloads/DialoGPT-small --format huggingface",
+        rest,
+        "",
+    )
+    for name in PAGES.keys() - {"README.md", "docs/quickstart.md"}:
+        run_page(PAGES[name], rest)
+    # What the container would serve.
+    assert (rest / "checkpoint/run1/checkpoint").is_file()
