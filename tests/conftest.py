@@ -1,4 +1,4 @@
-"""What the tests stand on: a tiny real model, and real servers on loopback."""
+"""Fixtures for all tests: a tiny real model, and real servers on loopback."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ from finetune.data.vocabulary import learn_vocabulary
 from tests.fakes.loopback import on_loopback
 
 ROOT = Path(__file__).parent.parent
-# Started in the background, as `make test &`, tests are deaf to it, and so are the processes that they start and interrupt.
+# A shell makes background processes, such as `make test &`, ignore SIGINT, and tests interrupt processes that inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 TEXTS = ["Why did the duck cross the road? It had a bill to pay.", "<|startoftext|>Yes, we do.<|endoftext|>"] * 8
 
 
 def write_tiny(folder: Path, **changes: int) -> None:
-    """A gpt-2-simple run with random weights, wide enough apart that no two tokens are ever a tie."""
+    """Write a run of gpt-2-simple. Its random weights are scaled up so that no two tokens ever tie."""
     learn_vocabulary(folder, TEXTS, size=300)
     size = len(open_vocabulary(folder))
     hparams = Hparams(**{"n_vocab": size, "n_ctx": 64, "n_embd": 32, "n_head": 4, "n_layer": 3} | changes)
@@ -109,7 +109,7 @@ def reference(checkpoint: Path) -> TensorflowEngine:
 
 @pytest.fixture(scope="session")
 def tokens(checkpoint: Path) -> np.ndarray:
-    """Some text of the tiny model's own kind, as token ids, longer than CHUNK would be for a large one."""
+    """60 token ids of text from which the tiny model's vocabulary was learned."""
     tokenizer = open_checkpoint(checkpoint).tokenizer
     return np.array(tokenizer.encode(" ".join(TEXTS))[:60])
 
@@ -120,7 +120,7 @@ def same(engine: Engine) -> Engine:
 
 @contextlib.contextmanager
 def serving(*engines: Engine, **changes: Any) -> Iterator[str]:
-    """A real server on loopback, in this process, the first engine its default. Yields its address."""
+    """A real server on loopback, in this process. The first engine is the default. Yields its address."""
     settings = Settings(**{"engine": engines[0].kind} | changes)
     models = Models({engine.name: partial(same, engine) for engine in engines})
     models.load_default()
@@ -132,7 +132,7 @@ def serving(*engines: Engine, **changes: Any) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """A port that nobody has: outside the range from which the system gives ports to connections, so it stays free."""
+    """A free port. It stays free, because it is outside the range from which the system picks ports for connections."""
     while True:
         port = secrets.choice(range(20000, 30000))
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -141,7 +141,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def process(*command: str, **environ: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`python -m app`, or another command, as a process of its own. Yields it and its address once it answers."""
+    """Run `python -m app`, or another command, in its own process. Yields it and its address once it answers."""
     port = free_port()
     variables = os.environ | {"PORT": str(port), "PYTHONPATH": str(ROOT)} | environ
     arguments = [sys.executable, *(command or ("-m", "app"))]
@@ -168,7 +168,7 @@ def await_health(child: subprocess.Popen[str], address: str) -> None:
 
 
 def run_module(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """`python -m …` to its end."""
+    """Run `python -m …` to its end."""
     variables = os.environ | {"PYTHONPATH": str(ROOT)} | environ
     return subprocess.run(
         [sys.executable, "-m", *arguments], env=variables, capture_output=True, text=True, check=False, timeout=120
@@ -177,7 +177,7 @@ def run_module(*arguments: str, **environ: str) -> subprocess.CompletedProcess[s
 
 @pytest.fixture(scope="session")
 def keras() -> Iterator[Callable[..., Any]]:
-    """Calls a function in a process for Keras, the same for all tests.
+    """Call a function in a process for Keras, which all tests share.
 
     gpt-2-simple switches TensorFlow's eager execution off for its whole process, and Keras needs it.
     """
@@ -187,7 +187,7 @@ def keras() -> Iterator[Callable[..., Any]]:
 
 
 def in_a_process_of_its_own(function: Callable[..., Any], *arguments: Any) -> Any:
-    """For what needs Keras first and gpt-2-simple afterwards."""
+    """Call a function that uses Keras first and gpt-2-simple afterwards, in a new process."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 

@@ -28,7 +28,7 @@ class Block:
 
     @property
     def commands(self) -> list[str]:
-        """The lines that begin with a dollar, each with those that continue it."""
+        """The lines that begin with a dollar sign, each with its continuation lines."""
         return re.findall(r"^\$ ((?:.*\\\n)*.*)$", "\n".join(self.lines), re.MULTILINE)
 
 

@@ -181,7 +181,7 @@ def messages() -> list[re.Pattern[str]]:
 
 
 def test_troubleshooting_quotes_messages_as_they_are_printed() -> None:
-    """A heading in backticks is a message of this program; those of others are in plain text."""
+    """A heading in backticks is a message of this program. Messages of other programs are in plain text."""
     headings = re.findall(r"^### (`+ ?)(.+?) ?`+$", PAGES["docs/troubleshooting.md"], re.MULTILINE)
     quoted = [message for _, message in headings]
     assert len(quoted) >= 12

@@ -1,4 +1,4 @@
-"""Every block of commands in the documentation is run here, or says what it needs that is not here."""
+"""Every block of commands in the docs is run here, or names what it needs that tests do not have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +26,7 @@ def test_every_block_of_commands_is_run_or_says_what_it_needs() -> None:
 
 
 def furnish(folder: Path) -> None:
-    """A folder with what the pages take for granted; the models in it are tiny."""
+    """Create what the pages take for granted in a folder. Its models are tiny."""
     (folder / "models").mkdir(parents=True)
     (folder / "models/starter").symlink_to(ROOT / "models/starter")
     for name in ("models/124M", "checkpoint/theirs"):
@@ -47,7 +46,7 @@ def furnish(folder: Path) -> None:
 
 
 def run(command: str, folder: Path, address: str) -> str:
-    """A command as a person would type it, but to the server of this test, and with less training. Returns its output."""
+    """Run a command as it is written, but against this test's server and with fewer training steps. Returns its output."""
     typed = command.replace("http://localhost:8080", address).replace("localhost:8080", address)
     typed = re.sub(r"(finetune train .*--steps) \d+", r"\1 2 --sample_length 8", typed)
     environ = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -59,7 +58,7 @@ def run(command: str, folder: Path, address: str) -> str:
 
 
 def run_page(text: str, folder: Path) -> None:
-    """Run a page's commands and Python from top to bottom. `MODEL=... make serve` decides which model is served from there on."""
+    """Run a page's commands and Python from top to bottom. `MODEL=... make serve` chooses the model for the commands after it."""
     with contextlib.ExitStack() as servers:
         address = ""
         for block in blocks(text):
@@ -83,9 +82,8 @@ def serve(servers: contextlib.ExitStack, model: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the docs use curl")
 def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the front page in one folder; from the quickstart and then all other pages, which build on it, in another."""
+    """The front page runs in one folder. The quickstart and then all other pages, which build on it, run in another."""
     front, rest = tmp_path / "front", tmp_path / "rest"
     for folder in (front, rest):
         furnish(folder)
@@ -100,5 +98,5 @@ def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     )
     for name in PAGES.keys() - {"README.md", "docs/quickstart.md"}:
         run_page(PAGES[name], rest)
-    # What the container would serve.
+    # The container would serve this.
     assert (rest / "checkpoint/run1/checkpoint").is_file()

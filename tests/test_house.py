@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 50
-# The routes are a list on one screen; a verb's arguments are its options, each with its sentence.
+# The routes are a list on one screen.
 LISTS = {("app/application.py", "create_application")}
 # Two modules may share a name where they are two sides of one thing: the verb and the package that does its work.
 VERB_FOLDER = "finetune/commands/"
@@ -51,7 +51,7 @@ MODULES = {module_name(path) for path in PRODUCT}
 
 @cache
 def imported(path: str) -> frozenset[str]:
-    """What a file imports, wherever in it: modules by their full names, and names out of modules with these."""
+    """All imports of a file, also inside functions: modules by their full names, and imported names with their module."""
     found: set[str] = set()
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
@@ -65,7 +65,7 @@ def imported(path: str) -> frozenset[str]:
 
 @cache
 def imports_of(path: str) -> frozenset[str]:
-    """The project's own modules that a file imports. A package counts where a name is taken out of its __init__."""
+    """The project's own modules that a file imports. A package counts if a name is imported from its __init__."""
     own: set[str] = set()
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
@@ -79,22 +79,22 @@ def imports_of(path: str) -> frozenset[str]:
 
 
 def package(module: str) -> str:
-    """`app.api.replies.plain` belongs to `app.api`; a module beside the packages stands for itself."""
+    """`app.api.replies.plain` belongs to `app.api`; a root module counts as a package of its own."""
     parts = module.split(".")
     return ".".join(parts[:2])
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
-    """A circle of the graph, as its nodes in order with the first one again at the end; empty where there is none."""
+    """A circle of the graph: its nodes in order, the first one again at the end. Empty if there is none."""
     done: set[str] = set()
 
-    def visit(node: str, way: list[str]) -> list[str]:
-        if node in way:
-            return [*way[way.index(node) :], node]
+    def visit(node: str, path: list[str]) -> list[str]:
+        if node in path:
+            return [*path[path.index(node) :], node]
         if node in done:
             return []
         for other in sorted(graph.get(node, ())):
-            if found := visit(other, [*way, node]):
+            if found := visit(other, [*path, node]):
                 return found
         done.add(node)
         return []
@@ -114,13 +114,13 @@ def package_graph() -> dict[str, set[str]]:
 
 
 def test_a_circle_is_found() -> None:
-    """The check below could otherwise pass for want of eyes."""
+    """A checker that never finds a circle would let every test below pass."""
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert not circle({"a": {"b", "c"}, "b": {"c"}, "c": set()})
 
 
 def test_no_modules_import_each_other() -> None:
-    """Imports inside functions count: they hide a circle, they do not open it."""
+    """Imports inside functions count too: they only hide a circle."""
     assert not circle(module_graph())
 
 
@@ -133,7 +133,7 @@ def within(names: frozenset[str], *packages: str) -> set[str]:
 
 
 @pytest.mark.parametrize("path", sources("app"))
-def test_the_app_needs_nothing_of_training(path: str) -> None:
+def test_the_app_imports_nothing_for_training(path: str) -> None:
     forbidden = ["finetune", "keras", "onnx", "tests", "benchmarks", "docs", "jsonargparse"]
     if path != "app/engine/tensorflow.py":
         forbidden += ["tensorflow", "gpt_2_simple"]
@@ -154,8 +154,8 @@ def http_errors() -> set[str]:
 
 
 @pytest.mark.parametrize("path", sources("finetune"))
-def test_training_takes_the_engine_and_its_errors_from_the_app_and_no_more(path: str) -> None:
-    """The image that exports a checkpoint holds no more of the app than that."""
+def test_finetune_imports_only_the_engine_and_the_errors_of_the_app(path: str) -> None:
+    """The image that exports a checkpoint contains no other part of the app."""
     own = {name for name in imports_of(path) if name.startswith("app.")}
     assert not {name for name in own if not name.startswith(("app.engine", "app.errors"))}
 
@@ -173,17 +173,17 @@ def test_no_verb_imports_another(path: str) -> None:
         assert not within(imports_of(path), "finetune.commands") - {"finetune.commands"}
 
 
-def test_the_routes_and_the_bot_do_not_know_each_other() -> None:
-    """Both ask a model through app/ask.py. The webhook's route hands updates to the bot; the state has the bot's type."""
+def test_the_routes_and_the_bot_do_not_import_each_other() -> None:
+    """Both ask a model through app/ask.py. Two modules may import the bot: the webhook's route, and the state for its types."""
     for path in sources("app/bot"):
         assert not within(imports_of(path), "app.api")
-    doors = {"app/api/telegram.py", "app/api/state.py"}
-    for path in set(sources("app/api")) - doors:
+    exceptions = {"app/api/telegram.py", "app/api/state.py"}
+    for path in set(sources("app/api")) - exceptions:
         assert not within(imports_of(path), "app.bot")
 
 
 def test_one_name_one_module() -> None:
-    """A file can be guessed from its name, so no two have the same one. A verb may be named like what does its work."""
+    """Names should lead to one file. A verb may share the name of the package that does its work."""
     named: dict[str, list[str]] = defaultdict(list)
     for path in PRODUCT:
         name = Path(path).stem
@@ -241,8 +241,8 @@ def test_a_module_opens_with_what_it_is(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PRODUCT)
-def test_nothing_travels_through_hidden_channels(path: str) -> None:
-    """What a function needs is handed to it. A request's trace is the exception: every line of the log carries it."""
+def test_no_context_variables(path: str) -> None:
+    """A function gets what it needs as arguments. The exception is a request's trace, which every log line carries."""
     if path != "app/log.py":
         assert not within(imported(path), "contextvars")
 

@@ -123,9 +123,10 @@ def test_the_serving_process_never_imports_tensorflow(bundles: dict[int, Path]) 
     assert not modules & heavy
 
 
-def test_nobody_is_told_what_is_served(bundles: dict[int, Path], tmp_path: Path) -> None:
+def test_onnx_runtime_sends_and_stores_nothing(bundles: dict[int, Path], tmp_path: Path) -> None:
     """ONNX Runtime 1.29 began to write an identifier to the disk and to send what it loads to Microsoft."""
-    environ = {name: value for name, value in os.environ.items() if name != "CI"}  # Which would keep it quiet, too.
+    # It also stays silent where CI is set.
+    environ = {name: value for name, value in os.environ.items() if name != "CI"}
     code = f"from pathlib import Path; import app.engine.onnx as o; o.load_bundle(Path({str(bundles[8])!r}), 1)"
     command = [sys.executable, "-c", code]
     ended = subprocess.run(

@@ -21,7 +21,6 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PHONY = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[0].split()
 HOOKS: list[dict[str, Any]] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
 INSTALLED = Path(sys.executable).parent
-needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="this needs make")
 
 
 def make(*arguments: str, folder: Path = ROOT) -> str:
@@ -33,14 +32,12 @@ def planned(*targets: str) -> str:
     return make("--dry-run", *(f"--old-file=.venv/{name}" for name in ("tests", "browser")), *targets)
 
 
-@needs_make
 def test_make_help_lists_every_target_with_what_it_does() -> None:
     lines = make("help").splitlines()
     assert [line.split()[0] for line in lines] == sorted(PHONY, key=lambda name: MAKEFILE.index(f"\n{name}:"))
     assert all(len(line.split()) > 2 for line in lines)
 
 
-@needs_make
 def test_everything_is_checked_and_only_the_slow_tests_are_left_out() -> None:
     quick, everything = planned("test"), planned("test-all")
     for command in ("ruff format --check .", "ruff check .", "mypy", "--cov"):
@@ -59,10 +56,9 @@ def test_continuous_integration_leaves_no_test_out() -> None:
     assert script.splitlines()[-2:] == ["make test-all", "make browser"]
 
 
-@needs_make
 @pytest.mark.parametrize("uv", [True, False], ids=["uv", "no uv"])
 def test_packages_are_installed_with_their_hashes_and_marked_only_when_they_are(tmp_path: Path, uv: bool) -> None:
-    """With uv, or with pip where uv is not to be had."""
+    """With uv, or with pip if uv cannot be installed."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     for name in ("uv", "container"):
         (tmp_path / "requirements").mkdir(exist_ok=True)
@@ -88,7 +84,7 @@ def test_packages_are_installed_with_their_hashes_and_marked_only_when_they_are(
 
 
 def write_program(path: Path, outcome: str) -> None:
-    """A program that writes down how it was called and then ends as the shell's `outcome` does."""
+    """A program that records its arguments and then has the exit status of the shell command `outcome`."""
     path.write_text(f'#!/usr/bin/env bash\necho {path.name} "$@" >> calls\n{outcome}\n')
     path.chmod(0o755)
 

@@ -58,7 +58,7 @@ def test_without_a_number_the_reply_may_fill_the_window() -> None:
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
-def test_the_old_name_and_the_new_one(url: str, name: str) -> None:
+def test_the_length_limit_has_an_old_and_a_new_name(url: str, name: str) -> None:
     assert ask(url, **{name: 3})["usage"]["completion_tokens"] == 3
 
 

@@ -206,7 +206,7 @@ def test_typical_p_and_the_others_change_what_is_drawn(real: str) -> None:
     assert texts(ask(real, **same, typical_p=1, top_k=-1, min_p=0, top_p=1)) == plain
 
 
-def test_what_it_took_is_in_the_headers(url: str) -> None:
+def test_times_and_token_counts_are_in_the_headers(url: str) -> None:
     reply = httpx.post(url, json={"prompt": "Why", "max_tokens": 5, "temperature": 0})
     assert (reply.headers["x-prompt-tokens"], reply.headers["x-generated-tokens"]) == ("4", "5")
     assert int(reply.headers["x-total-time"]) >= int(reply.headers["x-queue-time"]) >= 0
@@ -215,7 +215,7 @@ def test_what_it_took_is_in_the_headers(url: str) -> None:
     assert "x-generated-tokens" not in stream.headers
 
 
-def test_a_text_whose_time_is_up_is_one_cut_short() -> None:
+def test_a_text_cut_by_the_deadline_has_the_finish_reason_length() -> None:
     with serving(FakeEngine(seconds_per_token=0.05), request_timeout=0.3) as address:
         reply = ask(f"{address}/v1/completions", prompt="Why", max_tokens=500)
     assert reply["choices"][0]["finish_reason"] == "length"

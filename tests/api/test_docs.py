@@ -30,7 +30,7 @@ def test_the_docs_name_no_other_address(url: str) -> None:
         assert httpx.get(f"{url}/docs/{name}").status_code == 404
 
 
-def test_the_start_does_not_wait_for_it() -> None:
+def test_the_docs_are_not_imported_at_the_start() -> None:
     code = "import app.__main__, app.application, app.engine.onnx, app.server, sys; print(sorted(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"app.api.openapi", "flask_swagger_ui", "importlib.resources"} & set(

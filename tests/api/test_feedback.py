@@ -89,7 +89,7 @@ def test_a_vote_can_be_changed(url: str, address: str) -> None:
     assert tallies(address) == [Tally("fake", "model", 1, 0, 2)]
 
 
-def test_those_without_a_name_share_one_vote_a_text(url: str, address: str) -> None:
+def test_voters_without_a_name_share_one_vote_per_text(url: str, address: str) -> None:
     for text in ("a", "a", "b"):
         httpx.post(url, json={"vote": "up", "text": text})
     assert tallies(address) == [Tally("fake", "model", 2, 2, 0)]
@@ -124,7 +124,7 @@ def test_many_at_once_are_counted_exactly(url: str, address: str) -> None:
         ({"vote": "up", "text": "x" * 300_000}, 413, None, "larger than"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name(
+def test_a_wrong_field_is_named(
     url: str, address: str, ask: dict[str, Any], status: int, param: str | None, says: str
 ) -> None:
     reply = httpx.post(url, content=json.dumps(ask))
@@ -134,13 +134,13 @@ def test_what_does_not_fit_is_refused_by_name(
     assert tallies(address) == []
 
 
-def test_what_is_no_object_is_refused_with_an_example(url: str) -> None:
+def test_a_body_that_is_no_object_is_refused_with_an_example(url: str) -> None:
     for body in (b"[1]", b"{", b"vote=up"):
         assert '{"vote": "up", "text": "…"}' in httpx.post(url, content=body).json()["error"]["message"]
     assert httpx.post(f"{url}?vote=up", json={"vote": "up", "text": "a"}).json()["error"]["param"] == "vote"
 
 
-def test_only_posts_are_taken(url: str) -> None:
+def test_only_posts_are_accepted(url: str) -> None:
     reply = httpx.get(url)
     assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
 
@@ -158,7 +158,7 @@ def test_without_a_store_it_says_so() -> None:
     assert "FEEDBACK" in reply.json()["error"]["message"]
 
 
-def test_a_store_that_is_down_is_told_and_nothing_acknowledged(tmp_path: Path) -> None:
+def test_a_store_that_is_down_is_reported_and_no_vote_acknowledged(tmp_path: Path) -> None:
     with serving(FakeEngine(), feedback=f"sqlite:///{tmp_path}") as url:
         reply = httpx.post(f"{url}/feedback", json={"vote": "up", "text": "a"})
         assert httpx.get(f"{url}/?length=3").status_code == 200

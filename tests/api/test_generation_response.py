@@ -46,14 +46,14 @@ def test_other_routes_answer_while_a_generation_runs() -> None:
         thread.join()
 
 
-def test_the_deadline_ends_a_generation_with_what_it_has() -> None:
+def test_the_deadline_ends_a_generation_with_the_text_so_far() -> None:
     with serving(FakeEngine(seconds_per_token=0.05), request_timeout=0.3) as url:
         reply = httpx.get(f"{url}/?length=1000").json()
     assert reply["finish_reason"] == "timeout"
     assert 1 <= reply["usage"]["completion_tokens"] < 30
 
 
-def test_what_waits_longer_than_its_deadline_is_refused() -> None:
+def test_a_request_that_waits_past_its_deadline_is_refused() -> None:
     with serving(FakeEngine(seconds_per_token=0.05), request_timeout=0.5) as url:
         replies = together(url, 3, length=1000)
     assert sorted(reply.status_code for reply in replies) == [200, 503, 503]

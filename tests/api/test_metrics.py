@@ -83,7 +83,7 @@ def test_the_numbers_after_known_requests(url: str) -> None:
     assert samples["num_requests_running",] == samples["num_requests_waiting",] == 0
 
 
-def test_the_sum_of_a_request_is_about_what_it_took() -> None:
+def test_the_latencies_of_a_request_add_up() -> None:
     with serving(FakeEngine(seconds_per_token=0.01)) as url:
         httpx.get(f"{url}/?length=21")
         samples = read(url)

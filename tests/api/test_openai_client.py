@@ -35,7 +35,7 @@ def test_completions(api: openai.OpenAI) -> None:
     assert reply.usage.total_tokens == 20
 
 
-def test_completions_with_all_that_the_client_can_ask(api: openai.OpenAI) -> None:
+def test_completions_with_every_field_of_the_client(api: openai.OpenAI) -> None:
     reply = api.completions.create(
         model="fake", prompt=["Why", "Who"], best_of=4, n=2, echo=True, frequency_penalty=0.1, presence_penalty=0.1,
         logit_bias={"33": 1}, logprobs=5, max_tokens=20, seed=-5, stop=["x", "y"], temperature=1.5, top_p=0.9, user="somebody",
@@ -67,7 +67,7 @@ def test_chat(api: openai.OpenAI, model: str) -> None:
 
 
 def test_a_streamed_chat_is_the_whole_one(api: openai.OpenAI) -> None:
-    # The client's helper has no patience with replies that were cut short.
+    # The limit is high, because the client's helper raises an error for a reply that was cut short.
     same: Any = {"model": "fake", "messages": HELLO, "seed": 6, "max_tokens": 1000, "n": 2, "stop": ["dog", "fox"]}
     whole = api.chat.completions.create(**same)
     with api.chat.completions.stream(**same, stream_options={"include_usage": True}) as stream:
@@ -88,7 +88,7 @@ def test_chat_logprobs(api: openai.OpenAI) -> None:
     assert all(len(token.top_logprobs) == 2 for token in logprobs.content)
 
 
-def test_a_conversation_goes_on_with_what_was_answered(api: openai.OpenAI) -> None:
+def test_replies_can_be_sent_back_as_messages(api: openai.OpenAI) -> None:
     """The messages that the client returns may be sent back as they are."""
     first = api.chat.completions.create(model="fake", messages=HELLO, max_tokens=9)
     messages = [*HELLO, first.choices[0].message, {"role": "user", "content": "And?"}]
@@ -103,7 +103,7 @@ def test_models(api: openai.OpenAI) -> None:
     assert api.models.retrieve("qa").object == "model"
 
 
-def test_the_request_id_is_the_clients_to_read(api: openai.OpenAI) -> None:
+def test_the_client_can_read_the_request_id(api: openai.OpenAI) -> None:
     reply = api.completions.create(model="fake", prompt="Why", extra_headers={"X-Request-Id": "mine-1"})
     assert reply._request_id == "mine-1"
 
@@ -147,7 +147,7 @@ def test_keys() -> None:
             assert (refused.value.code, refused.value.type) == ("invalid_api_key", "authentication_error")
 
 
-def test_too_many_requests_are_told_when_to_come_back() -> None:
+def test_a_rate_limited_client_is_told_when_to_try_again() -> None:
     """The client reads Retry-After and, if it is told to, tries again after that time."""
     with serving(FakeEngine(), api_keys="a", rate_limit=60) as address, client(address, api_key="a") as api:
         with httpx.Client(base_url=address, headers={"X-Api-Key": "a", "Connection": "close"}) as others:
@@ -160,7 +160,7 @@ def test_too_many_requests_are_told_when_to_come_back() -> None:
         assert patient.completions.create(model="fake", prompt="Why", max_tokens=1).choices
 
 
-def test_a_full_house_is_come_back_to() -> None:
+def test_a_full_queue_is_tried_again() -> None:
     """The reply is 503 with Retry-After until there is room in the queue."""
     with serving(FakeEngine(seconds_per_token=0.02), queue_limit=0) as address:
         long = threading.Thread(target=httpx.get, args=(f"{address}/?length=50",))

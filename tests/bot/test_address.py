@@ -1,4 +1,4 @@
-"""Whom the bot answers: in private everybody, in groups those who address it, and never more than is allowed."""
+"""Whom the bot answers: everybody in private, only those who address it in groups, within the allow list and rate limit."""
 
 from __future__ import annotations
 

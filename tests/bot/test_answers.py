@@ -61,7 +61,7 @@ def test_another_joke_and_another_answer_to_the_same_question(store: str) -> Non
 
 @pytest.mark.parametrize("store", ["", "sqlite:///{}/f.db"])
 def test_a_conversation_is_remembered_until_it_is_reset(store: str, tmp_path: Path) -> None:
-    """And another answer takes the place of the one before."""
+    """Another answer replaces the one before."""
     engine = Listening()
     with bot(engine, feedback=store.format(tmp_path)) as telegram:
         ask(telegram, "/chat")
@@ -129,7 +129,7 @@ def test_a_text_longer_than_the_window_is_refused_with_an_explanation() -> None:
 
 @pytest.mark.parametrize("script", ["🦆" * 30, "long words 🦆 "])
 def test_a_text_longer_than_a_message_is_cut(script: str, store: str) -> None:
-    """And leaves room for the thanks."""
+    """There is room left for the line that thanks for a vote."""
     with bot(Wordy(script), feedback=store) as telegram:
         said = ask(telegram, "/joke")
         press(telegram, said, "👍")

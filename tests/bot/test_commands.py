@@ -1,4 +1,4 @@
-"""`python -m app.bot`: webhook, polling, and one line where it cannot be."""
+"""`python -m app.bot`: webhook, polling, and one line for each error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The blind comparison: everybody looks alike until the votes are counted."""
+"""The blind comparison: voters cannot tell who wrote a text."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("short_pauses")
         (Fault(retry_after=3600), 1, {503: 1, 200: 1}),
     ],
 )
-def test_what_telegram_refuses_for_a_while_is_sent_later_and_once(
+def test_a_message_that_telegram_refuses_for_a_while_is_sent_later_and_once(
     fault: Fault, times: int, statuses: dict[int, int]
 ) -> None:
     with bot() as telegram:

@@ -56,7 +56,7 @@ def test_updates_are_in_order_within_a_chat_and_different_chats_run_at_the_same_
             name = f"{update['message']['chat']['id']} {update['update_id']}"
             order.append(f"{name} begins")
             if update["update_id"] in (1, 3):
-                # Ends only if both are there at once.
+                # Only ends if two updates are handled at the same time.
                 await asyncio.to_thread(together.wait, 10)
             order.append(f"{name} ends")
 
@@ -79,7 +79,7 @@ def test_updates_are_in_order_within_a_chat_and_different_chats_run_at_the_same_
 def test_an_update_that_takes_too_long_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """But not if a part of the answer was sent."""
     with bot(FakeEngine("a", seconds_per_token=0.01)) as telegram:
-        # The first update imports the library, which takes as long as it takes.
+        # The first update imports the library, which may take longer than the shortened limit below.
         telegram.write(7, "/help")
         telegram.settle()
         monkeypatch.setattr("app.bot.updates.SECONDS", 0.6)

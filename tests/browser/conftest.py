@@ -1,4 +1,4 @@
-"""A real Chromium, opening the page that real servers on loopback give it. `make browser` runs these."""
+"""A real Chromium that opens the page of real servers on loopback. `make browser` runs these tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.conftest import ROOT, serving
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
-    "--no-sandbox",  # Containers have none to give.
+    "--no-sandbox",  # Containers offer no sandbox.
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -31,7 +31,7 @@ PHONE = {
     "is_mobile": True,
     "has_touch": True,
 }
-# Longer than anything takes: what is waited for comes when it comes.
+# Only an upper bound: a test continues as soon as what it waits for is there.
 expect.set_options(timeout=10_000)
 
 
@@ -46,10 +46,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def enter(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """A new profile, as of another person, with Playwright's options for it.
+    """Opens a new profile, as of another person, with Playwright's options.
 
-    Whatever happens there, no script fails, the page's policy forbids nothing that it does, and nobody but the server is
-    asked for anything.
+    At the end of the test, checks that no script failed, that the page's policy blocked nothing, and that no host but the
+    server was contacted.
     """
     contexts: list[BrowserContext] = []
     failures: list[str] = []
@@ -73,7 +73,7 @@ def enter(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
 
 def is_failure(message: Any) -> bool:
-    """Chromium also reports every status of 400 and above, which the page has a sentence for."""
+    """Chromium also reports every status of 400 and above, but the page shows a sentence for those."""
     return message.type == "error" and not message.text.startswith("Failed to load resource")
 
 
@@ -84,7 +84,7 @@ def page(enter: Callable[..., BrowserContext]) -> Page:
 
 @pytest.fixture(scope="session")
 def starter() -> Iterator[str]:
-    """A server with the model that everybody gets."""
+    """A server with the starter model."""
     with serving(OnnxEngine(open_bundle(ROOT / "models/starter"), threads=1), feedback="") as address:
         yield address
 
@@ -98,7 +98,7 @@ def button(page: Page, name: str) -> Locator:
 
 
 def go(page: Page, written: str | None = None) -> None:
-    """Write a beginning, if there is one, and have it continued to the end."""
+    """Fill in a prompt, if there is one, and wait for the whole continuation."""
     if written is not None:
         text(page).fill(written)
     button(page, "Continue").click()
@@ -106,7 +106,7 @@ def go(page: Page, written: str | None = None) -> None:
 
 
 def say(page: Page, message: str) -> None:
-    """Say it in the chat, and hear the model out."""
+    """Send a message in the chat and wait for the whole reply."""
     page.get_by_role("textbox", name="Your message").fill(message)
     button(page, "Send").click()
     finish(page)

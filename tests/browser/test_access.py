@@ -1,4 +1,4 @@
-"""For everybody: by keyboard alone, by ear, at the first moment, on any screen."""
+"""Accessibility: by keyboard alone, with a screen reader, on a slow network, on any screen."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tab_to(page: Page, wanted: Locator, key: str = "Tab") -> None:
 
 
 def test_it_all_works_by_keyboard(page: Page) -> None:
-    """Who comes can begin to type at once, and the focus is never lost."""
+    """A visitor can type at once, and the focus is never lost."""
     with serving(FakeEngine(seconds_per_token=0.02)) as url:
         page.goto(url)
         expect(text(page)).to_be_focused()
@@ -67,7 +67,7 @@ def test_it_all_works_by_keyboard(page: Page) -> None:
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_axe_finds_nothing_serious(enter: Callable[..., BrowserContext], screen: str) -> None:
-    """In every state that the page has; only for axe may scripts come from elsewhere than the server."""
+    """Every state of the page is checked. Its policy is off, because it would block axe's script."""
     with serving(FakeEngine(), api_keys="key") as url:
         page = enter(**SCREENS[screen], bypass_csp=True).new_page()
         page.goto(url)
@@ -101,8 +101,8 @@ def serious(page: Page) -> list[str]:
     ]
 
 
-def test_all_that_comes_is_small_and_from_the_server(enter: Callable[..., BrowserContext]) -> None:
-    """The profile's fixture also sees to it that no script fails and no other host is asked."""
+def test_all_files_are_small_and_from_the_server(enter: Callable[..., BrowserContext]) -> None:
+    """The `enter` fixture also checks that no script fails and no other host is contacted."""
     with serving(FakeEngine()) as url:
         page = enter().new_page()
         bodies: dict[str, int] = {}

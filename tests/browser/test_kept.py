@@ -1,4 +1,4 @@
-"""What outlives a page: a link, the history, the settings, the colours, votes."""
+"""What remains after the page is closed: links, the history, settings, the theme, votes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def link(page: Page) -> str:
 
 
 def test_a_link_brings_prompt_and_settings_back(enter: Callable[..., BrowserContext], starter: str) -> None:
-    """To another person, and with the seed that was drawn, so that the same text comes."""
+    """Also for another person, and with the seed that was drawn, so that the model writes the same text."""
     page = enter().new_page()
     page.goto(starter)
     choose(page, "Temperature", "1.1")
@@ -129,7 +129,7 @@ def tallies(address: str) -> list[Tally]:
         finally:
             await store.close()
 
-    # Playwright has this thread's event loop.
+    # Playwright's event loop runs in this thread.
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, main()).result()
 
@@ -148,7 +148,7 @@ def test_a_vote_reaches_the_store_and_may_change(page: Page, tmp_path: Path) -> 
     assert [(tally.generated_by, tally.up, tally.down) for tally in tallies(address)] == [("fake", 0, 1)]
 
 
-def test_who_keeps_no_votes_asks_for_none(page: Page, starter: str) -> None:
+def test_a_server_without_a_store_shows_no_vote_buttons(page: Page, starter: str) -> None:
     page.goto(starter)
     go(page, "[QUESTION]")
     expect(button(page, "Good")).to_have_count(0)

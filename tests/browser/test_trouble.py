@@ -1,4 +1,4 @@
-"""When the server refuses or is away, the page says why in a sentence and what can be done."""
+"""When the server refuses or is gone, the page says in one sentence why and what to do."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_key_is_asked_for_and_kept_in_this_tab_only(page: Page) -> None:
 
 
 def test_a_refusal_is_the_servers_own_sentence(page: Page) -> None:
-    """A conversation of which not even the last turn fits."""
+    """Here not even the last turn of the conversation fits into the window."""
     with serving(FakeEngine(n_ctx=64)) as url:
         page.goto(url)
         page.get_by_role("radio", name="Chat").check()
@@ -66,7 +66,7 @@ def test_a_full_server_can_be_asked_again(page: Page) -> None:
         expect(page.get_by_role("alert")).to_be_empty()
 
 
-def test_a_server_that_went_away_is_missed_in_a_sentence(page: Page) -> None:
+def test_a_server_that_is_gone_is_reported_in_a_sentence(page: Page) -> None:
     with serving(FakeEngine()) as url:
         page.goto(url)
         text(page).fill("Why")

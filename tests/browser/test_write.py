@@ -1,4 +1,4 @@
-"""Writing: the model goes on, is stopped, is taken back, and what it writes is only ever text."""
+"""Write mode: continue, stop, undo, choose, copy, save; the model's words are only ever inserted as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.engine.fake import SCRIPT, FakeEngine
 from tests.browser.conftest import PHONE, button, choose, finish, go, seed, text
 from tests.conftest import serving
 
-WRITTEN = (SCRIPT * 3)[:120]  # 120 tokens are asked for, and a byte is one.
+WRITTEN = (SCRIPT * 3)[:120]  # The page asks for 120 tokens, and the fake engine's tokens are bytes.
 MARKUP = "<b>bold</b><img src=x onerror=alert(1)><script>document.title = 'taken'</script> "
 
 
@@ -22,7 +22,7 @@ def test_the_model_continues_in_an_ink_of_its_own(page: Page) -> None:
     with serving(FakeEngine()) as url:
         page.goto(url)
         go(page, "Once, ")
-        # The space at the end is the person's, and not a token that the model would have to begin after.
+        # The trailing space is not sent with the prompt and stays in the text.
         expect(text(page)).to_have_value(f"Once, {WRITTEN}")
         expect(page.locator("#ink .models")).to_have_text(WRITTEN)
         expect(page.locator("#ink .yours")).to_have_text("Once,")
@@ -62,7 +62,7 @@ def test_another_try_takes_the_place_of_the_last_with_a_seed_of_its_own(page: Pa
 
 
 def test_stopping_frees_the_server_and_keeps_the_text(page: Page) -> None:
-    """Nobody may wait in this server's queue, so it answers others only if it has let go."""
+    """The server has no queue, so it answers other requests only after the generation has ended."""
     with serving(FakeEngine(seconds_per_token=0.05), queue_limit=0) as url:
         page.goto(url)
         choose(page, "Length", "1000")
@@ -97,8 +97,8 @@ def test_several_continuations_stand_side_by_side_and_one_is_taken(page: Page, s
     expect(text(page)).to_be_focused()
 
 
-def test_line_ends_of_other_systems_do_not_blur_the_inks(page: Page) -> None:
-    """A text area keeps a return and a line feed as one character: whoever counts two takes the next letter for the model's."""
+def test_windows_line_ends_do_not_shift_the_inks(page: Page) -> None:
+    """A text area turns CR LF into one character. Counted as two, it once gave the next typed letter to the model."""
     with serving(FakeEngine("Yes.\r\n")) as url:
         page.goto(url)
         choose(page, "Length", "20")
@@ -155,7 +155,7 @@ def test_the_text_is_saved_as_a_picture(page: Page, tmp_path: Path) -> None:
 
 
 def test_the_starter_tells_a_joke(page: Page, starter: str) -> None:
-    """As a visitor would have it: one press on the first example."""
+    """One press on the first example is enough."""
     page.goto(starter)
     button(page, "a joke").click()
     finish(page)

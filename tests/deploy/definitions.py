@@ -20,7 +20,7 @@ DEFINITIONS = {
 FORMATS: dict[str, dict[str, Any]] = {
     "int32": {"minimum": -(2**31), "maximum": 2**31 - 1},
     "uint32": {"minimum": 0, "maximum": 2**32 - 1},
-    # Strings in JSON, which forgets large numbers; taken as numbers too.
+    # Google writes these as strings, because JSON numbers lose digits. It accepts numbers as well.
     "int64": {"type": ["string", "integer"], "pattern": r"^-?\d+$"},
     "uint64": {"type": ["string", "integer"], "pattern": r"^\d+$"},
     "google-duration": {"pattern": r"^\d+(\.\d{1,9})?s$"},
@@ -32,7 +32,7 @@ def load(name: str) -> Any:
 
 
 def json_schema(described: dict[str, Any]) -> dict[str, Any]:
-    """A discovery document's schema as JSON Schema: no field is allowed that it does not name, or that Google fills in."""
+    """A discovery document's schema as JSON Schema. It forbids unknown fields, and those that only Google sets."""
     if described.get("readOnly"):
         return {"not": {}}
     if "$ref" in described:

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 from tests.deploy.definitions import load
 
 STEPS: dict[str, dict[str, Any]] = {step["id"]: step for step in load("cloudbuild.yaml")["steps"]}
-# What Cloud Build itself knows of every build, however it was started.
+# Substitutions that Cloud Build has for every build, however it was started.
 BUILT_IN = {"PROJECT_ID", "BUILD_ID", "PROJECT_NUMBER", "LOCATION"}
 
 
@@ -23,7 +23,7 @@ def test_the_build_uses_what_it_declares_and_declares_what_it_uses() -> None:
     build = load("cloudbuild.yaml")
     declared = build.pop("substitutions")
     for step in build["steps"]:
-        step.pop("script", None)  # Scripts have variables of the environment, not substitutions.
+        step.pop("script", None)  # Scripts get environment variables, not substitutions.
     used = set(re.findall(r"\$\{?(\w+)", json.dumps(build) + declared["_IMAGE"]))
     assert used - BUILT_IN == set(declared)
 
@@ -47,7 +47,7 @@ def test_steps_wait_for_steps_before_them_and_nothing_is_deployed_unscanned() ->
 
 
 def run_step(name: str, folder: Path, said: str = "", **variables: str) -> str:
-    """A step's script in `folder`, with programs that only write down how they were called. Returns what they wrote."""
+    """Run a step's script in `folder`, with stand-ins that print `said` and record their calls. Returns the calls."""
     programs = folder / "bin"
     programs.mkdir(exist_ok=True)
     for program in ("gcloud", "docker", "make"):
@@ -66,7 +66,7 @@ def test_what_is_deployed_is_the_image_that_was_pushed(tmp_path: Path) -> None:
     image = "europe-west1-docker.pkg.dev/project/repository/jokes"
     calls = run_step("push", tmp_path, f"{image}@sha256:{'a' * 64}", IMAGE=image, BUILD="7")
     assert calls.startswith(f"docker push --all-tags {image}\n")
-    # docker also says it when pushing; only what inspect says is kept.
+    # `docker push` also prints the digest, but only the output of `docker image inspect` belongs in the file.
     assert (tmp_path / "image.txt").read_text() == f"{image}@sha256:{'a' * 64}"
     (tmp_path / "service.yaml").write_bytes((ROOT / "service.yaml").read_bytes())
     calls = run_step("deploy", tmp_path, PROJECT="project", REGION="europe-west1", SERVICE="jokes")
@@ -86,7 +86,7 @@ def test_the_checkpoint_is_fetched_if_a_bucket_is_named(tmp_path: Path) -> None:
     assert (tmp_path / "checkpoint/run1").is_dir()
 
 
-def test_the_tests_find_git_where_gcloud_left_it_behind(tmp_path: Path) -> None:
+def test_the_tests_get_a_git_repository_if_gcloud_sent_none(tmp_path: Path) -> None:
     for _ in range(2):
         run_step("test", tmp_path)
     assert (tmp_path / "calls").read_text() == "make test\n" * 2

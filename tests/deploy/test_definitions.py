@@ -11,7 +11,7 @@ from tests.deploy.definitions import DEFINITIONS, load, validator
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
-def test_google_would_take_it(name: str) -> None:
+def test_google_would_accept_it(name: str) -> None:
     validator(*DEFINITIONS[name]).validate(load(name))
 
 
@@ -32,7 +32,7 @@ def test_google_would_take_it(name: str) -> None:
         ("cloudbuild.yaml", "status", "SUCCESS"),
     ],
 )
-def test_a_slip_of_the_keyboard_would_be_noticed(name: str, path: str, value: object) -> None:
+def test_a_typing_error_would_be_noticed(name: str, path: str, value: object) -> None:
     changed = copy.deepcopy(load(name))
     *parents, last = path.split(".")
     place = changed

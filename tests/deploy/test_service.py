@@ -31,7 +31,7 @@ def test_the_service_sets_only_what_the_app_reads_and_it_fits() -> None:
 
 
 def test_what_the_comments_offer_fits_as_well() -> None:
-    """Without the comments' signs, the secrets and the place for votes are part of a service that Google would take."""
+    """With the comment signs removed, the secrets and the store for votes are part of a service that Google would accept."""
     text = re.sub(r"^( +)# (- name:|  value)", r"\1\2", (ROOT / "service.yaml").read_text(), flags=re.MULTILINE)
     service = yaml.safe_load(text)
     validator(*DEFINITIONS["service.yaml"]).validate(service)
@@ -60,7 +60,7 @@ def test_probes_ask_for_a_route_of_the_app_that_the_platform_leaves_alone() -> N
 
 
 def test_the_prices_in_the_comments_are_the_platforms() -> None:
-    """Tier 1, by request, 1 vCPU and half a GiB: $0.0000025 a second each at rest; $0.000024 and $0.0000025 at work."""
+    """Tier 1, billed by request. A vCPU costs $0.0000025 a second idle and $0.000024 active, a GiB $0.0000025 either way."""
     text = (ROOT / "service.yaml").read_text(encoding="utf-8")
     containers = int(revision()[1]["autoscaling.knative.dev/maxScale"])
     month = 365 / 12 * 86400
@@ -69,7 +69,7 @@ def test_the_prices_in_the_comments_are_the_platforms() -> None:
 
 
 def commands() -> list[str]:
-    """Every `gcloud run deploy` with more than its name and source, wherever it is written down, on one line."""
+    """Every `gcloud run deploy` with options in service.yaml and the docs, each on one line."""
     written = []
     for name in ("service.yaml", "README.md", "docs/quickstart.md"):
         text = re.sub(r"\\\n#? *", "", (ROOT / name).read_text(encoding="utf-8")).replace("$PROJECT", "PROJECT")
@@ -78,7 +78,7 @@ def commands() -> list[str]:
 
 
 def probe_flag(probe: dict[str, Any]) -> dict[str, str]:
-    """A probe as gcloud's KEY=VALUE,… has it."""
+    """A probe as gcloud's flag has it, KEY=VALUE,…, parsed."""
     flat: dict[str, str] = {}
     for key, value in probe.items():
         flat |= {f"{key}.{k}": str(v) for k, v in value.items()} if isinstance(value, dict) else {key: str(value)}

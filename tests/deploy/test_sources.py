@@ -32,8 +32,10 @@ def test_gcloud_sends_all_that_git_has_and_the_checkpoint(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("stage", ["bundle", "training"])
-def test_what_the_image_exports_and_trains_with_is_all_there(stage: str, checkpoint: Path, tmp_path: Path) -> None:
-    """An import of the settings by the engine's package had made every build with a checkpoint fail."""
+def test_the_image_has_every_module_that_export_and_training_import(
+    stage: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    """Fixed: the engine imported the settings, which this stage of the build lacks, so every build with a checkpoint failed."""
     (lines,) = re.findall(
         rf"^FROM pip AS {stage}$(.+?)^FROM ", (ROOT / "Dockerfile").read_text(), re.DOTALL | re.MULTILINE
     )

@@ -1,1 +1,1 @@
-"""Servers of other people, on loopback: BigQuery and Telegram. Tests and benchmarks use them."""
+"""Fakes of other people's servers, on loopback: BigQuery, Reddit and Telegram. Tests and benchmarks use them."""

@@ -51,7 +51,7 @@ class HangUp(Response):
 
 
 class BotApi:
-    """The chats and what was called. `fault` is asked for each call, by its method, what goes wrong with it."""
+    """The chats, and a record of the calls. `fault` decides by a call's method what goes wrong with it."""
 
     def __init__(self, pace: float) -> None:
         self.fault: Callable[[str], Fault | None] = lambda method: None

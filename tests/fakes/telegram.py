@@ -63,7 +63,7 @@ class Telegram(BotApi):
         return query
 
     def button(self, message: dict[str, Any], label: str) -> str:
-        """The data of the button that says so."""
+        """The callback data of the button with this label."""
         rows = self.now(message)["reply_markup"]["inline_keyboard"]
         return str(next(button["callback_data"] for row in rows for button in row if label in button["text"]))
 
@@ -76,7 +76,7 @@ class Telegram(BotApi):
         return [dict(message) for message in found if message["from"] == BOT]
 
     def deliver(self, update: dict[str, Any], chat: int = 0) -> None:
-        """An update of any shape."""
+        """Deliver an update of any shape."""
         self._post(update, chat)
 
     def settle(self, seconds: float = 20.0) -> None:

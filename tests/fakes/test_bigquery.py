@@ -63,7 +63,7 @@ def test_results_come_page_by_page(way: str, client: google.Client, fake: BigQue
     assert fake.called("GET .*/queries/") >= 2
 
 
-def test_a_result_can_be_read_from_a_row_on(client: google.Client) -> None:
+def test_a_result_can_be_read_from_any_row_on(client: google.Client) -> None:
     job = client.query(f"SELECT id FROM {TABLE} ORDER BY id")
     again = client.get_job(job.job_id)
     assert isinstance(again, google.QueryJob)
@@ -106,7 +106,7 @@ def test_a_query_over_its_limit_is_refused_and_not_billed(client: google.Client,
         (f"SELECT FROBNICATE(id) FROM {TABLE}", r"Function not found: FROBNICATE at \[1:8\]"),
     ],
 )
-def test_wrong_sql_is_said_with_its_line(sql: str, message: str, client: google.Client) -> None:
+def test_an_sql_error_has_its_line(sql: str, message: str, client: google.Client) -> None:
     with pytest.raises(exceptions.BadRequest, match=message):
         client.query(sql, job_config=config(dry_run=True))
     with pytest.raises(exceptions.BadRequest, match=message):
@@ -115,7 +115,7 @@ def test_wrong_sql_is_said_with_its_line(sql: str, message: str, client: google.
         client.query_and_wait(sql)
 
 
-def test_a_table_that_is_not_there_is_a_404(client: google.Client) -> None:
+def test_a_missing_table_is_a_404(client: google.Client) -> None:
     with pytest.raises(exceptions.NotFound, match=r"Not found: Table p:d.nope was not found in location US"):
         client.query("SELECT * FROM d.nope", job_config=config(dry_run=True))
     with pytest.raises(exceptions.NotFound, match=r"p:d.nope_\* does not match any table"):
@@ -193,7 +193,7 @@ def test_a_wrong_row_stops_the_others(client: google.Client, fake: BigQuery) -> 
     assert len(fake.rows(TABLE)) == 7
 
 
-def test_a_row_with_a_known_insert_id_is_not_put_in_twice(client: google.Client, fake: BigQuery) -> None:
+def test_a_row_with_a_known_insert_id_is_not_inserted_again(client: google.Client, fake: BigQuery) -> None:
     for _ in range(2):
         client.insert_rows_json(TABLE, [{"id": 9}], row_ids=["vote-9"])
     assert len(fake.rows(TABLE)) == 8
@@ -216,6 +216,6 @@ def test_export_data_writes_to_the_bucket(client: google.Client, fake: BigQuery)
     assert (bucket / "bucket/part-000000000000.jsonl").read_text() == '{"id": 0}\n{"id": 1}\n'
 
 
-def test_what_it_does_not_know_it_says(client: google.Client) -> None:
+def test_an_unknown_request_is_an_error_that_names_it(client: google.Client) -> None:
     with pytest.raises(exceptions.GoogleAPICallError, match="The fake has no GET /projects/p/datasets"):
         list(client.list_datasets(retry=Retry(deadline=0)))

@@ -1,4 +1,4 @@
-"""The store in BigQuery, through Google's own client: what is acknowledged is there, once, and what is not is told."""
+"""The store in BigQuery, through Google's own client: an acknowledged row is stored once, and a failure is reported."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ DATA = "model.ckpt.data-00000-of-00001"
 
 @dataclass
 class Site:
-    """OpenAI's container of models. What it is asked for is in `asked`; `files` can be changed while it serves."""
+    """OpenAI's container of models. `asked` lists its requests; `files` can be changed while it serves."""
 
     files: dict[str, bytes]
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
@@ -70,7 +70,7 @@ def handler(site: Site) -> type[BaseHTTPRequestHandler]:
         def send(self, name: str, content: bytes) -> None:
             if site.cut.get(name, 0):
                 site.cut[name] -= 1
-                # More than a mebibyte, the piece in which both sides write to disk.
+                # More than a MiB: the downloader writes to the disk in pieces of that size.
                 self.wfile.write(content[: max(len(content) // 2, 5 * 2**18)])
                 self.close_connection = True
             else:
@@ -232,7 +232,7 @@ def test_files_that_are_wrong_are_removed_and_named(site: Site, tmp_path: Path, 
 
 
 def test_weights_of_another_shape(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The right description with weights that are another model's."""
+    """hparams.json is right, but the weights belong to another model."""
     shorter = msgspec.structs.replace(module.SHAPES["124M"], n_ctx=32)
     monkeypatch.setattr(module, "SHAPES", {"124M": shorter})
     site.files["hparams.json"] = msgspec.json.encode(shorter)
@@ -252,7 +252,7 @@ def test_an_incomplete_folder_is_left_alone(site: Site, original: Path, tmp_path
 
 
 def test_the_shapes_are_openais() -> None:
-    """As many parameters as OpenAI counts: these are the sizes of its files in floats of four bytes."""
+    """The numbers of parameters follow from the sizes of OpenAI's files, at four bytes each."""
     from math import prod
 
     from finetune.checkpoint import variable_shapes

@@ -17,7 +17,7 @@ def test_only_the_last_two_saves_are_kept(finished: Path) -> None:
 
 
 def test_a_full_disk_loses_no_save(base: Path, tmp_path: Path) -> None:
-    """The limit on a file's size stands for the disk: the next save does not fit, the one before is whole."""
+    """A limit on file sizes stands for the full disk: the next save fails, and the one before stays complete."""
     run = tmp_path / "run"
     code = """
 import resource, signal, sys

@@ -1,4 +1,4 @@
-"""The embedded default: its corpus, its size, and that each kind of text can be asked for."""
+"""The starter model: its corpus, its size, and that each kind of text can be asked for."""
 
 from __future__ import annotations
 

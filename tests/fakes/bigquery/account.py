@@ -1,4 +1,4 @@
-"""What stands for Google: a BigQuery on loopback, and an account that may use it."""
+"""Google's stand-in: a fake BigQuery on loopback, and an account that may use it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ADDRESS = "bigquery://jokes-1.ratings"
 
 @contextlib.contextmanager
 def google(folder: Path) -> Iterator[BigQuery]:
-    """A fake BigQuery that Google's own client finds, and may use, through the environment variables it reads."""
+    """A fake BigQuery. Environment variables lead Google's own client to it and give the client an account."""
     account = {
         "type": "authorized_user",
         "client_id": "id",

@@ -25,7 +25,7 @@ class Database:
         self._duckdb = open_duckdb()
 
     def load(self, table: str, rows: list[Row], schema: Row | None = None) -> None:
-        """Make a table, PROJECT.DATASET.TABLE, of rows. The schema, {column: GoogleSQL type}, may be left to the rows."""
+        """Create the table PROJECT.DATASET.TABLE. Without a schema, {column: GoogleSQL type}, the rows decide the types."""
         columns = schema or {name: sql_type(value) for row in rows for name, value in row.items() if value is not None}
         with self._lock:
             self.run_sql(f"CREATE SCHEMA IF NOT EXISTS {schema_of(table)}")
@@ -36,7 +36,7 @@ class Database:
                 self.run_sql(f"INSERT INTO {relation(table)} VALUES ({marks})", [row.get(name) for name in columns])
 
     def rows(self, table: str) -> list[Row]:
-        """All that is in a table."""
+        """All rows of a table."""
         with self._lock:
             rows: list[Row] = self._duckdb.sql(f"SELECT * FROM {relation(table)}").to_arrow_table().to_pylist()
             return rows
@@ -47,7 +47,7 @@ class Database:
         return found
 
     def select(self, sql: str, given: Row | None = None) -> tuple[list[Row], list[list[Any]]]:
-        """What DuckDB finds: the schema and the rows."""
+        """Run a query. Returns the schema and the rows."""
         found = self._duckdb.sql(sql, params=given)
         schema = [schema_field(name, kind) for name, kind in zip(found.columns, found.types, strict=True)]
         columns = [column.to_pylist() for column in found.to_arrow_table().columns]
@@ -88,7 +88,7 @@ class Database:
         return relation(full)
 
     def measure(self, sql: str, known: dict[str, str]) -> int:
-        """The bytes of the columns that are named anywhere in the query, of all its tables."""
+        """The bytes of those columns of the query's tables whose names occur anywhere in the query."""
         tree = parse(sql)
         named = {column.name.lower() for column in tree.find_all(exp.Column)}
         everything = any(not isinstance(star.parent, exp.Count) for star in tree.find_all(exp.Star))
@@ -133,7 +133,7 @@ def schema_of(table: str) -> str:
 
 
 def relation(table: str) -> str:
-    """PROJECT.DATASET.TABLE as DuckDB has it here: a schema for each data set."""
+    """The name of PROJECT.DATASET.TABLE in DuckDB, which has a schema for each data set."""
     return f'{schema_of(table)}."{table.rpartition(".")[2]}"'
 
 

@@ -31,7 +31,7 @@ class Refused(Exception):
 
 @dataclass
 class Failure:
-    """Requests that match, and fail. With `done` they take effect before they fail, as when an answer is lost."""
+    """Makes matching requests fail. With `done` they take effect first, as when only the answer is lost."""
 
     match: str
     """A regular expression, searched in "METHOD /path"."""
@@ -46,7 +46,7 @@ class Failure:
 
 @contextlib.contextmanager
 def refused_as_google(sql: str) -> Iterator[None]:
-    """What DuckDB says against a query, as BigQuery would."""
+    """Turn DuckDB's errors about a query into BigQuery's."""
     try:
         with sql_errors(sql):
             yield

@@ -86,7 +86,7 @@ class Jobs(Database):
         return self.describe(project, job)
 
     def run(self, project: str, job: Job, dry: bool) -> None:
-        """Run a query. What is wrong with it fails a dry run at once, and else the job."""
+        """Run a query. An error is the reply to a dry run; otherwise it is the state of the job."""
         try:
             self.execute(project, job, dry)
         except Refused as refused:
@@ -196,7 +196,7 @@ class Jobs(Database):
         return {"kind": "bigquery#jobCancelResponse", "job": self.describe(project, self.job(number))}
 
     def query(self, project: str, query: Row, body: Row) -> Row:
-        """jobs.query: a job, and the first page of what it found."""
+        """jobs.query: runs a job and returns the first page of its result."""
         asked = {
             key: body[key] for key in ("query", "useLegacySql", "queryParameters", "maximumBytesBilled") if key in body
         }
@@ -211,7 +211,7 @@ class Jobs(Database):
         return self.page(project, self.job(number), query)
 
     def page(self, project: str, job: Job, query: Row) -> Row:
-        """What a job found, from a page token or an index on. A job that failed is an error here."""
+        """A page of a job's result, from a page token or an index on. Raises Refused if the job failed."""
         if job.error:
             status = STATUS.get(job.error["reason"], 400)
             raise Refused(status, job.error["reason"], job.error["message"], job.error.get("location"))

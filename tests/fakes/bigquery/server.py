@@ -89,7 +89,7 @@ def bigquery(bucket: Path | None = None) -> Iterator[BigQuery]:
             found = await run_in_threadpool(fake.answer, request.method, path, dict(request.query_params), body)
         except Refused as refused:
             return JSONResponse(refused.body(), refused.status)
-        except Exception as error:  # A 500 the client would try again for ten minutes.
+        except Exception as error:  # The client would retry a 500 for ten minutes.
             unknown = Refused(501, "notImplemented", f"The fake cannot: {type(error).__name__}: {error}")
             return JSONResponse(unknown.body(), unknown.status)
         return JSONResponse(found)

@@ -23,7 +23,7 @@ BATCH = 3
 
 
 class Storage:
-    """A session has two streams, so the rows come in no order in particular. `refused` is said to all who ask."""
+    """A session has two streams, so the order of the rows is undefined. If `refused` is set, every request fails with it."""
 
     def __init__(self, fake: BigQuery, refused: str | None) -> None:
         self.fake = fake

@@ -77,7 +77,7 @@ class Tables(Database):
         return {"totalRows": str(len(rows))} | self.slice(rows, query)
 
     def insert_all(self, project: str, dataset: str, table: str, query: Row, body: Row) -> Row:
-        """tabledata.insertAll: if a row is wrong none is put in, and a row whose insert id was seen is not put in again."""
+        """tabledata.insertAll: a wrong row stops all others, and a row with a known insert id is not inserted again."""
         name = f"{project}.{dataset}.{table}"
         columns = {column[0]: column for column in self.table_or_404(name)}
         wrong = {n: error for n, row in enumerate(body["rows"]) if (error := self.wrong_row(row["json"], columns))}

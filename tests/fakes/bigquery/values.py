@@ -48,7 +48,7 @@ def parameter(kind: Row, given: Row) -> Any:
 
 
 def sql_type(value: Any) -> str:
-    """The GoogleSQL type of a value of Python's."""
+    """The GoogleSQL type of a Python value."""
     match value:
         case list():
             return f"ARRAY<{sql_type(value[0])}>" if value else "ARRAY<STRING>"

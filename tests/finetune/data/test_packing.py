@@ -12,7 +12,7 @@ END = 99
 
 
 def documents(*lengths: int, meta: int = 0) -> Documents:
-    """Documents of as many tokens, all different, each with its end; the first `meta` tokens of each are a control code."""
+    """Documents of these lengths. All tokens differ but the last, END; the first `meta` of each document are a control code."""
     tokens, roles, ends, at = [], [], [], 100
     for length in lengths:
         tokens += [*range(at, at + length - 1), END]

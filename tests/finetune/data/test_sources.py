@@ -93,7 +93,7 @@ def test_utf_16_is_recognized(tmp_path: Path) -> None:
     ],
 )
 def test_a_table_has_a_document_a_row(table: str, column: str | None, documents: list[str], tmp_path: Path) -> None:
-    """Its first line is a header where it is asked for, where there are several columns, or where it is a usual name."""
+    """The first line is a header if it has the name given by --column, several columns, or a usual name."""
     assert read(written(tmp_path / "a.csv", table), column) == documents
 
 

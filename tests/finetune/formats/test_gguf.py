@@ -113,7 +113,7 @@ def test_rows_that_blocks_do_not_divide_stay_in_16_bits(tmp_path: Path) -> None:
 
 
 def test_the_command_line(checkpoint: Path, tmp_path: Path) -> None:
-    """8 bits by default."""
+    """The default is 8 bits."""
     assert main(["export", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "mine"), "--format", "gguf"]) == 0
     assert field(GGUFReader(tmp_path / "mine" / "mine.gguf"), "general.file_type") == 7
 

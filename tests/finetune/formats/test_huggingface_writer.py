@@ -7,13 +7,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jinja2.sandbox
 import numpy as np
 import pytest
 import tokenizers
 from safetensors.numpy import load_file
 
+from app.engine.bundle import Template
 from app.engine.checkpoint_folder import open_checkpoint
-from app.engine.prompts import TAGS
+from app.engine.prompts import ends_turns, model_cue, turn_texts
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import read_weights, write_checkpoint
@@ -80,13 +82,17 @@ def test_the_tokenizer_begins_texts_with_the_end_token_where_training_did(checkp
     )
 
 
-def test_the_chat_template_is_that_of_training(checkpoint: Path, tmp_path: Path) -> None:
-    """It has the tags of prompts.py. What Jinja makes of the whole was compared with prompts.py by hand."""
-    export(checkpoint, tmp_path / "out", template="qa", format="huggingface")
-    chat = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())["chat_template"]
-    tag = f"('{TAGS['qa'][1]}' if message['role'] == 'assistant' else '{TAGS['qa'][0]}')"
-    turns = f"{{% for message in messages %}}{{{{ {tag} + message['content'] + '\\n' }}}}{{% endfor %}}"
-    assert chat == turns + "{% if add_generation_prompt %}[ANSWER]{% endif %}"
+@pytest.mark.parametrize("template", ["qa", "chat"])
+def test_the_chat_template_is_that_of_training(checkpoint: Path, tmp_path: Path, template: Template) -> None:
+    """Rendered as transformers renders it, a conversation is the text that serving and training make of it."""
+    export(checkpoint, tmp_path / "out", template=template, format="huggingface")
+    source = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())["chat_template"]
+    turns = ["Why?", "Because.", "Who says so?"]
+    messages = [{"role": ("user", "assistant")[number % 2], "content": turn} for number, turn in enumerate(turns)]
+    jinja = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    rendered = jinja.from_string(source).render(messages=messages, add_generation_prompt=True)
+    end = END_OF_TEXT if ends_turns(template) else ""
+    assert rendered == "".join(turn + end for turn in turn_texts(template, turns)) + model_cue(template)
 
 
 def test_an_older_export_is_replaced_and_its_model_card_kept(checkpoint: Path, theirs: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from tests.finetune.training.runs import training_options
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_what_does_not_fit_is_one_sentence(base: Path, tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+def test_a_wrong_option_is_one_sentence(base: Path, tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(FatalError, match=r"^[^\n]+$") as refused:
         train(training_options(base, tmp_path / "run", **changes))
     assert sentence in str(refused.value)
