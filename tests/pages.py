@@ -14,7 +14,7 @@ PAGES = {
     for path in [*generate.pages(), ROOT / "CONTRIBUTING.md"]
 }
 README = PAGES["README.md"]
-# What docs/README.md says that a block of commands needs. Blocks without a word are run here.
+# What a block of commands may need, as docs/README.md explains. Tests run the blocks without such a word.
 NEEDS = {"setup", "download", "server", "cloud", "telegram", "container", "other-program"}
 
 

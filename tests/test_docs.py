@@ -1,4 +1,4 @@
-"""The documentation tells the truth: what it names is there, what it generates is current, what it tells people to run works."""
+"""The docs are true: what they name exists, what they quote is said, and their generated parts are current."""
 
 from __future__ import annotations
 
