@@ -1,4 +1,4 @@
-"""Types of fields that several requests have in common.
+"""Fields that `/` and the OpenAI-compatible routes share: their types, ranges and descriptions.
 
 The ranges of sampling options are in app.engine.sampling.
 """
@@ -9,8 +9,26 @@ from typing import Annotated
 
 from msgspec import Meta
 
-TokenCount = Annotated[int, Meta(ge=0, lt=2**31)]
-TokenId = Annotated[int, Meta(ge=0, lt=2**31)]
-LogitBias = Annotated[float, Meta(ge=-100, le=100)]
+from app.engine import sampling
+
 StopString = Annotated[str, Meta(min_length=1, max_length=1000)]
-StopStrings = StopString | Annotated[list[StopString], Meta(max_length=4)] | None
+Stop = Annotated[
+    StopString | Annotated[list[StopString], Meta(max_length=4)] | None,
+    Meta(description="end the text before this string, or before any of up to four"),
+]
+Stream = Annotated[bool, Meta(description="answer with server-sent events while the text is generated")]
+MinP = Annotated[
+    sampling.Probability,
+    Meta(description="min-p sampling: leave out tokens less likely than this share of the likeliest token"),
+]
+RepetitionPenalty = Annotated[
+    sampling.RepetitionPenalty,
+    Meta(description="above 1, tokens of the prompt and of the text so far become less likely"),
+]
+PresencePenalty = Annotated[
+    sampling.Penalty, Meta(description="subtracted from the logit of each token that the text has already")
+]
+FrequencyPenalty = Annotated[
+    sampling.Penalty,
+    Meta(description="subtracted from a token's logit once for each time that the text has it already"),
+]

@@ -7,9 +7,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from app.api.field_types import StopStrings
+from app.api.field_types import FrequencyPenalty, MinP, PresencePenalty, RepetitionPenalty, Stop, Stream
 from app.engine.generation import Length, Seed
-from app.engine.sampling import Penalty, Probability, RepetitionPenalty, Temperature, TopK
+from app.engine.sampling import Probability, Temperature, TopK
 
 
 class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,31 +27,20 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             description="nucleus sampling: choose among the likeliest tokens that add up to this probability, 0 for all"
         ),
     ] = 0.0
-    min_p: Annotated[
-        Probability,
-        Meta(description="min-p sampling: leave out tokens less likely than this share of the likeliest token"),
-    ] = 0.0
-    repetition_penalty: Annotated[
-        RepetitionPenalty, Meta(description="above 1, tokens of the prompt and of the text so far become less likely")
-    ] = 1.0
-    presence_penalty: Annotated[
-        Penalty, Meta(description="subtracted from the logit of each token that the text has already")
-    ] = 0.0
-    frequency_penalty: Annotated[
-        Penalty, Meta(description="subtracted from a token's logit once for each time that the text has it already")
-    ] = 0.0
+    min_p: MinP = 0.0
+    repetition_penalty: RepetitionPenalty = 1.0
+    presence_penalty: PresencePenalty = 0.0
+    frequency_penalty: FrequencyPenalty = 0.0
     prefix: Annotated[str, Meta(description="the prompt: the text to continue")] = ""
     truncate: Annotated[
         str | None, Meta(description="end the text before this string, and drop newlines at its beginning")
     ] = None
-    stop: Annotated[StopStrings, Meta(description="end the text before this string, or before any of up to four")] = (
-        None
-    )
+    stop: Stop = None
     include_prefix: Annotated[bool, Meta(description="let the returned text begin with the prefix")] = True
     seed: Annotated[
         Seed | None,
         Meta(description="the same seed gives the same text; a random one if left out"),
     ] = None
     nsamples: Annotated[int, Meta(ge=1, le=128, description="the number of texts, generated as one batch")] = 1
-    stream: Annotated[bool, Meta(description="answer with server-sent events while the text is generated")] = False
+    stream: Stream = False
     model: Annotated[str | None, Meta(description="the name of a served model; the default model if left out")] = None

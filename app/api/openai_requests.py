@@ -1,7 +1,7 @@
 """Request types of the OpenAI-compatible routes, `/tokenize` and `/detokenize`.
 
-A field that is null counts as left out. A field that has no meaning for GPT-2 accepts only the value that asks for nothing, and
-an unknown field is refused: no field is ignored. Each type also refuses fields that contradict each other (`__post_init__`).
+A field that is null counts as left out. A field that GPT-2 cannot honour accepts only its neutral value, such as an empty list,
+and an unknown field is refused, so that no wish is ignored. Fields that contradict each other are refused in `__post_init__`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from app.api.field_types import LogitBias, StopStrings, TokenCount, TokenId
+from app.api.field_types import FrequencyPenalty, MinP, PresencePenalty, RepetitionPenalty, Stop, Stream
 from app.api.validation import invalid_value
-from app.engine.sampling import Penalty, Probability, RepetitionPenalty, TypicalP
+from app.engine.sampling import Probability, TypicalP
 
 # In one request, over all its prompts.
 MAX_TEXTS = 128
+TokenCount = Annotated[int, Meta(ge=0, lt=2**31)]
 PositiveCount = Annotated[int, Meta(ge=1, lt=2**31)]
+TokenId = Annotated[int, Meta(ge=0, lt=2**31)]
+LogitBias = Annotated[float, Meta(ge=-100, le=100)]
 
 
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,21 +44,15 @@ class OpenAIRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         ),
     ] = 1.0
     n: Annotated[int, Meta(ge=1, le=MAX_TEXTS, description="the number of texts for each prompt")] = 1
-    stop: Annotated[StopStrings, Meta(description="end the text before this string, or before any of up to four")] = (
-        None
-    )
-    stream: Annotated[bool, Meta(description="answer with server-sent events while the text is generated")] = False
+    stop: Stop = None
+    stream: Stream = False
     stream_options: Annotated[StreamOptions | None, Meta(description="only together with stream")] = None
     seed: Annotated[
         Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None,
         Meta(description="the same seed gives the same text; a random one if left out"),
     ] = None
-    presence_penalty: Annotated[
-        Penalty, Meta(description="subtracted from the logit of each token that the text has already")
-    ] = 0.0
-    frequency_penalty: Annotated[
-        Penalty, Meta(description="subtracted from a token's logit once for each time that the text has it already")
-    ] = 0.0
+    presence_penalty: PresencePenalty = 0.0
+    frequency_penalty: FrequencyPenalty = 0.0
     logit_bias: Annotated[
         dict[str, LogitBias], Meta(max_length=1024, description="added to the logits of tokens: token id to number")
     ] = msgspec.field(default_factory=dict)
@@ -63,17 +60,12 @@ class OpenAIRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     top_k: Annotated[
         int, Meta(ge=-1, lt=2**31, description="top-k sampling: choose among the k likeliest tokens, 0 or -1 for all")
     ] = 0
-    min_p: Annotated[
-        Probability,
-        Meta(description="min-p sampling: leave out tokens less likely than this share of the likeliest token"),
-    ] = 0.0
+    min_p: MinP = 0.0
     typical_p: Annotated[
         TypicalP,
         Meta(description="typical sampling: choose among the most typical tokens that add up to p, 1 for all"),
     ] = 1.0
-    repetition_penalty: Annotated[
-        RepetitionPenalty, Meta(description="above 1, tokens of the prompt and of the text so far become less likely")
-    ] = 1.0
+    repetition_penalty: RepetitionPenalty = 1.0
     min_tokens: Annotated[TokenCount, Meta(description="the text does not end before this number of tokens")] = 0
     ignore_eos: Annotated[bool, Meta(description="go on after the model's end marker")] = False
     stop_token_ids: Annotated[list[TokenId], Meta(max_length=128, description="token ids that end the text")] = (
@@ -236,7 +228,7 @@ class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def length_field(self) -> str:
-        """The name under which it was given."""
+        """The name under which `length` was given."""
         return "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
 
     @property

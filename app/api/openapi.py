@@ -23,6 +23,7 @@ from app.api.openai_replies import (
     Usage,
 )
 from app.api.openai_requests import ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
+from app.engine.generation import FinishReason
 
 JSON = "application/json"
 REFERENCE = "#/components/schemas/{name}"
@@ -31,7 +32,6 @@ SECURITY_SCHEMES = {
     "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
 }
 Schema = dict[str, Any]
-FinishReasonName = Literal["stop", "length", "timeout"]
 
 
 class Generated(msgspec.Struct, kw_only=True):
@@ -41,8 +41,8 @@ class Generated(msgspec.Struct, kw_only=True):
     texts: list[str] | msgspec.UnsetType = msgspec.UNSET
     model: str
     seed: int
-    finish_reason: FinishReasonName
-    finish_reasons: list[FinishReasonName] | msgspec.UnsetType = msgspec.UNSET
+    finish_reason: FinishReason
+    finish_reasons: list[FinishReason] | msgspec.UnsetType = msgspec.UNSET
     usage: Usage
 
 
