@@ -3,13 +3,13 @@
     engine = await find_model(models, "jokes")
     prompt = await read_turns(engine, ["Why?"], room=options.length)    # or: await read_prompt(engine, "Why did")
     options = turn_options(engine, options)                              # for turns only
-    generation = Generation(queue, engine, [prompt], options)            # refuses here what cannot be generated
+    generation = Generation(queue, engine, [prompt], options)            # raises if it is too large
     async with aclosing(generation):                                     # closing it early stops the generation
-        async for delta in generation:                                   # refuses here if there is no room in the queue
+        async for delta in generation:                                   # raises if the queue has no room
             text += delta.text
     generation.generated_tokens, generation.finish_reasons
 
-All refusals are GenerationErrors (app.errors), which say nothing of HTTP or Telegram.
+All errors are GenerationErrors (app.errors), which the API and the bot each translate for their clients.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ async def find_model(models: Models, name: str | None = None) -> Engine:
 
 
 async def read_prompt(engine: Engine, prompt: str) -> list[int]:
-    """The tokens of a text to continue. On a thread, since the longest prompts take a tenth of a second."""
+    """The tokens of a text to continue, computed on a thread, since the longest prompts take a tenth of a second."""
     return await asyncio.to_thread(start_tokens, engine, prompt)
 
 
 async def read_turns(engine: Engine, turns: Sequence[str], room: int) -> list[int]:
-    """The tokens of a conversation whose last turn is to be answered, as the model's template puts it.
+    """The tokens of a conversation in the model's template, up to where the model's turn begins.
 
     The oldest turns are left out until `room` tokens are free for the answer; see app.engine.prompts. Raises PromptTooLong.
     """
@@ -48,15 +48,15 @@ async def read_turns(engine: Engine, turns: Sequence[str], room: int) -> list[in
 
 
 def turn_options(engine: Engine, options: GenerationOptions) -> GenerationOptions:
-    """The same options for an answer in a conversation: it ends where its turn ends and has no space in front."""
-    return replace(options, marks=turn_stops(engine.template), strip=" \n")
+    """The same options for an answer in a conversation, which ends where its turn ends."""
+    return replace(options, marks=turn_stops(engine.template))
 
 
 class Generation:
     """One request to a model: its texts, as an async iterator of deltas, and what is known about them.
 
     `prompts` are token ids. `options.samples` texts follow each prompt, numbered on from prompt to prompt.
-    Constructing it raises PromptTooLong or BatchTooLarge. The first delta raises QueueFull, QueueTimeout or ShuttingDown.
+    The constructor raises PromptTooLong or BatchTooLarge. The first delta raises QueueFull, QueueTimeout or ShuttingDown.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Generation:
 
     @property
     def generated_tokens(self) -> int:
-        """Tokens generated so far in all the texts, which may be ahead of the deltas that were read."""
+        """Tokens generated so far in all the texts, of which some may not have been read yet."""
         return self._timer.generated_tokens
 
     @property

@@ -63,7 +63,7 @@ def test_an_answer_ends_where_its_turn_ends(queue: GenerationQueue) -> None:
         assert engine.tokenizer.decode(prompt[1:]) == "[QUESTION] Why?\n[ANSWER]"
         options = turn_options(engine, GenerationOptions(length=100))
         generation = Generation(queue, engine, [prompt], options)
-        assert (await write(generation), generation.finish_reasons) == (["Because."], ["stop"])
+        assert (await write(generation), generation.finish_reasons) == ([" Because."], ["stop"])
 
     asyncio.run(ask())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-from app.api.field_types import StopStrings
+from app.api.field_types import Stop
 from app.api.generate_request import GenerateRequest
 from app.api.openai_requests import ChatRequest, CompletionRequest, OpenAIRequest
 from app.engine.generation import GenerationOptions
@@ -49,6 +49,8 @@ def chat_options(request: ChatRequest, length: int) -> GenerationOptions:
     return replace(
         openai_options(request, length, request.n),
         logprobs=request.likeliest,
+        # What separates the turns is not part of the answer.
+        strip=" \n",
         # The last request of a conversation has read most of its tokens. Reusing their KV cache changes the last digits of
         # the logits, though, and a seed promises exactly the same text.
         reuse=request.seed is None,
@@ -87,5 +89,5 @@ def seed_or_random(seed: int | None) -> int:
     return secrets.randbelow(2**32) if seed is None else seed
 
 
-def stop_list(stop: StopStrings) -> list[str]:
+def stop_list(stop: Stop) -> list[str]:
     return [stop] if isinstance(stop, str) else stop or []

@@ -120,6 +120,12 @@ def test_any_text_is_answered_and_shown_unchanged(text: str, store: str) -> None
     assert rows(store, "SELECT value FROM votes") == [(1,)]
 
 
+def test_a_model_that_leaves_its_turn_empty_is_not_shown_with_the_tag_of_the_next() -> None:
+    """The newline before the tag was once dropped as the space in front of an answer, and the tag then shown."""
+    with bot(FakeEngine("\n[QUESTION] Why?", template="qa")) as telegram:
+        assert ask(telegram, "hello")["text"] == NOTHING_WRITTEN
+
+
 def test_a_text_longer_than_the_window_is_refused_with_an_explanation() -> None:
     with bot() as telegram:
         said = ask(telegram, "why " * 25_000)
