@@ -12,7 +12,7 @@ from app.api.body import read_object
 from app.api.error_responses import naming_fields
 from app.api.generation_options import chat_options
 from app.api.generation_response import respond
-from app.api.model_limits import check_length, check_logprobs, check_min_tokens, check_openai_fields
+from app.api.model_limits import check_length, check_logprobs, check_min_tokens, check_option_tokens
 from app.api.openai_prompts import read_conversation
 from app.api.openai_requests import ChatRequest
 from app.api.replies.chat_reply import ChatReply
@@ -30,6 +30,7 @@ async def chat(request: Request[State]) -> Response:
     with naming_fields(prompt="messages", samples="n"):
         prompt = await read_conversation(fields, engine)
         max_length = request.state["settings"].max_length
+        # Without a limit in the request, the answer may fill what is left of the window.
         length = fields.length or max(1, min(max_length, engine.n_ctx - len(prompt)))
         check_limits(fields, engine, length, max_length)
         options = turn_options(engine, chat_options(fields, length))
@@ -41,5 +42,5 @@ def check_limits(fields: ChatRequest, engine: Engine, length: int, max_length: i
     """Raises InvalidRequest."""
     check_length(fields.length_field, length, max_length)
     check_min_tokens(fields, fields.length_field, length)
-    check_openai_fields(fields, engine.tokenizer)
+    check_option_tokens(fields, engine.tokenizer)
     check_logprobs(fields.n * length, fields.likeliest)

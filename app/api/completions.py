@@ -12,7 +12,7 @@ from app.api.body import read_object
 from app.api.error_responses import naming_fields
 from app.api.generation_options import completion_options
 from app.api.generation_response import respond
-from app.api.model_limits import check_length, check_logprobs, check_min_tokens, check_openai_fields
+from app.api.model_limits import check_length, check_logprobs, check_min_tokens, check_option_tokens
 from app.api.openai_prompts import read_prompts
 from app.api.openai_requests import CompletionRequest
 from app.api.replies.completion import CompletionReply
@@ -42,7 +42,7 @@ def check_limits(fields: CompletionRequest, engine: Engine, max_length: int) -> 
     """Raises InvalidRequest."""
     check_length("max_tokens", fields.max_tokens, max_length)
     check_min_tokens(fields, "max_tokens", fields.max_tokens)
-    check_openai_fields(fields, engine.tokenizer)
+    check_option_tokens(fields, engine.tokenizer)
 
 
 def scored_tokens(prompts: Sequence[Sequence[int]], options: GenerationOptions) -> int:

@@ -1,6 +1,6 @@
 """`/openapi.json` and `/docs`: the description of the API, and Swagger UI to read it.
 
-Swagger UI is served from here. It and the description are loaded when somebody first asks for them.
+Swagger UI is served from here, not from another host. It and the description are loaded with the first request for them.
 """
 
 from __future__ import annotations

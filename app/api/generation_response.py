@@ -23,7 +23,10 @@ log = logging.getLogger(__name__)
 
 
 async def respond(request: Request[State], reply: Reply, *, stream: bool) -> Response:
-    """Generate and answer. Raises QueueUnavailable and ClientDisconnect, also for a stream, which has not begun by then."""
+    """Generate and answer. A stream has sent nothing before its first delta, so it raises the same errors.
+
+    Raises QueueUnavailable, ClientDisconnect.
+    """
     return await (respond_streamed(request, reply) if stream else respond_whole(request, reply))
 
 
@@ -70,7 +73,7 @@ async def stream_events(reply: Reply, first: TextDelta) -> AsyncIterator[bytes]:
 
 
 def headers(generation: Generation, *, finished: bool) -> dict[str, str]:
-    """Numbers of tokens, and times in milliseconds. Before a stream only some of them are known."""
+    """Numbers of tokens, and times in milliseconds. The headers of a stream have only those that are known before it."""
     known = {
         "x-prompt-tokens": generation.prompt_tokens,
         "x-queue-time": round(1000 * generation.queue_seconds),

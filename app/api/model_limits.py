@@ -1,7 +1,6 @@
-"""Limits of a request that depend on the model or a setting.
+"""Limits of a request that depend on the model or a setting: vocabulary, MAX_LENGTH, number of log probabilities.
 
-They are the vocabulary, MAX_LENGTH and the memory for log probabilities. app.ask.Generation checks the prompt's length and the
-size of the batch.
+app.ask.Generation checks the length of the prompt and the size of the batch.
 """
 
 from __future__ import annotations
@@ -12,18 +11,18 @@ from app.api.openai_requests import OpenAIRequest
 from app.api.validation import invalid_value, shorten
 from app.engine.tokenizer import Tokenizer
 
-# Log probabilities that one reply may have. More would not fit in memory when they are encoded.
+# In one reply. More would not fit in memory while they are encoded.
 MAX_LOGPROBS = 100_000
 
 
 def check_length(field: str, length: int, max_length: int) -> None:
-    """Hold the number of new tokens to MAX_LENGTH. Raises InvalidRequest."""
+    """Refuse more than `max_length` new tokens, the setting MAX_LENGTH. Raises InvalidRequest."""
     if length > max_length:
         raise invalid_value(field, f"{field} is {length}: expected at most {max_length}.")
 
 
-def check_openai_fields(request: OpenAIRequest, tokenizer: Tokenizer) -> None:
-    """Hold the token ids of `stop_token_ids` and `logit_bias` to the vocabulary. Raises InvalidRequest."""
+def check_option_tokens(request: OpenAIRequest, tokenizer: Tokenizer) -> None:
+    """Refuse ids in `stop_token_ids` and `logit_bias` that the vocabulary lacks. Raises InvalidRequest."""
     last = len(tokenizer) - 1
     for token in request.stop_token_ids:
         if token > last:
@@ -34,7 +33,7 @@ def check_openai_fields(request: OpenAIRequest, tokenizer: Tokenizer) -> None:
 
 
 def check_min_tokens(request: OpenAIRequest, field: str, length: int) -> None:
-    """Hold `min_tokens` to the maximum number of new tokens, which `field` names. Raises InvalidRequest."""
+    """Refuse `min_tokens` above the maximum number of new tokens, which is the field `field`. Raises InvalidRequest."""
     if request.min_tokens > length:
         raise invalid_value(
             "min_tokens", f"min_tokens is {request.min_tokens}: expected at most {field}, which is {length}."
@@ -42,16 +41,16 @@ def check_min_tokens(request: OpenAIRequest, field: str, length: int) -> None:
 
 
 def check_token_ids(field: str, tokens: Iterable[int], tokenizer: Tokenizer) -> None:
-    """Hold token ids to the vocabulary. Raises InvalidRequest."""
+    """Refuse token ids that the vocabulary lacks. Raises InvalidRequest."""
     size = len(tokenizer)
     if any(token >= size for token in tokens):
         raise invalid_value(field, f"{field} has a token that the model lacks: its tokens are 0 to {size - 1}.")
 
 
 def check_logprobs(tokens: int, likeliest: int | None) -> None:
-    """Hold the log probabilities of a reply to memory: those of `tokens` tokens, each with the `likeliest` in its place.
+    """Refuse a reply with more than MAX_LOGPROBS log probabilities. Raises InvalidRequest.
 
-    Raises InvalidRequest.
+    It has `tokens` tokens and, for each, this number of the likeliest ones; `likeliest` is None without log probabilities.
     """
     if likeliest is not None and tokens * (1 + likeliest) > MAX_LOGPROBS:
         requested = f"{tokens} tokens with {likeliest} others each"

@@ -16,7 +16,7 @@ OpenAIFinishReason = Literal["stop", "length"]
 
 
 def openai_finish_reason(reason: FinishReason | None) -> OpenAIFinishReason | None:
-    """OpenAI's word for why a text ended. It has none for a deadline, which cuts a text short as a length does."""
+    """OpenAI's finish reason. It has none for a deadline, so a text that a deadline cut short has the reason "length"."""
     return "length" if reason == "timeout" else reason
 
 

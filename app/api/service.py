@@ -19,6 +19,7 @@ async def health(request: Request[State]) -> Response:
 
 
 async def version(request: Request[State]) -> Response:
+    """The version, the models, and what the web page has to know about the service."""
     models, settings = request.state["models"], request.state["settings"]
     return JSONResponse(
         {

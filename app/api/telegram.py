@@ -1,6 +1,6 @@
 """`POST /telegram`: the webhook. Checks Telegram's secret and handles one update.
 
-Telegram sends an update again for a day until it gets a 2xx. An update that can never be handled is therefore logged, without
+Telegram repeats an update for a day until the reply is a 2xx. An update that can never be handled is therefore logged, without
 its text, and answered with 200.
 """
 

@@ -1,7 +1,11 @@
 """Validation: converts plain values to a request type or says in words what is wrong.
 
-A request is checked in this order: the shape of each field here, contradictions between fields in the request types
-(`__post_init__`), and what only the model can tell in app.api.model_limits.
+A request is checked in this order:
+
+1. here, the type and range of each field;
+2. in the request types' `__post_init__`, contradictions between fields;
+3. in app.api.model_limits, what depends on the model or a setting;
+4. in app.ask.Generation, whether the prompt and the batch fit.
 """
 
 from __future__ import annotations
