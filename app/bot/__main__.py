@@ -8,7 +8,7 @@ poll               fetch updates and answer them, on a laptop for example
 
 from __future__ import annotations
 
-# Of the standard library, unlike the training's jsonargparse, which the container does without.
+# The container does not install jsonargparse, which the commands of finetune use.
 import argparse
 import asyncio
 import re
@@ -34,7 +34,7 @@ async def set_webhook(client: Bot, settings: Settings, url: str) -> None:
     if not re.fullmatch(r"https?://[^\s?#]+", url):
         raise SettingError(f"{url!r} is not a URL: give the service's, such as https://NAME.run.app.")
     address = url.rstrip("/").removesuffix("/telegram") + "/telegram"
-    # As many at a time as one container works on and lets wait.
+    # As many as one container can run and queue.
     connections = min(settings.concurrency + settings.queue_limit, MAX_CONNECTIONS)
     await client.set_webhook(
         address, secret_token=settings.telegram_secret, allowed_updates=UPDATE_KINDS, max_connections=connections
@@ -112,7 +112,7 @@ def main() -> int:
 
 
 async def run(verb: Callable[..., Awaitable[None]], arguments: dict[str, str]) -> None:
-    """Carry out a verb. Raises FatalError, whose message may quote Telegram: none of its messages contains the token."""
+    """Carry out a verb. Raises FatalError, whose message may quote Telegram's, which never contains the token."""
     settings = read_settings()
     if not settings.telegram_token:
         raise SettingError("TELEGRAM_TOKEN is empty: set it to the token that @BotFather gave you.")

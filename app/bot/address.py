@@ -22,6 +22,8 @@ class AddressedText(NamedTuple):
 
 
 class AddressReader:
+    """Tells messages to the bot from others. `token` is the bot's, which holds its id."""
+
     def __init__(self, token: str) -> None:
         # A token is the bot's id, a colon and the secret part.
         self._id = int(token.partition(":")[0])

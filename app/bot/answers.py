@@ -19,11 +19,13 @@ from app.bot.outbox import Outbox
 from app.bot.strings import NOTHING_WRITTEN
 from app.feedback.store import ShownText, Source, Store, new_id
 
-# Seconds that a joke by people is held back at most, so that it takes as long as one by a model.
+# The most seconds that a joke by people is held back, so that its speed does not give it away in a blind comparison.
 MAX_PACE = 10.0
 
 
 class Answers:
+    """Writes jokes and answers, stores them if there is a store, and sends them."""
+
     def __init__(
         self,
         writer: ModelWriter,

@@ -14,13 +14,15 @@ from app.models import Models
 
 
 class ChatSettings:
+    """Shows and changes the model, temperature and length of a chat."""
+
     def __init__(self, chats: ChatStates, models: Models, comparison: BlindComparison) -> None:
         self._chats = chats
         self._models = models
         self._comparison = comparison
 
     async def show_models(self, message: Message, outbox: Outbox) -> None:
-        """Raises TelegramError, StoreError."""
+        """Send a button for each model, unless a blind comparison hides them. Raises TelegramError, StoreError."""
         if self._comparison:
             await outbox.send(message, MODEL_HIDDEN)
             return
@@ -28,7 +30,7 @@ class ChatSettings:
         await outbox.send(message, MODEL_QUESTION, model_buttons(self._models.names, chosen))
 
     async def show(self, message: Message, outbox: Outbox) -> None:
-        """Raises TelegramError, StoreError."""
+        """Send the temperature and the length with buttons to change them. Raises TelegramError, StoreError."""
         chat = await self._chats.get(message.chat.id)
         await outbox.send(message, current_settings(chat), settings_buttons(chat))
 

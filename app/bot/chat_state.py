@@ -29,9 +29,9 @@ class ChatState(msgspec.Struct):
     turns: list[str] = []
 
 
-def pseudonym(key: bytes, number: int) -> str:
+def pseudonym(key: bytes, telegram_id: int) -> str:
     """A name for a person or chat that hides its Telegram id from everybody without the key (HMAC-SHA-256)."""
-    return hmac.new(key, str(number).encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.new(key, str(telegram_id).encode(), hashlib.sha256).hexdigest()[:32]
 
 
 class ChatStates:
@@ -42,9 +42,9 @@ class ChatStates:
         self._key = key
         self._in_memory: dict[str, bytes] = {}
 
-    async def get(self, number: int) -> ChatState:
+    async def get(self, chat_id: int) -> ChatState:
         """The chat's state, or a new one. Raises StoreError."""
-        name = pseudonym(self._key, number)
+        name = pseudonym(self._key, chat_id)
         state = await self._store.chat(name) if self._store else self._in_memory.get(name)
         try:
             return ChatState() if state is None else msgspec.json.decode(state, type=ChatState)
@@ -52,9 +52,9 @@ class ChatStates:
             log.warning("the stored state of a chat is unreadable: the chat starts with the defaults")
             return ChatState()
 
-    async def keep(self, number: int, chat: ChatState) -> None:
-        """Raises StoreError."""
-        name = pseudonym(self._key, number)
+    async def keep(self, chat_id: int, chat: ChatState) -> None:
+        """Remember the chat's state, with its newest turns. Raises StoreError."""
+        name = pseudonym(self._key, chat_id)
         chat.turns = chat.turns[-TURNS:]
         state = msgspec.json.encode(chat)
         if self._store:

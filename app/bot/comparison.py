@@ -39,7 +39,7 @@ class Contender(msgspec.Struct, frozen=True):
 
 
 class BlindComparison:
-    """False if nothing is compared."""
+    """The contenders, of which one is chosen at random each time. It is false if nothing is compared."""
 
     def __init__(self, contenders: Sequence[Contender]) -> None:
         self._contenders = contenders
@@ -69,6 +69,7 @@ def read_comparison(compare: str, models: Sequence[str]) -> BlindComparison:
 
 
 def read_people(path: Path, models: Sequence[str]) -> Contender:
+    """The jokes in a file. `models` are the served models, for the error message. Raises SettingError."""
     if path.suffix not in (".jsonl", ".txt"):
         served = ", ".join(models)
         raise SettingError(
@@ -86,6 +87,7 @@ def read_people(path: Path, models: Sequence[str]) -> Contender:
 
 
 def read_joke(line: str, path: Path, number: int) -> Joke:
+    """The joke on line `number` of a file. Raises SettingError."""
     try:
         joke = msgspec.json.decode(line, type=JokeDocument).joke if path.suffix == ".jsonl" else Joke("", line.strip())
     except msgspec.DecodeError as error:

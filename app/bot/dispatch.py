@@ -1,4 +1,4 @@
-"""Dispatch: what each message and each press of a button leads to, and what becomes of errors."""
+"""Dispatch: hands each message and each press of a button to what answers it, and turns errors into messages."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Command = Callable[[Message, Outbox], Awaitable[None]]
 
 
 class Dispatcher:
-    """An UpdateHandler."""
+    """Answers updates: the UpdateHandler of app.bot.updates."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Signs of progress while a text is written: the text so far in private chats, elsewhere that the bot is typing."""
+"""Signs of progress while a text is written: the text so far in private chats, "typing" in groups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from telegram.error import TelegramError
 from app.bot.message_limits import cut
 from app.bot.outbox import Outbox
 
-# Seconds before the first sign, which a quick answer does without.
+# Seconds before the first sign. A quick answer needs none.
 FIRST_PAUSE = 0.3
 DRAFT_PAUSE = 1.0
 # Telegram shows "typing" for five seconds.
@@ -61,6 +61,7 @@ async def show_typing(message: Message, outbox: Outbox, draft: DraftText, done: 
 
 
 async def is_set_within(seconds: float, done: asyncio.Event) -> bool:
+    """Wait for the event, but no longer than `seconds`. Returns whether it is set."""
     try:
         async with asyncio.timeout(seconds):
             return await done.wait()

@@ -16,7 +16,7 @@ AnotherAction = Literal["joke", "again"]
 
 
 def text_buttons(text_id: str | None, another: AnotherAction) -> InlineKeyboardMarkup:
-    """Both votes, unless `text_id` is None because votes are not stored, and another text."""
+    """Buttons for both votes and for another text; no votes if `text_id` is None because they are not stored."""
     votes = [
         InlineKeyboardButton(label, callback_data=f"{vote}:{text_id}") for vote, label in VOTE_LABELS.items() if text_id
     ]

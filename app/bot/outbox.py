@@ -72,7 +72,7 @@ class Outbox:
             log.info("a press of a button was answered too late")
 
     async def show_draft(self, message: Message, text: str | None) -> None:
-        """Show an answer that is still being written, or with None that it has been begun. Private chats only."""
+        """Show the beginning of an answer; without a text, Telegram shows that one is coming. Private chats only."""
         # All drafts of an answer share a number, which must not be zero.
         await message.reply_text_draft(self.context.update_id or 1, text, read_timeout=PROGRESS_TIMEOUT)
 

@@ -21,7 +21,7 @@ MAX_PAUSE = 60
 
 
 async def answer_forever(client: Bot, updates: Updates, kinds: Sequence[str]) -> None:
-    """Raises TelegramError, but not for a network that is down for a while."""
+    """Fetch updates and answer them until cancelled. Waits while the network is down. Raises TelegramError for other errors."""
     offset = 0
     while True:
         try:
@@ -41,7 +41,7 @@ async def answer_forever(client: Bot, updates: Updates, kinds: Sequence[str]) ->
 
 
 async def answer(updates: Updates, update: dict[str, Any]) -> None:
-    """Answer one update, however often that has to be tried."""
+    """Answer one update. Tries again until it succeeds, with longer and longer pauses."""
     for pause in (min(2**n, MAX_PAUSE) for n in itertools.count(1)):
         try:
             await updates.take(update)

@@ -3,8 +3,8 @@
 The body of a request is parsed as JSON once. UpdateEnvelope then takes out the two numbers that decide when an update is
 handled; the library builds its objects only for an update whose turn has come, because importing it takes half a second.
 
-An update is recognised in two places. Memory knows those being handled and the last 4096 that were finished. The update log,
-where there is one, knows those of the last 24 hours, also after a restart.
+A repeated update is recognised in two places. Memory knows the updates that are being handled and the last 4096 that were
+finished. The update log, if the store has one, knows those of the last 24 hours, also after a restart.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class UpdateContext:
 
 
 class UpdateHandler(Protocol):
+    """What answers updates."""
+
     async def handle(self, update: dict[str, Any], context: UpdateContext) -> None:
         """Answer the update. Raises Undelivered or QueueUnavailable if nothing was sent and trying again later can help."""
 
@@ -76,6 +78,8 @@ class UpdateHandler(Protocol):
 
 
 class Updates:
+    """Takes updates from the webhook or from polling. `open_handler` makes what answers them, with the first update."""
+
     def __init__(self, open_handler: Callable[[], UpdateHandler], update_log: UpdateLog | None) -> None:
         self._open_handler = open_handler
         self._update_log = update_log

@@ -17,6 +17,8 @@ VALUES: dict[str, Literal[1, -1]] = {"up": 1, "down": -1}
 
 
 class VoteButtons:
+    """Stores votes under pseudonyms made with `key`."""
+
     def __init__(self, store: Store | None, key: bytes) -> None:
         self._store = store
         self._key = key
