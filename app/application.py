@@ -44,6 +44,7 @@ from app.settings import Settings, on_cloud_run
 
 
 def create_application(models: Models, queue: GenerationQueue, settings: Settings) -> ASGIApp:
+    """The whole application, which closes `queue` and its stores when it stops. Raises SettingError."""
     request_counts: Counter[RequestLabels] = Counter()
     access = AccessControl(ApiKeys(settings.keys), RateLimiter(settings.rate_limit), on_cloud_run())
     store = open_store(settings.feedback) if settings.feedback else None

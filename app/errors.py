@@ -8,15 +8,15 @@ GptError                        a sentence for a person: what is wrong and what 
 │   ├── MachineError            the port is taken, memory is too small, a package is not installed
 │   ├── DataError               text to train on, or what was prepared from it
 │   └── TrainingError           training cannot go on, such as after a loss that is not a number
-├── GenerationError             a model cannot be asked; says nothing of HTTP, app.api.error_responses does
+├── GenerationError             a model cannot be asked; app.api.error_responses makes a RequestError of it
 │   ├── UnknownModel            no model of this name is served
-│   ├── ModelNotLoaded          a model is served and its files cannot be loaded
+│   ├── ModelNotLoaded          a served model's files cannot be loaded
 │   ├── PromptTooLong           more tokens than the model's window
 │   ├── BatchTooLarge           more tokens side by side than fit in memory
-│   └── QueueUnavailable        not now; `retry_after` says when to ask again
-│       ├── QueueFull           as many requests run and wait as there is room for
+│   └── QueueUnavailable        there is no room now; `retry_after` says when to ask again
+│       ├── QueueFull           the limit of running and waiting requests is reached
 │       ├── QueueTimeout        the request's time was up before its turn came
-│       └── ShuttingDown        the server finishes what it has and takes nothing new
+│       └── ShuttingDown        the server finishes its requests and takes no new ones
 └── RequestError                an HTTP reply other than 200: a status and an error object
     ├── InvalidRequest          400, a field is wrong; `param` names it
     │   └── ContextExceeded     400, the prompt is longer than the window
@@ -137,7 +137,7 @@ class ShuttingDown(QueueUnavailable):
 class RequestError(GptError):
     """An HTTP reply other than 200. Class attributes are its status and the error object's `type`.
 
-    `param` is the field that is wrong, `code` a word for programs, `more` further numbers of the error object.
+    `param` is the field that is wrong, `code` a word for programs to test, `more` are further numbers of the error object.
     """
 
     status = 500

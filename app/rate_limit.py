@@ -2,8 +2,8 @@
 
 The API counts requests by key or address; the Telegram bot counts texts by person. Each container counts for itself.
 
-This is 20 lines here because the libraries are dear for what they do: `limits` and `pyrate-limiter` take about 0.1 s to import,
-a tenth of a cold start, and bring storage for Redis and SQL databases that a single container has no use for.
+No library does this here: `limits` and `pyrate-limiter` take about 0.1 s to import, a tenth of a cold start, for storage in Redis
+and SQL databases that a single container does not use.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Hashable
 
 MINUTE = 60.0
-# Only the most recent clients are remembered. Otherwise, ever new addresses would fill the memory.
+# Only the most recent clients are remembered, so that an attacker with many addresses cannot fill the memory.
 MAX_CLIENTS = 10_000
 
 

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn, with a deadline for slow headers and a call before it stops."""
+"""The HTTP server: uvicorn, which here cuts off slow headers and drains the queue before it stops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 log = logging.getLogger(__name__)
-# The most that a request line and its headers may take.
+# Limits of a request line together with its headers.
 HEADER_BYTES = 16384
 HEADER_SECONDS = 10.0
 
@@ -62,7 +62,10 @@ class DrainingServer(uvicorn.Server):
 
 
 def serve(app: Any, port: socket.socket, log_level: str, drain: Callable[[], None]) -> None:
-    """Serve on a listening socket until SIGTERM or SIGINT, then finish the requests that are being answered and return."""
+    """Serve on a listening socket until SIGTERM or SIGINT.
+
+    Then calls `drain`, waits up to nine seconds for the requests that are being answered, and returns.
+    """
     config = uvicorn.Config(
         app,
         http=HeaderDeadlineProtocol,

@@ -21,6 +21,8 @@ FEEDBACK_ADDRESS = r"sqlite:///(?P<path>[^\0]+)|bigquery://(?P<project>[a-z0-9][
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings. Each description completes the sentence "NAME should be …"."""
+
     port: Annotated[int, Meta(ge=1, le=65535, description="the port to listen on, 1 to 65535")] = 8080
     model: Annotated[
         str,
@@ -36,9 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     threads: Annotated[
         int, Meta(ge=0, le=1024, description="threads for one generation, or 0 for every core that may be used")
     ] = 0
-    concurrency: Annotated[
-        int, Meta(ge=1, le=64, description="how many texts to generate at the same time, 1 to 64")
-    ] = 1
+    concurrency: Annotated[int, Meta(ge=1, le=64, description="how many generations run at the same time, 1 to 64")] = 1
     queue_limit: Annotated[
         int, Meta(ge=0, le=10000, description="how many requests may wait in the queue, 0 to 10000")
     ] = 32

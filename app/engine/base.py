@@ -25,7 +25,7 @@ class Decoder(Protocol):
     """A batch of texts, all of the same number of tokens. Logits are those of the token that comes next."""
 
     def prefill(self, tokens: Tokens) -> Logits:
-        """Begin anew with tokens [rows, n], 1 ≤ n ≤ n_ctx. Returns logits [rows, n_vocab], valid until the next call."""
+        """Start over with tokens [rows, n], 1 ≤ n ≤ n_ctx. Returns logits [rows, n_vocab], valid until the next call."""
         ...
 
     def step(self, tokens: Tokens) -> Logits:

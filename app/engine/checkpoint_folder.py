@@ -58,7 +58,7 @@ def open_checkpoint(folder: Path) -> CheckpointFolder:
 
 
 def read_text(path: Path) -> str:
-    """Raises CheckpointError."""
+    """The text of one of the folder's files. Raises CheckpointError."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

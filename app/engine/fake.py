@@ -1,6 +1,6 @@
 """An engine with known logits, for tests and work on interfaces: it repeats a script.
 
-Each byte is a token, and token 256 ends a text. After any prompt, the next byte of `script` is almost certain, over and over.
+Each byte is a token, and token 256 ends a text. After any prompt comes `script`, over and over, each byte almost with certainty.
 `doubt` is the probability that is spread evenly over all tokens, so that sampling has something to choose from.
 """
 

@@ -51,8 +51,8 @@ class GenerationStats:
 class GenerationTimer:
     """Counts one generation's tokens, times it from its arrival on, and adds both to the statistics.
 
-    The thread that generates calls the methods. `generated_tokens` and `finish_reasons`, one of each text and None for a text
-    that is not finished, may run ahead of what the event loop has read so far.
+    The thread that generates calls the methods, so `generated_tokens` and `finish_reasons` may be ahead of what the event loop
+    has read. There is one finish reason for each text, None until the text is finished.
     """
 
     def __init__(self, stats: GenerationStats, prompt_tokens: int, texts: int) -> None:

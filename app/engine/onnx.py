@@ -61,7 +61,7 @@ def load_bundle(folder: Path, threads: int) -> OnnxEngine:
 
 
 def read_tokenizer(bundle: Bundle) -> Tokenizer:
-    """Raises BundleError, also if the vocabulary is not as large as the model's."""
+    """The bundle's vocabulary, which must have the size that the manifest says. Raises BundleError."""
     try:
         tokenizer = Tokenizer.from_file(bundle.tokenizer)
     except Exception:  # The tokenizers library raises bare Exceptions.
@@ -87,7 +87,7 @@ def open_session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
 
 
 class OnnxDecoder:
-    """A batch of texts with room for `positions` tokens each. A prefix cache is read for each row and keeps the first row."""
+    """A batch of texts with room for `positions` tokens each. Every row may reuse a cached prefix; the first row is cached."""
 
     def __init__(self, engine: OnnxEngine, rows: int, positions: int, prefix_cache: PrefixCache | None) -> None:
         hparams = engine.hparams

@@ -1,4 +1,4 @@
-"""How each template puts the turns of a conversation, for serving and training alike.
+"""Prompt templates: how the turns of a conversation become one prompt, for serving and training alike.
 
 text    turn, newline, turn; the model continues the last one
 qa      [QUESTION] turn, newline, [ANSWER] turn, and so on in alternation
@@ -15,7 +15,7 @@ from app.engine.bundle import Template
 from app.errors import PromptTooLong
 
 TAGS: dict[Template, tuple[str, str]] = {"text": ("", ""), "qa": ("[QUESTION] ", "[ANSWER] "), "chat": ("", "")}
-"""What stands before a person's turn and before the model's."""
+"""The tags before a person's turn and before the model's."""
 
 
 def ends_turns(template: Template) -> bool:
@@ -24,7 +24,7 @@ def ends_turns(template: Template) -> bool:
 
 
 def turn_texts(template: Template, turns: Sequence[str]) -> list[str]:
-    """Each turn with what the template puts before it. A person has the first turn, and the turns alternate."""
+    """Each turn with its separator and tag in front. A person has the first turn, and the turns alternate."""
     separator = "" if ends_turns(template) else "\n"
     return [(separator if number else "") + TAGS[template][number % 2] + turn for number, turn in enumerate(turns)]
 
@@ -53,10 +53,10 @@ def model_cue(template: Template) -> str:
 
 
 def fitting_turn_tokens(engine: Engine, turns: Sequence[str], room: int) -> list[int]:
-    """The tokens of as many of the newest `turns` as leave `room` tokens of the window free for the model's turn.
+    """The tokens of the newest `turns` that leave `room` tokens of the window free for the model's turn.
 
     Turns alternate, and a person has the last one. The oldest turns are left out in pairs, so that a person's turn comes first.
-    Of the window, `room` counts up to half. Raises PromptTooLong if the last turn alone is longer than the window.
+    No more than half of the window is kept free. Raises PromptTooLong if the last turn alone is longer than the window.
     """
     most = engine.n_ctx - min(room, engine.n_ctx // 2)
     firsts = range(1 - len(turns) % 2, len(turns), 2)

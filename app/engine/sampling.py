@@ -27,7 +27,7 @@ Penalty = Annotated[float, Meta(ge=-2, le=2)]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen. Off are top_k, top_p and min_p at 0, and typical_p at 1. Temperature 0 is greedy."""
+    """How the next token is chosen. 0 turns off top_k, top_p and min_p; 1 turns off typical_p. Temperature 0 is greedy."""
 
     temperature: Temperature = 0.7
     top_k: TopK = 0
@@ -112,7 +112,7 @@ def keep_min_p(logits: Logits, p: float) -> Logits:
 def keep_typical(logits: Logits, p: float) -> Logits:
     """Locally typical sampling (Meister et al. 2022, arXiv 2202.00666): keep the most typical tokens that add up to p.
 
-    A token is the more typical, the closer its surprisal is to the entropy of the distribution.
+    Tokens are ordered by the distance of their surprisal from the entropy of the distribution; the closest is the most typical.
     """
     if not 0 < p < 1:
         return logits

@@ -1,7 +1,7 @@
 """Stop strings: from tokens to the characters that may be shown, up to where the text stops.
 
 They are searched for in the characters, so they are found across token borders. Characters that may be the beginning of a stop
-string are held back until that is certain, so a stream never shows a part of one.
+string are held back until more characters decide it, so a stream never shows a part of one.
 """
 
 from __future__ import annotations

@@ -22,7 +22,10 @@ from app.errors import CheckpointError, MachineError
 
 
 class TensorflowEngine:
-    """A checkpoint on TensorFlow; `end` is how its texts end if not with gpt-2-simple's string. Raises CheckpointError."""
+    """A checkpoint on TensorFlow. `end` is how its texts end, by default with gpt-2-simple's string.
+
+    The constructor raises CheckpointError, and MachineError if TensorFlow is not installed.
+    """
 
     kind = "tensorflow"
 

@@ -1,7 +1,7 @@
 """The store in BigQuery, for containers whose disk does not last.
 
 Rows are only ever added, so every query picks the latest vote of a voter and the latest state of a chat. If the dataset or the
-tables are missing, the first call creates them. A query takes about a second and is billed as 10 MB or more: voting does without.
+tables are missing, the first call creates them. A query takes about a second and is billed as 10 MB or more; voting makes none.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class BigQueryStore:
 def make_tables(client: Client, dataset: str) -> None:
     """Create the missing tables.
 
-    The dataset is created only if the tables have none: an account may write to a dataset without being allowed to create one.
+    The dataset is created only if it is missing, because an account may be allowed to write to a dataset but not to create one.
     """
     from google.api_core.exceptions import NotFound
 

@@ -1,6 +1,6 @@
 """The default store: one SQLite file.
 
-What was acknowledged survives kill -9 and, if the disk keeps its promises, a power cut.
+A vote that was acknowledged survives kill -9 and, if the disk really writes what it reports as written, a power cut.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ FROM texts LEFT JOIN votes ON text_id = id GROUP BY generated_by, source ORDER B
 
 
 class SqliteStore:
-    """One connection on one thread, because SQLite allows one writer at a time. Its update log is itself."""
+    """One connection on one thread, because SQLite allows one writer at a time. The store is its own update log."""
 
     def __init__(self, path: str) -> None:
         self._path = path

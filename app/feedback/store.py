@@ -76,7 +76,8 @@ class Store(Protocol):
     async def add_text(self, text: ShownText) -> None:
         """Store a text. Does nothing if a text with this id is stored already."""
 
-    async def text(self, text_id: str) -> ShownText | None: ...
+    async def text(self, text_id: str) -> ShownText | None:
+        """The text with this id, or None."""
 
     async def vote(self, vote: Vote) -> None:
         """Store a vote. When a person votes on a text several times, the latest vote counts.
@@ -88,11 +89,13 @@ class Store(Protocol):
         """One row for each author, in alphabetical order."""
 
     async def chat(self, chat_id: str) -> bytes | None:
-        """The state that `keep_chat` stored last."""
+        """The state that `keep_chat` stored last, or None."""
 
-    async def keep_chat(self, chat_id: str, state: bytes) -> None: ...
+    async def keep_chat(self, chat_id: str, state: bytes) -> None:
+        """Store the state of a chat in place of the last one. `chat_id` is a pseudonym."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Finish the calls that have begun, then close files and connections."""
 
 
 def new_id() -> str:
