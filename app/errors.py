@@ -12,7 +12,7 @@ GptError                        a sentence for a person: what is wrong and what 
 │   ├── UnknownModel            no model of this name is served
 │   ├── ModelNotLoaded          a served model's files cannot be loaded
 │   ├── PromptTooLong           more tokens than the model's window
-│   ├── BatchTooLarge           more tokens side by side than fit in memory
+│   ├── BatchTooLarge           the texts of a batch need more memory than there is
 │   └── QueueUnavailable        there is no room now; `retry_after` says when to ask again
 │       ├── QueueFull           the limit of running and waiting requests is reached
 │       ├── QueueTimeout        the request's time was up before its turn came
@@ -101,7 +101,7 @@ class PromptTooLong(GenerationError):
 
 
 class BatchTooLarge(GenerationError):
-    """`n_tokens` are the texts' tokens with their prompts, `max_tokens` those that fit in memory side by side."""
+    """`n_tokens` is the number of tokens in the batch, prompts included; `max_tokens` is the number that fits in memory."""
 
     def __init__(self, n_tokens: int, max_tokens: int) -> None:
         super().__init__(

@@ -23,7 +23,7 @@ TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?P<id>[0-9a-f]{32})-(?P<span>[0-9a-f]{1
 
 
 class Trace(NamedTuple):
-    """The trace that a request belongs to, as Cloud Trace has it. `span` is sixteen hexadecimal digits, or empty."""
+    """The trace that a request belongs to, in Cloud Trace's terms. `span` is sixteen hexadecimal digits, or empty."""
 
     id: str
     span: str

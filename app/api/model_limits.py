@@ -16,7 +16,7 @@ MAX_LOGPROBS = 100_000
 
 
 def check_length(field: str, length: int, max_length: int) -> None:
-    """Refuse more than `max_length` new tokens, the setting MAX_LENGTH. Raises InvalidRequest."""
+    """Refuse more new tokens than MAX_LENGTH allows. `field` is the name of the field. Raises InvalidRequest."""
     if length > max_length:
         raise invalid_value(field, f"{field} is {length}: expected at most {max_length}.")
 
@@ -33,7 +33,7 @@ def check_option_tokens(request: OpenAIRequest, tokenizer: Tokenizer) -> None:
 
 
 def check_min_tokens(request: OpenAIRequest, field: str, length: int) -> None:
-    """Refuse `min_tokens` above the maximum number of new tokens, which is the field `field`. Raises InvalidRequest."""
+    """Refuse `min_tokens` above `length`, the maximum number of new tokens that `field` gives. Raises InvalidRequest."""
     if request.min_tokens > length:
         raise invalid_value(
             "min_tokens", f"min_tokens is {request.min_tokens}: expected at most {field}, which is {length}."
@@ -50,7 +50,7 @@ def check_token_ids(field: str, tokens: Iterable[int], tokenizer: Tokenizer) -> 
 def check_logprobs(tokens: int, likeliest: int | None) -> None:
     """Refuse a reply with more than MAX_LOGPROBS log probabilities. Raises InvalidRequest.
 
-    It has `tokens` tokens and, for each, this number of the likeliest ones; `likeliest` is None without log probabilities.
+    The reply has one for each of `tokens` tokens and for the `likeliest` tokens at its position; None asks for none at all.
     """
     if likeliest is not None and tokens * (1 + likeliest) > MAX_LOGPROBS:
         requested = f"{tokens} tokens with {likeliest} others each"

@@ -71,7 +71,7 @@ class TokenLogprob(msgspec.Struct, frozen=True):
 
 
 class ScoredToken(TokenLogprob, frozen=True):
-    """A token of the text, with the likeliest tokens in its place."""
+    """A token of the text, with the likeliest tokens at its position."""
 
     top_logprobs: list[TokenLogprob]
 

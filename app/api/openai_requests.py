@@ -1,7 +1,8 @@
 """Request types of the OpenAI-compatible routes, `/tokenize` and `/detokenize`.
 
-A field that is null counts as left out. A field that GPT-2 cannot honour accepts only its neutral value, such as an empty list,
-and an unknown field is refused, so that no wish is ignored. Fields that contradict each other are refused in `__post_init__`.
+A field that is null counts as left out. A field that GPT-2 cannot honour accepts only its neutral value, such as an empty
+list, and an unknown field is refused, so nothing is silently ignored. Each type refuses fields that contradict each other
+(`__post_init__`).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class VoteButtons:
     async def press(
         self, query: CallbackQuery, message: Message | None, outbox: Outbox, action: str, text_id: str
     ) -> None:
-        """Store the vote, and thank for it. `action` is "up" or "down"; `message` is None if Telegram no longer shows it."""
+        """Store the vote and thank the person. `action` is "up" or "down"; `message` is None if Telegram no longer shows it."""
         if self._store is None or not text_id:
             await outbox.acknowledge(query, EXPIRED_BUTTON)
             return

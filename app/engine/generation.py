@@ -30,7 +30,7 @@ Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 class GenerationOptions:
     """How long the texts are, how their tokens are chosen and where they end.
 
-    `samples` texts of at most `length` new tokens are generated side by side, each from a random stream of its own. The same
+    `samples` texts of at most `length` new tokens are generated as one batch, each from a random stream of its own. The same
     `seed` gives the same texts. A text ends
 
     - before one of `stops`, or after it with `include_stop`,
@@ -39,8 +39,8 @@ class GenerationOptions:
 
     but not before `min_length` tokens. Characters of `strip` are dropped at the beginning of a text; with `truncate`, newlines
     too. `bias` maps token ids to what is added to their logits. `logprobs` asks for the score of each token and of that many of
-    the likeliest ones in its place; `score_prompt` asks for the same of the prompt. `reuse` uses the prefix cache, which saves
-    time and may change the last digits of the logits.
+    the likeliest tokens at its position; `score_prompt` asks for the same of the prompt. `reuse` uses the prefix cache, which
+    saves time and may change the last digits of the logits.
     """
 
     length: int = 100
@@ -77,8 +77,8 @@ class TokenScore:
     """A token with its log probability: the natural logarithm, in the model's own distribution before any sampling rule.
 
     `start` is the character at which the token begins, counted from the beginning of the prompt if the prompt is scored too, else
-    of the text. `logprob` is None for the very first token. `likeliest` has the likeliest tokens in its place, as pairs of token
-    and log probability.
+    of the text. `logprob` is None for the very first token. `likeliest` has the likeliest tokens at this position, as pairs of
+    token and log probability.
     """
 
     token: int
@@ -182,7 +182,7 @@ def score_prompt(engine: Engine, tokens: Sequence[int], top: int) -> Iterator[To
 
 
 def score(logits: Logits | None, token: int, start: int, top: int) -> TokenScore:
-    """The token's log probability, with the `top` likeliest tokens in its place; `logits` are [n_vocab]."""
+    """The token's log probability, with the `top` likeliest tokens at its position; `logits` are [n_vocab]."""
     if logits is None:
         return TokenScore(token, start, None)
     logs = log_softmax(logits)

@@ -1,4 +1,4 @@
-"""The store in BigQuery, for containers whose disk does not last.
+"""The store in BigQuery, for containers that lose their disk when they stop.
 
 Rows are only ever added, so every query picks the latest vote of a voter and the latest state of a chat. If the dataset or the
 tables are missing, the first call creates them. A query takes about a second and is billed as 10 MB or more; voting makes none.
