@@ -125,9 +125,8 @@ def verb_parser(name: str, function: Callable[..., None]) -> ArgumentParser:
 def options_of(verb: ArgumentParser) -> list[Action]:
     """A verb's own arguments and options, without --help and --config. Each has `dest`, `default` and `help`."""
     general = ("help", "config", "print_config")
-    return [
-        action for action in verb._actions if action.dest not in general
-    ]  # argparse has no public way to list them.
+    # argparse has no public way to list them.
+    return [action for action in verb._actions if action.dest not in general]
 
 
 def let_flags_stand_alone(verb: ArgumentParser) -> None:

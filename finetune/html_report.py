@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 def render_report(template: str, **values: object) -> str:
-    """Render a template, named by its path below finetune/. All values are escaped but charts, which macros mark as safe."""
+    """Render a template, named by its path below finetune/. All values are escaped except charts, which macros mark as safe."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

@@ -175,7 +175,3 @@ def write_arrays(path: Path, arrays: TrainingState) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def vocabulary_differs(one: Path, other: Path) -> bool:
-    return any((one / name).read_bytes() != (other / name).read_bytes() for name in VOCABULARY_FILES)

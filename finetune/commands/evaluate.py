@@ -64,9 +64,9 @@ def evaluate(
         samples=samples, prefix=prefix, generation=generation, n=n, max_tokens=max_tokens, bits=bits, end=end
     )
     check_options(options)
-    both = open_both(checkpoint, data)
+    source, prepared = open_both(checkpoint, data)
     refuse_overwriting(out, (out / "report.json").is_file(), "a report")
-    report = evaluate_checkpoint(*both, options)
+    report = evaluate_checkpoint(source, prepared, options)
     with written_aside(out) as aside:
         (aside / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
         (aside / "report.html").write_text(render(report), encoding="utf-8")
@@ -75,6 +75,7 @@ def evaluate(
 
 
 def check_options(options: EvaluationOptions) -> None:
+    """Raises SettingError naming the first option that is out of range."""
     length = options.generation.length
     check_range("length", length, Length)
     check_range("seed", options.generation.seed, Seed)

@@ -177,7 +177,7 @@ def refuse_other_options(options: FetchOptions, mode: FetchMode) -> None:
 
 
 def print_corpus(options: FetchOptions, source: RowSource) -> None:
-    """Fetch the rows of a source into a corpus, and print what became of them."""
+    """Fetch the rows of a source into a corpus, and print how many were kept and dropped."""
     if options.out is None:
         raise SettingError("--out is missing: name the corpus to write, such as corpora/NAME.jsonl.")
     from finetune.fetch.corpus import fetch_corpus
@@ -197,7 +197,7 @@ def summary(out: Path, manifest: Mapping[str, Any]) -> str:
     if manifest["replaced"]:
         lines.append(f"  {'personal':<16}{manifest['replaced']:>12,} with something replaced")
     if manifest.get("corrupt"):
-        lines.append(f"  {manifest['corrupt']:,} lines were no rows and were skipped.")
+        lines.append(f"  {manifest['corrupt']:,} lines were not rows and were skipped.")
     for path, reason in manifest.get("incomplete", {}).items():
         lines.append(f"  {path} was not read to its end: {reason}. What came before it is kept.")
     return "\n".join(lines)

@@ -69,6 +69,7 @@ def prepare(
 
 
 def refuse_values(options: PreparationOptions) -> None:
+    """Raises SettingError naming the first option that is out of range."""
     # Written so that NaN is refused too.
     if not 0 <= options.validation <= 0.5:
         raise SettingError(f"--validation is {options.validation}, and should be a share from 0 to 0.5.")
@@ -93,7 +94,7 @@ def refuse_values(options: PreparationOptions) -> None:
 
 
 def refuse_unused(kinds: set[str], column: str | None, split: SplitAt) -> None:
-    """Refuse an option that none of the inputs, whose suffixes `kinds` has, would use."""
+    """Raises SettingError for an option that no input would use. `kinds` holds the suffixes of the inputs."""
     if column is not None and not kinds & {".csv", ".tsv"}:
         raise SettingError(f"--column is {column!r}, and no input is a .csv or .tsv: leave it out.")
     if split != "marks" and not kinds & {".txt", ".npz"}:

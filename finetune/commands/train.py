@@ -10,6 +10,7 @@ finetune/run_folder.py.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from finetune.data.prepared import open_data
 from finetune.run_folder import RunFolder
@@ -31,6 +32,14 @@ def train(options: TrainingOptions) -> None:
     options.check_context(start.hparams.n_ctx)
     from finetune.training.loop import train_with_keras
 
-    if signal := train_with_keras(options, data, run, start):
+    result = train_with_keras(options, data, run, start)
+    print(summary(run.folder, result.step, result.best))
+    if result.signal:
         print(f"Interrupted. Saved in {run.folder}: the same command with --resume continues.", file=sys.stderr)
-        sys.exit(128 + signal)
+        sys.exit(128 + result.signal)
+
+
+def summary(folder: Path, step: int, best: tuple[int, float] | None) -> str:
+    """`best` is the step and value of the lowest validation loss, if it was measured."""
+    kept = f"Lowest validation loss {best[1]:.3f} at step {best[0]}, saved in {folder}/best. " if best else ""
+    return f"{folder}: step {step}. {kept}Loss curve: {folder}/loss.png."

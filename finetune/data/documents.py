@@ -53,7 +53,7 @@ def from_text(text: str, meta: Meta = None) -> Iterator[Document]:
 
 
 def from_turns(turns: Sequence[str], meta: Meta, template: Template) -> Document:
-    """A conversation as one document. It is EMPTY if any turn is blank, since its neighbors then answer nothing."""
+    """A conversation as one document. EMPTY if a turn is blank: the turns beside it would answer nothing."""
     said = [turn.strip() for turn in turns]
     if not all(said):
         return EMPTY
@@ -64,7 +64,7 @@ def from_turns(turns: Sequence[str], meta: Meta, template: Template) -> Document
 
 
 def assemble(meta: Meta, parts: list[Part]) -> Document:
-    """Put the control code before the parts. The space between belongs to the text, since GPT-2's words begin with theirs."""
+    """Put the control code and a space before the parts. The space is part of the text: GPT-2's words begin with one."""
     if not any(part.text for part in parts):
         return EMPTY
     if not (code := render(meta)):

@@ -27,7 +27,7 @@ KEY_BYTES = 16
 MARGIN = 0.1
 """Candidates whose estimated similarity is this far below the threshold are not checked. The estimate's σ is about 0.05."""
 COMPARED, CHECKED = 32, 4
-"""Thousands may share a band: a document is estimated against the latest 32 and checked against the 4 most similar."""
+"""Thousands of documents may share a band. Each is estimated against the latest 32 and checked against the 4 most similar."""
 # Seeded, so that the same documents are found on every machine. Odd multipliers are bijective modulo 2**64.
 FUNCTIONS = np.random.default_rng(60).integers(0, 2**64, (2, BANDS * ROWS), np.uint64) | np.uint64(1)
 MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -41,11 +41,12 @@ def key(text: str) -> bytes:
 
 
 def words(text: str) -> list[bytes]:
+    """The words of a text in lower case, without punctuation."""
     return re.sub(r"[\W_]+", " ", text.casefold()).encode().split()
 
 
 def triples(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """A hash of every word triple of all texts, and the index at which each text's triples begin; n words have n + 2."""
+    """A hash of every word triple of all texts, and the index at which each text's triples begin. n words have n + 2 triples."""
     found = [words(text) for text in texts]
     # Two zeros separate the texts, so that no triple reaches from one text into the next.
     flat = [0, 0]
@@ -68,7 +69,7 @@ def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def sign(texts: Sequence[str]) -> Signatures:
-    """MinHash signatures, [text, function]. The last 16 bits of each minimum estimate as well and take half the memory."""
+    """MinHash signatures, [text, function]. Only the last 16 bits of each minimum are kept: they are enough to compare."""
     hashes, starts = triples(texts)
     signatures = np.empty((len(texts), BANDS * ROWS), np.uint16)
     for number, (factor, offset) in enumerate(FUNCTIONS.T):

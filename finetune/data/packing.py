@@ -79,10 +79,10 @@ class DocumentSpan(NamedTuple):
 
 
 class Packed:
-    """Rows of whole documents, shuffled anew in each epoch.
+    """Rows of whole documents, shuffled again in each epoch.
 
-    `end` is the id of the end of text. `ignore_meta` is the probability of dropping a document's control code, drawn anew in each
-    epoch.
+    `end` is the id of the end of text. In each epoch, each document's control code is dropped with the probability
+    `ignore_meta`.
     """
 
     def __init__(

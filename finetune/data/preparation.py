@@ -83,8 +83,7 @@ class TokenCounts(NamedTuple):
 def prepare_data(paths: list[Path], out: Path, options: PreparationOptions) -> DataDescription:
     """Read the files and write the folder `out`, complete or not at all.
 
-    Raises DataError naming the file and line that cannot be read, a vocabulary that does not serve, a full disk, or that
-    no document is left.
+    Raises DataError where a line cannot be read, the vocabulary cannot be used, the disk is full, or no document is left.
     """
     vocabulary = given_vocabulary(paths, options)
     size = sum(path.stat().st_size for path in paths)
@@ -134,8 +133,8 @@ def read_documents(
     paths: list[Path], options: PreparationOptions, vocabulary: Tokenizer | None, progress: Callable[[int], object]
 ) -> Iterator[Document]:
     for path in paths:
-        reading = (options.column, options.split, options.template, options.encoding, vocabulary, progress)
-        yield from Source(path, *reading).documents()
+        source = Source(path, options.column, options.split, options.template, options.encoding, vocabulary, progress)
+        yield from source.documents()
 
 
 @contextmanager
@@ -153,6 +152,7 @@ def explain_full_disk(out: Path, size: int) -> Iterator[None]:
 
 
 def refuse_no_text(kept: int, counts: Counter[str]) -> None:
+    """Raises DataError if no document is kept, with the reasons for which the others were dropped."""
     if not kept:
         dropped = ", ".join(f"{reason} {count:,}" for reason, count in counts.items() if count)
         raise DataError(f"there is no text to train on in the inputs ({dropped or 'they have no document'}).")

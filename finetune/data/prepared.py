@@ -64,7 +64,10 @@ class DataDescription(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Documents:
-    """The documents of one split. Document i is tokens[ends[i - 1]:ends[i]]; its last token is the end of text."""
+    """The documents of one split. Document i is tokens[ends[i - 1]:ends[i]].
+
+    Its last token is the end of text. A chat also has one after each turn.
+    """
 
     tokens: NDArray[np.uint32] | NDArray[np.uint16]
     roles: NDArray[np.uint8]

@@ -28,7 +28,6 @@ from app.errors import DataError
 from finetune.data.documents import SLACK, Document, cut, from_text, from_turns
 from finetune.data.token_archive import read_archive
 
-SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".npz")
 BLOCK = 2**20
 LONGEST_CELL = 2**24
 """Characters. A longer cell is taken for a quote that was never closed."""
@@ -148,21 +147,22 @@ def split_text(blocks: Iterable[str], border: re.Pattern[str]) -> Iterator[str]:
             if match.end() > len(rest) - SLACK and block is not None:  # The border may continue in the next block.
                 end = match.start()
                 break
-            if bordered or not_blank(rest[start : match.start()]):
+            if bordered or not is_blank(rest[start : match.start()]):
                 yield rest[start : match.start()]
             start, bordered = match.end(), True
         *pieces, last = cut(rest[start:end])
         yield from pieces
         rest = last + rest[end:]
-    if not bordered or not_blank(rest):
+    if not (bordered and is_blank(rest)):
         yield rest
 
 
-def not_blank(text: str) -> bool:
-    return bool(text) and not text.isspace()
+def is_blank(text: str) -> bool:
+    return not text or text.isspace()
 
 
 def lines_of(blocks: Iterable[str]) -> Iterator[str]:
+    """The lines of a text that comes in blocks, each with its newline."""
     rest = ""
     for block in blocks:
         *whole, rest = (rest + block).split("\n")
@@ -172,9 +172,10 @@ def lines_of(blocks: Iterable[str]) -> Iterator[str]:
 
 
 def read_jsonl(source: Source) -> Iterator[Document]:
+    """The document of each line that is not blank. Raises DataError naming the line that cannot be read."""
     decoder = msgspec.json.Decoder(JsonlRecord)
     for number, text in enumerate(lines_of(decode(source)), start=1):
-        if not not_blank(text):
+        if is_blank(text):
             continue
         try:
             record = decoder.decode(text)
@@ -217,7 +218,7 @@ def read_column(source: Source) -> Iterator[str]:
 
 
 def choose_column(path: Path, first: list[str], column: str | None) -> tuple[int, bool]:
-    """The index of the column to read, and whether the first row is a header."""
+    """The index of the column to read, and whether the first row is a header. Raises DataError."""
     names = [name.strip() for name in first]
     if column is not None:
         if column not in names:
@@ -225,8 +226,9 @@ def choose_column(path: Path, first: list[str], column: str | None) -> tuple[int
         return names.index(column), True
     if len(names) == 1:
         return 0, names[0].casefold().removesuffix("s") in HEADERS
+    lower = [name.casefold() for name in names]
     for usual in ("body", "text"):
-        if usual in (lower := [name.casefold() for name in names]):
+        if usual in lower:
             return lower.index(usual), True
     raise DataError(
         f"{path} has {len(names)} columns, and none is called body or text: choose with --column: {listing(names)}."

@@ -1,6 +1,6 @@
 """The validation split: a hash of a document's text decides whether it is held out.
 
-A document stays on its side as the corpus grows, since nothing but its own text decides.
+Nothing else decides, so a document stays in its split when the corpus grows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def hold_out(keys: NDArray[np.uint64], kept: NDArray[np.bool_], share: float) ->
     Args:
         keys: a hash of each document's text, [document, 2]; the first half decides
         kept: which documents are used at all, [document]
-        share: of the hash's range that belongs to validation, 0 to 0.5
+        share: of the documents to hold out, 0 to 0.5; it is taken of the hash's range
     """
     held = kept & (keys[:, 0] < share * 2.0**64)
     if share and not held.any() and kept.sum() >= ENOUGH:

@@ -53,3 +53,8 @@ def read_vocabulary(folder: Path, otherwise: str) -> Tokenizer:
     if b"" in known or not {bytes([byte]) for byte in range(256)} <= known:
         raise DataError(f"{folder / 'encoder.json'} lacks ids or bytes, so it cannot encode every text.")
     return tokenizer
+
+
+def vocabulary_differs(one: Path, other: Path) -> bool:
+    """Whether the vocabulary files of two folders, such as a checkpoint and prepared data, are not the same."""
+    return any((one / name).read_bytes() != (other / name).read_bytes() for name in VOCABULARY_FILES)

@@ -18,6 +18,7 @@ from app.engine.generation import GenerationOptions
 from app.errors import DataError
 from finetune.checkpoint import variable_shapes
 from finetune.data.prepared import Data, open_data
+from finetune.data.vocabulary import vocabulary_differs
 from finetune.evaluation.copied_runs import decoder, longest_copies
 from finetune.evaluation.copying import SHORTEST, Matches, copy_rates, longest_matches
 from finetune.evaluation.evaluation_report import FORMAT, EvaluationReport, ModelAndHuman, TextFigures
@@ -26,10 +27,10 @@ from finetune.evaluation.perplexity import Perplexity, measure_perplexity
 from finetune.evaluation.variety import measure_variety
 from finetune.export.end_markers import parse_end_marker
 from finetune.export.quantization import Bits
-from finetune.run_folder import RunFolder, vocabulary_differs
+from finetune.run_folder import RunFolder
 
 SIZES = range(SHORTEST, 17)
-"""The n-gram sizes that copies are counted for, with that of the headline."""
+"""Copies are counted for n-grams of these sizes, and of the headline's size."""
 SHOWN = 10
 """The model's texts that the report shows."""
 
@@ -118,7 +119,7 @@ def evaluate_checkpoint(source: CheckpointFolder, data: Data, options: Evaluatio
 def perplexities(
     source: CheckpointFolder, data: Data, most: int, seed: int
 ) -> tuple[Perplexity | None, Perplexity | None]:
-    """On the training and on the validation documents, over equally many tokens if there are enough."""
+    """The perplexity on training documents and on validation documents: `most` tokens of each, or as many as both have."""
     from app.engine.tensorflow import TensorflowEngine
 
     end, held_out = data.description.end_of_text, data.description.tokens["validation"]
@@ -132,7 +133,7 @@ def perplexities(
 def compare_with_human(
     model: Sequence[Passage], human: Sequence[Passage], matches: Sequence[Matches], sizes: Sequence[int]
 ) -> ModelAndHuman:
-    """The same figures of both. `matches` are those of the model's texts, then of the human ones."""
+    """The same figures for both. `matches` has those of the model's texts first, then those of the human ones."""
     most = min(sum(len(passage.tokens) for passage in passages) for passages in (model, human) if passages)
 
     def figures(passages: Sequence[Passage], found: Sequence[Matches]) -> TextFigures:

@@ -26,15 +26,18 @@ Ints = NDArray[np.int64]
 SHORTEST = 3
 """Shorter runs are not counted: nearly every text shares some with any other."""
 BLOCK = 2**20
-# No tokens: AFTER_TEXT follows each text, and AFTER_CORPUS follows the training text. They differ, so they never match.
+# Not tokens: AFTER_TEXT follows each text, and AFTER_CORPUS follows the training text. They differ, so they never match.
 AFTER_TEXT, AFTER_CORPUS = -1, -2
 TOKEN_BITS = 21
-"""Vocabularies of up to 2²¹ tokens, less the two above; three tokens fit into 63 bits."""
+"""Three tokens of this size fit into 63 bits. The largest vocabulary is 2²¹ tokens less the two above."""
 
 
 @dataclass(frozen=True)
 class Matches:
-    """For each position of a text, the length of the longest run in the training text, 0 if under SHORTEST, and its place."""
+    """For each position of a text, the length of the longest run from there that the training text contains.
+
+    Both [n]. A length under SHORTEST is 0. `places` holds the index in the training tokens at which the run begins.
+    """
 
     lengths: Ints
     places: Ints
@@ -55,7 +58,7 @@ class CopyRates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def longest_matches(passages: Sequence[Passage], corpus: NDArray[Any], end: int) -> list[Matches]:
-    """Look for the passages in the training tokens [any number], in which `end` follows each document.
+    """Look for the passages in the training tokens [n], in which `end` follows each document.
 
     An end of text is put before each passage, as before each document: it is position 0 of the passage's matches. Another
     follows if the passage ended by itself.
@@ -76,9 +79,9 @@ def longest_matches(passages: Sequence[Passage], corpus: NDArray[Any], end: int)
 
 
 def blocks(corpus: NDArray[Any], end: int, overlap: int) -> Iterator[tuple[int, Ints]]:
-    """Where each block of BLOCK training tokens starts, and its tokens with `overlap` more, as many as a match can need.
+    """Where each block starts, and its BLOCK training tokens with the next `overlap` ones, so that matches can continue.
 
-    The first starts at -1: the end of text before the first document.
+    The first block starts at -1: an end of text is put before the first document.
     """
     for start in range(-1, len(corpus), BLOCK):
         block = np.full(BLOCK + overlap, AFTER_CORPUS, np.int64)

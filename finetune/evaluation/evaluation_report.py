@@ -10,6 +10,7 @@ from finetune.evaluation.copied_runs import CopiedRun
 from finetune.evaluation.copying import CopyRates
 from finetune.evaluation.perplexity import Perplexity
 from finetune.evaluation.variety import Variety
+from finetune.html_report import percent
 from finetune.run_folder import LogEntry
 
 FORMAT = 1
@@ -96,7 +97,3 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
         model, human = self.texts.model.variety, self.texts.human
         comparison = f"; in human text, {percent(human.variety.repetition[4])}" if human else ""
         yield f"{percent(model.repetition[4])} of a text's 4-grams repeat an earlier one{comparison}."
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

@@ -48,11 +48,12 @@ def human_passages(data: Data, count: int, length: int, seed: int) -> list[Passa
 
 
 def first_passage(documents: Documents, index: int, end: int, length: int) -> Passage:
+    """A document up to its first end of text, at most `length` tokens."""
     tokens, _ = documents[index]
     size = int(np.argmax(tokens == end)) if (tokens == end).any() else len(tokens)
     return Passage(tokens[: min(size, length)], ended=size < length)
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean, 0 of nothing."""
+    """The mean, or 0 if there are no values."""
     return float(np.mean(values)) if values else 0.0

@@ -4,7 +4,7 @@ A document is read after an end of text, as in training, and its own end is pred
 is read in windows that overlap by half. Only the second half of each later window counts, so that every token but the first
 ones is predicted from at least half a window of context, as when the app's window slides.
 
-Control codes (Role.META) are read and not counted, because whoever asks for a text gives them. All else counts.
+Control codes (Role.META) are read but not counted: the person who asks for a text gives them. All other tokens count.
 """
 
 from __future__ import annotations

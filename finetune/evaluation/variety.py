@@ -21,9 +21,9 @@ DISTINCT = (1, 2, 3)
 class Variety(msgspec.Struct, frozen=True, kw_only=True):
     """Shares lie between 0 and 1.
 
-    repetition: by n, the mean share of a text's n-grams that it had before; at 4, Welleck et al.'s seq-rep-4 (arXiv 1908.04319)
-    distinct: by n, the share of all n-grams that are different (Li et al., arXiv 1510.03055)
-    looping: the share of texts that say something three times in a row
+    repetition: by n, the mean share of a text's n-grams that repeat an earlier one (seq-rep-n, Welleck et al., arXiv 1908.04319)
+    distinct: by n, the number of different n-grams by the number of all (Li et al., arXiv 1510.03055)
+    looping: the share of texts in which some sequence comes three times in a row
     """
 
     texts: int

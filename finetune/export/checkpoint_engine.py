@@ -25,7 +25,7 @@ from finetune.run_folder import RunFolder
 def engine_for(folder: Path, bits: Bits = 32, end: str | None = None) -> Iterator[OnnxEngine]:
     """An engine on a checkpoint's newest save or on a bundle. A bundle keeps its own `bits` and `end`.
 
-    Raises CheckpointError, BundleError, and SettingError where `end` is no end marker.
+    Raises CheckpointError, BundleError, and SettingError where `end` is empty or not a token's id.
     """
     if (folder / "manifest.json").is_file():
         yield OnnxEngine(open_bundle(folder), available_cores())

@@ -12,14 +12,14 @@ from finetune.run_folder import RunDescription
 def find_end_marker(end: str | None, run: RunDescription | None, source: CheckpointFolder) -> EndMarker:
     """The end marker that `--end` names; without it, the run's own; without a description, gpt-2-simple's string.
 
-    Raises SettingError where `end` is empty or the id of no token.
+    Raises SettingError where `end` is empty or not a token's id.
     """
     known = str(run.end) if run else END_OF_TEXT
     return parse_end_marker(known if end is None else end, source)
 
 
 def parse_end_marker(end: str, source: CheckpointFolder) -> EndMarker:
-    """Digits are a token's id, all else is a string. Raises SettingError."""
+    """Digits are a token's id, all else is a string. Raises SettingError where `end` is empty or not a token's id."""
     if not end:
         raise SettingError("--end is empty: give the string that ends a text, or the id of a token.")
     if not end.isdecimal():

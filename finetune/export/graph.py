@@ -9,7 +9,7 @@ Outputs  logits float32 [rows, n_vocab] of the newest position; key_N, value_N, 
 
 At 8 and 4 bits, every projection of a large model is a `MatMulNBits`, which also rounds activations to 8 bits on the fly
 (accuracy_level 4): that makes it fast. A small model stores rounded weights too, but restores them to float32 when it is
-loaded: in so small a model this costs no time, and rounded activations would be most of the error.
+loaded. In a model that small this costs no time, and rounding activations would cause most of the error.
 
 GPT-2's token embedding and output head are one matrix. A rounded graph has two constants for it, because the runtime
 repacks the head. Where both are the same bytes the file holds them once, and only the embedding rows in use enter memory.

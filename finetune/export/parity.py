@@ -21,7 +21,7 @@ from finetune.export.quantization import Bits
 
 PARITY_TOKENS = 192
 LIMITS: dict[Bits, float] = {32: 1e-6, 8: 0.05, 4: 1.0}
-"""The largest mean divergence, in nats, that rounding to so many bits explains."""
+"""The largest mean divergence, in nats, that rounding to this many bits explains."""
 Logits = NDArray[np.float32]
 
 
@@ -70,7 +70,7 @@ def compare_logits(ours: Logits, theirs: Logits) -> Parity:
 
 def check_parity(parity: Parity, bits: Bits) -> None:
     """Raises BundleError where the bundle strays further from TensorFlow than rounding explains."""
-    # `not <=` refuses NaN too.
+    # Written so that NaN is refused too.
     if not parity.mean_kl <= LIMITS[bits]:
         raise BundleError(
             f"the bundle strays from TensorFlow by {parity.mean_kl:.2g} nats per token, more than {LIMITS[bits]:g}: "

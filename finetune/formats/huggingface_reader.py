@@ -107,7 +107,10 @@ def convert_weights(source: Path, hparams: Hparams) -> dict[str, Array]:
 
 
 def drop_tied_head(stored: dict[str, Array], source: Path) -> None:
-    """GPT-2's output head is its embedding, which some folders store under both names, or under the head's alone."""
+    """Keep the output head as the embedding: in GPT-2 they are one matrix, which folders store under either name or both.
+
+    Raises CheckpointError where the two differ.
+    """
     head = stored.pop("lm_head.weight", None)
     if head is not None and not np.array_equal(head, stored.setdefault(tensor_name("wte"), head)):
         raise CheckpointError(
@@ -117,6 +120,7 @@ def drop_tied_head(stored: dict[str, Array], source: Path) -> None:
 
 
 def take_variable(stored: dict[str, Array], name: str, shape: tuple[int, ...], source: Path) -> Array:
+    """Remove one of gpt-2-simple's variables from `stored` and return it in `shape`. Raises CheckpointError."""
     tensor = stored.pop(tensor_name(name), None)
     # Only gpt-2-simple's matrices have a leading dimension of 1.
     expected = shape[1:] if name.endswith("/w") else shape
@@ -137,7 +141,7 @@ def read_tensors(source: Path) -> Iterator[tuple[str, Array]]:
     for path in weight_files(source):
         try:
             with safe_open(path, framework="numpy") as file:
-                for name in file.keys():  # noqa: SIM118  It is no mapping.
+                for name in file.keys():  # noqa: SIM118  It is not a mapping.
                     full = name if name.startswith("lm_head.") else f"transformer.{name.removeprefix('transformer.')}"
                     if re.search(r"\.attn\.(masked_)?bias$", full):
                         continue
@@ -149,6 +153,7 @@ def read_tensors(source: Path) -> Iterator[tuple[str, Array]]:
 
 
 def weight_files(source: Path) -> list[Path]:
+    """The safetensors files of a folder. Raises CheckpointError where there are none."""
     if (source / WEIGHTS).is_file():
         return [source / WEIGHTS]
     if (index := source / f"{WEIGHTS}.index.json").is_file():

@@ -54,7 +54,7 @@ class Block(layers.Layer):  # type: ignore[misc]
         self.built = True
 
     def call(self, x: Tensor, bias: Tensor) -> Tensor:
-        """X [batch, length, n_embd], bias [batch, 1, length, length] with MASKED where attention is masked → as x."""
+        """[batch, length, n_embd] → the same shape. `bias` [batch, 1, length, length] is MASKED where attention is masked."""
         query, key, value = (self.split(part) for part in ops.split(self.c_attn(self.ln_1(x)), 3, axis=-1))
         # Attention is recomputed in the backward pass: stored for all layers, its weights would be most of the memory.
         x += self.attn_c_proj(self.merge(recompute(partial(attend, bias=bias), remat=True)(query, key, value)))
@@ -188,7 +188,7 @@ class GPT2(keras.Model):  # type: ignore[misc]
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """Scaled dot-product attention. query, key and value [batch, length, heads, size] → as query. The softmax is in float32."""
+    """Scaled dot-product attention. All [batch, length, heads, size]. The softmax is in float32."""
     scores = ops.einsum("bqhd,bkhd->bhqk", query, key) * (1 / math.sqrt(query.shape[-1]))
     weights = ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"), axis=-1)
     return ops.einsum("bhqk,bkhd->bqhd", ops.cast(weights, value.dtype), value)

@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import msgspec
 from tqdm import tqdm
@@ -29,18 +30,27 @@ from finetune.training.validation_loss import ValidationLoss, validation_batches
 ENTRIES_PER_SAVE = 20
 
 
-def train_with_keras(options: TrainingOptions, data: Data, run: RunFolder, start: StartingPoint) -> int:
-    """Train to the last step and save. Returns the signal that stopped it early, after a save as well, or 0.
+class TrainingResult(NamedTuple):
+    """The step that was reached and saved, the step and loss of the best validation, and the signal that stopped the run or 0."""
 
-    Raises TrainingError if the loss is no longer a number.
+    step: int
+    best: tuple[int, float] | None
+    signal: int
+
+
+def train_with_keras(options: TrainingOptions, data: Data, run: RunFolder, start: StartingPoint) -> TrainingResult:
+    """Train to the last step, to an early stop or until a signal, and save.
+
+    Raises TrainingError when the loss becomes NaN or infinite.
     """
     trainer = Trainer(options, start.hparams, start.weights, data.description.end_of_text)
     if start.state is not None:
         trainer.restore(start.state)
     start = replace(start, weights={}, state=None)  # The trainer holds them now, and they are large.
     with stop_signals() as stop:
-        TrainingLoop(options, data, run, start, trainer, stop).run_to_end()
-    return stop.signal
+        loop = TrainingLoop(options, data, run, start, trainer, stop)
+        step = loop.run_to_end()
+    return TrainingResult(step, loop.validation.best, stop.signal)
 
 
 def training_rows(options: TrainingOptions, data: Data, n_ctx: int) -> Rows:
@@ -94,6 +104,7 @@ class TrainingLoop:
         self.events = TensorboardEvents(run.folder / "events")
 
     def validation_loss(self) -> ValidationLoss:
+        """The validation loss, with the values that a resumed run measured before."""
         batches = validation_batches(self.options, self.data, self.start.hparams.n_ctx)
         if not batches:
             print("No validation text: overfitting cannot be noticed.", file=sys.stderr)
@@ -103,14 +114,13 @@ class TrainingLoop:
             return ValidationLoss(batches, history, None)
         return ValidationLoss(batches, history, (before.best_step, before.best_validation))
 
-    def run_to_end(self) -> None:
-        step, last = self.start.step, self.options.steps
+    def run_to_end(self) -> int:
+        """Train and save until the last step, an early stop or a signal. Returns the step that was reached."""
+        step, last, every = self.start.step, self.options.steps, self.options.save_every
         with self.progress, self.events:
             while step < last and not self.stop.signal:
                 before = step
-                step = self.train_until(
-                    step, min(last, (step // self.options.save_every + 1) * self.options.save_every)
-                )
+                step = self.train_until(step, min(last, (step // every + 1) * every))
                 if step > before:
                     self.save(step)
                 if step < last and 0 < self.options.patience <= self.validation.saves_since_best():
@@ -118,7 +128,7 @@ class TrainingLoop:
                         f"step {step}: {self.options.patience} saves without a lower validation loss: early stop."
                     )
                     break
-        self.print_summary(step)
+        return step
 
     def train_until(self, step: int, target: int) -> int:
         """Train up to step `target` or until told to stop. Returns the step that was reached."""
@@ -204,11 +214,3 @@ class TrainingLoop:
             best_validation=best_validation,
             made={library: importlib.metadata.version(library) for library in ("keras", "tensorflow", "numpy")},
         )
-
-    def print_summary(self, step: int) -> None:
-        folder = self.run.folder
-        print(f"{folder}: step {step}.", end=" ")
-        if self.validation.best is not None:
-            best_step, best = self.validation.best
-            print(f"Lowest validation loss {best:.3f} at step {best_step}, saved in {folder}/best.", end=" ")
-        print(f"Loss curve: {folder}/loss.png.")

@@ -12,8 +12,9 @@ from app.engine.checkpoint_folder import CheckpointFolder
 from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import Array, initial_weights, newest_whole
 from finetune.data.prepared import Data
+from finetune.data.vocabulary import vocabulary_differs
 from finetune.openai_weights import SHAPES
-from finetune.run_folder import RunDescription, RunFolder, TrainingState, vocabulary_differs
+from finetune.run_folder import RunDescription, RunFolder, TrainingState
 from finetune.training.options import MAY_CHANGE, TrainingOptions
 
 MODELS = Path("models")

@@ -107,11 +107,12 @@ class Trainer:
             variable.assign(array)
 
     def stateful(self) -> list[keras.Variable]:
+        """The variables that `state` returns, in its order."""
         return [*self.model.optimizer.variables, *(self.model.variables if self.lora else [])]
 
 
 def exact(array: NDArray[Any]) -> NDArray[Any]:
-    # NumPy's files have no bfloat16; float32 holds every bfloat16 exactly.
+    """The array in a type that NumPy's files have. They have no bfloat16, and float32 holds every bfloat16 exactly."""
     return array if array.dtype.kind in "iufb" else array.astype(np.float32)
 
 

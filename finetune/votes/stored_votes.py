@@ -55,7 +55,10 @@ class StoredVote(NamedTuple):
 
 
 def read_votes(store: str) -> Iterator[StoredVote]:
-    """All votes, in the order in which they were given. Raises SettingError, DataError."""
+    """All votes, in the order in which they were given.
+
+    Raises SettingError where `store` is not an address, and DataError, as it is read, where the store cannot be read.
+    """
     match = ADDRESS.fullmatch(store)
     if match is None:
         raise SettingError(f"--store is {store!r}, and should be sqlite:///PATH or bigquery://PROJECT.DATASET.")

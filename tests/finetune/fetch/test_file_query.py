@@ -59,7 +59,7 @@ def test_corrupt_lines_are_skipped_and_counted(
     path.write_bytes(lines(COMMENTS[:10]) + b"\n".join(spoiled) + b"\n\n" + lines(COMMENTS[10:]))
     assert run("subreddit_comments", path) == BODIES
     assert manifest_of(out)["corrupt"] == len(spoiled)
-    assert "6 lines were no rows and were skipped." in capsys.readouterr().out
+    assert "6 lines were not rows and were skipped." in capsys.readouterr().out
 
 
 def test_a_value_of_the_wrong_type_becomes_null(run: Fetch, tmp_path: Path) -> None:
