@@ -6,8 +6,6 @@ with it. Importing gpt_2_simple switches TensorFlow's eager execution off for th
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 from pathlib import Path
 
@@ -49,21 +47,20 @@ class TensorflowEngine:
         self.tokenizer = checkpoint.tokenizer
         tf.compat.v1.reset_default_graph()
         self.session = gpt_2_simple.start_tf_sess(threads=threads)
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                where = {"run_name": self.name, "checkpoint_dir": str(folder.resolve().parent)}
-                gpt_2_simple.load_gpt2(self.session, checkpoint=checkpoint.save, **where)
-        except (tf.errors.OpError, ValueError):
-            raise CheckpointError(
-                f"{checkpoint.prefix} is damaged or not of this shape: copy the whole checkpoint folder again."
-            ) from None
         # The graph is built once. gpt-2-simple's generate() adds to it at each call and never frees that: its memory leak.
         shape = model.past_shape(hparams=self.hparams, batch_size=None, sequence=None)
         self.tokens = tf.compat.v1.placeholder(tf.int32, [None, None])
         self.past = tf.compat.v1.placeholder(tf.float32, shape)
-        output = model.model(hparams=self.hparams, X=self.tokens, past=self.past, reuse=True)
+        output = model.model(hparams=self.hparams, X=self.tokens, past=self.past)
         self.logits, self.present = output["logits"], output["present"]
         self.newest = self.logits[:, -1]
+        # Not by gpt-2-simple's load_gpt2, which first fills the variables with random numbers: that doubles their memory.
+        try:
+            tf.compat.v1.train.Saver().restore(self.session, str(checkpoint.prefix))
+        except (tf.errors.OpError, ValueError):
+            raise CheckpointError(
+                f"{checkpoint.prefix} is damaged or not of this shape: copy the whole checkpoint folder again."
+            ) from None
 
     def decoder(self, rows: int, positions: int, reuse: bool = False) -> TensorflowDecoder:
         return TensorflowDecoder(self, rows)

@@ -89,8 +89,9 @@ def evaluate_checkpoint(source: CheckpointFolder, data: Data, options: Evaluatio
     description, generation = data.description, options.generation
     end, end_option = description.end_of_text, options.end_option(data)
     end_marker = parse_end_marker(end_option, source)
-    train, validation = perplexities(source, data, options.max_tokens, generation.seed)
     model = model_passages(source, options.bits, end_marker, options.prefix, options.samples, generation)
+    # After the texts, since TensorFlow keeps a model's memory when its session is closed.
+    train, validation = perplexities(source, data, options.max_tokens, generation.seed)
     human = human_passages(data, options.samples, generation.length, generation.seed)
     matches = longest_matches([*model, *human], data.train.tokens, end)
     decode = decoder(source.tokenizer, end)
