@@ -24,7 +24,8 @@ from finetune.fetch.named_source import SOURCE_KINDS, NamedSource
 from finetune.fetch.parameters import bind_options
 from finetune.fetch.query import read_query
 from finetune.fetch.row_source import RowSource
-from finetune.votes.preferences import ratings
+from finetune.folder import refuse_overwriting
+from finetune.votes.preferences import write_preferences
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,11 @@ def fetch_ratings(options: FetchOptions) -> None:
     """Ratings become a folder, since they have pairs besides texts."""
     if len(options.source) != 1 or options.out is None:
         raise SettingError("fetch ratings reads one store into a folder: --source sqlite:///PATH --out data/NAME.")
-    ratings(options.source[0], options.out, bind_options("fetch ratings", RatingsOptions, options.param).minimum)
+    store, out = options.source[0], options.out
+    minimum = bind_options("fetch ratings", RatingsOptions, options.param).minimum
+    refuse_overwriting(out, (out / "pairs.jsonl").is_file(), "fetched ratings")
+    counts = write_preferences(store, out, minimum)
+    print(f"{out}: {counts.texts:,} texts with votes, {counts.liked:,} liked, {counts.pairs:,} pairs")
 
 
 # Options that every mode takes, even if it makes no use of them, so that one --config can serve several fetches.

@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from app.errors import DataError, SettingError
-from finetune.folder import refuse_overwriting, replace_folder, written_aside
+from app.errors import DataError
+from finetune.folder import replace_folder, written_aside
 from finetune.votes.stored_votes import StoredVote, read_votes
 
 FILES = ("liked.jsonl", "pairs.jsonl")
@@ -29,17 +29,24 @@ class ScoredText(msgspec.Struct):
     score: int = 0
 
 
-def ratings(store: str, out: Path, minimum: int = 1) -> None:
+class PreferenceCounts(NamedTuple):
+    """How many texts have votes, how many of them are liked, and how many pairs there are."""
+
+    texts: int
+    liked: int
+    pairs: int
+
+
+def write_preferences(store: str, out: Path, minimum: int = 1) -> PreferenceCounts:
     """Write liked texts as a corpus, and pairs of a liked and a less liked text for a ranker.
 
     Args:
         store: where the votes are, as in the app's FEEDBACK: sqlite:///PATH or bigquery://PROJECT.DATASET
-        out: the folder to write, such as data/liked; what was fetched there before is replaced
+        out: the folder to write, such as data/liked; FILES that are there are replaced
         minimum: the score (likes less dislikes) that makes a text liked, and the difference of scores that makes a pair
+
+    Raises SettingError or DataError, as `read_votes` does, and DataError where no text is liked.
     """
-    if minimum < 1:
-        raise SettingError(f"--minimum is {minimum}, and should be 1 or more.")
-    refuse_overwriting(out, (out / "pairs.jsonl").is_file(), "fetched ratings")
     texts = score_texts(read_votes(store))
     liked = [as_document(text) for text in texts if text.score >= minimum]
     if not liked:
@@ -50,7 +57,7 @@ def ratings(store: str, out: Path, minimum: int = 1) -> None:
         write_json_lines(aside / "liked.jsonl", liked)
         pairs = write_json_lines(aside / "pairs.jsonl", preference_pairs(texts, minimum))
         replace_folder(aside, out, FILES)
-    print(f"{out}: {len(texts):,} texts with votes, {len(liked):,} liked, {pairs:,} pairs")
+    return PreferenceCounts(len(texts), len(liked), pairs)
 
 
 def score_texts(votes: Iterable[StoredVote]) -> list[ScoredText]:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.errors import DataError, SettingError
+from finetune.commands.fetch import FetchOptions, fetch
 from finetune.commands.prepare import prepare
-from finetune.votes.preferences import ratings
+from finetune.votes.preferences import PreferenceCounts, write_preferences
 from tests.finetune.votes.polls import fill, votes
 
 
@@ -24,7 +25,7 @@ def test_ratings_become_a_corpus_and_pairs(checkpoint: Path, tmp_path: Path) -> 
     ]  # fmt: skip
     address = fill(f"sqlite:///{tmp_path}/feedback.db", rows)
     out = tmp_path / "data" / "liked"
-    ratings(address, out)
+    assert write_preferences(address, out) == PreferenceCounts(texts=5, liked=3, pairs=6)
     liked = [json.loads(line) for line in (out / "liked.jsonl").read_text().splitlines()]
     assert {json.dumps(one) for one in liked} == {
         '{"turns": ["Why?", "Because."]}', '{"body": "Why? Oh well."}', '{"body": "A text of its own."}',
@@ -35,10 +36,10 @@ def test_ratings_become_a_corpus_and_pairs(checkpoint: Path, tmp_path: Path) -> 
         ("Why?", "Why? Oh well.", "So what."), ("Why?", "Why? Oh well.", "No."), ("Why?", "So what.", "No."),
     ]  # fmt: skip
     prepare([str(out / "liked.jsonl")], tmp_path / "prepared", vocabulary=checkpoint, template="qa", near_duplicates=0)
-    ratings(address, out, minimum=3)
+    write_preferences(address, out, minimum=3)
     assert (out / "liked.jsonl").read_text() == '{"turns":["Why?","Because."]}\n'
     assert len((out / "pairs.jsonl").read_text().splitlines()) == 3
-    with pytest.raises(SettingError, match="--minimum is 0"):
-        ratings(address, out, minimum=0)
+    with pytest.raises(SettingError, match=r"--param minimum is '0', and should be 1 or more"):
+        fetch(FetchOptions("ratings", out, source=[address], param=["minimum=0"]))
     with pytest.raises(DataError, match="has no text with 4 more likes than dislikes"):
-        ratings(address, out, minimum=4)
+        write_preferences(address, out, minimum=4)

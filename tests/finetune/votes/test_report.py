@@ -13,8 +13,8 @@ import pytest
 from app.errors import SettingError
 from app.feedback import open_store
 from finetune.__main__ import main
+from finetune.commands.fetch import FetchOptions, fetch
 from finetune.commands.report import report
-from finetune.votes.preferences import ratings
 from finetune.votes.stored_votes import StoredVote, read_votes
 from finetune.votes.vote_table import collect_votes
 from finetune.votes.votes_page import render
@@ -88,6 +88,7 @@ def open_and_close(address: str) -> None:
 def test_a_folder_that_is_no_report_is_not_replaced(store: str, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").touch()
-    for verb in (report, ratings):
-        with pytest.raises(SettingError, match=r"--out is .+mine, which exists and is not"):
-            verb(store, tmp_path / "mine")
+    with pytest.raises(SettingError, match=r"--out is .+mine, which exists and is not a report"):
+        report(store, tmp_path / "mine")
+    with pytest.raises(SettingError, match=r"--out is .+mine, which exists and is not fetched ratings"):
+        fetch(FetchOptions("ratings", tmp_path / "mine", source=[store]))
