@@ -140,10 +140,11 @@ def test_errors_are_the_clients_own(api: openai.OpenAI) -> None:
 
 def test_keys() -> None:
     with serving(FakeEngine(), api_keys="first,Second") as address:
-        assert client(address, api_key="Second").completions.create(model="fake", prompt="Why").choices
+        with client(address, api_key="Second") as api:
+            assert api.completions.create(model="fake", prompt="Why").choices
         for wrong in ("second", "third", "Second,", "first,Second"):
-            with pytest.raises(openai.AuthenticationError) as refused:
-                client(address, api_key=wrong).completions.create(model="fake", prompt="Why")
+            with client(address, api_key=wrong) as api, pytest.raises(openai.AuthenticationError) as refused:
+                api.completions.create(model="fake", prompt="Why")
             assert (refused.value.code, refused.value.type) == ("invalid_api_key", "authentication_error")
 
 
@@ -162,16 +163,17 @@ def test_a_rate_limited_client_is_told_when_to_try_again() -> None:
 
 def test_a_full_queue_is_tried_again() -> None:
     """The reply is 503 with Retry-After until there is room in the queue."""
-    with serving(FakeEngine(seconds_per_token=0.02), queue_limit=0) as address:
+    with serving(FakeEngine(seconds_per_token=0.02), queue_limit=0) as address, client(address) as api:
         long = threading.Thread(target=httpx.get, args=(f"{address}/?length=50",))
         long.start()
         while "num_requests_running 1.0" not in httpx.get(f"{address}/metrics").text:
             time.sleep(0.01)
         with pytest.raises(openai.InternalServerError) as refused:
-            client(address).completions.create(model="fake", prompt="Why")
+            api.completions.create(model="fake", prompt="Why")
         assert (refused.value.status_code, refused.value.type) == (503, "unavailable_error")
         assert int(refused.value.response.headers["retry-after"]) >= 1
-        assert client(address, max_retries=5).completions.create(model="fake", prompt="Why", max_tokens=1).choices
+        patient = api.with_options(max_retries=5)
+        assert patient.completions.create(model="fake", prompt="Why", max_tokens=1).choices
         long.join()
 
 
