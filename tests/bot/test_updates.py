@@ -103,6 +103,7 @@ def test_an_update_is_asked_for_again_when_the_queue_is_full() -> None:
         assert telegram.statuses[503] > 0
 
 
+@pytest.mark.slow
 def test_five_hundred_updates_through_failures(tmp_path: Path) -> None:
     """Telegram fails at times and delivers again: each update is answered once, and each vote counts once."""
     chance = random.Random(5)
