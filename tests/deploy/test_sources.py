@@ -31,6 +31,7 @@ def test_gcloud_sends_all_that_git_has_and_the_checkpoint(tmp_path: Path) -> Non
     assert ignored(tmp_path, "--others") == left
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["bundle", "training"])
 def test_the_image_has_every_module_that_export_and_training_import(
     stage: str, checkpoint: Path, tmp_path: Path

@@ -26,6 +26,7 @@ def test_gpt_2_simple_trains_a_run(base: Path, tmp_path: Path) -> None:
     assert "loss=" in ended.stdout
 
 
+@pytest.mark.slow
 def test_ten_steps_give_gpt_2_simples_losses(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
     """From the same weights, on the same windows, with the same learning rate."""
     hparams = Hparams(n_vocab=300, n_ctx=1024, n_embd=16, n_head=2, n_layer=1)
