@@ -66,10 +66,9 @@ class TensorflowEngine:
         return TensorflowDecoder(self, rows)
 
     def all_logits(self, tokens: Tokens) -> NDArray[np.float32]:
-        """The logits after each of the tokens [n] of one text, computed in one pass, [n, n_vocab]."""
-        logits: NDArray[np.float32] = self.session.run(self.logits, self.feed(tokens[np.newaxis], self.empty_past(1)))[
-            0
-        ]
+        """The logits after each of the tokens [n] of one text, 1 ≤ n ≤ n_ctx, [n, n_vocab]. The caller may overwrite them."""
+        rows = self.session.run(self.logits, self.feed(tokens[np.newaxis], self.empty_past(1)))
+        logits: NDArray[np.float32] = rows[0]
         return logits
 
     def empty_past(self, rows: int) -> NDArray[np.float32]:

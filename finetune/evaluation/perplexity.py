@@ -10,12 +10,13 @@ Control codes (Role.META) are read but not counted: the person who asks for a te
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine.tensorflow import TensorflowEngine
 from app.engine.tokenizer import Tokenizer
 from finetune.data.prepared import Documents, Role
 from finetune.progress_bar import progress_bar
@@ -23,17 +24,6 @@ from finetune.progress_bar import progress_bar
 COUNTED_ROLES = [Role.TEXT, Role.PROMPT, Role.REPLY]
 Tokens = NDArray[np.int64]
 Floats = NDArray[np.float32]
-
-
-class Predictor(Protocol):
-    """A model that gives its logits at every position; the TensorFlow engine is one."""
-
-    n_ctx: int
-    tokenizer: Tokenizer
-
-    def all_logits(self, tokens: Tokens) -> Floats:
-        """The logits after each of the tokens [n], 1 ≤ n ≤ n_ctx: [n, n_vocab]. The caller may overwrite them."""
-        ...
 
 
 class Perplexity(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,16 +50,16 @@ class Window(NamedTuple):
 
 
 def measure_perplexity(
-    model: Predictor, documents: Documents, end: int, most: int, seed: int, title: str
+    engine: TensorflowEngine, documents: Documents, end: int, most: int, seed: int, title: str
 ) -> Perplexity | None:
     """The perplexity of a random sample of the documents, `most` tokens at most. None if there is nothing to count."""
     sample = list(sample_documents(documents, most, seed))
-    windows = [window for tokens, roles in sample for window in windows_of(tokens, roles, end, model.n_ctx)]
+    windows = [window for tokens, roles in sample for window in windows_of(tokens, roles, end, engine.n_ctx)]
     nats, counts, sizes = np.zeros((3, len(Role)))
-    widths = byte_widths(model.tokenizer, end)
+    widths = byte_widths(engine.tokenizer, end)
     with progress_bar(title, sum(int(window.counted.sum()) for window in windows), " tokens") as progress:
         for window in windows:
-            losses = token_losses(model.all_logits(window.tokens), window.following)[window.counted]
+            losses = token_losses(engine.all_logits(window.tokens), window.following)[window.counted]
             roles, following = window.roles[window.counted], window.following[window.counted]
             nats += np.bincount(roles, losses, len(Role))
             counts += np.bincount(roles, minlength=len(Role))
