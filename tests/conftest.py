@@ -153,7 +153,16 @@ def process(*command: str, **environ: str) -> Iterator[tuple[subprocess.Popen[st
             await_health(child, address)
             yield child, address
         finally:
-            child.kill()
+            end(child)
+
+
+def end(child: subprocess.Popen[str]) -> None:
+    """Let the server stop by itself, so that its coverage is saved."""
+    child.terminate()
+    try:
+        child.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        child.kill()
 
 
 def await_health(child: subprocess.Popen[str], address: str) -> None:

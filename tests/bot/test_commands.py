@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def test_polling_answers_and_ends_with_ctrl_c(environ: dict[str, str]) -> None:
         telegram.write(7, "Hello")
         telegram.write(8, "/help")
         environ["TELEGRAM_API_URL"] = telegram.url
-        variables = environ | {"PYTHONPATH": str(ROOT)}
+        variables = os.environ | environ | {"PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "app.bot", "poll"]
         with subprocess.Popen(
             command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

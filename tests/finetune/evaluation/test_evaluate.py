@@ -47,6 +47,13 @@ def test_the_report_says_when_there_is_no_validation_text(checkpoint: Path, tmp_
     assert "The data holds out no documents" in (tmp_path / "report/report.html").read_text(encoding="utf-8")
 
 
+def test_the_report_of_a_run_shows_its_losses(finished: Path, data: Path, tmp_path: Path) -> None:
+    evaluate(finished, data, tmp_path / "report", samples=2, length=20, bits=32)
+    report = json.loads((tmp_path / "report/report.json").read_text(encoding="utf-8"))
+    assert [entry["step"] for entry in report["log"]] == list(range(1, 13))
+    assert "The loss during training." in (tmp_path / "report/report.html").read_text(encoding="utf-8")
+
+
 def test_bad_options_are_one_sentence(checkpoint: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="--n is 30 and should be between 3 and --length, which is 20"):
         evaluate(checkpoint, data, tmp_path / "report", length=20, n=30)

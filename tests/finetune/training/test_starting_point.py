@@ -67,6 +67,17 @@ def test_a_damaged_optimizer_state_is_refused(base: Path, finished: Path, tmp_pa
         train(training_options(base, run, resume=True, steps=13))
 
 
+def test_an_optimizer_state_of_another_shape_is_refused(
+    base: Path, finished: Path, keras: Callable[..., Any], tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    with np.load(run / "training-12.npz") as state:
+        arrays = {name: array[..., :1] if array.ndim else array for name, array in state.items()}
+    np.savez(run / "training-12.npz", **arrays)
+    with pytest.raises(CheckpointError, match="the saved optimizer state does not fit this model: resume with"):
+        keras(train, training_options(base, run, resume=True, steps=13))
+
+
 def test_a_run_is_neither_overwritten_nor_resumed_with_other_options(base: Path, finished: Path) -> None:
     with pytest.raises(SettingError, match="a run at step 12: add --resume"):
         train(training_options(base, finished))
