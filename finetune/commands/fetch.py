@@ -1,4 +1,4 @@
-"""The verb `fetch`: text from BigQuery, Reddit or files, cleaned into a corpus for `prepare`.
+"""`fetch`: text from BigQuery, Reddit or files, cleaned into a corpus for `prepare`.
 
     python -m finetune fetch subreddit_comments --param subreddit=AmItheAsshole --out corpora/aita.jsonl
 
@@ -9,16 +9,18 @@ A query of bq_queries/ runs on BigQuery, or with --source on local files. `reddi
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from app.errors import SettingError
-from finetune.fetch.bigquery_cost import BillingOptions
+from finetune.fetch.bigquery_cost import DOLLARS_PER_TIB, CostEstimate
 from finetune.fetch.guardrails import GuardrailOptions
 from finetune.fetch.named_source import SOURCE_KINDS, NamedSource
 from finetune.fetch.parameters import bind_options
@@ -26,6 +28,9 @@ from finetune.fetch.query import read_query
 from finetune.fetch.row_source import RowSource
 from finetune.folder import refuse_overwriting
 from finetune.votes.preferences import write_preferences
+
+if TYPE_CHECKING:
+    from finetune.fetch.bigquery import BigQueryRows
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,13 @@ class FetchOptions:
     """files, folders or patterns to read; TABLE=pattern where a query reads several tables"""
     param: Sequence[str] = ()
     """a parameter of the query as name=value, or another table as TABLE=project.dataset.table"""
-    project: str | None = BillingOptions.project
+    project: str | None = None
     """the Google Cloud project that is billed"""
-    location: str | None = BillingOptions.location
+    location: str | None = None
     """where BigQuery runs the query, such as US or EU"""
-    budget: float = BillingOptions.budget
+    budget: float = 1.0
     """dollars that a query may cost at most"""
-    yes: bool = BillingOptions.yes
+    yes: bool = False
     """agree to the cost without being asked"""
     export: str | None = None
     """an address in Cloud Storage that BigQuery writes the result to, such as gs://bucket/part-*.jsonl.gz"""
@@ -74,12 +79,10 @@ class FetchOptions:
             without, self.min_tokens, self.max_tokens, self.min_score, self.blocklist, self.vocabulary
         )
 
-    @property
-    def billing(self) -> BillingOptions:
-        return BillingOptions(self.project, self.location, self.budget, self.yes)
-
 
 class RatingsOptions(msgspec.Struct, frozen=True):
+    """The --param of `fetch ratings`."""
+
     minimum: Annotated[int, Meta(ge=1, description="how many more likes than dislikes a text needs")] = 1
 
 
@@ -92,7 +95,10 @@ class FetchMode(NamedTuple):
 
 
 def fetch(options: FetchOptions) -> None:
-    """Fetch text with a query, from Reddit or from files, and clean it into a corpus for prepare."""
+    """Fetch text with a query, from Reddit or from files, and clean it into a corpus for prepare.
+
+    Raises SettingError for a wrong option, and DataError for data that cannot be fetched or used.
+    """
     if not options.budget >= 0:  # Written so that NaN is refused too.
         raise SettingError(f"--budget is {options.budget}, and should be dollars.")
     if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", options.memory):
@@ -103,9 +109,7 @@ def fetch(options: FetchOptions) -> None:
 
 
 def fetch_query_on_bigquery(options: FetchOptions) -> None:
-    from finetune.fetch.bigquery import BigQueryRows
-
-    print_corpus(options, BigQueryRows(read_query(options.query), options.param, options.billing))
+    print_corpus(options, rows_on_bigquery(options))
 
 
 def fetch_query_on_files(options: FetchOptions) -> None:
@@ -121,10 +125,8 @@ def fetch_named_source(options: FetchOptions) -> None:
 
 
 def export_query(options: FetchOptions) -> None:
-    from finetune.fetch.bigquery import BigQueryRows
-
     address = options.export or ""
-    read = BigQueryRows(read_query(options.query), options.param, options.billing).export(address)
+    read = rows_on_bigquery(options).export(address)
     print(
         f"{address}: {read['bytes_read']:,} bytes read, {read['bytes_billed']:,} billed. Fetch and clean it with\n"
         f"  gcloud storage cp '{address}' exported/\n"
@@ -153,7 +155,11 @@ QUERY_ON_BIGQUERY = FetchMode(
 QUERY_ON_FILES = FetchMode(
     fetch_query_on_files, ("engine", "source", "out", *GUARDRAILS), "a query on files does not ask BigQuery"
 )
-EXPORT = FetchMode(export_query, ("engine", *BILLING, "export"), "BigQuery writes to --export by itself")
+EXPORT = FetchMode(
+    export_query,
+    ("engine", *BILLING, "export"),
+    "with --export BigQuery reads its own tables and writes the result itself",
+)
 RATINGS = FetchMode(fetch_ratings, ("source", "out"), "ratings are taken as they are")
 
 
@@ -181,6 +187,31 @@ def refuse_other_options(options: FetchOptions, mode: FetchMode) -> None:
             raise SettingError(f"--{each.name} is given, and {mode.reason}: leave it out.")
 
 
+def rows_on_bigquery(options: FetchOptions) -> BigQueryRows:
+    from finetune.fetch.bigquery import BigQueryRows
+
+    query = read_query(options.query)
+    agree = partial(agree_to_cost, options, query.name)
+    return BigQueryRows(query, options.param, agree, options.project, options.location)
+
+
+def agree_to_cost(options: FetchOptions, query: str, estimate: CostEstimate) -> None:
+    """Print the cost and, without --yes, ask for consent. Raises SettingError if it is refused or over the budget."""
+    cost = f"{estimate.bytes_read / 1e9:,.2f} GB, ${estimate.dollars:,.2f} at ${DOLLARS_PER_TIB} a TiB"
+    if estimate.dollars > options.budget:
+        raise SettingError(
+            f"{query} would read {cost}, and --budget is ${options.budget:,.2f}: nothing was billed. "
+            "Ask for fewer months, or raise --budget."
+        )
+    print(f"{query} reads {cost}; the first TiB of a month is free.")
+    if options.yes:
+        return
+    if not sys.stdin.isatty():
+        raise SettingError("nobody is there to agree to that cost: add --yes.")
+    if input("Run it? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise SettingError("nothing was run, and nothing billed.")
+
+
 def print_corpus(options: FetchOptions, source: RowSource) -> None:
     """Fetch the rows of a source into a corpus, and print how many were kept and dropped."""
     if options.out is None:
@@ -188,7 +219,7 @@ def print_corpus(options: FetchOptions, source: RowSource) -> None:
     from finetune.fetch.corpus import fetch_corpus
 
     try:
-        manifest = fetch_corpus(source, options.out, options.guardrails, options.memory)
+        manifest = fetch_corpus(source, options.out, options.guardrails, options.memory, notify=print)
     except KeyboardInterrupt:
         print("\nThe rows fetched so far are kept: the same command resumes from here.")
         raise

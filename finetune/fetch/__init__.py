@@ -1,1 +1,1 @@
-"""Where text comes from: queries on BigQuery or on local dumps, Reddit's API, tables and folders of files."""
+"""Text for a corpus: queries on BigQuery or files, Reddit's API, tables, folders of files."""

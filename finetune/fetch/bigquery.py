@@ -1,9 +1,9 @@
-"""A query on BigQuery: a dry run for its cost, then its rows, page by page or through the Storage Read API.
+"""A query on BigQuery: its cost by a dry run, then its rows, resumed after an interruption.
 
 Nothing is billed without consent, and never more than was agreed to: every job has a limit. BigQuery keeps a job's result
 for a day, so an interrupted fetch resumes with the missing rows, and is not billed again.
 
-With BIGQUERY_EMULATOR_HOST, a variable of Google's library, another server is asked, without credentials.
+BIGQUERY_EMULATOR_HOST, a variable of Google's library, names another server, which is asked without credentials.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from app.errors import DataError, SettingError
-from finetune.fetch.bigquery_cost import BillingOptions, CostEstimate, agree
+from finetune.fetch.bigquery_cost import CostEstimate
 from finetune.fetch.googlesql import selected_columns
 from finetune.fetch.journal import Journal, write_rows
 from finetune.fetch.parameters import bind
@@ -41,35 +41,42 @@ EXPORT_FORMATS = {".jsonl": "JSON", ".json": "JSON", ".parquet": "PARQUET"}
 class BigQueryRows:
     """A RowSource: the rows of a query on BigQuery."""
 
-    def __init__(self, query: Query, param: Sequence[str], options: BillingOptions) -> None:
-        """Raises SettingError for a wrong --param."""
+    def __init__(
+        self,
+        query: Query,
+        param: Sequence[str],
+        agree: Callable[[CostEstimate], None],
+        project: str | None = None,
+        location: str | None = None,
+    ) -> None:
+        """`agree` is called before anything is billed, and raises SettingError to refuse.
+
+        `project` is billed and the query runs in `location`; by default both are those of Google's environment.
+        Raises SettingError for a wrong --param.
+        """
         given, addresses = split_tables(query, param)
-        self.query, self.options = query, options
+        self.query, self.agree, self.project, self.location = query, agree, project, location
         self.values = bind(query.name, query.parameters, given)
         self.sql = query.sql(addresses)
 
     @cached_property
     def client(self) -> Client:
-        return create_client(self.options.project, self.options.location)
+        return create_client(self.project, self.location)
 
     def request(self) -> dict[str, Any]:
-        return self._origin() | {"project": self.options.project, "sql": self.sql}
+        return self._origin() | {"project": self.project, "sql": self.sql}
 
     def _origin(self) -> dict[str, Any]:
-        query = self.query
-        return {
-            "query": query.name,
-            "query_sha256": query.sha256,
-            "engine": "bigquery",
-            "parameters": self.values,
-        }
+        return self.query.origin("bigquery", self.values)
 
     def expected_columns(self) -> Collection[str]:
-        with self.query.positioned_errors():
-            return selected_columns(self.query.text)
+        return selected_columns(self.query)
 
     def fetch(self, journal: Journal) -> FetchedRows:
-        """Run the query, or find the job that ran before an interruption, and add the missing rows to the journal."""
+        """Run the query, or find the job that ran before an interruption, and add the missing rows to the journal.
+
+        Raises SettingError or DataError.
+        """
         job = self.find_job(journal) or self.start_job(journal)
         with bigquery_errors(self.query):
             found = job.result(page_size=PAGE, retry=retry(), job_retry=None)
@@ -93,11 +100,11 @@ class BigQueryRows:
                 return None
         if job.error_result:
             return None
-        print(f"Resuming job {job.job_id}, which is not billed again.")
+        journal.notify(f"Resuming job {job.job_id}, which is not billed again.")
         return job
 
     def start_job(self, journal: Journal) -> QueryJob:
-        """Agree on the cost and start the job. The journal has its name first, so that no started job is ever lost."""
+        """Agree on the cost and start the job. The journal has the job's name before it starts, so that no job is lost."""
         limit = self.agreed_limit()
         name = f"fetch-{self.query.name}-{uuid.uuid4()}"
         journal.rows.unlink(missing_ok=True)
@@ -114,7 +121,7 @@ class BigQueryRows:
             config = self._job_config(dry_run=True, use_query_cache=False)
             job = self.client.query(self.sql, job_config=config, retry=retry(), job_retry=None)
         estimate = CostEstimate(int(job.total_bytes_processed or 0), len(job.referenced_tables))
-        agree(self.query.name, estimate, self.options)
+        self.agree(estimate)
         return estimate.billing_limit
 
     def _job_config(self, **options: Any) -> QueryJobConfig:
@@ -182,13 +189,14 @@ def bigquery_errors(query: Query) -> Iterator[None]:
 
 
 def retry() -> Any:
+    """Google's own choice of errors to retry, for PATIENCE seconds."""
     from google.cloud.bigquery import DEFAULT_RETRY
 
     return DEFAULT_RETRY.with_timeout(PATIENCE)
 
 
 def add_pages(job: QueryJob, journal: Journal) -> None:
-    """Add the rows from where the journal ends, page by page."""
+    """Add the rows that the journal lacks, page by page."""
     have = journal.count_rows()
     found = job.result(page_size=PAGE, start_index=have, retry=retry(), job_retry=None)
     with journal.adding() as file, progress_bar("fetch", found.total_rows, " rows", done=have) as progress:
@@ -208,6 +216,7 @@ def add_from_storage(found: RowIterator, journal: Journal) -> None:
 
 
 def bytes_of(job: QueryJob) -> dict[str, int]:
+    """The bytes that a finished job has read and billed, as the manifest has them."""
     return {"bytes_read": int(job.total_bytes_processed or 0), "bytes_billed": int(job.total_bytes_billed or 0)}
 
 

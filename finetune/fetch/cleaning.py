@@ -13,14 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from app.engine.tokenizer import Tokenizer
+from finetune.fetch.duckdb_session import LARGEST_ROW
 from finetune.fetch.guardrails import REPLACEMENTS, GuardrailOptions, blocklist_pattern, read_tokenizer
 
 # The schema of rows. Whatever else a row has is not read; what it lacks is NULL.
 READ_ROWS = """
 CREATE OR REPLACE TEMP TABLE rows AS
 SELECT row_number() OVER () AS number, *
-FROM read_json(?, format = 'newline_delimited', maximum_object_size = 67108864, columns = {
+FROM read_json(?, format = 'newline_delimited', maximum_object_size = ?, columns = {
     body: 'VARCHAR', turns: 'VARCHAR[]', meta: 'JSON',
     author: 'VARCHAR', authors: 'VARCHAR[]', score: 'DOUBLE', scores: 'DOUBLE[]'
 })"""
@@ -95,18 +98,16 @@ class Cleaner:
     """Cleans blocks of rows. A text of one block is known as a copy in the next."""
 
     def __init__(self, options: GuardrailOptions, columns: Collection[str], folder: Path, memory: str) -> None:
-        """`columns` are those of the rows; DuckDB keeps its database in `folder` and at most `memory` (1GB) in RAM."""
-        import duckdb
-
+        """`columns` are those of the rows. DuckDB uses at most `memory`, such as 1GB, and keeps the rest in `folder`."""
         self.report = CleaningReport()
         self._options = options
         self._conversations = "turns" in columns
-        self._coded = "meta" in columns
+        self._control_codes = "meta" in columns
         self._connection = duckdb.connect(str(folder / "cleaning.duckdb"))
         self._run("SET memory_limit = ?", memory)
         self._run("CREATE OR REPLACE TABLE seen (key UBIGINT)")
         self._set_variables()
-        if options.count_tokens:
+        if options.counts_tokens:
             self._add_token_counter()
 
     def close(self) -> None:
@@ -114,7 +115,7 @@ class Cleaner:
 
     def clean(self, block: Path, out: Path) -> None:
         """Write the documents that are kept of a block, a file of rows, to `out`, as JSON lines for `prepare`."""
-        self._run(READ_ROWS, str(block))
+        self._run(READ_ROWS, str(block), LARGEST_ROW)
         self._create_views()
         self._run(f"CREATE OR REPLACE TEMP TABLE judged_turns AS {self._judge_turns()}")
         judge = JUDGE_CONVERSATIONS if self._conversations else JUDGE_DOCUMENTS
@@ -171,7 +172,7 @@ class Cleaner:
 
     def _kept_documents(self) -> str:
         text = "texts[1:turns_kept] AS turns" if self._conversations else "texts[1] AS body"
-        if self._coded:
+        if self._control_codes:
             return f"SELECT {text}, meta FROM documents JOIN rows USING (number) WHERE NOT dropped ORDER BY number"
         return f"SELECT {text} FROM documents WHERE NOT dropped ORDER BY number"
 

@@ -1,4 +1,4 @@
-"""A corpus: rows fetched, cleaned and written to a file for `prepare`, with a manifest of where they come from.
+"""A corpus: rows fetched, cleaned and written to a file, with a manifest of their origin.
 
     NAME.jsonl                  a document a line: {"body": …} or {"turns": […]}, with a "meta" or without
     NAME.jsonl.manifest.json    what was asked of what, how much there was, what was dropped and why
@@ -11,17 +11,20 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import msgspec
 
 from app.errors import DataError, SettingError
 from finetune.fetch.cleaning import Cleaner, CleaningReport
+from finetune.fetch.duckdb_session import LARGEST_ROW, interruptions, runtime_errors
+from finetune.fetch.dumps import Dump
 from finetune.fetch.guardrails import GuardrailOptions
 from finetune.fetch.journal import Journal
 from finetune.fetch.row_source import RowSource
@@ -32,18 +35,22 @@ BLOCK = 2**27
 """Bytes of rows that are cleaned at a time: enough for DuckDB to use all cores."""
 
 
-def fetch_corpus(source: RowSource, out: Path, guardrails: GuardrailOptions, memory: str) -> dict[str, Any]:
+def fetch_corpus(
+    source: RowSource, out: Path, guardrails: GuardrailOptions, memory: str, notify: Callable[[str], object]
+) -> dict[str, Any]:
     """Fetch, clean and write a corpus, resuming after an interruption. Returns its manifest.
 
-    Raises SettingError or DataError.
+    `memory` is what DuckDB may use before it spills to disk, such as 1GB; `notify` is the journal's. Raises SettingError or
+    DataError.
     """
     refuse_overwriting(out)
     guardrails.check(source.expected_columns())
-    journal = Journal(out, source.request())
-    if "columns" not in journal.state:
-        rows = source.fetch(journal)
-        journal.keep(origin=rows.origin, columns=list(rows.columns))
-    return write_corpus(out, journal, guardrails, memory)
+    journal = Journal(out, source.request(), notify)
+    with interruptions():
+        if "columns" not in journal.state:
+            rows = source.fetch(journal)
+            journal.keep(origin=rows.origin, columns=list(rows.columns))
+        return write_corpus(out, journal, guardrails, memory)
 
 
 def manifest_path(out: Path) -> Path:
@@ -99,7 +106,7 @@ def manifest_of(
 
 
 def place(out: Path, written: Path, manifest: Mapping[str, Any], journal: Journal) -> None:
-    """Move the finished files to where they belong, each at once."""
+    """Move the finished corpus and its manifest to where they belong, each atomically, and remove the journal."""
     aside = journal.folder / "manifest.json"
     aside.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -112,9 +119,6 @@ def clean(
     journal: Journal, guardrails: GuardrailOptions, columns: Collection[str], memory: str, out: Path
 ) -> CleaningReport:
     """Write what the guardrails keep of the journal's rows to `out`. Raises DataError if `memory` is too little."""
-    from finetune.fetch.duckdb_session import runtime_errors
-    from finetune.fetch.dumps import Dump
-
     part = journal.folder / "part.jsonl"
     with (
         runtime_errors("cleaning", memory),
@@ -149,12 +153,10 @@ def refuse_empty(report: CleaningReport) -> None:
 
 def as_parquet(lines: Path) -> Path:
     """A file of JSON lines as a .parquet file beside it."""
-    import duckdb
-
     written = lines.with_suffix(".parquet")
     with duckdb.connect() as connection:
         connection.execute(
-            """COPY (SELECT * FROM read_json(?, format = 'newline_delimited', maximum_object_size = 67108864))
+            f"""COPY (SELECT * FROM read_json(?, format = 'newline_delimited', maximum_object_size = {LARGEST_ROW}))
             TO ? (FORMAT parquet)""",
             [str(lines), str(written)],
         ).fetchall()
@@ -178,6 +180,6 @@ def sha256_of(path: Path) -> str:
 
 
 def made_with() -> dict[str, str]:
-    """When, and with which versions of the libraries that run queries."""
+    """When the corpus was made, and the versions of the libraries that run queries."""
     versions = {library: importlib.metadata.version(library) for library in ("duckdb", "sqlglot")}
     return {"at": datetime.now(UTC).isoformat(timespec="seconds")} | versions

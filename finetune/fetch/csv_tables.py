@@ -1,4 +1,4 @@
-"""Tables of texts: `fetch csv` reads columns of .csv, .tsv and .parquet files, `fetch hf-csv` Hugging Face's data sets."""
+"""`fetch csv` and `hf-csv`: documents from the columns of .csv, .tsv and .parquet files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from finetune.progress_bar import progress_bar
 
 
 class CsvOptions(msgspec.Struct, frozen=True):
-    """Which columns a document is made of. The names of columns are empty where there is none."""
+    """The columns that a document is made of; an empty name stands for no column."""
 
     body: Annotated[str, Meta(description="the column of the text")] = ""
     question: Annotated[str, Meta(description="the column of a conversation's first turn, instead of body")] = ""
@@ -58,11 +58,10 @@ def fetch_csv(sources: Sequence[str], options: CsvOptions, journal: Journal) -> 
 
 
 def read_table(path: Path, options: CsvOptions, file: BinaryIO) -> int:
-    """Write a table's documents. Returns the number of its lines that are no rows. Raises DataError."""
+    """Write a table's documents to `file` as JSON lines. Returns the number of lines that are no rows. Raises DataError."""
     import duckdb
 
-    from finetune.fetch.duckdb_session import rows_of
-    from finetune.fetch.table_parts import count_rejected, relation_of_table
+    from finetune.fetch.duckdb_session import count_rejected, relation_of_table, rows_of
 
     with duckdb.connect() as connection:
         table = relation_of_table(path)
@@ -88,7 +87,7 @@ def select_columns(path: Path, options: CsvOptions, there: list[str]) -> str:
 
 
 def document_of(row: Row, names: Sequence[str], path: Path) -> dict[str, Any]:
-    """A row of a table as a document. Raises DataError for a label or score that is none."""
+    """A row of a table as a document. Raises DataError for a label without a name, or a score that is no number."""
     document: dict[str, Any] = {}
     if "body" in row:
         document["body"] = row["body"] or ""
@@ -102,6 +101,7 @@ def document_of(row: Row, names: Sequence[str], path: Path) -> dict[str, Any]:
 
 
 def label_name(label: str, names: Sequence[str], path: Path) -> str:
+    """The name of a numeric label; a label that is a name already stays. Raises DataError for any other."""
     if label in names:
         return label
     if not label.isdecimal() or int(label) >= len(names):
@@ -110,7 +110,7 @@ def label_name(label: str, names: Sequence[str], path: Path) -> str:
 
 
 def score_of(score: Any, path: Path) -> float:
-    """An empty score is 0."""
+    """An empty score is 0. Raises DataError for one that is no number."""
     try:
         return float(score or 0)
     except ValueError:

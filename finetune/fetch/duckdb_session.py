@@ -1,4 +1,4 @@
-"""DuckDB for fetch: opening it, quoting for it, reading its results and its errors."""
+"""DuckDB for fetch: opening it, quoting names, reading tables, results and errors."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from finetune.fetch.query import SqlError
 
 BATCH = 10_000
 """Rows of a result that are in memory at a time."""
+LARGEST_ROW = 2**26
+"""Bytes of a JSON line at most. Long conversations exceed DuckDB's default."""
 
 
 def open_duckdb() -> duckdb.DuckDBPyConnection:
@@ -41,6 +43,23 @@ def string_literal(text: Path | str) -> str:
 def identifier(name: str) -> str:
     """A column's name as SQL, whatever characters it has."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def relation_of_table(path: Path) -> str:
+    """A .csv, .tsv or .parquet file as DuckDB SQL. Rows of a .csv that do not fit are counted in reject_errors."""
+    file = string_literal(path)
+    if path.suffix.lower() == ".parquet":
+        return f"read_parquet({file})"
+    return f"read_csv({file}, header = true, all_varchar = true, store_rejects = true)"
+
+
+def count_rejected(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """The number of lines that were no rows of the table that was read last. Resets the count."""
+    if path.suffix.lower() == ".parquet":
+        return 0
+    count: int = connection.execute("SELECT count(DISTINCT line) FROM reject_errors").fetchall()[0][0]
+    connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans").fetchall()
+    return count
 
 
 def rows_of(found: duckdb.DuckDBPyRelation) -> Iterator[Mapping[str, Any]]:
@@ -79,12 +98,21 @@ def sql_errors(sql: str) -> Iterator[None]:
 
 
 @contextmanager
+def interruptions() -> Iterator[None]:
+    """Raise KeyboardInterrupt for Ctrl+C during a query, for which DuckDB raises a RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from None
+
+
+@contextmanager
 def runtime_errors(task: str, memory: str) -> Iterator[None]:
     """Turn DuckDB's errors about data and memory into DataErrors of one sentence. `task` names what was being done."""
     try:
         yield
-    except duckdb.InterruptException:
-        raise KeyboardInterrupt from None
     except duckdb.OutOfMemoryException:
         raise DataError(f"{task} needs more than {memory} of memory: raise --memory.") from None
     except duckdb.Error as error:

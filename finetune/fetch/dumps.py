@@ -1,6 +1,6 @@
 """Dumps: large files of lines, plain or compressed, as blocks of whole lines on disk.
 
-Of a file only a chunk and one line are in memory. Reddit's dumps need a decompression window of 2 GB, which most readers
+Only a chunk and one line of a file are in memory. Reddit's dumps need a decompression window of 2 GB, which most readers
 refuse.
 """
 
@@ -20,8 +20,11 @@ from finetune.data.input_files import files_under, matching
 LINE_SUFFIXES = (".jsonl", ".ndjson", ".json", ".zst", ".gz")
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 BLOCK = 2**26
+"""Uncompressed bytes of a block at least."""
 CHUNK = 2**17
+"""Bytes that are read from disk at a time."""
 LARGEST_WINDOW = 2**31
+"""Bytes of zstandard's window at most."""
 DECOMPRESSORS: dict[str, Callable[[], Any]] = {
     ".zst": lambda: zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW).decompressobj(),
     ".gz": lambda: zlib.decompressobj(wbits=31),
@@ -29,7 +32,10 @@ DECOMPRESSORS: dict[str, Callable[[], Any]] = {
 
 
 def find_files(sources: Iterable[str], suffixes: Collection[str]) -> list[Path]:
-    """The files of these names, folders and patterns, each once. Raises SettingError naming a source without any."""
+    """The files with these suffixes that names, folders and patterns stand for, each once.
+
+    Raises SettingError naming a source without any.
+    """
     found: dict[Path, Path] = {}
     for source in sources:
         paths = [Path(source)] if Path(source).exists() else matching(source)
@@ -47,10 +53,10 @@ def is_readable(file: Path, suffixes: Collection[str]) -> bool:
 
 
 class Dump:
-    """A file as blocks of lines. Once they are read, `incomplete` says why the end of the file is missing, if it is."""
+    """A file as blocks of lines. After the last block, `incomplete` says why the file was not read to its end, or is None."""
 
     def __init__(self, path: Path, progress: Callable[[int], object], block: int | None = None) -> None:
-        """`progress` is told of the bytes read from disk; `block` is the least number of uncompressed bytes in a block."""
+        """`progress` is called with the number of bytes read from disk; `block` is BLOCK unless given."""
         self.path = path
         self.progress = progress
         self.block = block or BLOCK
@@ -84,7 +90,10 @@ class Dump:
         return lines
 
     def _line_chunks(self) -> Iterator[bytes]:
-        """The uncompressed file in chunks of whole lines. A last line gets its line end, unless the file was cut off."""
+        """The uncompressed file in chunks of whole lines.
+
+        A last line without a line end gets one. In an incomplete file that line is cut off, so it is left out.
+        """
         rest = b""
         for chunk in self._chunks():
             if end := chunk.rfind(b"\n") + 1:

@@ -1,6 +1,6 @@
-"""A query on files: SQL meant for BigQuery, run by DuckDB on local files that may be larger than memory.
+"""A query on files: SQL for BigQuery, run by DuckDB on files that may be larger than memory.
 
-table_parts.py keeps of each file the columns and rows that the query can use; then the query runs on these parts.
+First table_parts.py keeps the columns and rows of each file that the query can use. Then the query runs on these parts.
 """
 
 from __future__ import annotations
@@ -41,15 +41,13 @@ class FileQueryRows:
         return self._origin() | {"files": [(name, stamps(paths)) for name, paths in self.files.items()]}
 
     def _origin(self) -> dict[str, Any]:
-        query = self.query
-        return {"query": query.name, "query_sha256": query.sha256, "engine": "duckdb", "parameters": self.values}
+        return self.query.origin("duckdb", self.values)
 
     def expected_columns(self) -> Collection[str]:
-        with self.query.positioned_errors():
-            return selected_columns(self.query.text)
+        return selected_columns(self.query)
 
     def fetch(self, journal: Journal) -> FetchedRows:
-        """Read the files into parts, going on after the last part, then run the query and leave its rows in the journal."""
+        """Read the files into parts, resuming after the last one, then run the query. Raises DataError."""
         with (
             self.query.positioned_errors(),
             runtime_errors(str(self.query.path), self.memory),
@@ -72,7 +70,7 @@ class FileQueryRows:
         return sum(path.stat().st_size for paths in self.files.values() for path in paths)
 
     def _read_files(self, connection: duckdb.DuckDBPyConnection, journal: Journal) -> dict[str, str]:
-        """Read the files of each table into parts. Returns the relations that stand for the tables, by their addresses."""
+        """Read the files of each table into parts. Returns DuckDB SQL for each table's parts, by the table's address."""
         relations = {}
         with progress_bar("read", self._size(), "B") as progress:
             for table in self.query.tables:
@@ -83,7 +81,10 @@ class FileQueryRows:
 
 
 def files_of_tables(query: Query, sources: Sequence[str]) -> dict[str, list[Path]]:
-    """The files of each table, by its name. Raises SettingError naming a source or table without files."""
+    """The files of each table, by the table's name.
+
+    Raises SettingError naming a source or table without files, and DataError if the query's header lists no tables.
+    """
     names = [table.name for table in query.tables]
     if not names:
         raise DataError(f"{query.path} has no `-- Tables:` at its top, which list the columns of its tables.")
@@ -111,7 +112,7 @@ def check(connection: duckdb.DuckDBPyConnection, query: Query, values: Mapping[s
 
 
 def translate_on(query: Query, relations: Mapping[str, str]) -> str:
-    """The query in DuckDB SQL, on these relations, by the addresses of the tables that they stand for. Raises SqlError."""
+    """The query in DuckDB SQL. `relations` have the DuckDB SQL that replaces each table, by its address. Raises SqlError."""
 
     def relation(address: str) -> str:
         if address not in relations:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import sqlglot
 from sqlglot import exp
 
-from finetune.fetch.query import SqlError
+from finetune.fetch.query import Query, SqlError
 
 
 def translate(sql: str, relation: Callable[[str], str]) -> str:
@@ -45,12 +45,13 @@ def parse(sql: str) -> exp.Expr:
     return statements[0]
 
 
-def selected_columns(sql: str) -> list[str]:
-    """The names of the columns that a query returns; "*" where they depend on its tables. Raises SqlError."""
-    tree = parse(sql)
-    if not isinstance(tree, exp.Query):
-        raise SqlError("it is a statement that changes something, and should be a query", 1, 1)
-    return tree.named_selects
+def selected_columns(query: Query) -> list[str]:
+    """The names of the columns that a query returns; "*" where they depend on its tables. Raises DataError."""
+    with query.positioned_errors():
+        tree = parse(query.text)
+        if not isinstance(tree, exp.Query):
+            raise SqlError("it is a statement that changes something, and should be a query", 1, 1)
+        return tree.named_selects
 
 
 def referenced_tables(tree: exp.Expr) -> list[tuple[exp.Table, str]]:

@@ -123,10 +123,11 @@ class GuardrailOptions:
 
     @property
     def names(self) -> list[str]:
+        """The names of the guardrails that are on."""
         return [guardrail.name for guardrail in self.active]
 
     @property
-    def count_tokens(self) -> bool:
+    def counts_tokens(self) -> bool:
         return bool({"short", "long"} & {*self.names})
 
     def check(self, columns: Collection[str]) -> None:
@@ -146,7 +147,7 @@ class GuardrailOptions:
             raise SettingError("--blocklist names a file and --without turns that guardrail off: give one of the two.")
         if self.blocklist is not None:
             blocklist_pattern(self.blocklist)
-        if self.count_tokens and {"body", "turns", "*"} & set(columns):
+        if self.counts_tokens and {"body", "turns", "*"} & set(columns):
             read_tokenizer(self.vocabulary)
 
 
@@ -167,5 +168,5 @@ def blocklist_pattern(path: Path) -> str:
 
 @cache
 def read_tokenizer(vocabulary: Path) -> Tokenizer:
-    """Raises DataError if the folder has no vocabulary."""
+    """The tokenizer of a model's folder, read once. Raises DataError if the folder has no vocabulary."""
     return read_vocabulary(vocabulary, "--without short,long counts no tokens")

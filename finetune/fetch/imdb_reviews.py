@@ -1,4 +1,4 @@
-"""Film reviews: `fetch aclImdb` reads Stanford's folder of IMDb reviews, each with its sentiment as the control code."""
+"""`fetch aclImdb`: film reviews of Stanford's folder, with their sentiment as control code."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ SENTIMENTS = {"pos": "positive", "neg": "negative"}
 
 
 class ImdbOptions(msgspec.Struct, frozen=True):
+    """The --param of `fetch aclImdb`."""
+
     split: Annotated[Literal["train", "test"], Meta(description="which half of the reviews: train or test")] = "train"
 
 

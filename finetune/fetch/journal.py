@@ -1,6 +1,6 @@
-"""The journal of a fetch: the rows fetched so far, in a folder beside the corpus, so that the same command can resume.
+"""The journal of a fetch: what was fetched so far, so that the same command can resume.
 
-    .NAME.jsonl.fetch/
+    .NAME.jsonl.fetch/   beside the corpus
         rows.jsonl       the rows, as they came
         state.json       what was asked for, and how far the source has got
         parts/           what a query can use of local files, block by block
@@ -11,7 +11,7 @@ It is removed once the corpus is written.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,8 +22,12 @@ Row = Mapping[str, Any]
 
 
 class Journal:
-    def __init__(self, out: Path, request: Mapping[str, Any]) -> None:
-        """Open the journal of the corpus `out`. One that was kept for another request is discarded."""
+    def __init__(self, out: Path, request: Mapping[str, Any], notify: Callable[[str], object] = lambda _: None) -> None:
+        """Open the journal of the corpus `out`. One that was kept for another request is discarded.
+
+        `notify` is called with a sentence for the person who waits, about what is resumed or discarded.
+        """
+        self.notify = notify
         self.folder = out.parent / f".{out.name}.fetch"
         self.rows = self.folder / "rows.jsonl"
         self.parts = self.folder / "parts"
@@ -42,7 +46,7 @@ class Journal:
         except (OSError, msgspec.DecodeError):
             return False
         if kept["asked"] != self._request:
-            print(f"{self.folder} belongs to another fetch: starting again.")
+            self.notify(f"{self.folder} belongs to another fetch: starting again.")
             return False
         self.state = kept["state"]
         return True

@@ -1,4 +1,4 @@
-"""JSON lines of documents: `fetch jsonl` reads what BigQuery exported or `fetch` wrote, to clean it (again)."""
+"""`fetch jsonl`: documents that BigQuery exported or `fetch` wrote, to clean them again."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class JsonlDocument(msgspec.Struct, omit_defaults=True):
 
 @dataclass
 class LineCounts:
-    """What was seen in the lines so far: how many there are, how many are no documents, and the columns of the others."""
+    """Of the lines read so far: how many, how many are no documents, and which columns the documents have."""
 
     lines: int = 0
     corrupt: int = 0
@@ -44,7 +44,7 @@ class LineCounts:
 
 
 def fetch_jsonl(sources: Sequence[str], options: JsonlOptions, journal: Journal) -> FetchedRows:
-    """Leave the documents in the journal; lines that are none are counted. Raises SettingError or DataError."""
+    """Leave the documents in the journal, and count the lines that are none. Raises SettingError or DataError."""
     paths = find_files(sources, SUFFIXES)
     size = sum(path.stat().st_size for path in paths)
     counts = LineCounts()
@@ -66,6 +66,7 @@ def fetch_jsonl(sources: Sequence[str], options: JsonlOptions, journal: Journal)
 
 
 def read_dump(dump: Dump, file: BinaryIO, folder: Path, counts: LineCounts) -> None:
+    """Write a dump's documents to `file`. `folder` holds one block at a time."""
     for block, _ in dump.blocks(folder):
         with block.open("rb") as lines:
             write_rows(file, documents_of(lines, counts))
@@ -75,8 +76,7 @@ def parquet_lines(path: Path) -> Iterator[bytes]:
     """The rows of a .parquet file as JSON lines. Raises DataError."""
     import duckdb
 
-    from finetune.fetch.duckdb_session import rows_of
-    from finetune.fetch.table_parts import relation_of_table
+    from finetune.fetch.duckdb_session import relation_of_table, rows_of
 
     with duckdb.connect() as connection:
         try:
@@ -87,7 +87,7 @@ def parquet_lines(path: Path) -> Iterator[bytes]:
 
 
 def documents_of(lines: Iterable[bytes], counts: LineCounts) -> Iterator[Row]:
-    """The documents among some lines, which are counted."""
+    """The documents among some lines. Adds the lines to `counts`."""
     decoder = msgspec.json.Decoder(JsonlDocument)
     for line in lines:
         counts.lines += 1

@@ -1,11 +1,10 @@
-"""The sources that fetch knows by name, besides queries: what each reads, its options, and its reader."""
+"""Named sources: what `fetch` reads besides queries, such as `fetch reddit` or `fetch csv`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,20 +18,17 @@ from finetune.fetch.parameters import bind_options
 from finetune.fetch.reddit import RedditOptions, fetch_conversations
 from finetune.fetch.row_source import FetchedRows, stamps
 
-Options = TypeVar("Options", bound=msgspec.Struct)
 
-
-@dataclass(frozen=True)
-class SourceKind(Generic[Options]):
-    """A kind of source. `options` are its --param; `fetch` leaves its rows in the journal."""
+class SourceKind(NamedTuple):
+    """A kind of source. `options` are its --param; `fetch` takes --source and these, and leaves rows in the journal."""
 
     meaning: str
-    options: type[Options]
-    fetch: Callable[[Sequence[str], Options, Journal], FetchedRows]
+    options: type[msgspec.Struct]
+    fetch: Callable[[Sequence[str], Any, Journal], FetchedRows]
     reads_files: bool = True
 
 
-SOURCE_KINDS: dict[str, SourceKind[Any]] = {
+SOURCE_KINDS = {
     "reddit": SourceKind(
         "conversations of a subreddit, from Reddit's API", RedditOptions, fetch_conversations, reads_files=False
     ),
@@ -49,7 +45,7 @@ class NamedSource:
     """A RowSource: one of SOURCE_KINDS, with the --source and --param that it was given."""
 
     def __init__(self, name: str, sources: Sequence[str], param: Sequence[str]) -> None:
-        """Raises SettingError."""
+        """Raises SettingError for a wrong --param, or if there are no files to read."""
         self.name, self.sources, self.kind = name, sources, SOURCE_KINDS[name]
         self.options = bind_options(f"fetch {name}", self.kind.options, param)
         if self.kind.reads_files and not sources:

@@ -1,4 +1,4 @@
-"""Parameters: what --param name=value can set, for a query or for a source with options of its own."""
+"""Parameters: what --param name=value can set, for a query or for a named source."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import msgspec.structs
 from app.errors import SettingError
 
 Value = str | int | float | bool
+# GoogleSQL's types, and what a message calls their values.
 TYPES = {"STRING": "text", "INT64": "a whole number", "FLOAT64": "a number", "BOOL": "true or false"}
 Options = TypeVar("Options", bound=msgspec.Struct)
 
@@ -85,7 +86,7 @@ def parse_value(kind: str, text: str) -> Value | None:
 
 
 def bind_options(owner: str, options: type[Options], given: Sequence[str]) -> Options:
-    """The options of a source, as given in "name=value" or by default. Raises SettingError."""
+    """The options of a named source, as given in "name=value" or by default. Raises SettingError."""
     return msgspec.convert(bind(owner, parameters_of(options), given), options)
 
 

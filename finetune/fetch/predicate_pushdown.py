@@ -1,4 +1,4 @@
-"""Predicate pushdown: which rows of a table a query can use, so that the others are never kept."""
+"""Predicate pushdown: which rows of a table a query can use, so that no others are kept."""
 
 from __future__ import annotations
 
@@ -15,14 +15,8 @@ def pushed_down_predicate(sql: str, address: str, columns: Collection[str], valu
 
     A table that is read in several places keeps the rows that any of them can use. TRUE keeps all rows.
     """
-    predicates = []
-    for table, name in referenced_tables(parse(sql)):
-        if name == address:
-            terms = own_terms(table, columns)
-            if not terms:
-                return "TRUE"
-            predicates.append(exp.and_(*terms))
-    if not predicates:
+    found = [own_terms(table, columns) for table, name in referenced_tables(parse(sql)) if name == address]
+    if not found or not all(found):
         return "TRUE"
 
     def standalone(node: exp.Expr) -> exp.Expr:
@@ -30,7 +24,7 @@ def pushed_down_predicate(sql: str, address: str, columns: Collection[str], valu
             return exp.column(node.name, quoted=True)
         return exp.convert(values[node.name]) if isinstance(node, exp.Parameter) and node.name in values else node
 
-    return exp.or_(*predicates).transform(standalone).sql(dialect="duckdb")
+    return exp.or_(*(exp.and_(*terms) for terms in found)).transform(standalone).sql(dialect="duckdb")
 
 
 def own_terms(table: exp.Table, columns: Collection[str]) -> list[exp.Expr]:

@@ -1,4 +1,4 @@
-"""A query: a .sql file in GoogleSQL, of bq_queries/ or your own, whose header lists its parameters and tables.
+"""A query: a .sql file in GoogleSQL whose header lists its parameters and tables.
 
     -- Which comments of a subreddit match a pattern?
     --
@@ -10,6 +10,7 @@
 
 A parameter has a name, a type, a default and a meaning. A table has a name, an address and the columns that the query reads.
 The SQL has the address in backticks, so the file runs on BigQuery as it is. --param comments=ADDRESS replaces the table.
+The queries that come with the project are in bq_queries/.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.errors import DataError, SettingError
-from finetune.fetch.parameters import TYPES, Parameter, parse_value
+from finetune.fetch.parameters import TYPES, Parameter, Value, parse_value
 
 PARAMETER = re.compile(r"--   (\w+)\s+(STRING|INT64|FLOAT64|BOOL)\s+(r?'[^']*'|\S+)\s+(\S.*)")
 TABLE = re.compile(r"--   (\w+)\s+([\w.*-]+)\s+(\w+ \w+(?:, \w+ \w+)*)")
@@ -50,6 +51,8 @@ class Table(NamedTuple):
 
 @dataclass(frozen=True)
 class Query:
+    """A query: the text of its file, and what the header says. `name` is that of the file, without .sql."""
+
     name: str
     path: Path
     text: str
@@ -66,6 +69,10 @@ class Query:
         for table in self.tables:
             text = text.replace(f"`{table.address}`", f"`{addresses.get(table.name, table.address)}`")
         return text
+
+    def origin(self, engine: str, values: Mapping[str, Value]) -> dict[str, Any]:
+        """What the manifest says of rows that this query returned, with the values of its parameters."""
+        return {"query": self.name, "query_sha256": self.sha256, "engine": engine, "parameters": values}
 
     @contextmanager
     def positioned_errors(self) -> Iterator[None]:

@@ -1,7 +1,8 @@
-"""Reddit's API through PRAW: `fetch reddit` reads a subreddit's posts as conversations, one for each path down the comments.
+"""`fetch reddit`: conversations of a subreddit, one for each path down the comments of a post.
 
-The credentials are PRAW's own: praw_client_id, praw_client_secret and praw_user_agent in the environment, or praw.ini. PRAW
-waits to keep within Reddit's limits. A post that was read to its end is never asked for again.
+PRAW asks Reddit's API, and waits to keep within its limits. The credentials are PRAW's own: praw_client_id,
+praw_client_secret and praw_user_agent in the environment, or praw.ini. A post that was read to its end is never asked for
+again.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from praw.models.comment_forest import CommentForest
 
 ATTEMPTS = 5
+"""Times that a post is asked for while Reddit answers "too many requests"."""
 LONGEST_WAIT = 600.0
 """Seconds to wait at most when Reddit asks for a pause."""
 Turn = tuple[str, str, int]
@@ -51,9 +53,9 @@ class RedditOptions(msgspec.Struct, frozen=True):
 
 
 def fetch_conversations(sources: Sequence[str], options: RedditOptions, journal: Journal) -> FetchedRows:
-    """Leave the conversations in the journal, going on after the posts that are there. Raises SettingError, DataError."""
+    """Leave the conversations in the journal, resuming after the posts that are there. Raises SettingError or DataError."""
     done: list[str] = journal.state.get("posts", [])
-    # What follows is of a post that was not read to its end.
+    # Rows beyond this size are of a post that was not read to its end.
     journal.truncate(journal.state.get("size", 0))
     with (
         reddit_errors(options.subreddit),
@@ -86,7 +88,7 @@ def create_client() -> Reddit:
 
 @contextmanager
 def reddit_errors(subreddit: str) -> Iterator[None]:
-    """Turn Reddit's refusals into errors of one sentence."""
+    """Turn PRAW's errors into a SettingError or DataError of one sentence."""
     from prawcore import exceptions
 
     refused = SettingError("Reddit does not accept praw_client_id and praw_client_secret: check them.")
@@ -120,7 +122,8 @@ def read_post(post: Submission, options: RedditOptions) -> list[Row]:
     """The conversations below a post. If Reddit answers "too many requests", waits and tries again."""
     from prawcore.exceptions import TooManyRequests
 
-    for attempt in range(1, ATTEMPTS + 1):
+    attempt = 1
+    while True:
         try:
             post.comments.replace_more(limit=None)
             return list(conversations_of(post, options))
@@ -128,8 +131,8 @@ def read_post(post: Submission, options: RedditOptions) -> list[Row]:
             if attempt == ATTEMPTS:
                 raise
             time.sleep(min(float(error.retry_after or 2**attempt), LONGEST_WAIT))
+            attempt += 1
             post = type(post)(post._reddit, id=post.id)
-    return []
 
 
 def conversations_of(post: Submission, options: RedditOptions) -> Iterator[Row]:
@@ -147,7 +150,7 @@ def conversations_of(post: Submission, options: RedditOptions) -> Iterator[Row]:
 
 
 def loaded_comments(forest: CommentForest) -> list[Comment]:
-    """The comments of one level, all of which replace_more has loaded. To iterate over it could load more."""
+    """The comments of one level, all of which replace_more has loaded. Iterating over the forest could load more."""
     return [forest[number] for number in range(len(forest))]  # type: ignore[misc]
 
 

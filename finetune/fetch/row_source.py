@@ -26,9 +26,9 @@ class RowSource(Protocol):
         """The columns of the rows, as far as they are known beforehand; "*" is any. Raises DataError."""
 
     def fetch(self, journal: Journal) -> FetchedRows:
-        """Leave the rows in the journal, going on from where it stopped. Raises SettingError or DataError."""
+        """Leave the rows in the journal, resuming where an interrupted fetch stopped. Raises SettingError or DataError."""
 
 
 def stamps(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Path, size and time of change of each file: one of them differs once a file has changed."""
+    """Path, size in bytes and modification time in nanoseconds of each file, to tell whether a file has changed."""
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]

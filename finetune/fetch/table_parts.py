@@ -1,7 +1,7 @@
-"""Table parts: of local files, the columns and rows that a query can use, kept as Parquet files in the journal.
+"""Table parts: the columns and rows of local files that a query can use, as Parquet files.
 
-Files of JSON lines are read block by block, so that an interrupted fetch resumes with the next block and a damaged file is
-used up to the damage. DuckDB reads tables (.csv, .tsv, .parquet) by itself.
+The parts are in the journal. Files of JSON lines are read block by block, so that an interrupted fetch resumes with the next
+block and a damaged file is used up to the damage. DuckDB reads tables (.csv, .tsv, .parquet) by itself.
 
 BigQuery's _TABLE_SUFFIX is the end of a monthly table's name. Here it is the month of a row's `created_utc`.
 """
@@ -16,7 +16,7 @@ import duckdb
 
 from app.errors import DataError
 from finetune.fetch import dumps
-from finetune.fetch.duckdb_session import identifier, string_literal
+from finetune.fetch.duckdb_session import LARGEST_ROW, count_rejected, identifier, relation_of_table, string_literal
 from finetune.fetch.journal import Journal
 from finetune.fetch.query import Table, wildcard
 
@@ -83,7 +83,7 @@ class PartWriter:
             f"""CREATE OR REPLACE TEMP TABLE block AS
             SELECT *, {corrupt} AS corrupt
             FROM read_json(?, format = 'newline_delimited', columns = {{{columns}}}, ignore_errors = true,
-                maximum_object_size = {dumps.BLOCK})
+                maximum_object_size = {LARGEST_ROW})
             WHERE ({self.where}) OR corrupt""",
             [str(block)],
         ).fetchall()
@@ -119,12 +119,12 @@ class PartWriter:
 
 
 def new_state(path: Path) -> dict[str, Any]:
-    """What the journal keeps of a file."""
+    """What the journal has of a file that nothing was read of yet."""
     return {"path": str(path), "blocks": 0, "lines": 0, "corrupt": 0, "incomplete": None, "done": False}
 
 
 def files_read(journal: Journal) -> dict[str, Any]:
-    """What was read of all files: lines, those that were no rows, and for files that end early, why."""
+    """Of all files together: the lines read and those that were no rows. For files that end early: why, by path."""
     states = [state for name, state in journal.state.items() if name.startswith("file ")]
     return {
         "lines": sum(state["lines"] for state in states),
@@ -140,7 +140,10 @@ def empty_relation(table: Table) -> str:
 
 
 def relation_of_parts(table: Table, pattern: str) -> str:
-    """The parts as DuckDB SQL. For a wildcard table they have _TABLE_SUFFIX, and only rows of the months that match."""
+    """The parts as DuckDB SQL. Those of a wildcard table have _TABLE_SUFFIX, and only rows of the months that match.
+
+    Raises DataError if a wildcard table has no column to tell the month by.
+    """
     parts = f"read_parquet({string_literal(pattern)})"
     if not table.address.endswith("*"):
         return f"(SELECT * FROM {parts})"
@@ -151,20 +154,3 @@ def relation_of_parts(table: Table, pattern: str) -> str:
         f"(SELECT *, substr({MONTH}, {len(prefix) + 1}) AS _TABLE_SUFFIX FROM {parts} "
         f"WHERE starts_with({MONTH}, '{prefix}'))"
     )
-
-
-def relation_of_table(path: Path) -> str:
-    """A .csv, .tsv or .parquet file as DuckDB SQL. Rows of a .csv that do not fit are counted in reject_errors."""
-    file = string_literal(path)
-    if path.suffix.lower() == ".parquet":
-        return f"read_parquet({file})"
-    return f"read_csv({file}, header = true, all_varchar = true, store_rejects = true)"
-
-
-def count_rejected(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
-    """How many lines of the table that was read last were no rows."""
-    if path.suffix.lower() == ".parquet":
-        return 0
-    count: int = connection.execute("SELECT count(DISTINCT line) FROM reject_errors").fetchall()[0][0]
-    connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans").fetchall()
-    return count

@@ -184,6 +184,9 @@ def test_an_empty_blocklist_and_a_missing_vocabulary_are_refused_early(tmp_path:
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(DataError, match=r"empty.txt is empty: a blocklist has a word or phrase on each line"):
         GuardrailOptions(vocabulary=vocabulary, blocklist=tmp_path / "empty.txt").check(["body"])
+    (tmp_path / "latin.txt").write_bytes("naïve".encode("latin-1"))
+    with pytest.raises(DataError, match=r"latin\.txt is not utf-8: convert it"):
+        GuardrailOptions(vocabulary=vocabulary, blocklist=tmp_path / "latin.txt").check(["body"])
     with pytest.raises(DataError, match="finetune download 124M"):
         GuardrailOptions(vocabulary=tmp_path).check(["turns"])
     GuardrailOptions(vocabulary=tmp_path).check(["month"])

@@ -68,16 +68,23 @@ def test_a_wrong_option_is_refused(
     assert sentence in str(error.value)
 
 
-def test_ratings_are_fetched_into_a_folder(tmp_path: Path) -> None:
+def test_ratings_are_fetched_into_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store, out = fill(f"sqlite:///{tmp_path}/feedback.db", votes("a", 3, 1)), tmp_path / "liked"
-    fetch(FetchOptions("ratings", out, source=[store], param=["minimum=1"]))
-    assert (out / "liked.jsonl").read_text() == '{"body":"text"}\n' * 3
+    for _ in range(2):
+        fetch(FetchOptions("ratings", out, source=[store], param=["minimum=1"]))
+        assert (out / "liked.jsonl").read_text() == '{"body":"text"}\n' * 3
+        assert capsys.readouterr().out == f"{out}: 4 texts with votes, 3 liked, 3 pairs\n"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").touch()
+    with pytest.raises(SettingError, match=r"--out is .+mine, which exists and is not fetched ratings: name a new"):
+        fetch(FetchOptions("ratings", tmp_path / "mine", source=[store]))
     for options, sentence in (
         ({"source": []}, "fetch ratings reads one store into a folder"),
         (
             {"source": [store], "min_tokens": 5},
             "--min_tokens is given, and ratings are taken as they are: leave it out",
         ),
+        ({"source": [store], "param": ["minimum=0"]}, "--param minimum is '0', and should be 1 or more"),
         ({"source": [store], "param": ["least=2"]}, "fetch ratings has no parameter 'least'; it has minimum"),
     ):
         with pytest.raises(SettingError, match=sentence):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import zstandard
 
 from app.errors import DataError, SettingError
-from finetune.fetch.journal import Journal
 from tests.finetune.fetch.rows import BODIES, COMMENTS, FIRST, Fetch, comment, lines, manifest_of, write
 
 
@@ -94,35 +91,6 @@ def test_a_dump_that_is_cut_off_is_used_and_reported(
     assert f"{path} was not read to its end: it is cut off. What came before it is kept." in capsys.readouterr().out
 
 
-def test_an_interrupted_fetch_resumes_where_it_stopped(
-    run: Fetch, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("finetune.fetch.dumps.BLOCK", 1000)
-    monkeypatch.setattr("finetune.fetch.dumps.CHUNK", 500)
-    path = write(tmp_path / "RC_2019-08.jsonl")
-    notes: list[dict[str, Any]] = []
-    keep = Journal.keep
-
-    def kept(journal: Journal, **state: Any) -> None:
-        keep(journal, **state)
-        notes.append(json.loads(json.dumps(state)))
-        if len(notes) == 4:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Journal, "keep", kept)
-    with pytest.raises(KeyboardInterrupt):
-        run("subreddit_comments", path)
-    assert "the same command resumes from here" in capsys.readouterr().out
-    assert not out.exists()
-    before = notes.copy()
-    assert run("subreddit_comments", path) == BODIES
-    blocks = [state["file comments-00000"]["blocks"] for state in notes if "file comments-00000" in state]
-    assert blocks[:3] == [1, 2, 3]
-    assert blocks[3] == 4
-    assert len(before) == 4
-    assert list(out.parent.glob(".*")) == []
-
-
 def test_a_source_without_files_is_refused(run: Fetch, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"RC_\* matches no file that is \.jsonl, \.ndjson"):
         run("subreddit_comments", tmp_path / "RC_*")
@@ -169,6 +137,10 @@ def test_a_wrong_regular_expression_is_reported(run: Fetch, tmp_path: Path) -> N
         ("-- Tables:\n--   t  p.d.t", "line 2: should be `--   name  project.dataset.table  column TYPE, …`."),
         ("-- Tables:\n--   t  p.d.t  id STRING", "line 2: the query never reads `p.d.t`, in backticks."),
         ("-- What?", "has no `-- Tables:` at its top, which list the columns of its tables."),
+        (
+            "-- Tables:\n--   t  p.d.20*  id STRING\n-- It reads `p.d.20*`.",
+            "t is a wildcard table, so it needs the column created_utc, a row's time.",
+        ),
     ],
 )
 def test_an_error_in_the_header_names_its_line(header: str, sentence: str, run: Fetch, tmp_path: Path) -> None:
@@ -178,25 +150,29 @@ def test_an_error_in_the_header_names_its_line(header: str, sentence: str, run: 
     assert sentence in str(error.value)
 
 
+def test_a_query_that_is_not_utf_8_is_refused(run: Fetch, tmp_path: Path) -> None:
+    (tmp_path / "mine.sql").write_bytes(b"-- \xff\nSELECT 1")
+    with pytest.raises(DataError, match=r"mine\.sql is not utf-8: convert it"):
+        run(str(tmp_path / "mine.sql"), write(tmp_path / "a.jsonl"))
+
+
+def test_a_parameter_may_be_true_or_false(run: Fetch, tmp_path: Path) -> None:
+    query, path = tmp_path / "mine.sql", write(tmp_path / "a.jsonl", COMMENTS[:4])
+    query.write_text("""-- Parameters:
+--   all  BOOL  true  whether other subreddits count
+-- Tables:
+--   c  p.d.c  id STRING, subreddit STRING, body STRING
+SELECT body FROM `p.d.c` WHERE @all OR subreddit = 'Jokes' ORDER BY id
+""")
+    assert len(run(str(query), path)) == 4
+    assert len(run(str(query), path, param=["all=False"])) == 2
+    with pytest.raises(SettingError, match="--param all is 'no', and should be true or false"):
+        run(str(query), path, param=["all=no"])
+
+
 def test_too_little_memory_is_reported(run: Fetch, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="needs more than 1MB of memory: raise --memory"):
         run("subreddit_comments", write(tmp_path / "a.jsonl", COMMENTS * 200), memory="1MB")
-
-
-def test_an_interrupted_fetch_skips_the_files_that_it_has_read(
-    run: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lines, table = write(tmp_path / "a.jsonl", COMMENTS[:20]), write(tmp_path / "b.csv", COMMENTS[20:])
-    monkeypatch.setattr("finetune.fetch.file_query.rows_of", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        run("subreddit_comments", lines, table)
-    monkeypatch.undo()
-    monkeypatch.setattr("finetune.fetch.table_parts.PartWriter._write_part", interrupt)
-    assert run("subreddit_comments", lines, table) == BODIES
-
-
-def interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def test_a_function_that_duckdb_lacks_is_reported(run: Fetch, tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ NUMBERS = "SELECT * FROM (VALUES (1, 'a'), (2, 'b'), (3, NULL)) AS t (n, s)"
         ("SELECT n FROM t WHERE EXISTS (SELECT 1 FROM t AS u WHERE u.n = t.n + 1) ORDER BY n", [(1,), (2,)]),
         ("WITH t2 AS (SELECT n FROM t) SELECT SUM(n) FROM t2", [(6,)]),
         ("SELECT SUM(n) / COUNT(*) FROM t", [(2.0,)]),
+        ("SELECT n FROM (t JOIN (SELECT 2 AS n) AS u USING (n))", [(2,)]),
     ],
 )
 def test_a_query_has_the_same_rows(sql: str, rows: list[tuple[Any, ...]]) -> None:
@@ -107,6 +108,7 @@ COLUMNS = ("id", "n", "s")
         ("SELECT * FROM t WHERE n > 1 UNION ALL SELECT * FROM t WHERE s = 'x'", '"n" > 1 OR "s" = \'x\''),
         ("SELECT * FROM t WHERE n > 1 UNION ALL SELECT * FROM t", "TRUE"),
         ("WITH a AS (SELECT id FROM t WHERE n > 1) SELECT * FROM a WHERE id = 'x'", '"n" > 1'),
+        ("SELECT * FROM u WHERE n > 1", "TRUE"),
     ],
 )
 def test_the_terms_that_concern_one_table_are_pushed_down(sql: str, expected: str) -> None:

@@ -32,6 +32,7 @@ def test_numeric_labels_of_hugging_face_get_names(run: Fetch, tmp_path: Path) ->
         {"body": "It is bad.", "meta": "negative"},
     ]
     assert run("hf-csv", path, param=["names=bad,good"])[0]["meta"] == "good"
+    assert [row["meta"] for row in run("hf-csv", path, param=["names=0,1"])] == ["1", "0"]
     with pytest.raises(DataError, match=r"has the label '1', and --param names has 1: bad"):
         run("hf-csv", path, param=["names=bad"])
 
@@ -89,8 +90,8 @@ def test_columns_may_have_any_name(run: Fetch, tmp_path: Path) -> None:
     assert run("csv", tmp_path / "a.csv", param=['body=the "text"']) == [{"body": "It is good."}]
 
 
-def test_data_that_cannot_be_used_is_refused(run: Fetch, tmp_path: Path) -> None:
-    """Each message names the file and what is wrong in it."""
+def test_data_that_cannot_be_used_is_refused(run: Fetch, out: Path, tmp_path: Path) -> None:
+    """Each message names the file and what is wrong in it. Lines that are no documents are counted."""
     (tmp_path / "a.csv").write_text("text,stars\nIt is good.,many\n")
     with pytest.raises(DataError, match=r"a\.csv has the score 'many', which is no number"):
         run("csv", tmp_path / "a.csv", param=["body=text", "score=stars"])
@@ -98,6 +99,9 @@ def test_data_that_cannot_be_used_is_refused(run: Fetch, tmp_path: Path) -> None
     for query, param in (("csv", ["body=text"]), ("jsonl", [])):
         with pytest.raises(DataError, match=r"b\.parquet cannot be read: "):
             run(query, tmp_path / "b.parquet", param=param)
+    (tmp_path / "c.jsonl").write_bytes(b'{"body": "It is good."}\nno JSON\n{"body": "\xff"}\n{"turns": []}\n')
+    assert run("jsonl", tmp_path / "c.jsonl") == [{"body": "It is good."}]
+    assert (manifest_of(out)["lines"], manifest_of(out)["corrupt"]) == (4, 3)
     with pytest.raises(SettingError, match="fetch jsonl reads files: name them with --source"):
         run("jsonl")
 

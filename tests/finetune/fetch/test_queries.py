@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from finetune.fetch.bigquery import BigQueryRows
-from finetune.fetch.bigquery_cost import BillingOptions
 from finetune.fetch.file_query import FileQueryRows
 from finetune.fetch.journal import Journal
 from finetune.fetch.query import Query, Table, query_names, read_query
@@ -91,7 +90,7 @@ def test_both_engines_return_the_expected_rows(
     here = Journal(tmp_path / "here.jsonl", {})
     FileQueryRows(query, sources, param, "500MB").fetch(here)
     there = Journal(tmp_path / "there.jsonl", {})
-    BigQueryRows(query, param, BillingOptions("p", yes=True)).fetch(there)
+    BigQueryRows(query, param, agree=lambda _: None, project="p").fetch(there)
     assert in_order(read(there)) == in_order(read(here)) == in_order(case["expected"])
 
 

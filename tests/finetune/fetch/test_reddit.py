@@ -103,6 +103,17 @@ def test_too_many_requests_are_retried_after_a_pause(reddit: Reddit, run: Fetch)
     assert turns(run()) == [["What is it?", "It is this."]]
 
 
+def test_a_post_is_given_up_after_five_refusals(reddit: Reddit, run: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    reddit.comment("c", reddit.post("p", "What is it?"), "It is this.")
+    reddit.failures = {"/comments/p/": [429] * 99}
+    with pytest.raises(DataError, match="Reddit answered 429: try again later; the posts read so far are kept"):
+        run()
+    assert len(reddit.failures["/comments/p/"]) < 99
+    assert all(wait <= 600 for wait in waits)
+
+
 def test_no_more_posts_than_limit_are_read(reddit: Reddit, run: Fetch) -> None:
     for number in range(5):
         reddit.comment(f"c{number}", reddit.post(f"p{number}", f"What is number {number}?"), f"It is number {number}.")

@@ -130,7 +130,9 @@ def test_an_export_needs_consent_and_a_valid_address(fake: BigQuery) -> None:
     ):
         with pytest.raises(SettingError, match=r"--export is .*, and should be an address with one"):
             fetch(FetchOptions("subreddit_comments", project="p", yes=True, export=address))
-    with pytest.raises(SettingError, match="--out is given, and BigQuery writes to --export by itself: leave it out"):
+    with pytest.raises(
+        SettingError, match="--out is given, and with --export BigQuery reads its own tables and writes"
+    ):
         fetch(
             FetchOptions(
                 "subreddit_comments", Path("a.jsonl"), project="p", yes=True, export="gs://bucket/part-*.jsonl"

@@ -10,7 +10,6 @@ import pytest
 from app.errors import DataError, SettingError
 from finetune.commands.fetch import FetchOptions, fetch
 from finetune.fetch.bigquery import PAGE, BigQueryRows, add_from_storage, bigquery_errors
-from finetune.fetch.bigquery_cost import BillingOptions
 from finetune.fetch.journal import Journal
 from finetune.fetch.query import read_query
 from tests.fakes.bigquery import BigQuery, Failure
@@ -121,7 +120,7 @@ def test_a_large_result_is_read_through_the_storage_api_if_allowed(
     (tmp_path / "mine.sql").write_text(sql)
     query = read_query(str(tmp_path / "mine.sql"))
     journal = Journal(tmp_path / "out.jsonl", {})
-    job = BigQueryRows(query, [], BillingOptions("p", yes=True)).start_job(journal)
+    job = BigQueryRows(query, [], agree=lambda _: None, project="p").start_job(journal)
     with storage(fake, refused) as reader, bigquery_errors(query):
         monkeypatch.setattr("google.cloud.bigquery_storage.BigQueryReadClient", lambda: reader)
         add_from_storage(job.result(page_size=PAGE), journal)
