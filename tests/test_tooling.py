@@ -24,7 +24,9 @@ INSTALLED = Path(sys.executable).parent
 
 
 def make(*arguments: str, folder: Path = ROOT) -> str:
-    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def planned(*targets: str) -> str:
