@@ -111,7 +111,8 @@ def rates_over_time(votes: VoteTable) -> tuple[str, dict[str, dict[np.datetime64
 def mondays(days: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
     """The Monday of each day's week."""
     # NumPy's weeks begin on Thursdays, as 1 January 1970 was one.
-    first: NDArray[np.datetime64] = (days + 3).astype("datetime64[W]").astype("datetime64[D]") - 3
+    shift = np.timedelta64(3, "D")
+    first: NDArray[np.datetime64] = np.subtract((days + shift).astype("datetime64[W]").astype("datetime64[D]"), shift)
     return first
 
 

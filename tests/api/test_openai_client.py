@@ -150,12 +150,13 @@ def test_keys() -> None:
 
 def test_a_rate_limited_client_is_told_when_to_try_again() -> None:
     """The client reads Retry-After and, if it is told to, tries again after that time."""
-    with serving(FakeEngine(), api_keys="a", rate_limit=60) as address, client(address, api_key="a") as api:
+    with serving(FakeEngine(), api_keys="a", rate_limit=30) as address, client(address, api_key="a") as api:
+        api.completions.create(model="fake", prompt="Why", max_tokens=1)
         with httpx.Client(base_url=address, headers={"X-Api-Key": "a", "Connection": "close"}) as others:
-            assert [others.get("/?length=1").status_code for _ in range(70)][:60] == [200] * 60
+            assert [others.get("/?length=1").status_code for _ in range(40)][:29] == [200] * 29
         with pytest.raises(openai.RateLimitError) as refused:
             api.completions.create(model="fake", prompt="Why", max_tokens=1)
-        assert refused.value.response.headers["retry-after"] == "1"
+        assert refused.value.response.headers["retry-after"] in ("1", "2")
         assert refused.value.code == "rate_limit_exceeded"
         patient = api.with_options(max_retries=5)
         assert patient.completions.create(model="fake", prompt="Why", max_tokens=1).choices

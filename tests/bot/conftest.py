@@ -63,7 +63,7 @@ def press(telegram: Telegram, message: dict[str, Any], label: str, **more: Any) 
 
 
 def rows(store: str, query: str) -> list[Any]:
-    with sqlite3.connect(store.removeprefix("sqlite:///")) as connection:
+    with contextlib.closing(sqlite3.connect(store.removeprefix("sqlite:///"))) as connection:
         return connection.execute(query).fetchall()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_jokes_by_models_and_by_people_look_the_same(human: Path, store: str) ->
             telegram.press(joke, telegram.button(joke, "👍"))
         telegram.settle()
         assert telegram.drafts == []
-    with sqlite3.connect(store.removeprefix("sqlite:///")) as connection:
+    with closing(sqlite3.connect(store.removeprefix("sqlite:///"))) as connection:
         found = connection.execute("SELECT DISTINCT generated_by, source FROM texts ORDER BY 1").fetchall()
         (votes,) = connection.execute("SELECT count(*) FROM votes").fetchone()
     assert (found, votes) == ([("a", "model"), ("b", "model"), ("human.jsonl", "human")], 30)

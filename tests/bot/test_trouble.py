@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def test_a_store_that_is_down_is_reported_and_no_vote_is_acknowledged(tmp_path: 
 
 def break_store(file: Path) -> None:
     """Drop all tables but that of the updates, so that the store does not create them again."""
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for table in ("votes", "texts", "chats"):
             connection.execute(f"DROP TABLE {table}")

@@ -6,6 +6,7 @@ import asyncio
 import random
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def test_five_hundred_updates_through_failures(tmp_path: Path) -> None:
         telegram.settle(60)
     for chat in people:
         assert [said["reply_to_message"]["text"] for said in answers[chat]] == [f"question {n}" for n in range(asked)]
-    with sqlite3.connect(tmp_path / "f.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "f.db")) as connection:
         (votes,) = connection.execute("SELECT count(*) FROM votes").fetchone()
     assert votes == len(people) * asked
     assert telegram.statuses[0] + telegram.statuses[503] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def test_an_unusable_store_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.db is not there"):
         report(f"sqlite:///{tmp_path}/none.db", tmp_path / "report")
     (tmp_path / "text.db").write_text("no database, though it is long enough for one " * 20)
-    sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE recipes (name)")
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        other.execute("CREATE TABLE recipes (name)")
     for name in ("text.db", "other.db"):
         with pytest.raises(DataError, match=f"{name} cannot be read as a store of votes"):
             report(f"sqlite:///{tmp_path}/{name}", tmp_path / "report")
