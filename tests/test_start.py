@@ -71,6 +71,7 @@ def test_it_serves_without_a_writable_disk(bundles: dict[int, Path]) -> None:
         child.communicate(timeout=20)
 
 
+@pytest.mark.slow
 def test_a_long_stream_ends_properly_before_the_platform_kills_it() -> None:
     """A stream of more than three minutes has ten seconds left after SIGTERM."""
     with process("-c", SLOW, ENGINE="fake") as (child, url):

@@ -14,6 +14,7 @@ from app.errors import CheckpointError
 from tests.conftest import process
 
 
+@pytest.mark.slow
 def test_it_serves(checkpoint: Path) -> None:
     with process(ENGINE="tensorflow", MODEL=str(checkpoint)) as (_, url):
         reply = httpx.post(url, json={"length": 8, "nsamples": 2, "prefix": "Why"}, timeout=60).json()

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from finetune.checkpoint import newest_whole
 from tests.conftest import ROOT
 
@@ -16,6 +18,7 @@ def test_only_the_last_two_saves_are_kept(finished: Path) -> None:
     assert {path.stem for path in finished.glob("training-*.npz")} == {"training-8", "training-12"}
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_no_save(base: Path, tmp_path: Path) -> None:
     """A limit on file sizes stands for the full disk: the next save fails, and the one before stays complete."""
     run = tmp_path / "run"

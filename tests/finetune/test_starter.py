@@ -39,6 +39,7 @@ def test_documents_are_the_same_on_every_call_and_none_is_held_out_and_trained_o
         assert sum(text.startswith(code) for text in train) > 2000
 
 
+@pytest.mark.slow
 def test_the_whole_way_in_miniature(tmp_path: Path) -> None:
     """Vocabulary, training from nothing, export and card; three steps, too few to learn."""
     in_a_process_of_its_own(miniature, tmp_path)

@@ -42,6 +42,7 @@ def test_a_run_learns_and_leaves_its_log_plot_and_samples(
     assert open_checkpoint(run).step == open_checkpoint(run / "best").step == 40
 
 
+@pytest.mark.slow
 def test_early_stopping_when_the_validation_loss_no_longer_falls(
     base: Path, keras: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -57,6 +58,7 @@ def test_early_stopping_when_the_validation_loss_no_longer_falls(
     assert open_checkpoint(tmp_path / "run" / "best").step == description.best_step
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_says_so_and_leaves_no_process(base: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = [

@@ -26,6 +26,7 @@ def test_from_scratch_with_the_vocabulary_of_the_data(base: Path, keras: Callabl
     assert open_checkpoint(tmp_path / "run").hparams == Hparams(n_vocab=300, **shape)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_with_the_same_weights(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
     """Resuming restores the optimizer, the learning rate and the position in the data, also with gradient accumulation."""
     common = training_options(base, tmp_path / "whole", steps=10, accumulate=2, warmup=3, save_every=5)

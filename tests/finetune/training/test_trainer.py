@@ -15,6 +15,7 @@ from tests.conftest import run_module
 from tests.finetune.training.runs import logged, stopped_after, training_options, weights_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -35,6 +36,7 @@ def test_each_way_of_training_learns(
     assert losses[-1] < losses[0] - 0.5
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_nothing_but_memory(
     base: Path, finished: Path, keras: Callable[..., Any], tmp_path: Path
 ) -> None:
