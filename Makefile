@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCKED := --quiet --no-deps --require-hashes --requirement
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(LOCKED)
 UV_INSTALL := $(BIN)/uv pip install --python $(BIN)/python $(LOCKED)
-PYTEST := $(BIN)/pytest --numprocesses=logical --dist=worksteal --cov --durations=5
+PYTEST := $(BIN)/pytest --numprocesses=logical --dist=loadgroup --cov --durations=5
 
 IMAGE ?= gpt-2-cloud-run
 CONTAINERS = $(firstword $(foreach name,docker podman buildah,$(shell $(name) info >/dev/null 2>&1 && echo $(name))))

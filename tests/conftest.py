@@ -184,6 +184,13 @@ def run_module(*arguments: str, **environ: str) -> subprocess.CompletedProcess[s
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Send all tests of Keras to one worker: its process and the run that these tests share are then made once."""
+    for item in items:
+        if "keras" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("keras"))
+
+
 @pytest.fixture(scope="session")
 def keras() -> Iterator[Callable[..., Any]]:
     """Call a function in a process for Keras, which all tests share.

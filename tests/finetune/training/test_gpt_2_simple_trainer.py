@@ -17,6 +17,7 @@ from tests.conftest import in_a_process_of_its_own, run_module
 from tests.finetune.training.runs import logged, training_options
 
 
+@pytest.mark.slow
 def test_gpt_2_simple_trains_a_run(base: Path, tmp_path: Path) -> None:
     shape = ["--init", "scratch", "--n_layer", "1", "--n_head", "2", "--n_embd", "16", "--n_ctx", "1024"]
     arguments = ["--data", str(base / "data"), "--out", str(tmp_path / "run"), "--trainer", "gpt-2-simple"]
