@@ -14,20 +14,11 @@ from app.engine.sampling import Sampling
 
 def generate_options(request: GenerateRequest) -> GenerationOptions:
     """The options of `/` and `/generate`."""
-    sampling = Sampling(
-        temperature=request.temperature,
-        top_k=request.top_k,
-        top_p=request.top_p,
-        min_p=request.min_p,
-        repetition_penalty=request.repetition_penalty,
-        presence_penalty=request.presence_penalty,
-        frequency_penalty=request.frequency_penalty,
-    )
     return GenerationOptions(
         length=request.length,
         samples=request.nsamples,
         seed=seed_or_random(request.seed),
-        sampling=sampling,
+        sampling=shared_sampling(request),
         stops=stop_list(request.stop),
         truncate=request.truncate or None,
     )
@@ -59,28 +50,31 @@ def chat_options(request: ChatRequest, length: int) -> GenerationOptions:
 
 def openai_options(request: OpenAIRequest, length: int, samples: int) -> GenerationOptions:
     """What both OpenAI-compatible routes have in common."""
-    sampling = Sampling(
-        temperature=request.temperature,
-        # OpenAI's clients for vLLM write "all tokens" as -1.
-        top_k=max(request.top_k, 0),
-        top_p=request.top_p,
-        min_p=request.min_p,
-        typical_p=request.typical_p,
-        repetition_penalty=request.repetition_penalty,
-        presence_penalty=request.presence_penalty,
-        frequency_penalty=request.frequency_penalty,
-    )
     return GenerationOptions(
         length=length,
         samples=samples,
         seed=seed_or_random(request.seed) % 2**64,
-        sampling=sampling,
+        sampling=replace(shared_sampling(request), typical_p=request.typical_p),
         stops=stop_list(request.stop),
         include_stop=request.include_stop_str_in_output,
         stop_tokens=request.stop_token_ids,
         ignore_end=request.ignore_eos,
         min_length=request.min_tokens,
         bias={int(token): bias for token, bias in request.logit_bias.items()},
+    )
+
+
+def shared_sampling(request: GenerateRequest | OpenAIRequest) -> Sampling:
+    """The sampling options that all routes have."""
+    return Sampling(
+        temperature=request.temperature,
+        # OpenAI's clients for vLLM write "all tokens" as -1.
+        top_k=max(request.top_k, 0),
+        top_p=request.top_p,
+        min_p=request.min_p,
+        repetition_penalty=request.repetition_penalty,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
     )
 
 
