@@ -34,7 +34,8 @@ async def completions(request: Request[State]) -> Response:
     check_logprobs(scored_tokens(prompts, options), options.logprobs)
     with naming_fields(prompt="prompt", samples="n" if fields.best_of is None else "best_of"):
         generation = Generation(request.state["queue"], engine, prompts, options)
-    echoes = await asyncio.to_thread(read_echoes, fields, engine, prompts)
+    # Without `echo`, the texts begin with nothing, and no thread is needed to find that out.
+    echoes = await asyncio.to_thread(read_echoes, engine, prompts) if fields.echo else [""] * len(prompts)
     return await respond(request, CompletionReply(generation, fields, echoes), stream=fields.stream)
 
 
@@ -51,6 +52,6 @@ def scored_tokens(prompts: Sequence[Sequence[int]], options: GenerationOptions) 
     return len(prompts) * options.samples * options.length + in_prompts
 
 
-def read_echoes(fields: CompletionRequest, engine: Engine, prompts: Sequence[Sequence[int]]) -> list[str]:
-    """What the texts of each prompt begin with: with `echo` the prompt, else nothing."""
-    return [shown_text(engine, tokens) if fields.echo else "" for tokens in prompts]
+def read_echoes(engine: Engine, prompts: Sequence[Sequence[int]]) -> list[str]:
+    """The prompts as text, with which `echo` lets the texts begin."""
+    return [shown_text(engine, tokens) for tokens in prompts]
