@@ -5,7 +5,6 @@ The first is loaded at the start already. app.memory decides which models leave 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from app.engine.base import Engine
 from app.engine.bundle import FILES, Template, read_manifest
+from app.engine.cores import cores_allowed
 from app.errors import FatalError, ModelNotLoaded, SettingError, UnknownModel
 from app.memory import check_memory, memory_allowed, models_to_free, size_of
 from app.settings import Settings
@@ -148,13 +148,3 @@ def folders_by_name(folders: list[Path]) -> dict[str, Path]:
 def thread_count(settings: Settings) -> int:
     """Threads of one generation: THREADS, or as many as there are cores."""
     return settings.threads or cores_allowed()
-
-
-def cores_allowed() -> int:
-    """Cores this process may use: its affinity and, in a container, its share of processor time, rounded up."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return min(cores, max(1, -(-int(quota) // int(period))))
-    except (OSError, ValueError):  # No such file, or "max": no limit.
-        return cores

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 
 import app
 from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
+from app.engine.cores import cores_allowed
 from app.engine.generation import GenerationOptions
 from app.errors import DataError
 from finetune.checkpoint import variable_shapes
@@ -124,7 +124,7 @@ def perplexities(
     from app.engine.tensorflow import TensorflowEngine
 
     end, held_out = data.description.end_of_text, data.description.tokens["validation"]
-    engine = TensorflowEngine(source.folder, threads=len(os.sched_getaffinity(0)))
+    engine = TensorflowEngine(source.folder, threads=cores_allowed())
     with closing(engine.session):
         train = measure_perplexity(engine, data.train, end, min(most, held_out or most), seed, "read training text")
         validation = measure_perplexity(engine, data.validation, end, most, seed, "read validation text")

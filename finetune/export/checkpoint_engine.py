@@ -5,7 +5,6 @@ A checkpoint is first written as a bundle in a temporary folder, rounded as `exp
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from app.engine.bundle import Bundle, EndMarker, open_bundle
 from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
+from app.engine.cores import cores_allowed
 from app.engine.onnx import OnnxEngine
 from finetune.export.bundle_writer import WRITING_STEPS, describe_bundle, write_model
 from finetune.export.end_markers import find_end_marker
@@ -28,7 +28,7 @@ def engine_for(folder: Path, bits: Bits = 32, end: str | None = None) -> Iterato
     Raises CheckpointError, BundleError, and SettingError where `end` is empty or not a token's id.
     """
     if (folder / "manifest.json").is_file():
-        yield OnnxEngine(open_bundle(folder), available_cores())
+        yield OnnxEngine(open_bundle(folder), cores_allowed())
         return
     source = open_checkpoint(folder)
     marker = find_end_marker(end, RunFolder(folder).description, source)
@@ -40,7 +40,7 @@ def engine_for(folder: Path, bits: Bits = 32, end: str | None = None) -> Iterato
 def checkpoint_engine(source: CheckpointFolder, bits: Bits, end: EndMarker) -> Iterator[OnnxEngine]:
     """An engine on a checkpoint. Raises CheckpointError where its save is damaged."""
     with temporary_bundle(source, bits, end) as bundle:
-        yield OnnxEngine(bundle, available_cores())
+        yield OnnxEngine(bundle, cores_allowed())
 
 
 @contextmanager
@@ -51,7 +51,3 @@ def temporary_bundle(source: CheckpointFolder, bits: Bits, end: EndMarker) -> It
         with progress_bar("read", WRITING_STEPS) as progress:
             write_model(source, bits, folder, progress)
         yield Bundle(folder, describe_bundle(source, folder, source.folder.resolve().name, bits, end, "text"))
-
-
-def available_cores() -> int:
-    return len(os.sched_getaffinity(0))

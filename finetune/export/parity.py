@@ -6,7 +6,6 @@ is further off than rounding explains is refused.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from app.engine.base import Engine
 from app.engine.bundle import Bundle, Parity
 from app.engine.checkpoint_folder import CheckpointFolder
+from app.engine.cores import cores_allowed
 from app.engine.sampling import softmax
 from app.errors import BundleError
 from finetune.export.quantization import Bits
@@ -30,7 +30,7 @@ def measure_parity(source: CheckpointFolder, bundle: Bundle) -> Parity:
     from app.engine.onnx import OnnxEngine
     from app.engine.tensorflow import TensorflowEngine
 
-    threads = len(os.sched_getaffinity(0))
+    threads = cores_allowed()
     tokens, ours = sample_with_logits(OnnxEngine(bundle, threads), min(PARITY_TOKENS, source.hparams.n_ctx))
     return compare_logits(ours, TensorflowEngine(source.folder, threads).all_logits(tokens))
 
