@@ -28,6 +28,7 @@ from app.engine.checkpoint_folder import VOCABULARY_FILES, CheckpointFolder, new
 from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import Array, older_saves, remove_save, replace_text, save_note, write_checkpoint
 from finetune.folder import replace_folder, written_aside
+from finetune.readable_json import readable_json
 
 TrainingState = dict[str, NDArray[Any]]
 """The optimizer's variables by name, as training-N.npz stores them."""
@@ -81,8 +82,7 @@ class RunFolder:
             raise CheckpointError(f"{path} does not describe a run ({error}): give another folder.") from None
 
     def describe(self, description: RunDescription) -> None:
-        text = msgspec.json.format(msgspec.json.encode(description), indent=2)
-        replace_text(self.folder / "description.json", f"{text.decode()}\n")
+        replace_text(self.folder / "description.json", readable_json(description).decode())
 
     @property
     def best(self) -> RunFolder:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from app.engine.generation import GenerationOptions, Length, Seed
 from app.engine.sampling import Sampling
 from app.errors import SettingError
@@ -21,6 +19,7 @@ from finetune.evaluation.evaluation_page import render
 from finetune.export.quantization import Bits
 from finetune.folder import refuse_overwriting, replace_folder, written_aside
 from finetune.option_ranges import Count, check_range, check_sampling
+from finetune.readable_json import readable_json
 
 FILES = ("report.json", "report.html")
 
@@ -68,7 +67,7 @@ def evaluate(
     refuse_overwriting(out, (out / "report.json").is_file(), "a report")
     report = evaluate_checkpoint(source, prepared, options)
     with written_aside(out) as aside:
-        (aside / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        (aside / "report.json").write_bytes(readable_json(report))
         (aside / "report.html").write_text(render(report), encoding="utf-8")
         replace_folder(aside, out, FILES)
     print(f"{out}/report.html: {' '.join(report.headline())}")

@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +34,7 @@ from finetune.data.validation_split import hold_out
 from finetune.data.vocabulary import learn_vocabulary, read_vocabulary
 from finetune.folder import replace_folder, written_aside
 from finetune.progress_bar import progress_bar
+from finetune.readable_json import readable_json
 
 REASONS = ("empty", "duplicate", "near duplicate", "too short")
 # How an operating system reports a full disk, an exceeded quota and an exceeded limit on file size.
@@ -116,7 +116,7 @@ def prepare_data(paths: list[Path], out: Path, options: PreparationOptions) -> D
             options=options.described(),
             made=made(),
         )
-        write_description(aside, description)
+        (aside / "description.json").write_bytes(readable_json(description))
         replace_folder(aside, out, files=[path.name for path in aside.iterdir()])
     return description
 
@@ -241,8 +241,3 @@ def tokenize(
 def made() -> dict[str, str]:
     versions = {library: importlib.metadata.version(library) for library in ("numpy", "tokenizers")}
     return {"at": datetime.now(UTC).isoformat(timespec="seconds")} | versions
-
-
-def write_description(folder: Path, description: DataDescription) -> None:
-    text = msgspec.json.format(msgspec.json.encode(description), indent=2)
-    (folder / "description.json").write_bytes(text + b"\n")

@@ -14,6 +14,7 @@ from app.engine.checkpoint_folder import CheckpointFolder
 from finetune.checkpoint import read_weights
 from finetune.export.parity import check_parity, measure_parity
 from finetune.export.quantization import Bits
+from finetune.readable_json import readable_json
 from finetune.run_folder import RunFolder
 
 WRITING_STEPS = 3
@@ -91,4 +92,4 @@ def training_facts(source: CheckpointFolder) -> dict[str, int | float | str]:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    (folder / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    (folder / "manifest.json").write_bytes(readable_json(manifest))

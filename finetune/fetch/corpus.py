@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import msgspec
 
 from app.errors import DataError, SettingError
 from finetune.fetch.cleaning import Cleaner, CleaningReport
@@ -29,6 +28,7 @@ from finetune.fetch.guardrails import GuardrailOptions
 from finetune.fetch.journal import Journal
 from finetune.fetch.row_source import RowSource
 from finetune.progress_bar import progress_bar
+from finetune.readable_json import readable_json
 
 FORMAT = 1
 BLOCK = 2**27
@@ -108,7 +108,7 @@ def manifest_of(
 def place(out: Path, written: Path, manifest: Mapping[str, Any], journal: Journal) -> None:
     """Move the finished corpus and its manifest to where they belong, each atomically, and remove the journal."""
     aside = journal.folder / "manifest.json"
-    aside.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    aside.write_bytes(readable_json(manifest))
     out.parent.mkdir(parents=True, exist_ok=True)
     written.replace(out)
     aside.replace(manifest_path(out))
