@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
 
@@ -63,19 +64,9 @@ def imported(path: str) -> frozenset[str]:
     return frozenset(found)
 
 
-@cache
-def imports_of(path: str) -> frozenset[str]:
-    """The project's own modules that a file imports. A package counts if a name is imported from its __init__."""
-    own: set[str] = set()
-    for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.Import):
-            own |= {alias.name for alias in node.names if alias.name in MODULES}
-        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
-            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES
-            own |= submodules
-            if len(submodules) < len(node.names):
-                own.add(node.module)
-    return frozenset(own - {module_name(path)})
+def imports_of(path: str) -> AbstractSet[str]:
+    """The project's own modules that a file imports, with the packages that names are imported from."""
+    return (imported(path) & MODULES) - {module_name(path)}
 
 
 def package(module: str) -> str:
@@ -128,7 +119,7 @@ def test_no_packages_import_each_other() -> None:
     assert not circle(package_graph())
 
 
-def within(names: frozenset[str], *packages: str) -> set[str]:
+def within(names: AbstractSet[str], *packages: str) -> set[str]:
     return {name for name in names if f"{name}.".startswith(tuple(f"{each}." for each in packages))}
 
 
