@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import numpy as np
 import pytest
 
@@ -41,6 +42,9 @@ from tests.fakes.loopback import on_loopback
 ROOT = Path(__file__).parent.parent
 # A shell makes background processes, such as `make test &`, ignore SIGINT, and tests interrupt processes that inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# The same examples every time, with no time limit, and nothing written into the repository.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None, max_examples=60)
+hypothesis.settings.load_profile("same")
 TEXTS = ["Why did the duck cross the road? It had a bill to pay.", "<|startoftext|>Yes, we do.<|endoftext|>"] * 8
 
 
