@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Action
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-# Set before TensorFlow and Keras are imported, which read them then. The first silences TensorFlow's notes on hardware.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
@@ -26,7 +21,9 @@ from finetune.commands.report import report
 from finetune.commands.sample import sample
 from finetune.commands.starter import starter
 from finetune.commands.train import train
+from finetune.environment import shield_libraries
 from finetune.openai_weights import OpenaiModel
+from finetune.out_of_memory import explain_memory
 from finetune.training.options import TrainingOptions
 
 # In the order in which they are used.
@@ -72,8 +69,10 @@ REPEATED: dict[str, dict[str, str]] = {
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb and return the exit code. An expected error is printed as one line, with exit code 2."""
     given = parser().parse_args(arguments)
+    shield_libraries()
     try:
-        run(given.verb, given[given.verb])
+        with explain_memory("close other programs, or use a machine with more"):
+            run(given.verb, given[given.verb])
     except FatalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

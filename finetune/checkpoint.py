@@ -131,17 +131,16 @@ def write_checkpoint(
         step: the save's number
         older: the saves to keep listed in `checkpoint`, oldest first
 
-    Raises CheckpointError when the disk is full; the older saves stay as they are.
+    The file `checkpoint` is replaced last, and that decides: a stop before it leaves the older saves as they were.
+    Raises CheckpointError when the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "hparams.json").write_bytes(msgspec.json.encode(hparams))
+    replace_file(folder / "hparams.json", msgspec.json.encode(hparams))
     for name in VOCABULARY_FILES:
-        if (vocabulary / name).resolve() != (folder / name).resolve():
-            shutil.copyfile(vocabulary / name, folder / name)
+        replace_file(folder / name, (vocabulary / name).read_bytes())
     save = f"model-{step}"
     write_save(folder / save, weights)
     replace_text(folder / "counter", f"{step}\n")
-    # Last, since this file makes the save the newest one.
     replace_text(folder / "checkpoint", save_note([*older, save]))
 
 
@@ -178,7 +177,16 @@ def remove_save(prefix: Path) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replace a small file atomically."""
+    replace_file(path, text.encode())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a small file in one go: a stop leaves the old file or the new one. A file that has this content is left alone."""
+    if path.is_file() and path.read_bytes() == content:
+        return
     aside = path.with_name(f".{path.name}.new")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    try:
+        aside.write_bytes(content)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -11,8 +11,9 @@ samples.txt           texts that the model wrote at each save
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import shutil
+import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,10 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.bundle import Hparams, Template
-from app.engine.checkpoint_folder import VOCABULARY_FILES, CheckpointFolder, newest_save, open_checkpoint
+from app.engine.checkpoint_folder import CheckpointFolder, newest_save, open_checkpoint, step_of
 from app.errors import CheckpointError, SettingError
-from finetune.checkpoint import Array, older_saves, remove_save, replace_text, save_note, write_checkpoint
-from finetune.folder import replace_folder, written_aside
+from finetune.checkpoint import Array, older_saves, remove_save, replace_text, write_checkpoint
 from finetune.readable_json import readable_json
 
 TrainingState = dict[str, NDArray[Any]]
@@ -55,9 +55,23 @@ class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
     template: Template
     init: str
     options: dict[str, Any]
-    best_step: int | None
-    best_validation: float | None
     made: dict[str, str]
+    documents: dict[str, int] | None = None
+    """The documents of each split; None in runs of earlier versions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSave:
+    """What is saved. `best`: its validation loss is the lowest. `vocabulary`: a folder with encoder.json and vocab.bpe."""
+
+    step: int
+    hparams: Hparams
+    weights: Mapping[str, Array]
+    vocabulary: Path
+    state: TrainingState
+    description: RunDescription
+    log: list[LogEntry]
+    best: bool
 
 
 @dataclass(frozen=True)
@@ -82,12 +96,22 @@ class RunFolder:
             raise CheckpointError(f"{path} does not describe a run ({error}): give another folder.") from None
 
     def describe(self, description: RunDescription) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         replace_text(self.folder / "description.json", readable_json(description).decode())
 
     @property
     def best(self) -> RunFolder:
-        """The save with the lowest validation loss, with this run's description and log."""
+        """The folder of the save with the lowest validation loss."""
         return RunFolder(self.folder / "best")
+
+    @property
+    def lowest_validation(self) -> tuple[int, float] | None:
+        """The step and the validation loss of the save in `best`, read there, so that they cannot disagree with it."""
+        if not (kept := saves(self.best.folder)):
+            return None
+        step = step_of(kept[-1])
+        loss = next((entry.validation for entry in self.best.log() if entry.step == step), None)
+        return None if loss is None else (step, loss)
 
     def refuse_existing(self) -> None:
         """Raises SettingError unless the folder is new or empty, so that a typing mistake costs nobody a file."""
@@ -96,35 +120,46 @@ class RunFolder:
             raise SettingError(
                 f"--out is {self.folder}, a run at step {step}: add --resume to continue it, or name a new folder."
             )
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        if self.folder.exists() and not self.without_saves:
             raise SettingError(f"--out is {self.folder}, which exists and is not a run: name a new folder.")
 
-    def save(
-        self, hparams: Hparams, weights: Mapping[str, Array], vocabulary: Path, step: int, state: TrainingState
-    ) -> None:
+    @property
+    def without_saves(self) -> bool:
+        """Whether the folder is empty, or left by a run that ended before its first save."""
+        if not self.folder.is_dir():
+            return False
+        with contextlib.suppress(CheckpointError):
+            return not any(self.folder.iterdir()) or (
+                self.description is not None and not any(self.folder.glob("model-*.index"))
+            )
+        return False
+
+    def save(self, content: RunSave) -> None:
         """Write a save and delete all but the one before it, which replaces it if it turns out damaged.
+
+        In the run and in `best` alike, the file `checkpoint` is replaced last, and that decides which save is the newest: a
+        stop at any moment leaves the run at this save or at the one before. `best` comes first. A resumed run that repeats
+        the step then finds what it is about to keep.
 
         Raises CheckpointError when the disk is full; the earlier saves stay as they are.
         """
-        kept = [save for save in saves(self.folder) if save != f"model-{step}"][-1:]
+        if content.best:
+            self.best.write(content, kept=[])
+        earlier = [save for save in saves(self.folder) if step_of(save) < content.step]
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_arrays(self.folder / f"training-{step}.npz", state)
-        write_checkpoint(self.folder, hparams, weights, vocabulary, step, kept)
-        for index in self.folder.glob("model-*.index"):
-            if index.stem not in (*kept, f"model-{step}"):
-                remove_save(index.with_suffix(""))
-                (self.folder / f"training-{index.stem.removeprefix('model-')}.npz").unlink(missing_ok=True)
+        write_arrays(self.folder / f"training-{content.step}.npz", content.state)
+        self.write(content, kept=earlier[-1:])
 
-    def keep_best(self) -> None:
-        """Copy the newest save, its description and the log to `best`."""
-        newest = saves(self.folder)[-1]
-        with written_aside(self.best.folder) as aside:
-            for name in (*VOCABULARY_FILES, "hparams.json", "counter", "description.json", "log.csv"):
-                shutil.copyfile(self.folder / name, aside / name)
-            for path in self.folder.glob(f"{newest}.*"):
-                shutil.copyfile(path, aside / path.name)
-            (aside / "checkpoint").write_text(save_note([newest]), encoding="utf-8")
-            replace_folder(aside, self.best.folder, [path.name for path in self.best.folder.glob("*")])
+    def write(self, content: RunSave, kept: list[str]) -> None:
+        """Write a save with its description and log, and delete all other saves but those `kept`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.describe(content.description)
+        self.write_log(content.log)
+        write_checkpoint(self.folder, content.hparams, content.weights, content.vocabulary, content.step, kept)
+        for index in self.folder.glob("model-*.index"):
+            if index.stem not in (*kept, f"model-{content.step}"):
+                remove_save(index.with_suffix(""))
+                (self.folder / f"training-{step_of(index.stem)}.npz").unlink(missing_ok=True)
 
     def state(self, source: CheckpointFolder) -> TrainingState | None:
         """The optimizer state of a save; None if it has none, as in gpt-2-simple's saves. Raises CheckpointError if damaged."""
@@ -141,18 +176,19 @@ class RunFolder:
         path = self.folder / "log.csv"
         if not path.is_file():
             return []
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = ({name: value or None for name, value in row.items()} for row in csv.DictReader(file))
-            return [msgspec.convert(row, LogEntry, strict=False) for row in rows]
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = ({name: value or None for name, value in row.items()} for row in csv.DictReader(file))
+                return [msgspec.convert(row, LogEntry, strict=False) for row in rows]
+        except (msgspec.ValidationError, csv.Error, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{path} is not the log of a run ({error}): delete it, or copy it again.") from None
 
     def write_log(self, entries: list[LogEntry]) -> None:
-        path = self.folder / "log.csv"
-        aside = path.with_name(".log.csv.new")
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(LogEntry.__struct_fields__)
-            writer.writerows(msgspec.structs.astuple(entry) for entry in entries)
-        aside.replace(path)
+        lines = io.StringIO(newline="")
+        writer = csv.writer(lines)
+        writer.writerow(LogEntry.__struct_fields__)
+        writer.writerows(msgspec.structs.astuple(entry) for entry in entries)
+        replace_text(self.folder / "log.csv", lines.getvalue())
 
     def add_samples(self, step: int, texts: list[str]) -> None:
         with (self.folder / "samples.txt").open("a", encoding="utf-8") as file:

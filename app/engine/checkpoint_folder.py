@@ -35,9 +35,13 @@ class CheckpointFolder:
 
     @property
     def step(self) -> int:
-        """Training steps of the newest save; 0 for OpenAI's own weights, whose save has no number."""
-        number = re.search(r"-(\d+)$", self.save)
-        return int(number[1]) if number else 0
+        return step_of(self.save)
+
+
+def step_of(save: str) -> int:
+    """Training steps of a save; 0 for OpenAI's own weights, whose save has no number."""
+    number = re.search(r"-(\d+)$", save)
+    return int(number[1]) if number else 0
 
 
 def open_checkpoint(folder: Path) -> CheckpointFolder:

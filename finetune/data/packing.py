@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +45,13 @@ class Batch(NamedTuple):
         """The number of tokens that count in the loss."""
         return float(self.weights.sum())
 
-    def for_keras(self) -> tuple[dict[str, NDArray[np.int32]], NDArray[np.int32], NDArray[np.float32]]:
+    def for_keras(self) -> tuple[dict[str, NDArray[Any]], NDArray[np.int32], NDArray[np.float32]]:
         """Inputs, targets and sample weights, as Keras takes them."""
-        inputs = {"tokens": self.tokens, "positions": self.positions, "segments": self.segments}
+        inputs: dict[str, NDArray[Any]] = {
+            "tokens": self.tokens,
+            "positions": self.positions,
+            "segments": self.segments,
+        }
         return inputs, self.targets, self.weights
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from app.engine.tensorflow import TensorflowEngine
 from app.engine.tokenizer import Tokenizer
+from finetune.data.document_sample import sample_documents
 from finetune.data.prepared import Documents, Role
 from finetune.progress_bar import progress_bar
 
@@ -53,8 +54,8 @@ def measure_perplexity(
     engine: TensorflowEngine, documents: Documents, end: int, most: int, seed: int, title: str
 ) -> Perplexity | None:
     """The perplexity of a random sample of the documents, `most` tokens at most. None if there is nothing to count."""
-    sample = list(sample_documents(documents, most, seed))
-    windows = [window for tokens, roles in sample for window in windows_of(tokens, roles, end, engine.n_ctx)]
+    sample = sample_documents(documents, most, seed)
+    windows = [window for index in range(len(sample)) for window in windows_of(*sample[index], end, engine.n_ctx)]
     nats, counts, sizes = np.zeros((3, len(Role)))
     widths = byte_widths(engine.tokenizer, end)
     with progress_bar(title, sum(int(window.counted.sum()) for window in windows), " tokens") as progress:
@@ -83,18 +84,6 @@ def summarize(
         bits_per_byte=float(total / np.log(2) / max(1, int(sizes[COUNTED_ROLES].sum()))),
         by_role={role.name.lower(): float(nats[role] / counts[role]) for role in Role if counts[role]},
     )
-
-
-def sample_documents(
-    documents: Documents, most: int, seed: int
-) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint8]]]:
-    """Random documents, tokens and roles, until there are `most` tokens. The last one is cut."""
-    for index in np.random.default_rng(seed).permutation(len(documents)):
-        if most <= 0:
-            return
-        tokens, roles = documents[int(index)]
-        yield tokens[:most], roles[:most]
-        most -= len(tokens)
 
 
 def windows_of(tokens: NDArray[np.int32], roles: NDArray[np.uint8], end: int, n_ctx: int) -> Iterator[Window]:

@@ -127,7 +127,8 @@ class GPT2(keras.Model):  # type: ignore[misc]
         """Cross-entropy in nats per token, plus the unlikelihood loss in training.
 
         The mean over the targets y [batch, length], weighted by the loss mask sample_weight [batch, length]. x are the
-        inputs, and y_pred the hidden states [batch, length, n_embd].
+        inputs, and y_pred the hidden states [batch, length, n_embd]. x["counted"] [batch], if it is there, is the number of
+        targets to divide by instead: with gradient accumulation, the mean number of the step's batches.
         """
         rows, length = y.shape
         step = max(1, CHUNK_TOKENS // (rows or 1))
@@ -138,7 +139,8 @@ class GPT2(keras.Model):  # type: ignore[misc]
             if training and self.unlikelihood:
                 chunk_loss = partial(chunk_loss, negatives=negative_tokens(x, y, chunk, self.end), tokens=x["tokens"])
             total += recompute(chunk_loss, remat=step < length)(y_pred[:, chunk])
-        return total / ops.maximum(ops.sum(sample_weight), 1.0)
+        counted = ops.mean(x["counted"]) if "counted" in x else ops.maximum(ops.sum(sample_weight), 1.0)
+        return total / counted
 
     def chunk_loss(
         self, hidden: Tensor, targets: Tensor, weights: Tensor, negatives: Tensor = None, tokens: Tensor = None

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import random
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from app.engine.checkpoint_folder import newest_save
 from app.errors import SettingError
-from finetune.checkpoint import write_checkpoint
+from finetune.checkpoint import newest_whole, replace_text, save_note, write_checkpoint
 from finetune.data.prepared import Data
 from finetune.run_folder import RunFolder
+from finetune.training.divergence import refuse_infinite_weights
 from finetune.training.options import TrainingOptions
+from finetune.training.run_description import describe_run
 from finetune.training.starting_point import starting_point
+from finetune.training.stop_signals import StopRequest, handled_by
 
 WINDOW = 1024  # Hard-coded in gpt-2-simple, whatever the model's window is.
 # The options that gpt-2-simple's finetune has a counterpart for.
@@ -27,22 +33,65 @@ SUPPORTED = {
 }  # fmt: skip
 
 
-def train_with_gpt_2_simple(options: TrainingOptions, data: Data, run: RunFolder) -> None:
-    """Raises SettingError if an option, the model or the data does not suit gpt-2-simple."""
+def train_with_gpt_2_simple(options: TrainingOptions, data: Data, run: RunFolder) -> int:
+    """Returns the signal that stopped the run, or 0.
+
+    Raises SettingError if an option, the model or the data does not suit gpt-2-simple, and TrainingError if the loss became
+    NaN or infinite.
+    """
     refuse_unsupported(options, data)
     start = starting_point(options, data, run)
-    if start.hparams.n_ctx < WINDOW:
-        raise SettingError(
-            f"gpt-2-simple trains on windows of {WINDOW} tokens and the model's window is {start.hparams.n_ctx}: "
-            "leave --trainer gpt-2-simple out."
-        )
+    refuse_window(options, start.hparams.n_ctx)
     with tempfile.TemporaryDirectory() as work:
         tokens = Path(work) / "tokens.npz"
         np.savez_compressed(tokens, np.asarray(data.train.tokens, np.int32))
         model = Path(work) / "start"
-        if not options.resume:
+        if options.resume:
+            name_save(run.folder, start.step)
+        else:
+            run.describe(describe_run(options, data))
             write_checkpoint(model, start.hparams, start.weights, start.vocabulary)
-        finetune(options, tokens, model, run.folder, options.steps - start.step)
+        with interrupts() as stop:
+            finetune(options, tokens, model, run.folder, options.steps - start.step)
+    # Also after a resumption, since the run may be one that gpt-2-simple began.
+    run.describe(describe_run(options, data))
+    saved, weights = newest_whole(run.folder)
+    refuse_infinite_weights(weights, saved.step)
+    return stop.signal
+
+
+def name_save(folder: Path, step: int) -> None:
+    """Let gpt-2-simple continue at this save: it takes the weights from one file and the number of steps from another."""
+    save = f"model-{step}"
+    if newest_save(folder) != save and (folder / f"{save}.index").is_file():
+        replace_text(folder / "checkpoint", save_note([save]))
+    replace_text(folder / "counter", f"{step}\n")
+
+
+@contextmanager
+def interrupts() -> Iterator[StopRequest]:
+    """Turn each signal to stop into the KeyboardInterrupt at which gpt-2-simple saves. Later ones do not disturb the save."""
+    stop = StopRequest()
+
+    def interrupt(number: int, frame: object) -> None:
+        if not stop.signal:
+            stop.signal = number
+            raise KeyboardInterrupt
+
+    with handled_by(interrupt):
+        yield stop
+
+
+def refuse_window(options: TrainingOptions, n_ctx: int) -> None:
+    if n_ctx < WINDOW:
+        raise SettingError(
+            f"gpt-2-simple trains on windows of {WINDOW} tokens and the model's window is {n_ctx}: "
+            "leave --trainer gpt-2-simple out."
+        )
+    if options.sample_length > n_ctx:
+        raise SettingError(
+            f"--sample_length is {options.sample_length} and the model's window is {n_ctx}: give {n_ctx} or less."
+        )
 
 
 def refuse_unsupported(options: TrainingOptions, data: Data) -> None:

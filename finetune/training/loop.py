@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 import sys
 import time
@@ -13,14 +12,15 @@ import msgspec
 from tqdm import tqdm
 
 from app.engine.generation import GenerationOptions
-from app.errors import TrainingError
 from finetune.data.packing import Batch, Packed, Rows, Windows, batch
 from finetune.data.prepared import Data
 from finetune.export.checkpoint_engine import engine_for
-from finetune.run_folder import LogEntry, RunDescription, RunFolder
+from finetune.run_folder import LogEntry, RunFolder, RunSave
 from finetune.sampled_texts import sample_texts
+from finetune.training.divergence import refuse_divergence, refuse_infinite_weights
 from finetune.training.loss_plot import plot_losses
 from finetune.training.options import TrainingOptions
+from finetune.training.run_description import describe_run
 from finetune.training.starting_point import StartingPoint
 from finetune.training.stop_signals import StopRequest, stop_signals
 from finetune.training.tensorboard_events import TensorboardEvents
@@ -65,17 +65,21 @@ def training_rows(options: TrainingOptions, data: Data, n_ctx: int) -> Rows:
 class LogInterval:
     """What was trained since the last entry of the log."""
 
-    losses: list[float] = field(default_factory=list)
+    nats: float = 0.0
+    counted: float = 0.0
+    """The tokens that counted in the loss."""
     tokens: int = 0
     began: float = field(default_factory=time.monotonic)
 
     def add(self, loss: float, batches: list[Batch]) -> None:
-        self.losses.append(loss)
+        counted = sum(each.counted for each in batches)
+        self.nats += loss * counted
+        self.counted += counted
         self.tokens += sum(int((each.segments > 0).sum()) for each in batches)
 
     def entry(self, step: int, learning_rate: float, seconds_before: float) -> LogEntry:
         seconds = time.monotonic() - self.began
-        mean, speed = sum(self.losses) / len(self.losses), self.tokens / seconds
+        mean, speed = self.nats / max(self.counted, 1.0), self.tokens / max(seconds, 1e-9)
         return LogEntry(step, mean, None, learning_rate, round(speed, 1), round(seconds_before + seconds, 3))
 
 
@@ -100,6 +104,8 @@ class TrainingLoop:
         self.rows = training_rows(options, data, start.hparams.n_ctx)
         self.entries = [entry for entry in run.log() if entry.step <= start.step] if options.resume else []
         self.validation = self.validation_loss()
+        if not options.resume:
+            run.describe(describe_run(options, data))
         self.progress = tqdm(total=options.steps, initial=start.step, desc=run.folder.name, unit="step")
         self.events = TensorboardEvents(run.folder / "events")
 
@@ -109,10 +115,7 @@ class TrainingLoop:
         if not batches:
             print("No validation text: overfitting cannot be noticed.", file=sys.stderr)
         history = [(entry.step, entry.validation) for entry in self.entries if entry.validation is not None]
-        before = self.run.description if self.options.resume else None
-        if before is None or before.best_step is None or before.best_validation is None:
-            return ValidationLoss(batches, history, None)
-        return ValidationLoss(batches, history, (before.best_step, before.best_validation))
+        return ValidationLoss(batches, history, self.run.lowest_validation if self.options.resume else None)
 
     def run_to_end(self) -> int:
         """Train and save until the last step, an early stop or a signal. Returns the step that was reached."""
@@ -138,8 +141,8 @@ class TrainingLoop:
             batches = self.batches(step)
             loss = self.trainer.step(batches)
             step += 1
-            if not math.isfinite(loss):
-                raise TrainingError(f"the loss is not a number at step {step}: give a lower --learning_rate.")
+            # A penalty of the unlikelihood loss adds up to 11.5 nats for each token that is almost certain.
+            refuse_divergence(loss / (1 + self.options.unlikelihood), step, "loss")
             interval.add(loss, batches)
             self.progress.update()
             if step % every == 0 or step == target or self.stop.signal:
@@ -168,12 +171,20 @@ class TrainingLoop:
 
     def save(self, step: int) -> None:
         best = bool(self.validation.batches) and self.validate(step)
-        hparams, vocabulary = self.start.hparams, self.start.vocabulary
-        self.run.save(hparams, self.trainer.weights(), vocabulary, step, self.trainer.state())
-        self.run.describe(self.description())
-        self.run.write_log(self.entries)
-        if best:
-            self.run.keep_best()
+        weights = self.trainer.weights()
+        refuse_infinite_weights(weights, step)
+        self.run.save(
+            RunSave(
+                step=step,
+                hparams=self.start.hparams,
+                weights=weights,
+                vocabulary=self.start.vocabulary,
+                state=self.trainer.state(),
+                description=describe_run(self.options, self.data),
+                log=self.entries,
+                best=best,
+            )
+        )
         plot_losses(self.entries, self.run.folder.name, self.run.folder / "loss.png")
         if self.options.samples:
             self.write_samples(step)
@@ -181,6 +192,7 @@ class TrainingLoop:
     def validate(self, step: int) -> bool:
         """Measure the validation loss. Returns whether it is the lowest so far."""
         loss = self.validation.measure(self.trainer, step)
+        refuse_divergence(loss, step, "validation loss")
         self.entries[-1] = msgspec.structs.replace(self.entries[-1], validation=loss)
         self.events.add(step, {"loss/validation": loss})
         tqdm.write(
@@ -200,17 +212,3 @@ class TrainingLoop:
         with engine_for(self.run.folder) as engine:
             texts = [sampled.text for sampled in sample_texts(engine, "", self.options.samples, options)]
         self.run.add_samples(step, texts)
-
-    def description(self) -> RunDescription:
-        described = self.data.description
-        best_step, best_validation = self.validation.best or (None, None)
-        return RunDescription(
-            corpus_sha256=described.corpus_sha256,
-            end=described.end_of_text,
-            template=described.template,
-            init=self.options.init,
-            options=self.options.as_dict(),
-            best_step=best_step,
-            best_validation=best_validation,
-            made={library: importlib.metadata.version(library) for library in ("keras", "tensorflow", "numpy")},
-        )

@@ -135,6 +135,13 @@ class TrainingOptions:
         if not fits:
             raise SettingError(f"--{name} is {getattr(self, name)}: {remedy}.")
 
+    def smaller(self) -> str:
+        """What to change where these options need more memory than there is."""
+        if self.batch_size > 1:
+            return f"give a --batch_size below {self.batch_size}; --accumulate makes up for it"
+        rest = ("" if self.gradient_checkpointing else "--gradient_checkpointing, ") + "a shorter --context, --lora 8"
+        return f"give {rest} or a smaller model"
+
     def check_context(self, n_ctx: int) -> None:
         """Raises SettingError where `context` does not fit the model's window of n_ctx tokens."""
         if self.context is not None and not 1 < self.context <= n_ctx:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a training run cleanly, after the current step and a save."""
+"""Ctrl-C, SIGTERM and the end of the terminal (SIGHUP) end a training run cleanly, after the current step and a save."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class StopRequest:
 
 @contextmanager
 def stop_signals() -> Iterator[StopRequest]:
-    """Record SIGINT or SIGTERM, so that the loop can finish its step and save. A second Ctrl-C interrupts at once."""
+    """Record a signal to stop, so that the loop can finish its step and save. A second Ctrl-C interrupts at once."""
     stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():  # Only the main thread may set handlers.
         yield stop
@@ -28,9 +28,20 @@ def stop_signals() -> Iterator[StopRequest]:
         stop.signal = number
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled_by(ask):
         yield stop
+
+
+@contextmanager
+def handled_by(handler: signal._HANDLER) -> Iterator[None]:
+    """Let `handler` take the signals that ask a program to stop."""
+    numbers = {signal.SIGINT, signal.SIGTERM}
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none.
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:  # nohup ignores it.
+        numbers.add(hang_up)
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)

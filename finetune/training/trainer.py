@@ -7,7 +7,7 @@ With several GPUs JAX splits each batch among them (data parallelism).
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -60,11 +60,16 @@ class Trainer:
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
         return optimizer
 
-    def step(self, batches: Iterable[Batch]) -> float:
-        """One optimizer step from all these batches (gradient accumulation). Returns the mean loss before it, nats per token."""
+    def step(self, batches: Sequence[Batch]) -> float:
+        """One optimizer step from all these batches (gradient accumulation). Returns the mean loss before it, nats per token.
+
+        Every token counts the same, whatever batch it is in: the step is that of one large batch.
+        """
+        counted = max(1.0, float(np.mean([batch.counted for batch in batches])))
         losses = []
         for batch in batches:
             inputs, targets, weights = batch.for_keras()
+            inputs["counted"] = np.full(len(batch.tokens), counted, np.float32)
             self.model.reset_metrics()
             losses.append(float(self.model.train_on_batch(inputs, targets, sample_weight=weights)))
         return float(np.mean(losses))

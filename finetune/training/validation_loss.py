@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from itertools import islice
-
+from finetune.data.document_sample import sample_documents
 from finetune.data.packing import Batch, Packed, empty, side_by_side
 from finetune.data.prepared import Data
 from finetune.training.options import TrainingOptions
@@ -47,10 +45,16 @@ class ValidationLoss:
 
 
 def validation_batches(options: TrainingOptions, data: Data, n_ctx: int) -> list[Batch]:
-    """Up to `validation_tokens` of held-out text, packed into batches of the training's size; the last one is padded."""
+    """A sample of the held-out documents, `validation_tokens` at most, in batches of the training's size; the last one is padded.
+
+    It depends on nothing else, so the losses of all saves compare, and those of runs with other options too. No batch is
+    returned where nothing in the sample counts in the loss.
+    """
     length = options.context or n_ctx
-    packed = Packed(data.validation, data.description.end_of_text, length, learn=options.learn)
-    rows = list(islice(packed.in_order(), math.ceil(options.validation_tokens / length)))
+    sample = sample_documents(data.validation, options.validation_tokens)
+    rows = list(Packed(sample, data.description.end_of_text, length, learn=options.learn).in_order())
+    if not any(row.counted for row in rows):
+        return []
     size = options.batch_size
     rows += [empty(length)] * (-len(rows) % size)
     return [side_by_side(rows[first : first + size]) for first in range(0, len(rows), size)]

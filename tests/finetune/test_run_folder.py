@@ -30,11 +30,11 @@ from finetune.__main__ import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 save, limits = run_folder.RunFolder.save, resource.getrlimit(resource.RLIMIT_FSIZE)
 
-def later(self, hparams, weights, vocabulary, step, state):
-    if step > 4:
+def later(self, content):
+    if content.step > 4:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
-        save(self, hparams, weights, vocabulary, step, state)
+        save(self, content)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 

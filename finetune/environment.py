@@ -1,0 +1,20 @@
+"""The environment of the libraries: no file and no variable of the user's changes what a verb computes or draws."""
+
+from __future__ import annotations
+
+import os
+
+NOWHERE = f"{os.devnull}/keras"
+"""A folder that can be neither read nor created."""
+
+
+def shield_libraries() -> None:
+    """Set the variables that TensorFlow, Keras and Matplotlib read when they are imported. Call this before."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Silences TensorFlow's notes on hardware.
+    for name in [name for name in os.environ if name.startswith("KERAS_") and name != "KERAS_BACKEND"]:
+        del os.environ[name]
+    os.environ["KERAS_HOME"] = NOWHERE  # Else Keras reads ~/.keras/keras.json, or writes it.
+    os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    os.environ["MPLBACKEND"] = (
+        "agg"  # Charts are only written to files. A notebook's backend may not be installed here.
+    )
