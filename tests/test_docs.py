@@ -86,7 +86,6 @@ def test_every_route_and_field_is_there() -> None:
         "include_prefix",
         "n",
         "logit_bias",
-        "user",
         "messages",
         "prefix",
     ):

@@ -72,7 +72,12 @@ def parse_json(body: bytes, example: str = EXAMPLE) -> dict[str, Any]:
     if not body.strip():
         return {}
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=unique_fields, parse_constant=refuse_constant)
+        value = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=unique_fields,
+            parse_float=read_float,
+            parse_constant=refuse_constant,
+        )
     except UnicodeDecodeError:
         raise InvalidRequest("the body is not UTF-8: encode it as UTF-8.", code="invalid_utf8") from None
     except (ValueError, RecursionError) as error:
@@ -85,13 +90,26 @@ def parse_json(body: bytes, example: str = EXAMPLE) -> dict[str, Any]:
 
 
 def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The pairs as a dictionary. Raises InvalidRequest if two have the same name."""
+    """The pairs as a dictionary. Raises InvalidRequest if two have the same name, or if one cannot be repeated in an error."""
     fields: dict[str, Any] = {}
     for name, value in pairs:
+        if has_surrogates(name):
+            raise InvalidRequest("a field's name holds half a character (a lone surrogate): send whole characters.")
         if name in fields:
             raise InvalidRequest(f"{name} is given more than once: give it once.", param=name, code="duplicate_field")
         fields[name] = value
     return fields
+
+
+def has_surrogates(text: str) -> bool:
+    """Whether the text holds halves of characters, which JSON can express and UTF-8 cannot."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def read_float(digits: str) -> float | int:
+    """A number with a point or an exponent. To JSON, 16.0 and 1e1 are integers like any other."""
+    number = float(digits)
+    return int(number) if number.is_integer() else number
 
 
 def refuse_constant(name: str) -> NoReturn:

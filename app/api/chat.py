@@ -25,7 +25,7 @@ EXAMPLE = '{"messages": [{"role": "user", "content": "Hello!"}]}'
 
 
 async def chat(request: Request[State]) -> Response:
-    fields = validate(await read_object(request, EXAMPLE), ChatRequest, nullable=True)
+    fields = validate(await read_object(request, EXAMPLE), ChatRequest)
     engine = await find_model(request.state["models"], fields.model)
     with naming_fields(prompt="messages", samples="n"):
         prompt = await read_conversation(fields, engine)

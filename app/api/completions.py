@@ -26,7 +26,7 @@ EXAMPLE = '{"prompt": "Why", "max_tokens": 16}'
 
 
 async def completions(request: Request[State]) -> Response:
-    fields = validate(await read_object(request, EXAMPLE), CompletionRequest, nullable=True)
+    fields = validate(await read_object(request, EXAMPLE), CompletionRequest)
     engine = await find_model(request.state["models"], fields.model)
     check_limits(fields, engine, request.state["settings"].max_length)
     prompts = await asyncio.to_thread(read_prompts, fields, engine)

@@ -37,5 +37,5 @@ async def generate(request: Request[State]) -> Response:
 async def read_fields(request: Request[State]) -> GenerateRequest:
     """The fields from the query of a GET or the body of a POST. Raises RequestError."""
     if request.method == "POST":
-        return validate(await read_object(request), GenerateRequest)
+        return validate(await read_object(request), GenerateRequest, text=True)
     return validate(parse_query(request.scope["query_string"]), GenerateRequest, text=True)

@@ -1,8 +1,7 @@
 """Request types of the OpenAI-compatible routes, `/tokenize` and `/detokenize`.
 
-A field that is null counts as left out. A field that GPT-2 cannot honour accepts only its neutral value, such as an empty
-list, and an unknown field is refused, so nothing is silently ignored. Each type refuses fields that contradict each other
-(`__post_init__`).
+A field that GPT-2 cannot honour accepts only its neutral value, such as an empty list, and an unknown field is refused, so
+nothing is silently ignored. Each type refuses fields that contradict each other (`__post_init__`).
 """
 
 from __future__ import annotations
@@ -13,6 +12,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from app.api.compatibility_fields import (
+    CompatibilityFields,
+    EmptyList,
+    EmptyObject,
+    EmptyText,
+    MessageCompatibilityFields,
+)
 from app.api.field_types import FrequencyPenalty, MinP, PresencePenalty, RepetitionPenalty, Stop, Stream
 from app.api.validation import invalid_value
 from app.engine.sampling import Probability, TypicalP
@@ -28,9 +34,10 @@ LogitBias = Annotated[float, Meta(ge=-100, le=100)]
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     include_usage: Annotated[bool, Meta(description="send the usage in a chunk of its own at the end")] = False
     include_obfuscation: Literal[False] = False
+    continuous_usage_stats: Literal[False] = False
 
 
-class OpenAIRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class OpenAIRequest(CompatibilityFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The fields that completions and chat completions have in common."""
 
     model: Annotated[str | None, Meta(description="one of /v1/models; the default model if left out")] = None
@@ -57,7 +64,6 @@ class OpenAIRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     logit_bias: Annotated[
         dict[str, LogitBias], Meta(max_length=1024, description="added to the logits of tokens: token id to number")
     ] = msgspec.field(default_factory=dict)
-    user: Annotated[str | None, Meta(description="accepted and without effect")] = None
     top_k: Annotated[
         int, Meta(ge=-1, lt=2**31, description="top-k sampling: choose among the k likeliest tokens, 0 or -1 for all")
     ] = 0
@@ -81,7 +87,7 @@ class OpenAIRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = None
 
     def __post_init__(self) -> None:
-        if self.stream_options is not None and not self.stream:
+        if self.usage_wanted and not self.stream:
             raise invalid_value(
                 "stream_options", "stream_options is only for streams: set stream to true, or leave it out."
             )
@@ -111,7 +117,10 @@ class CompletionRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown
         Annotated[int, Meta(ge=0, le=5)] | None,
         Meta(description="return the log probability of each token and of this number of the likeliest tokens"),
     ] = None
-    suffix: Annotated[None, Meta(description="not supported: GPT-2 cannot fill in a text before a given end")] = None
+    suffix: Annotated[
+        EmptyText | None, Meta(description="not supported: GPT-2 cannot fill in a text before a given end")
+    ] = None
+    add_special_tokens: Literal[True] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -150,21 +159,19 @@ def check_prompts(items: Sequence[str | int | list[int]]) -> None:
 
 
 class TextPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of a message. The hints about caching are taken and change nothing."""
+
     type: Literal["text"]
     text: str
+    cache_control: dict[str, Any] | None = None
+    prompt_cache_breakpoint: dict[str, Any] | None = None
 
 
-class ChatMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One message of a conversation. The other fields are those that clients send along empty."""
+class ChatMessage(MessageCompatibilityFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One message of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[TextPart]
-    name: None = None
-    refusal: None = None
-    audio: None = None
-    function_call: None = None
-    tool_calls: Annotated[list[Any], Meta(max_length=0)] | None = None
-    annotations: Annotated[list[Any], Meta(max_length=0)] | None = None
 
     @property
     def text(self) -> str:
@@ -183,10 +190,6 @@ def check_conversation(messages: Sequence[ChatMessage]) -> None:
         raise invalid_value("messages", "the last of messages is not the user's: end with a message of the role user.")
 
 
-class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    type: Literal["text"]
-
-
 class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`/v1/chat/completions`."""
 
@@ -201,25 +204,16 @@ class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_field
         Annotated[int, Meta(ge=0, le=20)] | None,
         Meta(description="return the log probabilities of this number of the likeliest tokens; needs logprobs"),
     ] = None
-    response_format: ResponseFormat | None = None
-    tools: Annotated[list[Any], Meta(max_length=0)] | None = None
-    tool_choice: Literal["none", "auto"] | None = None
-    parallel_tool_calls: bool | None = None
-    functions: Annotated[list[Any], Meta(max_length=0)] | None = None
-    function_call: Literal["none", "auto"] | None = None
-    modalities: Annotated[list[Literal["text"]], Meta(min_length=1, max_length=1)] | None = None
-    service_tier: Literal["auto", "default"] | None = None
-    store: Literal[False] | None = None
-    metadata: Annotated[dict[str, str], Meta(max_length=0)] | None = None
-    safety_identifier: Annotated[str | None, Meta(description="accepted and without effect")] = None
-    prompt_cache_key: Annotated[str | None, Meta(description="accepted and without effect")] = None
+    best_of: Literal[1] | None = None
+    echo: Literal[False] | None = None
+    add_special_tokens: Literal[False] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_conversation(self.messages)
         if self.max_tokens is not None and self.max_completion_tokens is not None:
             raise invalid_value("max_tokens", "max_tokens is the old name of max_completion_tokens: give one of them.")
-        if self.top_logprobs is not None and not self.logprobs:
+        if self.top_logprobs and not self.logprobs:
             raise invalid_value("top_logprobs", "top_logprobs needs logprobs: set that to true, or leave this out.")
 
     @property
@@ -246,6 +240,10 @@ class TokenizeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     messages: Conversation | None = None
     add_special_tokens: Annotated[bool, Meta(description="add the token with which each document begins")] = True
     return_token_strs: Annotated[bool, Meta(description="return each token as text, too")] = False
+    add_generation_prompt: Literal[True] | None = None
+    continue_final_message: Literal[False] | None = None
+    chat_template_kwargs: EmptyObject | None = None
+    tools: EmptyList | None = None
 
     def __post_init__(self) -> None:
         if (self.prompt is None) == (self.messages is None):

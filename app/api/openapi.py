@@ -106,7 +106,6 @@ CHUNKS: dict[type, type | None] = {
     CompletionRequest: Completion,
     ChatRequest: ChatCompletionChunk,
 }
-NULLABLE = (CompletionRequest, ChatRequest, TokenizeRequest, DetokenizeRequest)
 WITHOUT_KEY = ("/health", "/version")
 
 
@@ -127,8 +126,10 @@ def component_schemas() -> Schema:
     chunks = [chunk for chunk in CHUNKS.values() if chunk]
     types = {*(kind for _, *kinds in (*POSTS.values(), *GETS.values()) for kind in kinds), *chunks, ErrorReply}
     _, components = msgspec.json.schema_components(sorted(types, key=str), ref_template=REFERENCE)
-    for kind in NULLABLE:
-        allow_null(components[kind.__name__])
+    for schema in components.values():
+        # Only requests refuse what they do not know.
+        if schema.get("additionalProperties") is False:
+            allow_null(schema)
     return components
 
 
@@ -194,9 +195,11 @@ def query_schema(field: Schema) -> Schema:
 
 
 def allow_null(schema: Schema) -> None:
-    """Let every optional field be null, which counts as left out."""
+    """Let every optional field be null, which counts as left out, and unknown fields too."""
+    schema["additionalProperties"] = {"type": "null"}
     for name, field in schema["properties"].items():
-        if name not in schema.get("required", ()) and {"type": "null"} not in field.get("anyOf", ()):
+        known = [field, *field.get("anyOf", [])]
+        if name not in schema.get("required", ()) and not any(choice.get("type") == "null" for choice in known):
             described = {key: field.pop(key) for key in ("description", "default") if key in field}
             schema["properties"][name] = described | {"anyOf": [field, {"type": "null"}]}
 

@@ -22,13 +22,13 @@ from app.engine.prompts import all_turn_tokens
 
 
 async def tokenize(request: Request[State]) -> Response:
-    fields = validate(await read_object(request, '{"prompt": "Why"}'), TokenizeRequest, nullable=True)
+    fields = validate(await read_object(request, '{"prompt": "Why"}'), TokenizeRequest)
     engine = await find_model(request.state["models"], fields.model)
     return MsgspecResponse(await asyncio.to_thread(tokenized, fields, engine))
 
 
 async def detokenize(request: Request[State]) -> Response:
-    fields = validate(await read_object(request, '{"tokens": [87]}'), DetokenizeRequest, nullable=True)
+    fields = validate(await read_object(request, '{"tokens": [87]}'), DetokenizeRequest)
     engine = await find_model(request.state["models"], fields.model)
     check_token_ids("tokens", fields.tokens, engine.tokenizer)
     return MsgspecResponse(DetokenizeReply(await asyncio.to_thread(engine.tokenizer.decode, fields.tokens)))

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from app.api.body import has_surrogates
 from app.errors import InvalidRequest
 
 Schema = TypeVar("Schema", bound=msgspec.Struct)
@@ -25,23 +26,28 @@ Schema = TypeVar("Schema", bound=msgspec.Struct)
 SHOWN_CHARACTERS = 40
 
 
-def validate(fields: Mapping[str, Any], schema: type[Schema], *, text: bool = False, nullable: bool = False) -> Schema:
-    """Convert plain values to `schema`. Raises InvalidRequest.
+def validate(fields: Mapping[str, Any], schema: type[Schema], *, text: bool = False) -> Schema:
+    """Convert plain values to `schema`. A field that is null counts as left out, at any depth. Raises InvalidRequest.
 
-    `text`: all values are strings, as in a query string. `nullable`: a field that is null counts as left out.
+    `text`: numbers and booleans may be given as strings, as a query string and a web form give them.
     """
     try:
-        for name, value in fields.items():
+        given = without_nulls(fields)
+        for name, value in given.items():
             check_value(name, value)
     except RecursionError:
         raise InvalidRequest("the body is nested too deeply: send a flat object.", code="invalid_json") from None
-    # An unknown field stays, null or not, since it has to be refused.
-    droppable = schema.__struct_encode_fields__ if nullable else ()
-    given = {name: value for name, value in fields.items() if value is not None or name not in droppable}
     try:
         return msgspec.convert(given, schema, strict=not text)
     except msgspec.ValidationError as error:
-        raise refusal(str(error), fields, schema) from None
+        raise refusal(str(error), given, schema) from None
+
+
+def without_nulls(value: Any) -> Any:
+    """The value without its fields that are null. An item of a list that is null stays, since its place means something."""
+    if isinstance(value, Mapping):
+        return {name: without_nulls(each) for name, each in value.items() if each is not None}
+    return [without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
 def invalid_value(param: str, message: str) -> InvalidRequest:
@@ -55,12 +61,11 @@ def check_value(name: str, value: object) -> None:
         for item in value:
             check_value(name, item)
     elif isinstance(value, dict):
-        for key, item in value.items():
-            check_value(name, key)
+        for item in value.values():
             check_value(name, item)
     elif isinstance(value, int) and abs(value) >= 2**63:
         raise invalid_value(name, f"{name} is too large a number: send a smaller one.")
-    elif isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+    elif isinstance(value, str) and has_surrogates(value):
         raise invalid_value(name, f"{name} holds half a character (a lone surrogate): send whole characters.")
 
 
@@ -81,25 +86,31 @@ def refusal(message: str, fields: Mapping[str, Any], schema: type[msgspec.Struct
 
 
 def unknown_field(field: str, path: str, name: str, schema: type[msgspec.Struct]) -> InvalidRequest:
-    where = path or f"this request, which has {', '.join(schema.__struct_encode_fields__)}"
+    where = path or f"this request, which has {', '.join(documented_fields(schema))}"
     return InvalidRequest(f"{field} is not a field of {where}.", param=name or field, code="unknown_field")
+
+
+def documented_fields(schema: type[msgspec.Struct]) -> list[str]:
+    """The fields with a description, which leaves out those that are taken and change nothing."""
+    hints = typing.get_type_hints(schema, include_extras=True)
+    return [name for name, hint in hints.items() if any(meta.description for meta in getattr(hint, "__metadata__", ()))]
 
 
 def in_words(expected: str, path: str, schema: type[msgspec.Struct]) -> str:
     """What msgspec expects, as advice. A field that may only be null or empty is one that this service does not support."""
     if expected == "Expected `null`" or expected.endswith("of length <= 0"):
         return "this is not supported, leave it out"
-    if expected.startswith("Invalid enum value"):
-        return f"expected {' or '.join(map(json.dumps, choices(path, schema)))}"
+    if possible := choices(path, schema):
+        return f"expected {' or '.join(map(json.dumps, possible))}"
     return f"{expected[0].lower()}{expected[1:]}"
 
 
-def choices(path: str, schema: type[msgspec.Struct]) -> list[str]:
-    """The values that the field at a path such as `messages[0].role` may have."""
+def choices(path: str, schema: type[msgspec.Struct]) -> list[Any]:
+    """The values that the field at a path such as `messages[0].role` may have, if they can be listed."""
     hint: Any = schema
     for name in re.findall(r"[a-z]\w*", path):
-        struct = next(each for each in parts_of(hint) if isinstance(each, type) and issubclass(each, msgspec.Struct))
-        hint = typing.get_type_hints(struct)[name]
+        hints = [typing.get_type_hints(each) for each in parts_of(hint) if hasattr(each, "__struct_fields__")]
+        hint = next((each[name] for each in hints if name in each), None)
     return [value for each in parts_of(hint) if typing.get_origin(each) is Literal for value in typing.get_args(each)]
 
 

@@ -37,10 +37,10 @@ def test_a_wrong_value_in_a_query(url: str, query: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("length", None), ("length", "100"), ("length", 1.5), ("length", True), ("length", []), ("length", 10**30),
-        ("temperature", None), ("temperature", "1"), ("temperature", {}), ("temperature", 10**400), ("temperature", False),
-        ("top_k", None), ("top_p", "0.5"), ("seed", 10**30), ("seed", "1"), ("nsamples", None), ("nsamples", 1.0e30),
-        ("prefix", None), ("prefix", 5), ("prefix", ["a"]), ("truncate", 1), ("include_prefix", "true"), ("include_prefix", 1),
+        ("length", ""), ("length", "1.5"), ("length", 1.5), ("length", True), ("length", []), ("length", 10**30),
+        ("temperature", "warm"), ("temperature", "nan"), ("temperature", {}), ("temperature", 10**400), ("temperature", False),
+        ("top_k", "-1"), ("top_p", "1.5"), ("seed", 10**30), ("seed", "x"), ("nsamples", "0"), ("nsamples", 1.0e30),
+        ("prefix", 5), ("prefix", ["a"]), ("truncate", 1), ("include_prefix", "maybe"), ("include_prefix", 2),
         ("stream", "yes"), ("stop", 5), ("stop", ["a", 1]), ("stop", ["a"] * 5), ("stop", [""]), ("stop", ""), ("model", 1),
         ("unknown", 1), ("presence_penalty", 2.5),
     ],
