@@ -22,7 +22,7 @@ from finetune.commands.sample import sample
 from finetune.commands.starter import starter
 from finetune.commands.train import train
 from finetune.environment import shield_libraries
-from finetune.openai_weights import OpenaiModel
+from finetune.openai_shapes import OpenaiModel
 from finetune.out_of_memory import explain_memory
 from finetune.training.options import TrainingOptions
 

@@ -11,7 +11,7 @@ import contextlib
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.bundle import Hparams
-from app.engine.checkpoint_folder import VOCABULARY_FILES, CheckpointFolder, open_checkpoint
+from app.engine.checkpoint_folder import (
+    COPY_AGAIN,
+    CheckpointFolder,
+    find_save,
+    lacking_files,
+    listed,
+    open_checkpoint,
+    saves_in,
+)
+from app.engine.vocabulary_files import encode_byte_pairs, read_byte_pairs, read_text
 from app.errors import CheckpointError
+from finetune.openai_shapes import StoredShape, stored_shape
 
 Array = NDArray[np.float32]
 
@@ -60,21 +70,72 @@ def initial_weights(hparams: Hparams, seed: int = 0) -> dict[str, Array]:
     return weights
 
 
+def open_save(path: Path, save: int | None = None) -> CheckpointFolder:
+    """`open_checkpoint`, which tells from the weights what model's files a folder lacks. Raises CheckpointError."""
+    folder, name = find_save(path, save)
+    if lacking := lacking_files(folder):
+        shape = stored_shape(read_shapes(folder / name))
+        raise CheckpointError(f"{folder} lacks {listed(lacking)}", where_to_find(lacking, shape, folder))
+    return open_checkpoint(path, save)
+
+
+def where_to_find(files: Sequence[str], shape: StoredShape | None, folder: Path) -> str:
+    """How to get the files that belong to weights of this shape."""
+    these = "this file" if len(files) == 1 else f"these {len(files)} files"
+    if shape is None or shape.model is None:
+        told = f"; by its weights it has {shape}" if shape else ""
+        return f"copy {these} from the folder of the model that was trained{told}"
+    home = Path("models") / shape.model
+    fetch = "" if home.is_dir() else f" (`python -m finetune download {shape.model}` makes it)"
+    return f"by its weights it is a {shape.model}, so copy {these} from {home}{fetch} into {folder}"
+
+
+def read_shapes(prefix: Path) -> dict[str, list[int]]:
+    """The shape of every variable of a save. Raises CheckpointError if it is damaged."""
+    import tensorflow as tf
+
+    with refuse_damage(prefix):
+        shapes: dict[str, list[int]] = tf.train.load_checkpoint(str(prefix)).get_variable_to_shape_map()
+        return shapes
+
+
+@contextlib.contextmanager
+def refuse_damage(prefix: Path) -> Iterator[None]:
+    """Raises CheckpointError where TensorFlow cannot read a save."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError):  # Its reader raises all of these.
+        others = [name for name in saves_in(prefix.parent) if name != prefix.name]
+        remedy = f"copy it again, or name another save, such as {prefix.parent / others[-1]}" if others else COPY_AGAIN
+        raise CheckpointError(f"{prefix} is damaged", remedy) from None
+
+
 def read_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
     """All variables of the save. Raises CheckpointError if it is damaged or does not have the shapes of hparams.json."""
     import tensorflow as tf
 
-    try:
+    refuse_other_shape(checkpoint, read_shapes(checkpoint.prefix))
+    with refuse_damage(checkpoint.prefix):
         reader = tf.train.load_checkpoint(str(checkpoint.prefix))
-        stored = reader.get_variable_to_shape_map()
-        for name, shape in variable_shapes(checkpoint.hparams).items():
-            if tuple(stored.get(f"model/{name}", ())) != shape:
-                there = stored.get(f"model/{name}", "not there")
-                message = f"{checkpoint.prefix}: model/{name} should be {list(shape)} by hparams.json and is {there}"
-                raise CheckpointError(message, "copy the whole checkpoint folder again")
-        return {name: reader.get_tensor(f"model/{name}") for name in variable_shapes(checkpoint.hparams)}
-    except (tf.errors.OpError, ValueError, RuntimeError, IndexError):  # Its reader raises all of these.
-        raise CheckpointError(f"{checkpoint.prefix} is damaged", "copy the whole checkpoint folder again") from None
+        names = variable_shapes(checkpoint.hparams)
+        return {name: reader.get_tensor(f"model/{name}").astype(np.float32, copy=False) for name in names}
+
+
+def refuse_other_shape(checkpoint: CheckpointFolder, stored: Mapping[str, Sequence[int]]) -> None:
+    """Raises CheckpointError unless the stored variables have the shapes that hparams.json gives."""
+    for name, shape in variable_shapes(checkpoint.hparams).items():
+        if tuple(stored.get(f"model/{name}", ())) != shape:
+            there = stored.get(f"model/{name}", "not there")
+            told = stored_shape(stored)
+            model = told and told.model
+            raise CheckpointError(
+                f"{checkpoint.prefix}: model/{name} should be {list(shape)} by hparams.json and is {there}",
+                f"the weights are those of a {model}, so copy hparams.json, encoder.json and vocab.bpe from models/{model}"
+                if model
+                else "hparams.json is of another model: copy it from the one that was trained",
+            )
 
 
 def read_finite_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
@@ -88,27 +149,29 @@ def read_finite_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
     return weights
 
 
-def newest_whole(folder: Path) -> tuple[CheckpointFolder, dict[str, Array]]:
+def newest_whole(path: Path, save: int | None = None) -> tuple[CheckpointFolder, dict[str, Array]]:
     """The newest save that can be read, and its weights. Warns on stderr where it is not the newest of all.
 
-    Raises CheckpointError if no save can be read.
+    Raises CheckpointError if no save can be read, or not the one that `path` or `save` names.
     """
-    found = open_checkpoint(folder)
+    found = open_save(path, save)
     try:
         return found, read_weights(found)
     except CheckpointError as damage:
-        for save in older_saves(folder):
-            older = replace(found, save=save)
+        for older in older_saves(path) if path.is_dir() and save is None else []:
+            before = replace(found, save=older)
             with contextlib.suppress(CheckpointError):
-                weights = read_weights(older)
-                print(f"{folder / found.save} is damaged: using the save before it, {save}.", file=sys.stderr)
-                return older, weights
+                weights = read_weights(before)
+                print(f"{found.prefix} is damaged: using the save before it, {older}.", file=sys.stderr)
+                return before, weights
         raise damage from None
 
 
 def older_saves(folder: Path) -> list[str]:
     """The saves that `checkpoint` lists before the newest one, latest first."""
-    note = (folder / "checkpoint").read_text(encoding="utf-8")
+    if not (folder / "checkpoint").is_file():
+        return []
+    note = read_text(folder / "checkpoint")
     saves = re.findall(r'^all_model_checkpoint_paths: *"(.+)"', note, re.MULTILINE)
     return [re.split(r"[/\\]", save)[-1] for save in reversed(saves)][1:]
 
@@ -136,8 +199,9 @@ def write_checkpoint(
     """
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / "hparams.json", msgspec.json.encode(hparams))
-    for name in VOCABULARY_FILES:
-        replace_file(folder / name, (vocabulary / name).read_bytes())
+    if vocabulary.resolve() != folder.resolve():
+        for name, content in encode_byte_pairs(read_byte_pairs(vocabulary)).items():
+            replace_file(folder / name, content)
     save = f"model-{step}"
     write_save(folder / save, weights)
     replace_text(folder / "counter", f"{step}\n")

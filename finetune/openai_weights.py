@@ -10,18 +10,16 @@ from __future__ import annotations
 import contextlib
 import shutil
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
 import requests
 from tqdm import tqdm
 
-from app.engine.bundle import Hparams
 from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
 from app.errors import CheckpointError
 from finetune.checkpoint import variable_shapes
+from finetune.openai_shapes import SHAPES, OpenaiModel
 
-OpenaiModel = Literal["124M", "355M", "774M", "1558M"]
 # The address and the files of gpt_2_simple.download_gpt2, which checks no HTTP status and cannot resume.
 URL = "https://openaipublic.blob.core.windows.net/gpt-2"
 FILES = (
@@ -33,12 +31,6 @@ FILES = (
     "model.ckpt.meta",
     "vocab.bpe",
 )
-SHAPES = {
-    "124M": Hparams(n_vocab=50257, n_ctx=1024, n_embd=768, n_head=12, n_layer=12),
-    "355M": Hparams(n_vocab=50257, n_ctx=1024, n_embd=1024, n_head=16, n_layer=24),
-    "774M": Hparams(n_vocab=50257, n_ctx=1024, n_embd=1280, n_head=20, n_layer=36),
-    "1558M": Hparams(n_vocab=50257, n_ctx=1024, n_embd=1600, n_head=25, n_layer=48),
-}
 ATTEMPTS = 4
 TIMEOUT = 30.0
 CHUNK = 2**20

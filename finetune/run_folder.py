@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.bundle import Hparams, Template
-from app.engine.checkpoint_folder import CheckpointFolder, newest_save, open_checkpoint, step_of
+from app.engine.checkpoint_folder import CheckpointFolder, newest_save, open_checkpoint, saves_in, step_of
 from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import Array, older_saves, remove_save, replace_text, write_checkpoint
 from finetune.readable_json import readable_json
@@ -82,7 +82,7 @@ class RunFolder:
 
     @property
     def exists(self) -> bool:
-        return (self.folder / "checkpoint").is_file()
+        return (self.folder / "checkpoint").is_file() or bool(saves_in(self.folder))
 
     @property
     def description(self) -> RunDescription | None:
@@ -196,9 +196,9 @@ class RunFolder:
 
 
 def saves(folder: Path) -> list[str]:
-    """The saves that `checkpoint` lists and that exist, oldest first."""
+    """The saves that `checkpoint` lists and that exist, oldest first; without such a file, all saves."""
     if not (folder / "checkpoint").is_file():
-        return []
+        return saves_in(folder)
     listed = [*reversed(older_saves(folder)), newest_save(folder)]
     return [save for save in listed if (folder / f"{save}.index").is_file()]
 

@@ -20,7 +20,7 @@ from app.errors import CheckpointError, MachineError
 
 
 class TensorflowEngine:
-    """A checkpoint on TensorFlow. `end` is how its texts end, by default with gpt-2-simple's string.
+    """A checkpoint, or one of its saves, on TensorFlow. `end` is how its texts end, by default with gpt-2-simple's string.
 
     The constructor raises CheckpointError, and MachineError if TensorFlow is not installed.
     """
@@ -59,7 +59,7 @@ class TensorflowEngine:
             tf.compat.v1.train.Saver().restore(self.session, str(checkpoint.prefix))
         except (tf.errors.OpError, ValueError):
             raise CheckpointError(
-                f"{checkpoint.prefix} is damaged or not of this shape: copy the whole checkpoint folder again."
+                f"{checkpoint.prefix} is damaged, or hparams.json is of another model: copy the whole checkpoint folder again."
             ) from None
 
     def decoder(self, rows: int, positions: int, reuse: bool = False) -> TensorflowDecoder:

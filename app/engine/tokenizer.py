@@ -7,12 +7,14 @@ becomes the seven ordinary tokens that gpt-2-simple makes of it, never the token
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
+
+from app.engine.vocabulary_files import read_byte_pairs, refuse_gaps
+from app.errors import CheckpointError
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -32,11 +34,16 @@ class Tokenizer:
 
     @classmethod
     def from_gpt2(cls, folder: Path) -> Tokenizer:
-        """Read the encoder.json and vocab.bpe of a checkpoint. Raises any exception for other files; callers catch them all."""
-        vocabulary = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-        lines = (folder / "vocab.bpe").read_text(encoding="utf-8").split("\n")[1:-1]
-        merges = [(left, right) for left, right in (line.split() for line in lines)]
-        tokenizer = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+        """Read the encoder.json and vocab.bpe of a checkpoint. Raises CheckpointError."""
+        byte_pairs = read_byte_pairs(folder)
+        refuse_gaps(byte_pairs, folder)
+        try:
+            tokenizer = tokenizers.Tokenizer(models.BPE(vocab=byte_pairs.ids, merges=byte_pairs.merges))
+        except Exception as error:  # The library raises bare Exceptions for a vocabulary that it cannot use.
+            raise CheckpointError(
+                f"{folder}/encoder.json and vocab.bpe are not a GPT-2 vocabulary ({error})",
+                "copy both from the model they belong to",
+            ) from None
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
         return cls(tokenizer)
@@ -65,7 +72,13 @@ class Tokenizer:
 
     def bytes_of(self, token: int) -> bytes:
         """The bytes that a token stands for; none for an id that the vocabulary lacks."""
-        return bytes(self._alphabet[character] for character in self._tokenizer.id_to_token(token) or "")
+        spelled: str = self._tokenizer.id_to_token(token) or ""
+        try:
+            return bytes(self._alphabet[character] for character in spelled)
+        except (
+            KeyError
+        ):  # A token that was added by hand, with a space or the like: it stands for itself, as in the library.
+            return spelled.encode()
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The tokens as text. Bytes that are not UTF-8 become U+FFFD."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.errors import CheckpointError, SettingError
-from finetune.openai_weights import OpenaiModel, fetch_model, verify
+from finetune.openai_shapes import OpenaiModel
+from finetune.openai_weights import fetch_model, verify
 
 
 def download(model: OpenaiModel, models: Path = Path("models")) -> None:

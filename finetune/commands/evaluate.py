@@ -39,6 +39,7 @@ def evaluate(
     max_tokens: int = 50_000,
     bits: Bits = 8,
     end: str | None = None,
+    save: int | None = None,
 ) -> None:
     """Report how well a checkpoint predicts, how varied its texts are and how much of them is copied.
 
@@ -57,13 +58,14 @@ def evaluate(
         max_tokens: tokens to read of the validation documents, and as many of the training documents
         bits: bits per weight while texts are written, as in `export`
         end: what ends a text, as in `export`; by default the end of text of the data
+        save: the number of a save, as in `export`
     """
     generation = GenerationOptions(length=length, seed=seed, sampling=Sampling(temperature, top_k, top_p))
     options = EvaluationOptions(
         samples=samples, prefix=prefix, generation=generation, n=n, max_tokens=max_tokens, bits=bits, end=end
     )
     check_options(options)
-    source, prepared = open_both(checkpoint, data)
+    source, prepared = open_both(checkpoint, data, save)
     refuse_overwriting(out, (out / "report.json").is_file(), "a report")
     report = evaluate_checkpoint(source, prepared, options)
     with written_aside(out) as aside:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from app.engine.bundle import FILES, EndMarker, Template
-from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
+from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import SettingError
-from finetune.checkpoint import read_finite_weights
+from finetune.checkpoint import open_save, read_finite_weights
 from finetune.export.bundle_writer import WRITING_STEPS, write_bundle
 from finetune.export.end_markers import end_token, find_end_marker
 from finetune.export.quantization import Bits
@@ -36,6 +36,7 @@ def export(
     end: str | None = None,
     template: Template | None = None,
     format: Format = "bundle",  # noqa: A002  The command line says --format.
+    save: int | None = None,
 ) -> None:
     """Turn a gpt-2-simple checkpoint into a bundle that the app serves, or into what other programs load.
 
@@ -49,8 +50,10 @@ def export(
         template: how a question is put to the model: text (as it is), qa ([QUESTION] … [ANSWER]) or chat (turns); by
             default the template of the training data, else text
         format: bundle (for the app), huggingface (for transformers) or gguf (for llama.cpp and Ollama)
+        save: the number of a save, such as 500 for model-500; by default the newest
     """
-    source, run = open_checkpoint(checkpoint), RunFolder(checkpoint).description
+    source = open_save(checkpoint, save)
+    run = RunFolder(source.folder).description
     marker = find_end_marker(end, run, source)
     template = template or (run.template if run else "text")
     if format == "huggingface":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.engine.checkpoint_folder import VOCABULARY_FILES
+from app.engine.vocabulary_files import VOCABULARY_FILES
 from app.errors import SettingError
 from finetune.folder import replace_folder, written_aside
 from finetune.formats.huggingface_reader import convert_to_checkpoint
@@ -23,7 +23,7 @@ def import_(source: Path, out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingError(f"--out is {out}, which exists: name a new folder, so that no run is lost.")
     with written_aside(out) as aside:
-        hparams = convert_to_checkpoint(source, aside)
+        hparams, notes = convert_to_checkpoint(source, aside)
         replace_folder(aside, out, VOCABULARY_FILES)
     shape = f"{hparams.n_layer} layers, {hparams.n_embd} wide, {hparams.n_vocab:,} tokens"
-    print(f"{out}: {shape}, with the weights of {source} unchanged")
+    print("\n".join([f"{out}: {shape}, from {source}", *notes]))

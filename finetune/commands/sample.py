@@ -39,6 +39,7 @@ def sample(
     seed: int | None = None,
     end: str | None = None,
     bits: Bits = 8,
+    save: int | None = None,
 ) -> None:
     """Print what a checkpoint or a bundle writes, as the app would serve it.
 
@@ -55,6 +56,7 @@ def sample(
         seed: the same seed gives the same texts; random by default
         end: what ends a text: a string, or the id of a token; as in `export`; bundles have their own
         bits: bits per weight, as in `export`; bundles have their own
+        save: the number of a save, as in `export`
     """
     sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty=repetition_penalty)
     options = GenerationOptions(
@@ -64,7 +66,7 @@ def sample(
     check_range("seed", options.seed, Seed)
     check_range("nsamples", nsamples, Count)
     check_sampling(sampling)
-    with engine_for(checkpoint, bits, end) as engine:
+    with engine_for(checkpoint, bits, end, save) as engine:
         if nsamples == 1:
             tokens = encode_prefix(engine, prefix)
             print_pieces(chain([prefix], (delta.text for delta in generate(engine, tokens, options)), ["\n"]))

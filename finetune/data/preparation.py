@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.bundle import Template
-from app.engine.checkpoint_folder import VOCABULARY_FILES
 from app.engine.tokenizer import END_OF_TEXT, Tokenizer
+from app.engine.vocabulary_files import read_byte_pairs, write_byte_pairs
 from app.errors import DataError
 from finetune.data.documents import Document, text_of
 from finetune.data.near_duplicates import copies, near_copies
@@ -180,8 +180,7 @@ def without_duplicates(spool: Spool, threshold: float, counts: Counter[str]) -> 
 def write_vocabulary(folder: Path, options: PreparationOptions, spool: Spool, kept: NDArray[np.bool_]) -> Tokenizer:
     """Copy the vocabulary into `folder`, or learn one from the documents that are kept."""
     if options.vocabulary_size is None:
-        for name in VOCABULARY_FILES:
-            shutil.copyfile(options.vocabulary / name, folder / name)
+        write_byte_pairs(read_byte_pairs(options.vocabulary), folder)
     else:
         texts = (part.text for block in spool.blocks(kept) for _, document in block for part in document)
         learn_vocabulary(folder, texts, options.vocabulary_size)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from app.engine.checkpoint_folder import VOCABULARY_FILES
-from app.engine.tokenizer import END_OF_TEXT, Tokenizer
-from app.errors import DataError
+from app.engine.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
+from app.engine.vocabulary_files import VOCABULARY_FILES, BytePairs, read_byte_pairs, write_byte_pairs
+from app.errors import CheckpointError, DataError
 
 SMALLEST = 257
 """256 bytes and the end of text: the smallest vocabulary that can encode any text."""
@@ -26,10 +26,8 @@ def learn_vocabulary(folder: Path, texts: Iterable[str], size: int) -> None:
     learned = json.loads(tokenizer.to_str())["model"]
     # The end of text comes last, as in GPT-2's own vocabulary.
     ids = learned["vocab"] | {END_OF_TEXT: len(learned["vocab"])}
-    merges = [" ".join(pair) for pair in learned["merges"]]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "encoder.json").write_text(json.dumps(ids), encoding="utf-8")
-    (folder / "vocab.bpe").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
+    write_byte_pairs(BytePairs(ids, [(left, right) for left, right in learned["merges"]]), folder)
 
 
 def read_vocabulary(folder: Path, otherwise: str) -> Tokenizer:
@@ -38,23 +36,33 @@ def read_vocabulary(folder: Path, otherwise: str) -> Tokenizer:
     Raises DataError naming what is missing. `otherwise` tells how the command can do without this vocabulary.
     """
     for name in VOCABULARY_FILES:
-        if not (folder / name).is_file():
+        if not (folder / name).exists() and not (folder / name).is_symlink():
             raise DataError(
                 f"{folder / name} is missing: `python -m finetune download 124M` fetches GPT-2's vocabulary, "
                 f"--vocabulary names another folder, and {otherwise}."
             )
     try:
         tokenizer = Tokenizer.from_gpt2(folder)
-        known = {tokenizer.bytes_of(token) for token in range(len(tokenizer))}
-    except Exception as error:  # The tokenizers library raises bare Exceptions for a vocabulary it cannot use.
-        raise DataError(f"{folder} does not hold a GPT-2 vocabulary ({type(error).__name__}: {error}).") from None
+    except CheckpointError as error:
+        raise DataError(str(error)) from None
     if tokenizer.end_of_text is None:
         raise DataError(f"{folder / 'encoder.json'} has no {END_OF_TEXT}, which ends every document.")
-    if b"" in known or not {bytes([byte]) for byte in range(256)} <= known:
-        raise DataError(f"{folder / 'encoder.json'} lacks ids or bytes, so it cannot encode every text.")
+    refuse_incomplete_alphabet(folder / "encoder.json", read_byte_pairs(folder).ids)
     return tokenizer
 
 
+def refuse_incomplete_alphabet(path: Path, ids: Mapping[str, int]) -> None:
+    """Raises DataError unless the tokens have every character of GPT-2's alphabet, which stand for the bytes, and no other."""
+    alphabet = set(byte_characters())
+    if lacking := sorted(alphabet - ids.keys()):
+        raise DataError(f"{path} lacks {len(lacking)} bytes, such as {lacking[0]!r}, so it cannot encode every text.")
+    if foreign := [token for token in ids if not alphabet.issuperset(token)]:
+        raise DataError(f"{path} has the token {foreign[0]!r}, which is not spelled in GPT-2's alphabet.")
+
+
 def vocabulary_differs(one: Path, other: Path) -> bool:
-    """Whether the vocabulary files of two folders, such as a checkpoint and prepared data, are not the same."""
-    return any((one / name).read_bytes() != (other / name).read_bytes() for name in VOCABULARY_FILES)
+    """Whether the vocabularies of two folders, such as a checkpoint and prepared data, are not the same.
+
+    How their files are formatted does not count.
+    """
+    return read_byte_pairs(one) != read_byte_pairs(other)

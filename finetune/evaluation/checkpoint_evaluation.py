@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 import app
-from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
+from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.cores import cores_allowed
 from app.engine.generation import GenerationOptions
 from app.errors import DataError
-from finetune.checkpoint import variable_shapes
+from finetune.checkpoint import open_save, variable_shapes
 from finetune.data.prepared import Data, open_data
 from finetune.data.vocabulary import vocabulary_differs
 from finetune.evaluation.copied_runs import decoder, longest_copies
@@ -71,13 +71,13 @@ class EvaluationOptions:
         }
 
 
-def open_both(checkpoint: Path, folder: Path) -> tuple[CheckpointFolder, Data]:
+def open_both(checkpoint: Path, folder: Path, save: int | None = None) -> tuple[CheckpointFolder, Data]:
     """The checkpoint and the data. Raises CheckpointError, DataError where they do not belong together."""
-    source, data = open_checkpoint(checkpoint), open_data(folder)
-    if vocabulary_differs(checkpoint, folder):
+    source, data = open_save(checkpoint, save), open_data(folder)
+    if vocabulary_differs(source.folder, folder):
         raise DataError(
-            f"{folder} was prepared with another vocabulary than {checkpoint} has: "
-            f"prepare it again with --vocabulary {checkpoint}."
+            f"{folder} was prepared with another vocabulary than {source.folder} has: "
+            f"prepare it again with --vocabulary {source.folder}."
         )
     if not len(data.train):
         raise DataError(f"{folder} has no training documents, so nothing can be copied from them: prepare more text.")
@@ -124,7 +124,7 @@ def perplexities(
     from app.engine.tensorflow import TensorflowEngine
 
     end, held_out = data.description.end_of_text, data.description.tokens["validation"]
-    engine = TensorflowEngine(source.folder, threads=cores_allowed())
+    engine = TensorflowEngine(source.prefix, threads=cores_allowed())
     with closing(engine.session):
         train = measure_perplexity(engine, data.train, end, min(most, held_out or most), seed, "read training text")
         validation = measure_perplexity(engine, data.validation, end, most, seed, "read validation text")

@@ -9,7 +9,6 @@ position embeddings stay in 32 bits. The token embedding is also the output head
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,11 +19,11 @@ from tqdm import tqdm
 
 from app.engine.bundle import EndMarker, Template
 from app.engine.checkpoint_folder import CheckpointFolder
+from app.engine.vocabulary_files import read_byte_pairs
 from app.errors import SettingError
 from finetune.checkpoint import Array
 from finetune.export.quantization import Bits
 from finetune.formats.chat_templates import jinja_template, ollama_template
-from finetune.formats.merges import read_merges
 
 MODELFILE = "Modelfile"
 BLOCK = 32
@@ -102,7 +101,7 @@ def add_vocabulary(writer: GGUFWriter, source: CheckpointFolder, end: EndMarker,
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(texts)
     writer.add_token_types([TokenType.CONTROL if i in control else TokenType.NORMAL for i in range(len(texts))])
-    writer.add_token_merges(read_merges(source.folder / "vocab.bpe"))
+    writer.add_token_merges([" ".join(pair) for pair in read_byte_pairs(source.folder).merges])
     # Without these, llama.cpp ends a text with token 11, which is a comma in OpenAI's vocabulary.
     writer.add_bos_token_id(end_token)
     writer.add_eos_token_id(end_token)
@@ -111,10 +110,8 @@ def add_vocabulary(writer: GGUFWriter, source: CheckpointFolder, end: EndMarker,
 
 def token_texts(source: CheckpointFolder) -> list[str]:
     """The text of each token, by id, in the vocabulary's alphabet, where a space is Ġ."""
-    encoder = json.loads((source.folder / "encoder.json").read_text(encoding="utf-8"))
-    by_id = {number: text for text, number in encoder.items()}
-    # llama.cpp's name for an unused id is [PADn].
-    return [by_id.get(number, f"[PAD{number}]") for number in range(source.hparams.n_vocab)]
+    by_id = {number: text for text, number in read_byte_pairs(source.folder).ids.items()}
+    return [by_id[number] for number in range(source.hparams.n_vocab)]
 
 
 def add_weight(writer: GGUFWriter, variable: str, weight: Array, bits: Bits) -> None:

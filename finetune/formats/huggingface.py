@@ -15,13 +15,15 @@ from typing import TypeVar
 
 import msgspec
 
+from app.engine.vocabulary_files import read_text
 from app.errors import CheckpointError
 
 T = TypeVar("T")
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
-VOCABULARY, MERGES = "vocab.json", "merges.txt"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+VOCABULARY, MERGES, ADDED_TOKENS = "vocab.json", "merges.txt", "added_tokens.json"
 
 
 def tensor_name(variable: str) -> str:
@@ -33,9 +35,8 @@ def tensor_name(variable: str) -> str:
 
 def read_json(path: Path, kind: type[T], what: str) -> T:
     """Read a file that should be `what`. Raises CheckpointError naming it."""
+    text = read_text(path)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror}): name a Hugging Face folder.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError as error:
         raise CheckpointError(f"{path} is not {what} ({error}): name a Hugging Face folder of a GPT-2.") from None

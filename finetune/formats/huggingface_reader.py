@@ -1,168 +1,129 @@
-"""Reads a Hugging Face folder of a GPT-2, such as DialoGPT, and writes a checkpoint.
-
-Only safetensors is read: a pytorch_model.bin can run programs when it is loaded.
-"""
+"""Reads a Hugging Face folder of a GPT-2, such as DialoGPT, and writes a checkpoint."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from app.engine.bundle import Hparams
-from app.engine.checkpoint_folder import open_checkpoint
+from app.engine.checkpoint_folder import listed, open_checkpoint
+from app.engine.vocabulary_files import write_byte_pairs
+from app.engine.wrong_files import wrong_file
 from app.errors import CheckpointError
-from finetune.checkpoint import Array, variable_shapes, write_checkpoint
-from finetune.formats.huggingface import CONFIG, WEIGHTS, read_json, tensor_name
-from finetune.formats.huggingface_vocabulary import compare_tokenizers, write_vocabulary
-
-Size = Annotated[int, msgspec.Meta(ge=1)]
-DTYPES = ("F32", "F16", "BF16")
-
-
-class HuggingFaceConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """config.json. The defaults are those of transformers."""
-
-    model_type: str = ""
-    vocab_size: Size = 50257
-    n_positions: Size = 1024
-    n_embd: Size = 768
-    n_head: Size = 12
-    n_layer: Size = 12
-    n_inner: int | None = None
-    activation_function: str = "gelu_new"
-    layer_norm_epsilon: float = 1e-5
-    scale_attn_weights: bool = True
-    scale_attn_by_inverse_layer_idx: bool = False
-    add_cross_attention: bool = False
-
-    @property
-    def hparams(self) -> Hparams:
-        return Hparams(
-            n_vocab=self.vocab_size,
-            n_ctx=self.n_positions,
-            n_embd=self.n_embd,
-            n_head=self.n_head,
-            n_layer=self.n_layer,
-        )
+from finetune.checkpoint import Array, write_checkpoint
+from finetune.formats.huggingface import CONFIG, TOKENIZER_CONFIG, tensor_name
+from finetune.formats.huggingface_config import HuggingFaceConfig, read_config
+from finetune.formats.huggingface_vocabulary import compare_tokenizers, fit_vocabulary, read_tokenizer_files
+from finetune.formats.huggingface_weights import HEAD, convert_weights, read_tensors
 
 
-class ShardIndex(msgspec.Struct, frozen=True):
-    """model.safetensors.index.json: which file a tensor is in."""
+class Conversion(NamedTuple):
+    """The shape of an imported model, and sentences about what is not as it was."""
 
-    weight_map: dict[str, str]
+    hparams: Hparams
+    notes: list[str]
 
 
-def convert_to_checkpoint(source: Path, folder: Path) -> Hparams:
-    """Write the model of a Hugging Face folder as a gpt-2-simple checkpoint into an empty folder. Returns its shape.
+def convert_to_checkpoint(source: Path, folder: Path) -> Conversion:
+    """Write the model of a Hugging Face folder as a gpt-2-simple checkpoint into an empty folder.
 
     Raises CheckpointError where a file is damaged or the model is not GPT-2 as OpenAI made it.
     """
-    hparams = read_shape(source)
-    write_vocabulary(source, folder, hparams)
-    write_checkpoint(folder, hparams, convert_weights(source, hparams), vocabulary=folder)
+    refuse_other_folders(source)
+    config, notes = read_config(source), list[str]()
+    byte_pairs, added = read_tokenizer_files(source)
+    stored = read_tensors(source, notes)
+    embedding = take_embedding(stored, config, source)
+    if len(embedding) != config.vocab_size:
+        notes.append(
+            f"{CONFIG} says vocab_size {config.vocab_size:,}; the {len(embedding):,} rows of the embedding count."
+        )
+    vocabulary = fit_vocabulary(byte_pairs, added, len(embedding), source, notes)
+    stored[tensor_name("wte")] = embedding[: len(vocabulary.ids)]
+    hparams = Hparams(
+        n_vocab=len(vocabulary.ids),
+        n_ctx=config.n_positions,
+        n_embd=config.n_embd,
+        n_head=config.n_head,
+        n_layer=config.n_layer,
+    )
+    write_byte_pairs(vocabulary, folder)
+    write_checkpoint(folder, hparams, convert_weights(stored, hparams, source, notes), vocabulary=folder)
     compare_tokenizers(source, open_checkpoint(folder))
-    return hparams
+    return Conversion(hparams, notes + other_notes(source, config, hparams))
 
 
-def read_shape(source: Path) -> Hparams:
-    """The shape in config.json. Raises CheckpointError where the model computes anything that OpenAI's GPT-2 does not."""
-    path = source / CONFIG
-    config = read_json(path, HuggingFaceConfig, "the description of a GPT-2")
-    supported: dict[str, tuple[object, ...]] = {
-        "model_type": ("gpt2",),
-        "activation_function": ("gelu_new", "gelu_pytorch_tanh"),  # Two names of one function.
-        "layer_norm_epsilon": (1e-5,),
-        "scale_attn_weights": (True,),
-        "scale_attn_by_inverse_layer_idx": (False,),
-        "add_cross_attention": (False,),
-        "n_inner": (None, 4 * config.n_embd),
-    }
-    for key, values in supported.items():
-        if (value := getattr(config, key)) not in values:
-            raise CheckpointError(
-                f"{path} has {key} {json.dumps(value)} where gpt-2-simple's GPT-2 has {json.dumps(values[-1])}: "
-                "this model cannot be imported."
-            )
-    if config.n_embd % config.n_head:
-        raise CheckpointError(
-            f"{path} has n_embd {config.n_embd}, which {config.n_head} heads cannot share equally: copy it again."
-        )
-    return config.hparams
+def take_embedding(stored: dict[str, Array], config: HuggingFaceConfig, source: Path) -> Array:
+    """The embedding, which in GPT-2 is the output head too: folders store it under either name or both.
 
-
-def convert_weights(source: Path, hparams: Hparams) -> dict[str, Array]:
-    """gpt-2-simple's variables, in 32 bits. Raises CheckpointError where one is missing, of another shape or unknown."""
-    stored = dict(read_tensors(source))
-    drop_tied_head(stored, source)
-    weights = {name: take_variable(stored, name, shape, source) for name, shape in variable_shapes(hparams).items()}
-    if stored:
-        raise CheckpointError(f"{source} has {min(stored)}, which no GPT-2 has: this model cannot be imported.")
-    return weights
-
-
-def drop_tied_head(stored: dict[str, Array], source: Path) -> None:
-    """Keep the output head as the embedding: in GPT-2 they are one matrix, which folders store under either name or both.
-
-    Raises CheckpointError where the two differ.
+    Raises CheckpointError where the two differ, or there is none.
     """
-    head = stored.pop("lm_head.weight", None)
-    if head is not None and not np.array_equal(head, stored.setdefault(tensor_name("wte"), head)):
+    head, name = stored.pop(HEAD, None), tensor_name("wte")
+    embedding = stored.get(name, head)
+    if embedding is None or embedding.ndim != 2 or embedding.shape[1] != config.n_embd:
+        found = "not there" if embedding is None else list(embedding.shape)
         raise CheckpointError(
-            f"{source} has an output head (lm_head) of its own, and GPT-2 uses its embedding: "
-            "this model cannot be imported."
+            f"{source}: {name} should be [{config.vocab_size}, {config.n_embd}] by config.json and is {found}: "
+            "copy config.json and the weights from one model."
         )
-
-
-def take_variable(stored: dict[str, Array], name: str, shape: tuple[int, ...], source: Path) -> Array:
-    """Remove one of gpt-2-simple's variables from `stored` and return it in `shape`. Raises CheckpointError."""
-    tensor = stored.pop(tensor_name(name), None)
-    # Only gpt-2-simple's matrices have a leading dimension of 1.
-    expected = shape[1:] if name.endswith("/w") else shape
-    if tensor is None or tensor.shape != expected:
-        found = "not there" if tensor is None else list(tensor.shape)
+    own = head is None and not config.tie_word_embeddings
+    if own or (head is not None and not np.array_equal(head, embedding)):
+        where = "by config.json (tie_word_embeddings), and the weights lack it" if own else "(lm_head)"
         raise CheckpointError(
-            f"{source}: {tensor_name(name)} should be {list(expected)} by config.json and is {found}: "
-            "copy the whole folder again."
+            f"{source} has an output head of its own {where}, and GPT-2 uses its embedding: this model cannot be imported."
         )
-    return tensor.reshape(shape)
+    return embedding
 
 
-def read_tensors(source: Path) -> Iterator[tuple[str, Array]]:
-    """All tensors by name, in float32. Names begin with transformer. or lm_head.; causal masks of old folders are left out."""
-    import ml_dtypes  # noqa: F401  Teaches NumPy bfloat16.
-    from safetensors import SafetensorError, safe_open
-
-    for path in weight_files(source):
-        try:
-            with safe_open(path, framework="numpy") as file:
-                for name in file.keys():  # noqa: SIM118  It is not a mapping.
-                    full = name if name.startswith("lm_head.") else f"transformer.{name.removeprefix('transformer.')}"
-                    if re.search(r"\.attn\.(masked_)?bias$", full):
-                        continue
-                    if (dtype := file.get_slice(name).get_dtype()) not in DTYPES:
-                        raise CheckpointError(f"{path} has {name} as {dtype}: save it in 32 or 16 bits.")
-                    yield full, file.get_tensor(name).astype(np.float32)
-        except (SafetensorError, OSError):
-            raise CheckpointError(f"{path} is missing or damaged: copy the whole folder again.") from None
-
-
-def weight_files(source: Path) -> list[Path]:
-    """The safetensors files of a folder. Raises CheckpointError where there are none."""
-    if (source / WEIGHTS).is_file():
-        return [source / WEIGHTS]
-    if (index := source / f"{WEIGHTS}.index.json").is_file():
-        names = set(read_json(index, ShardIndex, "an index of weights").weight_map.values())
-        return [source / Path(name).name for name in sorted(names)]
-    if list(source.glob("pytorch_model*.bin")):
-        convert = f"GPT2LMHeadModel.from_pretrained({str(source)!r}).save_pretrained('NEW')"
+def refuse_other_folders(source: Path) -> None:
+    """Raises CheckpointError where `source` is not a Hugging Face folder of a whole model."""
+    if source.suffix == ".gguf" and source.is_file():
+        raise CheckpointError(f"{source} is a GGUF file: name a Hugging Face folder of this model, with config.json.")
+    if source.is_file() and (source.parent / CONFIG).is_file():
+        raise CheckpointError(f"{source} is one file of a model: name its folder, {source.parent}.")
+    if found := wrong_file(source):
+        raise CheckpointError(*found)
+    if not source.is_dir():
         raise CheckpointError(
-            f"{source} has pytorch_model.bin, which can run programs, and no {WEIGHTS}: "
-            f"let transformers write one, {convert}."
+            f"{source} is not a folder: name a Hugging Face folder on this disk. `git clone https://huggingface.co/NAME` "
+            "with Git LFS, or `hf download NAME --local-dir FOLDER`, fetches one."
         )
-    raise CheckpointError(f"{source / WEIGHTS} is missing: copy the whole folder again.")
+    if not (source / CONFIG).exists() and not (source / CONFIG).is_symlink():
+        refuse_without_config(source)
+
+
+def refuse_without_config(source: Path) -> None:
+    """Raises CheckpointError that says what a folder without config.json is."""
+    if (source / "adapter_config.json").is_file():
+        raise CheckpointError(
+            f"{source} is an adapter of PEFT and not a whole model: let PEFT merge it, AutoPeftModelForCausalLM"
+            f".from_pretrained({str(source)!r}).merge_and_unload().save_pretrained('NEW'), and import NEW."
+        )
+    if list(source.glob("*.index")):
+        raise CheckpointError(f"{source} is a checkpoint of gpt-2-simple already: use it as it is.")
+    if (source / "manifest.json").is_file():
+        raise CheckpointError(f"{source} is a bundle, which the app serves as it is: set MODEL to it.")
+    inside = sorted(
+        {str(path.parent) for pattern in ("*", "snapshots/*") for path in source.glob(f"{pattern}/{CONFIG}")}
+    )
+    if inside:
+        raise CheckpointError(f"{source} has no {CONFIG}, but {listed(inside)} inside: name the folder that you mean.")
+    raise CheckpointError(f"{source / CONFIG} is missing: name a Hugging Face folder, with {CONFIG} and the weights.")
+
+
+def other_notes(source: Path, config: HuggingFaceConfig, hparams: Hparams) -> list[str]:
+    """What else a checkpoint cannot hold: a chat template, and which token ends a text."""
+    notes = []
+    settings = source / TOKENIZER_CONFIG
+    if (source / "chat_template.jinja").is_file() or (
+        settings.is_file() and b'"chat_template"' in settings.read_bytes()
+    ):
+        notes.append("Left out: the chat template. `export --template` has those that the app knows.")
+    end = (
+        config.eos_token_id[0] if isinstance(config.eos_token_id, list) and config.eos_token_id else config.eos_token_id
+    )
+    if isinstance(end, int) and 0 <= end < hparams.n_vocab:
+        notes.append(f"By {CONFIG} its texts end with token {end}: `export --end {end}`.")
+    return notes

@@ -1,22 +1,23 @@
-"""Converts the vocabulary of a Hugging Face folder into encoder.json and vocab.bpe."""
+"""Reads the vocabulary of a Hugging Face folder and fits it to the rows of the embedding."""
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from app.engine.bundle import Hparams
-from app.engine.checkpoint_folder import VOCABULARY_FILES, CheckpointFolder
-from app.engine.tokenizer import byte_characters
+from app.engine.checkpoint_folder import CheckpointFolder, listed
+from app.engine.tokenizer import END_OF_TEXT, byte_characters
+from app.engine.vocabulary_files import BytePairs, read_byte_pairs
 from app.errors import CheckpointError
-from finetune.formats.huggingface import MERGES, TOKENIZER, VOCABULARY, read_json
-from finetune.formats.merges import VERSION_LINE, read_merges
+from finetune.formats.huggingface import ADDED_TOKENS, MERGES, TOKENIZER, VOCABULARY, read_json
 
-# Words, contractions, numbers, punctuation, runs of spaces and other scripts: wherever pre-tokenizers differ.
-PROBE = "Why didn't 3 ducks\n\n  cross, at 10:45?  Żółć 鸭子 🦆 "
+# Words, contractions, numbers, punctuation, runs of spaces, other scripts, other forms of a letter: wherever tokenizers differ.
+PROBE = "Why didn't 3 ducks\n\n  cross, at 10:45?\t12345 DON'T  Żółć e\u0301 ﬁ Ａ\u00a0鸭子 🦆\r\n "
+SHOWN = 5
+"""Tokens to name in a sentence."""
 
 
 class AddedToken(msgspec.Struct, frozen=True):
@@ -26,7 +27,7 @@ class AddedToken(msgspec.Struct, frozen=True):
     content: str
 
 
-class BytePairs(msgspec.Struct, frozen=True):
+class TokenizerModel(msgspec.Struct, frozen=True):
     type: Literal["BPE"]
     vocab: dict[str, int]
     merges: list[str | tuple[str, str]]
@@ -35,44 +36,103 @@ class BytePairs(msgspec.Struct, frozen=True):
 class TokenizerFile(msgspec.Struct, frozen=True):
     """The parts of a tokenizer.json that a checkpoint keeps."""
 
-    model: BytePairs
+    model: TokenizerModel
     added_tokens: list[AddedToken] = []
 
 
-def write_vocabulary(source: Path, folder: Path, hparams: Hparams) -> None:
-    """Write encoder.json and vocab.bpe. Raises CheckpointError unless the ids are 0 to n_vocab - 1, each once."""
-    vocabulary, merges, added = read_tokenizer_files(source)
-    for token in added:
-        add_token(vocabulary, token, source)
-    if sorted(vocabulary.values()) != list(range(hparams.n_vocab)):
-        raise CheckpointError(
-            f"{source}: the tokenizer has {len(vocabulary)} tokens and config.json {hparams.n_vocab} (vocab_size), "
-            "and each needs an id of its own below that: copy both from one model."
-        )
-    by_id = dict(sorted(vocabulary.items(), key=lambda item: item[1]))
-    encoder, pairs = (folder / name for name in VOCABULARY_FILES)
-    encoder.write_text(json.dumps(by_id), encoding="utf-8")
-    pairs.write_text("\n".join([VERSION_LINE, *merges, ""]), encoding="utf-8")
-
-
-def add_token(vocabulary: dict[str, int], token: AddedToken, source: Path) -> None:
-    """Spell an added token in the vocabulary's alphabet, where a space is Ġ, and add it. Raises CheckpointError."""
-    alphabet = byte_characters()
-    text = "".join(alphabet[byte] for byte in token.content.encode())
-    if vocabulary.setdefault(text, token.id) != token.id:
-        raise CheckpointError(f"{source}: the tokenizer has {token.content!r} under two ids: copy the folder again.")
-
-
-def read_tokenizer_files(source: Path) -> tuple[dict[str, int], list[str], list[AddedToken]]:
-    """The ids of the tokens, the merges in order, and the added tokens."""
-    if (source / TOKENIZER).is_file():
+def read_tokenizer_files(source: Path) -> tuple[BytePairs, list[AddedToken]]:
+    """The byte pairs and the added tokens, from tokenizer.json or the older files. Raises CheckpointError."""
+    if is_there(source / TOKENIZER):
         file = read_json(source / TOKENIZER, TokenizerFile, "a GPT-2 tokenizer")
-        merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in file.model.merges]
-        return file.model.vocab, merges, file.added_tokens
-    vocabulary = read_json(source / VOCABULARY, dict[str, int], "a vocabulary")
-    path = source / "added_tokens.json"
-    added = read_json(path, dict[str, int], "a list of tokens") if path.is_file() else {}
-    return vocabulary, read_merges(source / MERGES), [AddedToken(number, text) for text, number in added.items()]
+        return BytePairs(file.model.vocab, [pair_of(merge, source) for merge in file.model.merges]), file.added_tokens
+    if not is_there(source / VOCABULARY):
+        raise CheckpointError(
+            f"{source} has no tokenizer ({TOKENIZER}, or {VOCABULARY} and {MERGES}): "
+            "copy it from the model that was trained, or let transformers write it, "
+            f"AutoTokenizer.from_pretrained('gpt2').save_pretrained({str(source)!r})."
+        )
+    path = source / ADDED_TOKENS
+    added = read_json(path, dict[str, int], "a list of tokens") if is_there(path) else {}
+    return (
+        read_byte_pairs(source, (VOCABULARY, MERGES)),
+        [AddedToken(number, text) for text, number in added.items()],
+    )
+
+
+def is_there(path: Path) -> bool:
+    """Also if it is a link to a file that is not there, which is then refused by name."""
+    return path.exists() or path.is_symlink()
+
+
+def pair_of(merge: str | tuple[str, str], source: Path) -> tuple[str, str]:
+    parts = merge.split(" ") if isinstance(merge, str) else merge
+    if len(parts) != 2:
+        raise CheckpointError(f"{source / TOKENIZER} has the merge {merge!r}, which is not two tokens: copy it again.")
+    return parts[0], parts[1]
+
+
+def fit_vocabulary(
+    byte_pairs: BytePairs, added: list[AddedToken], rows: int, source: Path, notes: list[str]
+) -> BytePairs:
+    """The vocabulary with an id from 0 on for as many rows of the embedding as have a token.
+
+    Left out, and noted: tokens without a row that no text is ever split into, such as a padding token that training never used;
+    and rows after the last token, which pad the embedding. Raises CheckpointError where vocabulary and embedding do not fit.
+    """
+    ids = spell_added(byte_pairs.ids, added, source)
+    whole = BytePairs(ids, byte_pairs.merges)
+    outside = set(whole.outside)
+    missing = [token for token, number in ids.items() if number >= rows]
+    if lost := [token for token in missing if token not in outside]:
+        raise CheckpointError(
+            f"{source}: the embedding has {rows:,} rows and the token {lost[0]!r} has the id {ids[lost[0]]:,}: "
+            "copy the tokenizer and the weights from one model."
+        )
+    kept = {token: number for token, number in ids.items() if number < rows}
+    fill_gaps(kept, outside, source, notes)
+    if missing:
+        notes.append(f"Left out: {count(missing, 'token')}, for which the embedding has no row.")
+    if len(kept) < rows:
+        notes.append(f"Left out: the last {rows - len(kept):,} rows of the embedding, which have no token.")
+    special = [token.content for token in added if token.id < rows and token.content != END_OF_TEXT]
+    if special:
+        notes.append(f"In a prompt, {count(special, 'added token')} will be read as ordinary text.")
+    return BytePairs(kept, byte_pairs.merges)
+
+
+def count(tokens: list[str], noun: str) -> str:
+    """How many tokens, and which."""
+    more = [f"{len(tokens) - SHOWN:,} more"] if len(tokens) > SHOWN else []
+    plural = "s" if len(tokens) > 1 else ""
+    return f"the {noun}{plural} {listed([*tokens[:SHOWN], *more])}"
+
+
+def spell_added(ids: dict[str, int], added: list[AddedToken], source: Path) -> dict[str, int]:
+    """The ids with the added tokens, spelled in GPT-2's alphabet, where a space is Ġ. Raises CheckpointError."""
+    alphabet = byte_characters()
+    spelled = dict(ids)
+    for token in added:
+        if spelled.get(token.content) == token.id:
+            del spelled[token.content]  # Some tokenizers list it among the byte pairs too, as it is.
+        text = "".join(alphabet[byte] for byte in token.content.encode())
+        if spelled.setdefault(text, token.id) != token.id:
+            raise CheckpointError(f"{source}: the tokenizer has {token.content!r} under two ids: copy it again.")
+    if double := [number for number, times in Counter(spelled.values()).items() if times > 1 or number < 0]:
+        raise CheckpointError(
+            f"{source}: the tokenizer has the id {double[0]} below 0 or for several tokens: copy it again."
+        )
+    return spelled
+
+
+def fill_gaps(ids: dict[str, int], outside: set[str], source: Path, notes: list[str]) -> None:
+    """Name the ids between added tokens that have no token. A gap among the byte pairs is a damaged file: CheckpointError."""
+    gaps = sorted(set(range(max(ids.values(), default=-1) + 1)) - set(ids.values()))
+    last = max((number for token, number in ids.items() if token not in outside), default=0)
+    if gaps and gaps[0] < last:
+        raise CheckpointError(f"{source}: the tokenizer has no token with the id {gaps[0]}: copy it again.")
+    ids |= {f"[unused{number}]": number for number in gaps}
+    if gaps:
+        notes.append(f"Added: names for {len(gaps):,} ids without a token, such as [unused{gaps[0]}].")
 
 
 def compare_tokenizers(source: Path, checkpoint: CheckpointFolder) -> None:
@@ -83,7 +143,7 @@ def compare_tokenizers(source: Path, checkpoint: CheckpointFolder) -> None:
         return
     try:
         theirs = tokenizers.Tokenizer.from_file(str(path)).encode(PROBE, add_special_tokens=False).ids
-    except Exception:  # The tokenizers library raises bare Exceptions.
-        raise CheckpointError(f"{path} is damaged: copy the whole folder again.") from None
+    except Exception as error:  # The tokenizers library raises bare Exceptions.
+        raise CheckpointError(f"{path} is damaged ({error}): copy it again.") from None
     if theirs != checkpoint.tokenizer.encode(PROBE):
         raise CheckpointError(f"{path} does not split text as GPT-2 does: this model cannot be imported.")

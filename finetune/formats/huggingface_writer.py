@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from app.engine.bundle import EndMarker, Hparams, Template
-from app.engine.checkpoint_folder import VOCABULARY_FILES, CheckpointFolder
-from app.errors import SettingError
+from app.engine.checkpoint_folder import CheckpointFolder
+from app.engine.vocabulary_files import read_byte_pairs, write_byte_pairs
 from finetune.checkpoint import Array
 from finetune.formats.chat_templates import jinja_template
-from finetune.formats.huggingface import CONFIG, MERGES, TOKENIZER, VOCABULARY, WEIGHTS, tensor_name
+from finetune.formats.huggingface import CONFIG, MERGES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, WEIGHTS, tensor_name
 
 GENERATION = "generation_config.json"
-TOKENIZER_CONFIG, SPECIAL_TOKENS = "tokenizer_config.json", "special_tokens_map.json"
+SPECIAL_TOKENS = "special_tokens_map.json"
 FILES = (CONFIG, GENERATION, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, SPECIAL_TOKENS, VOCABULARY, MERGES)
 PRODUCER = {"format": "pt", "producer": "gpt-2-cloud-run"}
 
@@ -40,7 +39,7 @@ def write_huggingface(
     end_token: int,
     template: Template,
 ) -> None:
-    """Write FILES. `end_token` ends a text; `end` is how the model learned that. Raises SettingError."""
+    """Write FILES. `end_token` ends a text; `end` is how the model learned that."""
     from safetensors.numpy import save_file
 
     tensors = {tensor_name(name): w[0] if name.endswith("/w") else w for name, w in weights.items()}
@@ -49,8 +48,7 @@ def write_huggingface(
     marks = {"bos_token_id": end_token, "eos_token_id": end_token}
     write_json(folder / CONFIG, model_config(source.hparams) | marks)
     write_json(folder / GENERATION, marks)
-    for name, theirs in zip(VOCABULARY_FILES, (VOCABULARY, MERGES), strict=True):
-        shutil.copyfile(source.folder / name, folder / theirs)
+    write_byte_pairs(read_byte_pairs(source.folder), folder, (VOCABULARY, MERGES))
     write_tokenizer(source, folder, end_token, add_bos=end.token is not None, template=template)
 
 
@@ -100,10 +98,8 @@ def write_tokenizer(source: CheckpointFolder, folder: Path, end_token: int, add_
 
     source.tokenizer.save(folder / TOKENIZER)
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / TOKENIZER))
-    if (mark := tokenizer.id_to_token(end_token)) is None:
-        raise SettingError(
-            f"--end is token {end_token}, which {source.folder}/encoder.json does not have: give another id."
-        )
+    mark = tokenizer.id_to_token(end_token)
+    assert mark is not None  # open_checkpoint refuses a vocabulary with gaps.
     tokenizer.add_special_tokens([tokenizers.AddedToken(mark, special=True, normalized=False)])
     if add_bos:
         tokenizer.post_processor = TemplateProcessing(single=f"{mark} $A", special_tokens=[(mark, end_token)])

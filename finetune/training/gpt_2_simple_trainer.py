@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from app.engine.checkpoint_folder import newest_save
+from app.engine.checkpoint_folder import step_of
 from app.errors import SettingError
 from finetune.checkpoint import newest_whole, replace_text, save_note, write_checkpoint
 from finetune.data.prepared import Data
-from finetune.run_folder import RunFolder
+from finetune.run_folder import RunFolder, saves
 from finetune.training.divergence import refuse_infinite_weights
 from finetune.training.options import TrainingOptions
 from finetune.training.run_description import describe_run
@@ -29,7 +29,7 @@ WINDOW = 1024  # Hard-coded in gpt-2-simple, whatever the model's window is.
 # The options that gpt-2-simple's finetune has a counterpart for.
 SUPPORTED = {
     "data", "out", "init", "steps", "batch_size", "accumulate", "learning_rate", "freeze", "save_every", "samples",
-    "sample_length", "resume", "n_layer", "n_head", "n_embd", "n_ctx", "seed", "trainer",
+    "sample_length", "resume", "save", "n_layer", "n_head", "n_embd", "n_ctx", "seed", "trainer",
 }  # fmt: skip
 
 
@@ -63,8 +63,10 @@ def train_with_gpt_2_simple(options: TrainingOptions, data: Data, run: RunFolder
 def name_save(folder: Path, step: int) -> None:
     """Let gpt-2-simple continue at this save: it takes the weights from one file and the number of steps from another."""
     save = f"model-{step}"
-    if newest_save(folder) != save and (folder / f"{save}.index").is_file():
-        replace_text(folder / "checkpoint", save_note([save]))
+    if (folder / f"{save}.index").is_file():
+        # Also if the file names this save: it may name it by a path of another machine, where gpt-2-simple would look.
+        earlier = [name for name in saves(folder) if step_of(name) < step]
+        replace_text(folder / "checkpoint", save_note([*earlier, save]))
     replace_text(folder / "counter", f"{step}\n")
 
 

@@ -19,7 +19,7 @@ Freeze = Literal["nothing", "embeddings"] | int
 
 # Options that may differ when a run is resumed. A change of any other would make it a different run.
 MAY_CHANGE = {
-    "data", "out", "init", "resume", "steps", "save_every", "validation_tokens", "patience", "samples", "sample_length",
+    "data", "out", "init", "resume", "save", "steps", "save_every", "validation_tokens", "patience", "samples", "sample_length",
     "xla",
 }  # fmt: skip
 AT_LEAST_ONE = ("steps", "batch_size", "accumulate", "save_every", "n_layer", "n_head", "n_embd", "n_ctx")
@@ -89,6 +89,8 @@ class TrainingOptions:
     """tokens per sample"""
     resume: bool = False
     """continue the run in --out"""
+    save: int | None = None
+    """the number of the save to start from, with --init or --resume; by default the newest"""
     n_layer: int = 12
     """with --init scratch: number of layers"""
     n_head: int = 12
@@ -110,6 +112,10 @@ class TrainingOptions:
     def check(self) -> None:
         """Raises SettingError naming the first option that is out of range or contradicts another."""
         self.check_ranges()
+        if self.save is not None and self.init == "scratch" and not self.resume:
+            raise SettingError(
+                "--save names the save to start from, and --init scratch starts from none: leave it out."
+            )
         if self.lora and self.freeze != "nothing":
             raise SettingError("--lora trains nothing but its adapters: leave --freeze out.")
         if self.packing == "windows" and self.ignore_meta_prob:

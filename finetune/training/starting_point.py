@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.engine.bundle import Hparams
-from app.engine.checkpoint_folder import CheckpointFolder
+from app.engine.checkpoint_folder import CheckpointFolder, saves_in
 from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import Array, initial_weights, newest_whole
 from finetune.data.prepared import Data
 from finetune.data.vocabulary import vocabulary_differs
-from finetune.openai_weights import SHAPES
+from finetune.openai_shapes import FORMER_NAMES, SHAPES
 from finetune.run_folder import RunDescription, RunFolder, TrainingState
 from finetune.training.options import MAY_CHANGE, TrainingOptions
 
@@ -55,19 +55,23 @@ def from_scratch(options: TrainingOptions, data: Data) -> StartingPoint:
 
 
 def from_checkpoint(options: TrainingOptions, data: Data) -> StartingPoint:
-    source, weights = newest_whole(initial_folder(options.init))
+    source, weights = newest_whole(initial_folder(options.init), options.save)
     refuse_other_vocabulary(source, data)
     return StartingPoint(source.hparams, weights, source.folder)
 
 
 def initial_folder(init: str) -> Path:
-    """The checkpoint's folder that --init names."""
-    if Path(init).is_dir():
-        return Path(init)
+    """The checkpoint that --init names: its folder, or the path of a save."""
+    path = Path(init)
+    if path.is_dir():
+        return path
     if (MODELS / init).is_dir():
         return MODELS / init
-    if init in SHAPES:
-        raise CheckpointError(f"models/{init} does not exist: `python -m finetune download {init}` fetches it.")
+    if (model := FORMER_NAMES.get(init, init)) in SHAPES:
+        now = f", which is called {model} now" if model != init else ""
+        raise CheckpointError(f"models/{init} does not exist{now}: `python -m finetune download {model}` fetches it.")
+    if path.is_file() or saves_in(path.parent):
+        return path
     raise CheckpointError(
         f"--init is {init}: give 124M or another model in models/, a checkpoint's folder, or scratch."
     )
@@ -85,7 +89,7 @@ def resumed(options: TrainingOptions, data: Data, run: RunFolder) -> StartingPoi
     """The newest save that can be read, with its optimizer state."""
     if not run.exists:
         raise SettingError(f"--resume is given and {run.folder} has no run to continue: leave --resume out.")
-    source, weights = newest_whole(run.folder)
+    source, weights = newest_whole(run.folder, options.save)
     refuse_other_vocabulary(source, data)
     if source.step >= options.steps:
         raise SettingError(f"{run.folder} is at step {source.step} already: give a higher --steps.")

@@ -17,6 +17,7 @@ from app.engine.checkpoint_folder import open_checkpoint
 from app.errors import CheckpointError, SettingError
 from finetune import openai_weights as module
 from finetune.commands.download import download
+from finetune.openai_shapes import SHAPES
 from finetune.openai_weights import FILES
 from tests.conftest import write_tiny
 
@@ -207,7 +208,7 @@ WRONG = {
     "a page that greets": (
         "hparams.json",
         lambda _: b"<html>Log in to this network</html>",
-        "does not describe a GPT-2",
+        r"hparams\.json is a web page and not the file itself",
     ),
     "another model's shape": (
         "hparams.json",
@@ -231,9 +232,9 @@ def test_files_that_are_wrong_are_removed_and_named(site: Site, tmp_path: Path, 
     download("124M", tmp_path)
 
 
-def test_weights_of_another_shape(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_of_another_shape(site: Site, original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """hparams.json is right, but the weights belong to another model."""
-    shorter = msgspec.structs.replace(module.SHAPES["124M"], n_ctx=32)
+    shorter = msgspec.structs.replace(open_checkpoint(original).hparams, n_ctx=32)
     monkeypatch.setattr(module, "SHAPES", {"124M": shorter})
     site.files["hparams.json"] = msgspec.json.encode(shorter)
     with pytest.raises(CheckpointError, match=r"model/wpe does not have the shape that hparams\.json gives"):
@@ -257,5 +258,5 @@ def test_the_shapes_are_openais() -> None:
 
     from finetune.checkpoint import variable_shapes
 
-    count = {name: sum(map(prod, variable_shapes(shape).values())) for name, shape in module.SHAPES.items()}
+    count = {name: sum(map(prod, variable_shapes(shape).values())) for name, shape in SHAPES.items()}
     assert count == {"124M": 124_439_808, "355M": 354_823_168, "774M": 774_030_080, "1558M": 1_557_611_200}

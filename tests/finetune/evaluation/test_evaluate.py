@@ -62,7 +62,8 @@ def test_bad_options_are_one_sentence(checkpoint: Path, data: Path, tmp_path: Pa
     with pytest.raises(DataError, match="is not prepared data"):
         evaluate(checkpoint, tmp_path / "none", tmp_path / "report")
     write_tiny(tmp_path / "other")
-    (tmp_path / "other/vocab.bpe").write_text("#version: 0.2\n", encoding="utf-8")
+    merges = (tmp_path / "other/vocab.bpe").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "other/vocab.bpe").write_text("\n".join(merges[:-1]), encoding="utf-8")
     hparams = Hparams(n_vocab=300, n_ctx=64, n_embd=32, n_head=4, n_layer=3)
     write_checkpoint(tmp_path / "other", hparams, initial_weights(hparams), vocabulary=tmp_path / "other")
     with pytest.raises(DataError, match="prepared with another vocabulary"):

@@ -27,7 +27,7 @@ from tests.finetune.formats.huggingface_folders import (
 )
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no folder": (shutil.rmtree, "config.json cannot be read"),
+    "no folder": (shutil.rmtree, "theirs is not a folder: name a Hugging Face folder on this disk"),
     "no model": (lambda f: remove(f, "model.safetensors"), "model.safetensors is missing"),
     "a pickle": (only_a_pickle, "has pytorch_model.bin, which can run programs, and no model.safetensors: let"),
     "a shard missing": (only_the_first_shard, "is missing or damaged"),
@@ -51,7 +51,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "cross attention": (lambda f: change(f / "config.json", add_cross_attention=True), "add_cross_attention true"),
     "wider inside": (lambda f: change(f / "config.json", n_inner=64), "n_inner 64 where gpt-2-simple's GPT-2 has 128"),
-    "a head of its own": (lambda f: change_weights(f, untie), r"has an output head \(lm_head\) of its own"),
+    "a head of its own": (lambda f: change_weights(f, untie), r"has an output head of its own \(lm_head\)"),
     "a tensor missing": (
         lambda f: change_weights(f, without("transformer.h.2.ln_2.bias")),
         r"transformer.h.2.ln_2.bias should be \[32\] by config.json and is not there",
@@ -62,19 +62,15 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a layer too many": (
         lambda f: change(f / "config.json", n_layer=2),
-        r"has transformer.h.2.attn.c_attn.bias, which no GPT-2 has",
+        r"has transformer.h.2.attn.c_attn.bias, and 2 layers by config.json",
     ),
     "whole numbers": (
         lambda f: change_weights(f, lambda w: {name: x.astype(np.int8) for name, x in w.items()}),
         "as I8: save it in 32 or 16 bits",
     ),
-    "more tokens said than there are": (
-        lambda f: change(f / "config.json", vocab_size=320),
-        r"the tokenizer has 300 tokens and config.json 320 \(vocab_size\)",
-    ),
     "no vocabulary": (
         lambda f: remove(f, "tokenizer.json", "vocab.json"),
-        "vocab.json cannot be read",
+        r"theirs has no tokenizer \(tokenizer.json, or vocab.json and merges.txt\): copy it",
     ),
     "no merges": (
         lambda f: remove(f, "tokenizer.json", "merges.txt"),
@@ -82,7 +78,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "merges that are none": (
         lambda f: only_merges(f, b"#version: 0.2\na b c\n"),
-        "are not a GPT-2 vocabulary",
+        r"merges.txt is not a list of merges \(line 2 is not two tokens\)",
     ),
     "merges that are no text": (
         lambda f: only_merges(f, b"\xff\xfe"),

@@ -151,13 +151,3 @@ def test_a_vocabulary_without_an_end_of_text_needs_an_end_token(tmp_path: Path, 
     with pytest.raises(SettingError, match=r"--end names no token and .* has no <\|endoftext\|>"):
         export(tmp_path / "run", tmp_path / "out", format=form)
     export(tmp_path / "run", tmp_path / "out", end="5", format=form)
-
-
-def test_an_end_token_that_the_vocabulary_lacks_is_refused(tmp_path: Path) -> None:
-    write_tiny(tmp_path / "run")
-    path = tmp_path / "run" / "encoder.json"
-    vocabulary = {text: 400 if number == 5 else number for text, number in json.loads(path.read_text()).items()}
-    path.write_text(json.dumps(vocabulary))
-    with pytest.raises(SettingError, match=r"--end is token 5, which .*encoder\.json does not have"):
-        export(tmp_path / "run", tmp_path / "out", end="5", format="huggingface")
-    assert not (tmp_path / "out").exists()

@@ -90,6 +90,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_with_other_options(base: Path,
 
 def test_another_vocabulary_is_refused(base: Path, tmp_path: Path) -> None:
     write_tiny(tmp_path / "other")
-    (tmp_path / "other/vocab.bpe").write_text("#version: 0.2\n", encoding="utf-8")
+    merges = (tmp_path / "other/vocab.bpe").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "other/vocab.bpe").write_text("\n".join(merges[:-1]), encoding="utf-8")
     with pytest.raises(FatalError, match="prepared with a different vocabulary"):
         train(training_options(base, tmp_path / "run", init=str(tmp_path / "other")))

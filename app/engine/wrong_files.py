@@ -1,0 +1,48 @@
+"""Files that are not what their names say: Git LFS pointers, web pages, archives, links to nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+SIGNS = {
+    rb"version https://(git-lfs|hawser)\.github\.com/": (
+        "is a Git LFS pointer, for which `git lfs pull` fetches the file itself",
+        "run it where the folder was cloned",
+    ),
+    rb"/annex/objects/": (
+        "is a git-annex pointer, for which `git annex get .` fetches the file itself",
+        "run it where the folder was cloned",
+    ),
+    rb"(\xef\xbb\xbf)?\s*<(?i:!doctype html|html|\?xml)": (
+        "is a web page and not the file itself",
+        "download the file, not the page that shows it",
+    ),
+    # What Hugging Face and GitHub send instead of a file, without any markup.
+    rb"(Entry not found|Repository not found|Invalid username or password\.|404: Not Found)\s*$": (
+        "holds a server's refusal and not the file itself",
+        "download it again, and check its address",
+    ),
+    rb"\x1f\x8b|PK\x03\x04|7z\xbc\xaf|\x28\xb5\x2f\xfd|(?s:.{257}ustar)": (
+        "is an archive",
+        "unpack it, and name what was in it",
+    ),
+    rb"$": ("is empty", "copy or download it again"),
+}
+HEAD = 512
+"""Bytes to look at."""
+
+
+def wrong_file(path: Path) -> tuple[str, str] | None:
+    """What is wrong with a file that holds something else, and what to do about it. None where its first bytes do not tell."""
+    if path.is_symlink() and not path.exists():
+        return (
+            f"{path} is a link to {path.readlink()}, which is not there",
+            "copy the files themselves, as `cp -rL` does",
+        )
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    found = next((meaning for sign, meaning in SIGNS.items() if re.match(sign, head)), None)
+    return found and (f"{path} {found[0]}", found[1])
