@@ -26,10 +26,11 @@ from app.api.error_responses import (
     handle_unexpected_error,
 )
 from app.api.feedback import feedback
-from app.api.generate import METHODS, generate
+from app.api.generate import generate
 from app.api.keys import AccessControl, ApiKeys, rate_limited, requires_key
 from app.api.model_list import list_models, show_model
 from app.api.page import COMPRESSED, BrowserRoute, page, page_file
+from app.api.paths import PathMiddleware
 from app.api.service import health, metrics, version
 from app.api.state import State
 from app.api.telegram import telegram
@@ -71,8 +72,8 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
     application = Starlette(
         routes=[
             BrowserRoute("/", page, middleware=COMPRESSED),
-            Route("/", rate_limited(generate), methods=METHODS),
-            Route("/generate", rate_limited(generate), methods=METHODS),
+            Route("/", rate_limited(generate), methods=["GET", "POST"]),
+            Route("/generate", rate_limited(generate), methods=["GET", "POST"]),
             Route("/feedback", rate_limited(feedback), methods=["POST"]),
             Route("/telegram", telegram, methods=["POST"]),
             Route("/v1/completions", rate_limited(completions), methods=["POST"]),
@@ -98,6 +99,7 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
                 expose_headers=["*"],
                 max_age=86400,
             ),
+            Middleware(PathMiddleware),
         ],
         exception_handlers={
             RequestError: handle_request_error,
@@ -108,5 +110,6 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
         },
         lifespan=lifespan,
     )
+    application.router.redirect_slashes = False
     # Not among the middleware, since Starlette answers 500 from outside of it.
     return AccessLog(application, request_counts)

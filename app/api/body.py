@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from app.api.foreign_parameters import is_tracking
 from app.errors import BodyTooLarge, InvalidRequest, RequestTimeout
 
 # In bytes.
@@ -41,7 +42,7 @@ async def read_body(request: Request[Any], limit: int = MAX_BODY) -> bytes:
 async def read_object(request: Request[Any], example: str = EXAMPLE) -> dict[str, Any]:
     """Read the fields of a POST from its JSON body. Raises InvalidRequest, BodyTooLarge, RequestTimeout.
 
-    A query is refused. `example` is what an error message shows as a body.
+    A query with fields is refused. `example` is what an error message shows as a body.
     """
     if query := parse_query(request.scope["query_string"]):
         raise InvalidRequest(
@@ -50,8 +51,21 @@ async def read_object(request: Request[Any], example: str = EXAMPLE) -> dict[str
     return parse_json(await read_body(request), example)
 
 
+async def read_query(request: Request[Any]) -> dict[str, str]:
+    """Read the fields of a GET from its query. Raises InvalidRequest, BodyTooLarge, RequestTimeout.
+
+    A body with fields is refused.
+    """
+    if fields := parse_json(await read_body(request)):
+        raise InvalidRequest(
+            "a GET takes its fields from the query: move the fields of the body there, or send a POST.",
+            param=next(iter(fields)),
+        )
+    return parse_query(request.scope["query_string"])
+
+
 def parse_query(query: bytes) -> dict[str, str]:
-    """The fields of a query string. Raises InvalidRequest."""
+    """The fields of a query string, without tracking parameters. Raises InvalidRequest."""
     try:
         pairs = parse_qsl(
             query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
@@ -64,7 +78,7 @@ def parse_query(query: bytes) -> dict[str, str]:
         raise InvalidRequest(
             f"the query string has more than {MAX_QUERY_FIELDS} fields: send fewer.", code="too_many_fields"
         ) from None
-    return unique_fields(pairs)
+    return unique_fields([(name, value) for name, value in pairs if not is_tracking(name)])
 
 
 def parse_json(body: bytes, example: str = EXAMPLE) -> dict[str, Any]:

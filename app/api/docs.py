@@ -22,6 +22,7 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>API</title>
+<base href="{base}">
 <link rel="icon" href="docs/favicon-32x32.png">
 <link rel="stylesheet" href="docs/swagger-ui.css">
 <div id="ui"></div>
@@ -44,7 +45,11 @@ def describe_api(needs_key: bool) -> bytes:
 
 
 async def docs(request: Request[State]) -> Response:
-    return HTMLResponse(PAGE)
+    # The addresses in the page are relative, since a proxy may serve all of this below a path of its own.
+    path = request.scope["raw_path"]
+    slashes = len(path) - len(path.rstrip(b"/"))
+    base = "../" * slashes or "./"
+    return HTMLResponse(PAGE.replace("{base}", base))
 
 
 async def docs_file(request: Request[State]) -> Response:

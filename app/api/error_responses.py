@@ -27,6 +27,8 @@ from app.errors import (
 )
 
 log = logging.getLogger(__name__)
+# The methods that a route may have, in the order in which they are listed.
+METHODS = ("HEAD", "GET", "POST", "OPTIONS")
 
 
 @contextmanager
@@ -72,12 +74,17 @@ async def handle_generation_error(request: Request, error: Exception) -> Respons
 
 
 async def handle_routing_error(request: Request, error: Exception) -> Response:
-    """Starlette has no route for this path, or none with this method."""
+    """Starlette has no route for this path, or none with this method. OPTIONS asks which methods there are."""
     assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        allow = (error.headers or {}).get("Allow", "")
-        return error_response(MethodNotAllowed(f"{request.method} is not possible here: use {allow}.", allow))
-    return error_response(NotFound(f"there is nothing at {request.url.path}: try / or /docs.", code="not_found"))
+    if error.status_code != 405:
+        path = request.scope["path"]
+        return error_response(NotFound(f"there is nothing at {path}: try / or /docs.", code="not_found"))
+    possible = {*(error.headers or {}).get("Allow", "").split(", "), "OPTIONS"}
+    allow = ", ".join(method for method in METHODS if method in possible)
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers={"Allow": allow})
+    useful = " or ".join(method for method in ("GET", "POST") if method in possible)
+    return error_response(MethodNotAllowed(f"{request.method} is not possible here: use {useful}.", allow))
 
 
 async def handle_disconnect(request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.api.body import parse_query, read_object
+from app.api.body import read_object, read_query
 from app.api.error_responses import naming_fields
 from app.api.generate_request import GenerateRequest
 from app.api.generation_options import generate_options
@@ -16,14 +16,10 @@ from app.api.state import State
 from app.api.validation import validate
 from app.ask import Generation, find_model, read_prompt
 
-METHODS = ["GET", "POST", "OPTIONS"]
-
 
 async def generate(request: Request[State]) -> Response:
     if request.method == "HEAD":
         return JSONResponse({"text": ""})
-    if request.method == "OPTIONS":
-        return Response(status_code=204, headers={"Allow": ", ".join(["HEAD", *METHODS])})
     fields = await read_fields(request)
     check_length("length", fields.length, request.state["settings"].max_length)
     engine = await find_model(request.state["models"], fields.model)
@@ -35,7 +31,6 @@ async def generate(request: Request[State]) -> Response:
 
 
 async def read_fields(request: Request[State]) -> GenerateRequest:
-    """The fields from the query of a GET or the body of a POST. Raises RequestError."""
-    if request.method == "POST":
-        return validate(await read_object(request), GenerateRequest, text=True)
-    return validate(parse_query(request.scope["query_string"]), GenerateRequest, text=True)
+    """The fields from the query of a GET or the body of a POST, which mean the same. Raises RequestError."""
+    fields = await (read_object(request) if request.method == "POST" else read_query(request))
+    return validate(fields, GenerateRequest, text=True)

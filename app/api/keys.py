@@ -75,9 +75,7 @@ def requires_key(handler: Handler, count: bool = False) -> Handler:
 
     @functools.wraps(handler)
     async def checked(request: Request[Any]) -> Response:
-        # Browsers send their preflight requests without a key.
-        if request.method != "OPTIONS":
-            request.state["access"].check(request, count)
+        request.state["access"].check(request, count)
         return await handler(request)
 
     return checked

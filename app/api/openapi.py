@@ -5,6 +5,7 @@ Imported with the first request for /openapi.json.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -23,6 +24,7 @@ from app.api.openai_replies import (
     Usage,
 )
 from app.api.openai_requests import ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
+from app.api.service import Health, Version
 from app.engine.generation import FinishReason
 
 JSON = "application/json"
@@ -44,6 +46,13 @@ class Generated(msgspec.Struct, kw_only=True):
     finish_reason: FinishReason
     finish_reasons: list[FinishReason] | msgspec.UnsetType = msgspec.UNSET
     usage: Usage
+
+
+class TextPiece(msgspec.Struct):
+    """An event of a stream of `/`: what one more token adds to the text number `index`."""
+
+    text: str
+    index: int
 
 
 class ErrorObject(msgspec.Struct):
@@ -70,18 +79,6 @@ class FeedbackReply(msgspec.Struct):
     vote: Literal["up", "down"]
 
 
-class Health(msgspec.Struct):
-    status: Literal["ok", "draining"]
-
-
-class Version(msgspec.Struct):
-    version: str
-    model: str
-    models: list[str]
-    engine: str
-    n_ctx: int
-
-
 # By path: the summary, the request and the reply. Routes that are for browsers or for Telegram are left out.
 POSTS: dict[str, tuple[str, type, type]] = {
     "/": ("Continue a text.", GenerateRequest, Generated),
@@ -100,11 +97,11 @@ GETS: dict[str, tuple[str, type]] = {
     "/health": ("Whether the service accepts requests.", Health),
     "/version": ("The version, the models and what the service can do.", Version),
 }
-# The requests that can be streamed, and the chunks of their streams.
-CHUNKS: dict[type, type | None] = {
-    GenerateRequest: None,
-    CompletionRequest: Completion,
-    ChatRequest: ChatCompletionChunk,
+# The requests that can be streamed, and the events of their streams. Any event may be an error, which is then the last.
+EVENTS: dict[type, tuple[type, ...]] = {
+    GenerateRequest: (TextPiece, Generated, ErrorReply),
+    CompletionRequest: (Completion, ErrorReply),
+    ChatRequest: (ChatCompletionChunk, ErrorReply),
 }
 WITHOUT_KEY = ("/health", "/version")
 
@@ -123,8 +120,7 @@ def describe(needs_key: bool) -> bytes:
 
 def component_schemas() -> Schema:
     """The JSON schema of each type, by its name."""
-    chunks = [chunk for chunk in CHUNKS.values() if chunk]
-    types = {*(kind for _, *kinds in (*POSTS.values(), *GETS.values()) for kind in kinds), *chunks, ErrorReply}
+    types = {kind for _, *kinds in (*POSTS.values(), *GETS.values()) for kind in kinds}.union(*EVENTS.values())
     _, components = msgspec.json.schema_components(sorted(types, key=str), ref_template=REFERENCE)
     for schema in components.values():
         # Only requests refuse what they do not know.
@@ -156,23 +152,29 @@ def operation(summary: str, reply: type | None) -> Schema:
 
 def post_operation(summary: str, request: type, reply: type) -> Schema:
     described = operation(summary, reply)
-    if request in CHUNKS:
-        described["responses"]["200"]["content"] |= stream_content(CHUNKS[request])
+    if request in EVENTS:
+        described["responses"]["200"]["content"] |= stream_content(EVENTS[request])
     # If every field has a default, the body may be empty.
     required = any(field.required for field in msgspec.structs.fields(request))
-    return described | {"requestBody": {"required": required, "content": {JSON: {"schema": reference(request)}}}}
+    body: Schema = {"required": required, "content": {JSON: {"schema": reference(request)}}}
+    if request is GenerateRequest:
+        body["description"] = "Numbers and booleans may also be strings, as web forms send them."
+    return described | {"requestBody": body}
 
 
 def get_operation(path: str, summary: str, reply: type, components: Schema) -> Schema:
     described = operation(summary, reply) | parameters(path, components)
     if reply is Generated:
-        described["responses"]["200"]["content"] |= stream_content(None)
+        described["responses"]["200"]["content"] |= stream_content(EVENTS[GenerateRequest])
+    if reply is Health:
+        described["responses"]["503"] = described["responses"]["200"] | {"description": "The server is shutting down."}
     return described
 
 
-def stream_content(chunk: type | None) -> Schema:
-    schema: Schema = {"description": "Server-sent events: lines of `data: ` and JSON; the last one is `data: [DONE]`."}
-    return {"text/event-stream": {"schema": schema | ({"contentSchema": reference(chunk)} if chunk else {})}}
+def stream_content(events: Sequence[type]) -> Schema:
+    description = "Server-sent events: lines of `data: ` and JSON; the last one is `data: [DONE]`."
+    schema = {"description": description, "contentSchema": {"anyOf": [reference(event) for event in events]}}
+    return {"text/event-stream": {"schema": schema}}
 
 
 def parameters(path: str, components: Schema) -> Schema:

@@ -21,6 +21,7 @@ from starlette.routing import Match, Route
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope
 
+from app.api.foreign_parameters import is_foreign
 from app.api.state import State
 from app.errors import NotFound
 
@@ -56,15 +57,15 @@ class BrowserRoute(Route):
     """A route for browsers. All other requests fall through to the next route with the same path."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        return super().matches(scope) if wants_html(scope) else (Match.NONE, {})
+        match, child_scope = super().matches(scope)
+        return (match, child_scope) if match is Match.FULL and wants_html(scope) else (Match.NONE, {})
 
 
 def wants_html(scope: Scope) -> bool:
-    """Whether a person opened this address in a browser: a GET without a query that prefers HTML to JSON."""
-    if scope["method"] not in ("GET", "HEAD") or scope["query_string"]:
-        return False
+    """Whether a person opened this address in a browser: it prefers HTML to JSON, and the query, if any, is not for the API."""
     accepted = qualities(Headers(scope=scope).get("accept", ""))
-    return accepted.get("text/html", 0.0) > accepted.get("application/json", 0.0)
+    prefers_html = accepted.get("text/html", 0.0) > accepted.get("application/json", 0.0)
+    return prefers_html and is_foreign(scope["query_string"])
 
 
 def qualities(accept: str) -> dict[str, float]:

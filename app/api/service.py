@@ -3,35 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
+import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 import app
+from app.api.msgspec_response import MsgspecResponse
 from app.api.state import State
+
+
+class Health(msgspec.Struct, frozen=True):
+    status: Literal["ok", "draining"]
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """The version, the models, and what the web page has to know about the service.
+
+    `n_ctx` and `template` are the default model's. `ratings`: votes are stored.
+    """
+
+    version: str
+    model: str
+    models: list[str]
+    engine: str
+    n_ctx: int
+    template: str
+    max_length: int
+    ratings: bool
 
 
 async def health(request: Request[State]) -> Response:
     """200, or 503 once the server is shutting down. While the model is loading, the port is not open yet."""
     if request.state["queue"].draining:
-        return JSONResponse({"status": "draining"}, status_code=503, headers={"Retry-After": "1"})
-    return JSONResponse({"status": "ok"})
+        return MsgspecResponse(Health("draining"), status_code=503, headers={"Retry-After": "1"})
+    return MsgspecResponse(Health("ok"))
 
 
 async def version(request: Request[State]) -> Response:
-    """The version, the models, and what the web page has to know about the service."""
     models, settings = request.state["models"], request.state["settings"]
-    return JSONResponse(
-        {
-            "version": app.__version__,
-            "model": models.default,
-            "models": models.names,
-            "engine": settings.engine,
-            "n_ctx": models.n_ctx,
-            "template": models.template,
-            "max_length": settings.max_length,
-            "ratings": request.state["feedback"] is not None,
-        }
+    return MsgspecResponse(
+        Version(
+            version=app.__version__,
+            model=models.default,
+            models=list(models.names),
+            engine=settings.engine,
+            n_ctx=models.n_ctx,
+            template=models.template,
+            max_length=settings.max_length,
+            ratings=request.state["feedback"] is not None,
+        )
     )
 
 

@@ -142,7 +142,7 @@ def test_a_body_that_is_no_object_is_refused_with_an_example(url: str) -> None:
 
 def test_only_posts_are_accepted(url: str) -> None:
     reply = httpx.get(url)
-    assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
+    assert (reply.status_code, reply.headers["allow"]) == (405, "POST, OPTIONS")
 
 
 def test_pages_of_other_origins_may_vote(url: str) -> None:

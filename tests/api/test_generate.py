@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from app.engine.fake import SCRIPT, FakeEngine
+from tests.api.error_checks import assert_error
 from tests.conftest import events, serving
 
 
@@ -50,6 +51,33 @@ def test_the_content_type_of_a_post_does_not_matter(url: str) -> None:
     for content_type in ("text/plain", "application/x-www-form-urlencoded"):
         reply = httpx.post(url, content=b'{"length": 4, "temperature": 0}', headers={"Content-Type": content_type})
         assert reply.json()["text"] == SCRIPT[:4]
+
+
+@pytest.mark.parametrize(
+    ("form", "fields"),
+    [
+        ({"length": "40", "temperature": "0.7", "top_k": "40"}, {"length": 40, "temperature": 0.7, "top_k": 40}),
+        ({"length": "4e1", "include_prefix": "false"}, {"length": 40, "include_prefix": False}),
+        ({"length": "40.0", "nsamples": "2", "top_p": "1"}, {"length": 40, "nsamples": 2, "top_p": 1.0}),
+    ],
+)
+def test_numbers_may_be_strings_as_web_forms_send_them(
+    url: str, form: dict[str, str], fields: dict[str, object]
+) -> None:
+    """The page that came with gpt-2-cloud-run posts what its inputs hold, as JSON: each value is a string."""
+    same: dict[str, object] = {"prefix": "Why", "seed": 3}
+    whole = httpx.post(url, json=same | fields).json()
+    assert httpx.post(url, json=same | form).json() == whole
+    assert httpx.get(url, params=same | form).json() == whole  # type: ignore[arg-type]
+
+
+def test_a_get_with_a_body_is_refused(url: str) -> None:
+    """`curl -X GET -d '{"length": 5}'` got a hundred tokens, since a GET's body was not looked at."""
+    error = assert_error(httpx.request("GET", url, content=b'{"length": 5}'), 400, "length")
+    assert (
+        error["message"] == "a GET takes its fields from the query: move the fields of the body there, or send a POST."
+    )
+    assert httpx.request("GET", f"{url}/?length=3", content=b"{}").json()["usage"]["completion_tokens"] == 3
 
 
 def test_head_generates_nothing(url: str) -> None:

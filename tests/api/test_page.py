@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from app.api.foreign_parameters import is_tracking
+from app.api.generate_request import GenerateRequest
+from app.api.openai_requests import CompletionRequest
 from app.api.page import FOLDER
 from app.engine.fake import FakeEngine
 from tests.conftest import ROOT, serving
@@ -42,12 +45,46 @@ def test_a_browser_gets_the_page_without_a_key(url: str) -> None:
         ("application/json", ""),
         ("application/json, text/html;q=0.9", ""),
         (BROWSER, "?length=3"),
+        (BROWSER, "?length=3&fbclid=IwAR0&utm_source=a&utm_source=b"),
+        ("*/*", "?fbclid=IwAR0"),
+        ("*/*", "generate?gclid=a&length=3&utm_source=news&_ga=1&mc_cid=2&ref=b&igshid=c&msclkid=d"),
         ("", ""),
     ],
 )
 def test_everybody_else_gets_json(url: str, accept: str, query: str) -> None:
     reply = httpx.get(f"{url}/{query}", headers={"Accept": accept, "X-Api-Key": "key"})
     assert set(reply.json()) >= {"text", "model"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["?", "?fbclid=IwAR0", "?utm_source=newsletter&utm_medium=email", "?gclid=1&gad_source=1", "?msclkid=1", "?igshid=1",
+     "?ref=somewhere", "?_ga=2.1-3", "?mc_cid=1&mc_eid=2", "?FBCLID=1", "?utm_source=a&utm_source=b", "?v=2", "?theme=dark",
+     "?lang=pl", "?q=", "?123", "?=", "?&", "index.html", "index.html?ref=a", "/", "?x=%ff%fe"],
+)  # fmt: skip
+def test_a_link_that_another_site_has_marked_opens_the_page(url: str, query: str) -> None:
+    """Seen: a person who followed a link from Facebook got an error object about `fbclid`."""
+    reply = httpx.get(f"{url}/{query}", headers={"Accept": BROWSER})
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize("name", ["lenght", "Length", "len", "prompt", "top-k", "temp", "max_tokens", "sampels"])
+def test_a_misspelt_field_is_refused_in_a_browser_too(url: str, name: str) -> None:
+    reply = httpx.get(f"{url}/?{name}=5&fbclid=a", headers={"Accept": BROWSER, "X-Api-Key": "key"})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, name)
+
+
+def test_a_program_may_only_bring_tracking_parameters(url: str) -> None:
+    for name in ("theme", "fbclick", "lenght"):
+        reply = httpx.get(f"{url}/?{name}=5", headers={"X-Api-Key": "key"})
+        assert (reply.status_code, reply.json()["error"]["param"]) == (400, name)
+    reply = httpx.post(f"{url}/?utm_source=a", json={"length": 3}, headers={"X-Api-Key": "key"})
+    assert reply.json()["usage"]["completion_tokens"] == 3
+
+
+def test_no_tracking_parameter_is_a_field() -> None:
+    assert not [name for name in CompletionRequest.__struct_fields__ if is_tracking(name)]
+    assert not [name for name in GenerateRequest.__struct_fields__ if is_tracking(name)]
 
 
 def test_the_page_may_only_run_its_own_scripts(url: str) -> None:
