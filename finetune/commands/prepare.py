@@ -11,10 +11,11 @@ from pathlib import Path
 
 from app.engine.bundle import Template
 from app.errors import SettingError
-from finetune.data.input_files import SUFFIXES, find_files
+from finetune.data.input_files import SUFFIXES, Kind, find_files
 from finetune.data.preparation import PreparationOptions, prepare_data
 from finetune.data.prepared import DataDescription
 from finetune.data.sources import SplitAt
+from finetune.data.text_encoding import check_encoding
 from finetune.data.vocabulary import SMALLEST
 from finetune.folder import refuse_overwriting
 
@@ -43,7 +44,7 @@ def prepare(
         split: where one document of a .txt or .npz ends: at gpt-2-simple's marks, or also at lines or blank_lines
         template: how the turns of a .jsonl are written: text (lines), qa ([QUESTION] … [ANSWER] …) or chat (an end of text
             after each turn)
-        encoding: the text encoding of the inputs, such as utf-8 or latin-1
+        encoding: the text encoding of the inputs, such as utf-8 or cp1252
         validation: share of the documents to hold out for validation, 0 to 0.5
         near_duplicates: drop a document that shares this much of its word triples with an earlier one (Jaccard similarity),
             0.5 to 1; 0 drops exact copies only
@@ -62,9 +63,9 @@ def prepare(
     )
     refuse_values(options)
     refuse_overwriting(out, ours=(out / "description.json").is_file(), kind="prepared data")
-    paths, skipped = find_files(inputs)
-    refuse_unused({path.suffix.lower() for path in paths}, column, split)
-    description = prepare_data(paths, out, options)
+    files, skipped = find_files(inputs)
+    refuse_unused({file.kind for file in files}, column, split)
+    description = prepare_data(files, out, options)
     print(summary(out, description, skipped))
 
 
@@ -85,19 +86,14 @@ def refuse_values(options: PreparationOptions) -> None:
             f"--vocabulary_size is {options.vocabulary_size}, and should be {SMALLEST} or more: "
             "256 bytes and the end of text."
         )
-    try:
-        "a".encode(options.encoding)
-    except (LookupError, UnicodeError):
-        raise SettingError(
-            f"--encoding is {options.encoding!r}, and should be a text encoding that Python knows, such as latin-1."
-        ) from None
+    check_encoding(options.encoding)
 
 
-def refuse_unused(kinds: set[str], column: str | None, split: SplitAt) -> None:
-    """Raises SettingError for an option that no input would use. `kinds` holds the suffixes of the inputs."""
-    if column is not None and not kinds & {".csv", ".tsv"}:
+def refuse_unused(kinds: set[Kind | None], column: str | None, split: SplitAt) -> None:
+    """Raises SettingError for an option that no input would use. `kinds` are those of the inputs."""
+    if column is not None and "table" not in kinds:
         raise SettingError(f"--column is {column!r}, and no input is a .csv or .tsv: leave it out.")
-    if split != "marks" and not kinds & {".txt", ".npz"}:
+    if split != "marks" and not kinds & {"text", "npz"}:
         raise SettingError(f"--split is {split}, and no input is a .txt or .npz: leave it out.")
 
 

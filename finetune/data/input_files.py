@@ -1,41 +1,100 @@
-"""Which files `prepare` reads: names, folders and patterns become files of a known kind."""
+"""Input files: what names, folders and patterns stand for, and what kind of text each file holds.
+
+The first bytes tell the kind, and where they cannot, the suffix does. A file may be compressed. A .zip stands for its files.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Literal
 
-from app.errors import SettingError
+import msgspec
 
+from app.errors import DataError, SettingError
+from finetune.data import compression
+
+Kind = Literal["text", "table", "jsonl", "npz", "parquet"]
 SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".npz")
+KINDS: dict[str, Kind] = {
+    ".txt": "text", ".csv": "table", ".tsv": "table", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npz": "npz",
+    ".parquet": "parquet",
+}  # fmt: skip
+READABLE: tuple[Kind, ...] = ("text", "table", "jsonl", "npz")
+"""The kinds that `prepare` reads."""
+HEAD = 2**14
+"""Bytes of a file that tell its kind."""
+# What is often mistaken for text, by its first bytes.
+OTHERS = {
+    b"%PDF": "a PDF", b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive", b"SQLite format 3": "an SQLite database",
+    b"\xd0\xcf\x11\xe0": "an old Office document", b"PAR1": "a Parquet file", b"\x89HDF": "an HDF5 file",
+    b"ARROW1": "an Arrow file", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"{\\rtf": "an RTF document",
+}  # fmt: skip
 
 
-def find_files(inputs: Sequence[str]) -> tuple[list[Path], list[Path]]:
+@dataclass(frozen=True)
+class InputFile:
+    """A file with text, or one file of a .zip. `kind` is None where neither content nor suffix tells it."""
+
+    path: Path
+    kind: Kind | None
+    member: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}/{self.member}" if self.member else str(self.path)
+
+    @property
+    def name(self) -> str:
+        return self.member or self.path.name
+
+    def chunks(self, progress: Callable[[int], object]) -> Iterator[bytes]:
+        """The content, decompressed. `progress` is told of the bytes read from disk. Raises DamagedFile."""
+        return compression.read_chunks(self.path, self.member, progress)
+
+
+def printable(path: str) -> str:
+    """A path as text that can be stored: bytes of a name that are not UTF-8 become escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def find_files(inputs: Sequence[str]) -> tuple[list[InputFile], list[Path]]:
     """The files to read, in order and without repetition, and the files of other kinds that folders and patterns hold.
 
     Raises SettingError for an input that matches nothing, a named file of another kind, and where no file is left.
     """
-    known: dict[Path, Path] = {}
+    known: dict[tuple[Path, str], InputFile] = {}
     others: list[Path] = []
     for given in inputs:
-        for path in files_of(given):
-            if is_known(path):
-                known.setdefault(path.resolve(), path)
+        for file in files_of(given):
+            if file.kind in READABLE:
+                known.setdefault((file.path.resolve(), file.member), file)
             else:
-                others.append(path)
+                others.append(Path(str(file)))
     if not known:
         raise SettingError(f"{', '.join(inputs)} holds no file that is {', '.join(SUFFIXES)}.")
     return list(known.values()), others
 
 
-def files_of(given: str) -> list[Path]:
-    """The files that one input stands for."""
-    found = [Path(given)] if Path(given).exists() else matching(given)
-    if not found:
+def files_of(given: str) -> list[InputFile]:
+    """The files that one input stands for. Raises SettingError if it matches none, or names one of another kind."""
+    paths = paths_of(given)
+    if not paths:
         raise SettingError(f"{given} matches no file: name a file, a folder or a pattern such as 'texts/*.txt'.")
-    if found == [Path(given)] and found[0].is_file() and not is_known(found[0]):
-        raise SettingError(f"{given} is none of {', '.join(SUFFIXES)}: convert it, or rename it to what it is.")
+    named = paths == [Path(given)] and paths[0].is_file()
+    files = list(chain.from_iterable(files_in(path, named) for path in paths))
+    if named and len(files) == 1 and files[0].kind not in READABLE:
+        what = other_kind(head_of(files[0].path)) or f"none of {', '.join(SUFFIXES)}"
+        raise SettingError(f"{given} is {what}: convert it, or rename it to what it is.")
+    return files
+
+
+def paths_of(given: str) -> list[Path]:
+    """The files that a name, a folder or a pattern stands for."""
+    found = [Path(given)] if Path(given).exists() else matching(given)
     return list(chain.from_iterable(map(files_under, found)))
 
 
@@ -54,5 +113,71 @@ def files_under(path: Path) -> list[Path]:
     return sorted(path / file for file in below if not any(part.startswith(".") for part in file.parts))
 
 
-def is_known(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+def files_in(path: Path, named: bool) -> list[InputFile]:
+    """The file, or the files of a .zip. What was not `named` itself needs a telling suffix, or lines of JSON with a text."""
+    try:
+        members = compression.zip_members(path)
+    except compression.DamagedFile:
+        if named:
+            raise
+        return [InputFile(path, None)]
+    if members is None:
+        return [InputFile(path, kind_of(path.name, head_of(path), named))]
+    if members and all(member.endswith(".npy") for member in members):
+        return [InputFile(path, "npz")]
+    if "[Content_Types].xml" in members:
+        return [InputFile(path, None)]
+    return [InputFile(path, kind_of(member, head_of(path, member), named), member) for member in members]
+
+
+def head_of(path: Path, member: str = "") -> bytes:
+    """The first bytes of the content. Damage shows when the file is read."""
+    head = b""
+    try:
+        for chunk in compression.read_chunks(path, member, lambda _: None):
+            head += chunk
+            if len(head) >= HEAD:
+                break
+    except DataError:
+        pass
+    return head[:HEAD]
+
+
+def kind_of(name: str, head: bytes, named: bool) -> Kind | None:
+    """What a file holds. JSON is told by its first line, whatever the suffix says."""
+    kind = KINDS.get(suffix_of(name))
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if other_kind(head):
+        return None
+    keys = json_keys(head)
+    if keys is not None and (keys & {"body", "turns"} or (kind is None and (named or not suffix_of(name)))):
+        return "jsonl"
+    return kind
+
+
+def suffix_of(name: str) -> str:
+    """The suffix in lower case, without those of compression: .csv of jokes.csv.gz."""
+    path = Path(name)
+    while path.suffix.lower() in compression.SUFFIXES:
+        path = path.with_suffix("")
+    return path.suffix.lower()
+
+
+def json_keys(head: bytes) -> set[str] | None:
+    """The keys of the JSON object on the first line, or the first key if `head` does not hold all of it; None without one."""
+    line, newline, _ = head.lstrip(b"\xef\xbb\xbf \t\r\n").partition(b"\n")
+    try:
+        return set(msgspec.json.decode(line, type=dict[str, msgspec.Raw])) if line.startswith(b"{") else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        first = re.match(rb'\{\s*"(\w+)"\s*:', line)
+        return {first[1].decode()} if first and not newline and len(head) == HEAD else None
+
+
+def other_kind(head: bytes) -> str | None:
+    """What a file is that is no text, in words, by its first bytes."""
+    if compression.ZIP.match(head):
+        return "an archive or an Office document"
+    if head[257:262] == b"ustar":
+        return "a tar archive"
+    return next((what for magic, what in OTHERS.items() if head.startswith(magic)), None)

@@ -26,6 +26,7 @@ from app.engine.tokenizer import END_OF_TEXT, Tokenizer
 from app.engine.vocabulary_files import read_byte_pairs, write_byte_pairs
 from app.errors import DataError
 from finetune.data.documents import Document, text_of
+from finetune.data.input_files import InputFile, printable
 from finetune.data.near_duplicates import copies, near_copies
 from finetune.data.prepared import FORMAT, DataDescription, SplitWriter
 from finetune.data.sources import Source, SplitAt
@@ -80,17 +81,17 @@ class TokenCounts(NamedTuple):
     sha256: str
 
 
-def prepare_data(paths: list[Path], out: Path, options: PreparationOptions) -> DataDescription:
+def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions) -> DataDescription:
     """Read the files and write the folder `out`, complete or not at all.
 
     Raises DataError where a line cannot be read, the vocabulary cannot be used, the disk is full, or no document is left.
     """
-    vocabulary = given_vocabulary(paths, options)
-    size = sum(path.stat().st_size for path in paths)
+    vocabulary = given_vocabulary(files, options)
+    size = sum(path.stat().st_size for path in {file.path for file in files})
     counts: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
     with explain_full_disk(out, size), written_aside(out) as aside:
         with progress_bar("read", size, unit="B") as progress:
-            documents = read_documents(paths, options, vocabulary, progress.update)
+            documents = read_documents(files, options, vocabulary, progress.update)
             write_spool(aside / "spool", without_empty(documents, counts), signed=options.near_duplicates > 0)
         with closing(Spool(aside / "spool")) as spool:
             read = len(spool) + counts["empty"]
@@ -104,7 +105,7 @@ def prepare_data(paths: list[Path], out: Path, options: PreparationOptions) -> D
         refuse_no_text(written.documents["train"], counts)
         description = DataDescription(
             format=FORMAT,
-            sources=[str(path) for path in paths],
+            sources=[printable(str(file)) for file in files],
             corpus_sha256=written.sha256,
             template=options.template,
             n_vocab=len(tokenizer),
@@ -121,19 +122,19 @@ def prepare_data(paths: list[Path], out: Path, options: PreparationOptions) -> D
     return description
 
 
-def given_vocabulary(paths: list[Path], options: PreparationOptions) -> Tokenizer | None:
+def given_vocabulary(files: list[InputFile], options: PreparationOptions) -> Tokenizer | None:
     """The vocabulary that `options` names, checked; None where it is not needed because a new one is learned."""
-    archives = any(path.suffix.lower() == ".npz" for path in paths)
+    archives = any(file.kind == "npz" for file in files)
     if options.vocabulary_size is not None and not archives:
         return None
     return read_vocabulary(options.vocabulary, "--vocabulary_size N learns one from this text")
 
 
 def read_documents(
-    paths: list[Path], options: PreparationOptions, vocabulary: Tokenizer | None, progress: Callable[[int], object]
+    files: list[InputFile], options: PreparationOptions, vocabulary: Tokenizer | None, progress: Callable[[int], object]
 ) -> Iterator[Document]:
-    for path in paths:
-        source = Source(path, options.column, options.split, options.template, options.encoding, vocabulary, progress)
+    for file in files:
+        source = Source(file, options.column, options.split, options.template, options.encoding, vocabulary, progress)
         yield from source.documents()
 
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from app.errors import DataError, SettingError
-from finetune.data.sources import listing
+from finetune.data.tables import listing
 from finetune.fetch.dumps import TABLE_SUFFIXES, find_files
 from finetune.fetch.journal import Journal, Row, write_rows
 from finetune.fetch.row_source import FetchedRows

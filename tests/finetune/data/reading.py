@@ -7,18 +7,20 @@ from pathlib import Path
 from app.engine.bundle import Template
 from app.engine.tokenizer import Tokenizer
 from finetune.data.documents import text_of
+from finetune.data.input_files import InputFile, files_of
 from finetune.data.sources import Source, SplitAt
 
 
 def read(
-    path: Path,
+    path: Path | InputFile,
     column: str | None = None,
     split: SplitAt = "marks",
     template: Template = "text",
     encoding: str = "utf-8",
     vocabulary: Tokenizer | None = None,
 ) -> list[str]:
-    source = Source(path, column, split, template, encoding, vocabulary, progress=lambda _: None)
+    (file,) = [path] if isinstance(path, InputFile) else files_of(str(path))
+    source = Source(file, column, split, template, encoding, vocabulary, progress=lambda _: None)
     return [text_of(document) for document in source.documents()]
 
 

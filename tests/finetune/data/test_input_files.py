@@ -14,8 +14,8 @@ def test_files_folders_and_patterns_name_each_file_once_and_in_order(tmp_path: P
     for name in ("b.txt", "a.TXT", "deep/c.jsonl", "notes.md", ".hidden.txt", "deep/.git/d.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    paths, passed = find_files([f"{tmp_path}/*.txt", str(tmp_path), f"{tmp_path}/**/*.jsonl"])
-    assert [str(path.relative_to(tmp_path)) for path in paths] == ["b.txt", "a.TXT", "deep/c.jsonl"]
+    files, passed = find_files([f"{tmp_path}/*.txt", str(tmp_path), f"{tmp_path}/**/*.jsonl"])
+    assert [str(file.path.relative_to(tmp_path)) for file in files] == ["b.txt", "a.TXT", "deep/c.jsonl"]
     assert [path.name for path in passed] == ["notes.md"]
 
 

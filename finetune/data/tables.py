@@ -1,0 +1,222 @@
+"""Tables (.csv, .tsv): the dialect by their first lines, then their rows, with each cell as it was written.
+
+The dialect is what separates the columns, and whether a quote inside a text is written twice or after a backslash. The first line
+may say it, as Excel does with `sep=;`. Otherwise the separator is the one that splits the first lines most evenly.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from app.errors import DataError
+
+if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
+
+LONGEST_CELL = 2**24
+"""Characters. A longer cell is taken for a quote that was never closed."""
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+SAMPLE_LINES, SAMPLE_CHARACTERS = 200, 2**17
+"""What the dialect is found from."""
+EVEN = 0.9
+"""The share of rows that an unusual separator has to split like the first."""
+TEXT_COLUMNS = ("body", "text")
+"""The columns that hold the text unless another is named."""
+# A table of one column has a header if its first cell is one of these, in singular or plural.
+HEADERS = {
+    "abstract", "answer", "article", "body", "caption", "comment", "completion", "content", "description", "dialogue",
+    "document", "essay", "headline", "joke", "line", "lyric", "message", "note", "paragraph", "phrase", "poem", "post",
+    "prompt", "question", "quote", "response", "review", "sentence", "story", "summary", "text", "title", "tweet", "utterance",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CsvDialect:
+    """How the rows of a table are written. `first_line` is that of the first row; blanks after a separator may count as none."""
+
+    separator: str
+    escape: str | None = None
+    first_line: int = 1
+    skips_blanks: bool = False
+
+    @property
+    def separators(self) -> str:
+        """What separates the columns, in words."""
+        return SEPARATORS.get(self.separator, repr(self.separator))
+
+    def reader(self, lines: Iterable[str]) -> CsvReader:
+        return csv.reader(
+            lines, delimiter=self.separator, escapechar=self.escape, skipinitialspace=self.skips_blanks, strict=True
+        )
+
+
+@dataclass(frozen=True)
+class CsvTable:
+    """A table that is open for reading: its first row, which may be a header, and its other rows with their lines."""
+
+    name: str
+    dialect: CsvDialect
+    first: Sequence[str]
+    rest: Iterator[tuple[int, list[str]]]
+
+    def rows(self) -> Iterator[list[str]]:
+        """The rows after the first. Raises DataError for one with more or fewer columns."""
+        for line, row in self.rest:
+            if len(row) != len(self.first):
+                if not row[0].strip(" \t\x1a") and len(row) == 1:  # A blank line, or DOS's end of a file.
+                    continue
+                raise DataError(self.misfit(line, row))
+            yield row
+
+    def misfit(self, line: int, row: Sequence[str]) -> str:
+        """A sentence about a row with more or fewer columns than the first."""
+        return (
+            f"{self.name}, line {line}: {len(row)} columns, and the first line has {len(self.first)}: "
+            f'put "quotes" around a text that contains {self.dialect.separators}.'
+        )
+
+    def column(self, name: str) -> int:
+        """The index of a column by its name: exactly, or else without regard to case and blanks around. Raises DataError."""
+        names = [cell.strip() for cell in self.first]
+        found = [at for at, there in enumerate(names) if there == name.strip()]
+        found = found or [at for at, there in enumerate(names) if there.casefold() == name.strip().casefold()]
+        if not found:
+            raise DataError(f"{self.name} has no column {name!r} in its first line, which has {listing(names)}.")
+        if len(found) > 1:
+            raise DataError(f"{self.name} has {len(found)} columns {name!r}: rename all but one.")
+        return found[0]
+
+
+def open_table(name: str, lines: Iterable[str], wanted: Collection[str], usual: str) -> CsvTable:
+    """A table whose text comes in lines. `wanted` are names of columns, `usual` is what separates columns where all is even.
+
+    Raises DataError, also while the rows are read, naming the line with a quote that is not closed.
+    """
+    csv.field_size_limit(LONGEST_CELL)
+    lines = iter(lines)
+    sample = list(sampled(lines))
+    dialect = find_dialect(sample, {name.strip().casefold() for name in wanted}, usual)
+    rows = numbered_rows(name, dialect, chain(sample[dialect.first_line - 1 :], lines))
+    _, first = next(rows, (1, [""]))
+    return CsvTable(name, dialect, first, rows)
+
+
+def sampled(lines: Iterator[str]) -> Iterator[str]:
+    size = 0
+    for line in islice(lines, SAMPLE_LINES):
+        yield line
+        size += len(line)
+        if size > SAMPLE_CHARACTERS:
+            break
+
+
+def numbered_rows(name: str, dialect: CsvDialect, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not blank, each with the number of its last line."""
+    reader = dialect.reader(lines)
+    try:
+        for row in reader:
+            if row:
+                yield reader.line_num + dialect.first_line - 1, row
+    except csv.Error as error:
+        line = reader.line_num + dialect.first_line - 1
+        raise DataError(
+            f"{name}, line {line}: {error}: write a quote inside a text twice, and close every quoted text."
+        ) from None
+
+
+def find_dialect(sample: Sequence[str], wanted: Collection[str], usual: str) -> CsvDialect:
+    """The dialect of a table that begins with these lines. `wanted` are names of columns in lower case."""
+    if sample and (said := re.fullmatch(r'"?sep=(.)"?\s*', sample[0], re.IGNORECASE)):
+        return completed(CsvDialect(said[1], first_line=2), sample)
+    candidates = [
+        candidate
+        for separator in possible_separators(sample)
+        if (candidate := judge(completed(CsvDialect(separator), sample), sample, wanted, usual))
+    ]
+    if not candidates:
+        return completed(CsvDialect(usual), sample)
+    return max(candidates, key=lambda candidate: candidate[0])[1]
+
+
+def possible_separators(sample: Sequence[str]) -> list[str]:
+    """The usual separators, and others in the first line that is not blank."""
+    first = next((line for line in sample if line.strip()), "")
+    return [
+        *SEPARATORS,
+        *sorted({char for char in first if not char.isalnum() and char not in " _-.\"'\n"} - {*SEPARATORS}),
+    ]
+
+
+def judge(
+    dialect: CsvDialect, sample: Sequence[str], wanted: Collection[str], usual: str
+) -> tuple[tuple[bool, float, bool, int], CsvDialect] | None:
+    """How well a dialect fits, to compare it with others; None if it does not split the first row, or does so by chance.
+
+    A separator that is not usual needs a wanted column.
+    """
+    rows = rows_of_sample(dialect, sample)
+    if not rows or len(rows[0]) < 2:
+        return None
+    named = any(cell.strip().casefold() in wanted for cell in rows[0])
+    even = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
+    if not named and dialect.separator != usual and (even < EVEN or dialect.separator not in SEPARATORS):
+        return None
+    return (named, even, dialect.separator == usual, len(rows[0])), dialect
+
+
+def completed(dialect: CsvDialect, sample: Sequence[str]) -> CsvDialect:
+    """The dialect, with blanks after separators as in the first row, and backslashes before quotes if only they make sense."""
+    first = next(iter(rows_of_sample(dialect, sample[dialect.first_line - 1 :])), [])
+    if len(first) > 1 and all(cell.startswith(" ") for cell in first[1:]):
+        dialect = replace(dialect, skips_blanks=True)
+    escaped = replace(dialect, escape="\\")
+    if not any('\\"' in line for line in sample) or is_sound(dialect, sample) or not is_sound(escaped, sample):
+        return dialect
+    return escaped
+
+
+def is_sound(dialect: CsvDialect, sample: Sequence[str]) -> bool:
+    """Whether the quotes of the sample are right in this dialect."""
+    try:
+        for _ in dialect.reader(sample[dialect.first_line - 1 :]):
+            pass
+    except csv.Error as error:
+        return "unexpected end of data" in str(error)  # The sample may end within a text.
+    return True
+
+
+def rows_of_sample(dialect: CsvDialect, sample: Sequence[str]) -> list[list[str]]:
+    """The rows that are not blank, up to the first with a wrong quote."""
+    rows: list[list[str]] = []
+    with suppress(csv.Error):
+        for row in dialect.reader(sample):
+            rows += [row] if row else []
+    return rows
+
+
+def text_column(table: CsvTable, column: str | None) -> tuple[int, bool]:
+    """The index of the column to read, and whether the first row is a header. Raises DataError."""
+    if column is not None:
+        return table.column(column), True
+    names = [cell.strip().casefold() for cell in table.first]
+    if len(names) == 1:
+        return 0, names[0].removesuffix("s") in HEADERS
+    for usual in TEXT_COLUMNS:
+        if usual in names:
+            return table.column(usual), True
+    raise DataError(
+        f"{table.name} has {len(names)} columns, and none is called body or text: choose with --column: "
+        f"{listing([cell.strip() for cell in table.first])}."
+    )
+
+
+def listing(names: Sequence[str]) -> str:
+    """The first 20 names, each shortened to 40 characters, for a message."""
+    shown = ", ".join(repr(name[:40]) for name in names[:20])
+    return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown
