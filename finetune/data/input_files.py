@@ -115,6 +115,8 @@ def files_under(path: Path) -> list[Path]:
 
 def files_in(path: Path, named: bool) -> list[InputFile]:
     """The file, or the files of a .zip. What was not `named` itself needs a telling suffix, or lines of JSON with a text."""
+    if not path.is_file():  # A pipe can be read only once.
+        return [InputFile(path, kind_of(path.name, b"", named))]
     try:
         members = compression.zip_members(path)
     except compression.DamagedFile:
