@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from app.errors import FatalError
 
 
 def main() -> int:
+    # As process 1 of a container, it would not be stopped by a signal that it does not handle.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: os._exit(128 + number))
     from app.log import configure_logging, fatal_line
     from app.settings import json_wanted, read_settings
 
@@ -19,20 +25,20 @@ def main() -> int:
         settings = read_settings()
         configure_logging(settings.log_level, as_json, settings.google_cloud_project)
         port = reserve(settings.port)
-        models = load_models(settings)
+        # On a thread, so that this one hears a signal to stop while a large model is loaded.
+        with ThreadPoolExecutor(1) as thread:
+            models = thread.submit(load_models, settings).result()
 
         from app.application import create_application
         from app.engine.generation_queue import GenerationQueue
         from app.server import serve
 
-        queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout)
+        queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout, models.memory)
         application = create_application(models, queue, settings)
         listen(port)
     except FatalError as error:
         print(fatal_line(error, as_json), file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
     serve(application, port, settings.log_level, queue.drain)
     return 0
 

@@ -1,11 +1,11 @@
 """Ask a model: prompts and options in, pieces of text out, for the HTTP routes and the bot.
 
-    engine = await find_model(models, "jokes")
+    engine = models.get("jokes")
     prompt = await read_turns(engine, ["Why?"], room=options.length)    # or: await read_prompt(engine, "Why did")
     options = turn_options(engine, options)                              # for turns only
     generation = Generation(queue, engine, [prompt], options)            # raises if it is too large
     async with aclosing(generation):                                     # closing it early stops the generation
-        async for delta in generation:                                   # raises if the queue has no room
+        async for delta in generation:                                   # raises if it is refused
             text += delta.text
     generation.generated_tokens, generation.finish_reasons
 
@@ -23,15 +23,6 @@ from app.engine.generation import FinishReason, GenerationOptions, TextDelta, ch
 from app.engine.generation_queue import GenerationQueue
 from app.engine.generation_stats import GenerationTimer
 from app.engine.prompts import fitting_turn_tokens, turn_stops
-from app.models import Models
-
-
-async def find_model(models: Models, name: str | None = None) -> Engine:
-    """The model of this name, by default the first. Loads it on a thread if it is not in memory.
-
-    Raises UnknownModel, ModelNotLoaded.
-    """
-    return await asyncio.to_thread(models.get, name)
 
 
 async def read_prompt(engine: Engine, prompt: str) -> list[int]:
@@ -56,7 +47,8 @@ class Generation:
     """One request to a model: its texts, as an async iterator of deltas, and what is known about them.
 
     `prompts` are token ids. `options.samples` texts follow each prompt, numbered on from prompt to prompt.
-    The constructor raises PromptTooLong or BatchTooLarge. The first delta raises QueueFull, QueueTimeout or ShuttingDown.
+    The constructor raises PromptTooLong or BatchTooLarge. The first delta raises QueueFull, QueueTimeout, GenerationTimeout,
+    ModelNotLoaded or ShuttingDown.
     """
 
     def __init__(

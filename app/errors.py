@@ -16,6 +16,7 @@ GptError                        a sentence for a person: what is wrong and what 
 │   └── QueueUnavailable        there is no room now; `retry_after` says when to ask again
 │       ├── QueueFull           the limit of running and waiting requests is reached
 │       ├── QueueTimeout        the request's time was up before its turn came
+│       ├── GenerationTimeout   the request's time was up before its first token
 │       └── ShuttingDown        the server finishes its requests and takes no new ones
 └── RequestError                an HTTP reply other than 200: a status and an error object
     ├── InvalidRequest          400, a field is wrong; `param` names it
@@ -127,6 +128,13 @@ class QueueFull(QueueUnavailable):
 class QueueTimeout(QueueUnavailable):
     def __init__(self, retry_after: int) -> None:
         super().__init__("the request waited too long for its turn: try again later.", retry_after)
+
+
+class GenerationTimeout(QueueUnavailable):
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            "the request's time was up before its first token: shorten the prompt, or try again later.", retry_after
+        )
 
 
 class ShuttingDown(QueueUnavailable):

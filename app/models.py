@@ -1,86 +1,47 @@
-"""The models that are served, by name, loaded when they are asked for.
-
-The first is loaded at the start already. app.memory decides which models leave again when memory is short.
-"""
+"""The models that are served, by name. Their weights are loaded when they are asked for; app.engine.memory counts them."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.engine.base import Engine
-from app.engine.bundle import FILES, Template, read_manifest
+from app.engine.bundle import Bundle, read_manifest
 from app.engine.cores import cores_allowed
-from app.errors import FatalError, ModelNotLoaded, SettingError, UnknownModel
-from app.memory import check_memory, memory_allowed, models_to_free, size_of
+from app.engine.memory import BASE, TOKEN_BYTES, ModelMemory, memory_allowed
+from app.errors import SettingError, UnknownModel
 from app.settings import Settings
 
 
 class Models:
-    """A registry of models; safe to use from several threads.
+    """The served models; the first is the default. `memory` says whose weights are loaded."""
 
-    `loaders` load a model each. `sizes` are the models' bytes; `allowed` is the container's memory in bytes, None for no limit.
-    """
+    def __init__(self, engines: Sequence[Engine], memory: ModelMemory | None = None) -> None:
+        self._engines = {engine.name: engine for engine in engines}
+        self.memory = memory or ModelMemory()
 
-    def __init__(
-        self,
-        loaders: Mapping[str, Callable[[], Engine]],
-        sizes: Mapping[str, int] | None = None,
-        allowed: int | None = None,
-    ) -> None:
-        self.names = list(loaders)
-        self._loaders = loaders
-        self._sizes = sizes or {}
-        self._allowed = allowed
-        self._lock = threading.Lock()
-        # Of the default model: its window in tokens, and its template.
-        self.n_ctx = 0
-        self.template: Template = "text"
-        # From the least to the most recently used.
-        self._loaded: dict[str, Engine] = {}
+    @property
+    def names(self) -> list[str]:
+        return list(self._engines)
 
     @property
     def default(self) -> str:
         return self.names[0]
 
-    @property
-    def loaded(self) -> list[str]:
-        """The models in memory, from the least to the most recently used."""
-        return list(self._loaded)
+    def get(self, name: str | None = None) -> Engine:
+        """The model of this name, or the default model. Loads nothing. Raises UnknownModel."""
+        name = self.default if name is None else name
+        if name not in self._engines:
+            raise UnknownModel(name, self.names)
+        return self._engines[name]
 
     def load_default(self) -> None:
-        """Load the first model, before the port opens. Raises FatalError."""
-        self._loaded[self.default] = engine = self._loaders[self.default]()
-        self.n_ctx = engine.n_ctx
-        self.template = engine.template
-
-    def known(self, name: str | None = None) -> str:
-        """The name itself, or the default model's for None. Loads nothing. Raises UnknownModel."""
-        name = self.default if name is None else name
-        if name not in self._loaders:
-            raise UnknownModel(name, self.names)
-        return name
-
-    def get(self, name: str | None = None) -> Engine:
-        """The model of this name, or the default model. Loading takes a while, so call this on a thread.
-
-        Raises UnknownModel, ModelNotLoaded.
-        """
-        name = self.known(name)
-        with self._lock:
-            engine = self._loaded.pop(name, None) or self._load(name)
-            self._loaded[name] = engine
-            return engine
-
-    def _load(self, name: str) -> Engine:
-        for other in models_to_free(self.loaded, name, self._sizes, self._allowed):
-            del self._loaded[other]
-        try:
-            return self._loaders[name]()
-        except FatalError as error:
-            raise ModelNotLoaded(name, error) from error
+        """Load the weights of the default model, before the port opens. Raises FatalError."""
+        claim = self.memory.claim(self.get())
+        assert claim is not None
+        claim.prepare()
+        self.memory.settle(claim, loaded=True)
+        self.memory.release(claim)
 
 
 def load_models(settings: Settings) -> Models:
@@ -96,31 +57,40 @@ def load_models(settings: Settings) -> Models:
 
 
 def bundle_models(settings: Settings) -> Models:
-    """The bundle of MODEL and those of MODELS, on ONNX Runtime."""
-    from app.engine.onnx import load_bundle
+    """The bundle of MODEL and those of MODELS, on ONNX Runtime. Bundles with the same vocabulary share it."""
+    from app.engine.onnx import PREFIX_CACHE_BYTES, OnnxEngine, read_tokenizer
+    from app.engine.prefix_cache import PrefixCache
+    from app.engine.tokenizer import Tokenizer
 
-    folders = folders_by_name([Path(settings.model), *bundle_folders(settings.models)])
-    sizes = {name: size_of([folder / file for file in FILES]) for name, folder in folders.items()}
-    allowed = memory_allowed()
-    for name, folder in folders.items():
-        check_memory(folder, sizes[name], allowed)
-    threads = thread_count(settings)
-    return Models({name: partial(load_bundle, folder, threads) for name, folder in folders.items()}, sizes, allowed)
+    bundles = bundles_by_name([Path(settings.model), *bundle_folders(settings.models)])
+    vocabularies: dict[str | None, Tokenizer] = {}
+    prefixes = PrefixCache(PREFIX_CACHE_BYTES)
+    engines: list[Engine] = []
+    for bundle in bundles.values():
+        bundle.check([bundle.tokenizer.name])
+        vocabulary = bundle.manifest.files.get(bundle.tokenizer.name)
+        if vocabulary not in vocabularies:
+            vocabularies[vocabulary] = read_tokenizer(bundle)
+        engines.append(OnnxEngine(bundle, thread_count(settings), vocabularies[vocabulary], prefixes))
+    tokens = sum(map(len, vocabularies.values()))
+    memory = ModelMemory(memory_allowed(), BASE + TOKEN_BYTES * tokens, prefixes)
+    for engine, bundle in zip(engines, bundles.values(), strict=True):
+        memory.fit(engine, bundle.folder)
+    return Models(engines, memory)
 
 
 def checkpoint_models(settings: Settings) -> Models:
     """The checkpoint of MODEL, on TensorFlow."""
     from app.engine.tensorflow import TensorflowEngine
 
-    folder = Path(settings.model)
-    return Models({folder.resolve().name: partial(TensorflowEngine, folder, thread_count(settings))})
+    return Models([TensorflowEngine(Path(settings.model), thread_count(settings))])
 
 
 def fake_models(settings: Settings) -> Models:
     """The model with known logits."""
     from app.engine.fake import FakeEngine
 
-    return Models({"fake": FakeEngine})
+    return Models([FakeEngine()])
 
 
 def bundle_folders(names: str) -> list[Path]:
@@ -135,13 +105,15 @@ def bundle_folders(names: str) -> list[Path]:
     return found
 
 
-def folders_by_name(folders: list[Path]) -> dict[str, Path]:
+def bundles_by_name(folders: Sequence[Path]) -> dict[str, Bundle]:
     """The bundles by the names in their manifests. Raises BundleError, and SettingError for two of one name."""
-    named: dict[str, Path] = {}
+    named: dict[str, Bundle] = {}
     for folder in folders:
-        name = read_manifest(folder).name
-        if named.setdefault(name, folder).resolve() != folder.resolve():
-            raise SettingError(f"{named[name]} and {folder} are both named {name!r}: export one under another name.")
+        bundle = Bundle(folder, read_manifest(folder), checked=False)
+        name = bundle.manifest.name
+        other = named.setdefault(name, bundle).folder
+        if other.resolve() != folder.resolve():
+            raise SettingError(f"{other} and {folder} are both named {name!r}: export one under another name.")
     return named
 
 

@@ -1,11 +1,13 @@
-"""The HTTP server: uvicorn, which here cuts off slow headers and drains the queue before it stops."""
+"""The HTTP server: uvicorn, which here cuts off slow headers, drains the queue before it stops, and stops within ten seconds."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -18,6 +20,13 @@ log = logging.getLogger(__name__)
 # Limits of a request line together with its headers.
 HEADER_BYTES = 16384
 HEADER_SECONDS = 10.0
+# Seconds after a signal to stop: until running generations end with the texts they have, until requests that still have not been
+# answered are dropped, and until the process ends. Cloud Run kills it after ten.
+GRACE = 7.0
+DROP = 8
+END = 9.5
+# Seconds until the process ends after a second signal.
+LAST_WORDS = 2.0
 
 
 class HeaderDeadlineProtocol(H11Protocol):
@@ -50,21 +59,32 @@ class HeaderDeadlineProtocol(H11Protocol):
 
 
 class DrainingServer(uvicorn.Server):
-    """Calls `drain` when a signal tells it to stop."""
+    """Drains the queue when a signal tells it to stop: calls `drain` with the seconds that are left for what runs."""
 
-    def __init__(self, config: uvicorn.Config, drain: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, drain: Callable[[float], None]) -> None:
         super().__init__(config)
         self._drain = drain
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._drain()
-        super().handle_exit(sig, frame)
+        """A first signal lets requests finish. A second one ends them at their next token."""
+        again = self.should_exit
+        self._drain(0.0 if again else GRACE)
+        end_within(LAST_WORDS if again else END)
+        if not again:
+            super().handle_exit(sig, frame)
 
 
-def serve(app: Any, port: socket.socket, log_level: str, drain: Callable[[], None]) -> None:
+def end_within(seconds: float) -> None:
+    """End the process then, whatever it does: a thread cannot be stopped while it loads a model or waits for a network."""
+    timer = threading.Timer(seconds, os._exit, [0])
+    timer.daemon = True
+    timer.start()
+
+
+def serve(app: Any, port: socket.socket, log_level: str, drain: Callable[[float], None]) -> None:
     """Serve on a listening socket until SIGTERM or SIGINT.
 
-    Then calls `drain`, waits up to nine seconds for the requests that are being answered, and returns.
+    Then calls `drain`, waits for the requests that are being answered, and returns. The process ends within ten seconds anyway.
     """
     config = uvicorn.Config(
         app,
@@ -79,7 +99,7 @@ def serve(app: Any, port: socket.socket, log_level: str, drain: Callable[[], Non
         proxy_headers=False,
         log_level=log_level,
         server_header=False,
-        timeout_graceful_shutdown=9,
+        timeout_graceful_shutdown=DROP,
     )
     # uvicorn raises the signal again when it is done, which would end the process with an error code.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from app.engine.base import Engine
 from app.engine.bundle import Hparams, open_bundle
 from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.generation_queue import GenerationQueue
+from app.engine.memory import ModelMemory
 from app.engine.onnx import OnnxEngine
 from app.engine.tensorflow import TensorflowEngine
 from app.models import Models
@@ -118,17 +118,13 @@ def tokens(checkpoint: Path) -> np.ndarray:
     return np.array(tokenizer.encode(" ".join(TEXTS))[:60])
 
 
-def same(engine: Engine) -> Engine:
-    return engine
-
-
 @contextlib.contextmanager
-def serving(*engines: Engine, **changes: Any) -> Iterator[str]:
+def serving(*engines: Engine, memory: ModelMemory | None = None, **changes: Any) -> Iterator[str]:
     """A real server on loopback, in this process. The first engine is the default. Yields its address."""
     settings = Settings(**{"engine": engines[0].kind} | changes)
-    models = Models({engine.name: partial(same, engine) for engine in engines})
+    models = Models(engines, memory)
     models.load_default()
-    queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout)
+    queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout, models.memory)
     application = create_application(models, queue, settings)
     options: Any = {"http": HeaderDeadlineProtocol, "h11_max_incomplete_event_size": 16384, "proxy_headers": False}
     with on_loopback(application, **options) as address:

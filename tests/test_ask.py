@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import aclosing
 
 import pytest
 
-from app.ask import Generation, find_model, read_prompt, read_turns, turn_options
-from app.engine.base import Engine
-from app.engine.fake import SCRIPT, FakeEngine
+from app.ask import Generation, read_prompt, read_turns, turn_options
+from app.engine.base import Engine, Logits, Tokens
+from app.engine.fake import SCRIPT, FakeDecoder, FakeEngine
 from app.engine.generation import GenerationOptions
 from app.engine.generation_queue import GenerationQueue
 from app.errors import BatchTooLarge, PromptTooLong, QueueFull, QueueTimeout, ShuttingDown, UnknownModel
@@ -41,7 +41,7 @@ async def settled(queue: GenerationQueue) -> None:
 
 def test_a_generation_knows_its_tokens_times_and_reasons(queue: GenerationQueue) -> None:
     async def ask() -> None:
-        engine = await find_model(Models({"fake": FakeEngine}), None)
+        engine = Models([FakeEngine()]).get()
         prompts = [await read_prompt(engine, "Why"), await read_prompt(engine, "")]
         generation = Generation(queue, engine, prompts, GenerationOptions(length=4, samples=2))
         assert (generation.prompt_tokens, generation.generated_tokens) == (5, 0)
@@ -79,7 +79,7 @@ def test_what_cannot_be_generated_is_refused_before_it_is_queued(queue: Generati
     with pytest.raises(PromptTooLong):
         asyncio.run(read_turns(engine, ["a question of many words"], room=1))
     with pytest.raises(UnknownModel, match="model 'other' is not served here; 'fake' is"):
-        asyncio.run(find_model(Models({"fake": FakeEngine}), "other"))
+        Models([FakeEngine()]).get("other")
     assert queue.stats.prompt_tokens == 0
 
 
@@ -100,14 +100,42 @@ def test_a_full_queue_says_when_to_ask_again_and_a_reader_who_leaves_makes_room(
     asyncio.run(ask())
 
 
-def test_a_generation_that_cannot_begin_in_time_is_refused() -> None:
+class StuckEngine(FakeEngine):
+    """Its first step takes as long as it is not told to go on, as one step of a very large model may."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+        self.go_on = threading.Event()
+
+    def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
+        decoder, step = super().decoder(rows, positions, reuse), FakeDecoder.step
+
+        def stuck(tokens: Tokens) -> Logits:
+            self.steps -= 1
+            assert self.steps != 0 or self.go_on.wait(20)
+            return step(decoder, tokens)
+
+        decoder.step = stuck  # type: ignore[method-assign]
+        return decoder
+
+
+def test_a_reader_does_not_wait_for_a_step_that_takes_too_long() -> None:
+    """What was written by the deadline is the answer. Who waits behind it is refused in time too."""
+
     async def ask() -> None:
-        queue = GenerationQueue(queue_limit=1, timeout=0.05)
-        engine = FakeEngine()
-        # Holds the only thread until the deadline of the one that waits has passed.
-        queue._threads.submit(time.sleep, 0.2)
+        queue = GenerationQueue(queue_limit=1, timeout=0.3)
+        engine = StuckEngine(steps=3)
+        generation = Generation(queue, engine, [[256], [256]], GenerationOptions(length=5))
+        assert await write(generation) == [SCRIPT[:3], ""]
+        assert generation.finish_reasons == ["timeout", "timeout"]
+        assert queue.running == 1
         with pytest.raises(QueueTimeout):
             await write(Generation(queue, engine, [[256]], GenerationOptions(length=1)))
+        engine.go_on.set()
+        await settled(queue)
+        assert await write(Generation(queue, engine, [[256]], GenerationOptions(length=2))) == [SCRIPT[:2]]
+        assert queue.stats.texts["timeout"] == 2
         queue.close()
         with pytest.raises(ShuttingDown):
             await write(Generation(queue, engine, [[256]], GenerationOptions(length=1)))
@@ -115,18 +143,55 @@ def test_a_generation_that_cannot_begin_in_time_is_refused() -> None:
     asyncio.run(ask())
 
 
-def test_a_long_generation_ends_with_the_text_it_has_when_the_server_stops(
-    queue: GenerationQueue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("app.engine.generation_queue.GRACE", 0.3)
+def test_prompts_whose_turn_does_not_come_in_time_are_not_read(queue: GenerationQueue) -> None:
+    """All the prompts of a request were read, one after the other, long after its time was up."""
 
+    class Counting(FakeEngine):
+        read = 0
+
+        def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
+            self.read += 1
+            return super().decoder(rows, positions, reuse)
+
+    async def ask() -> None:
+        engine = Counting(seconds_per_token=0.001)
+        generation = Generation(queue, engine, [[256]] * 40, GenerationOptions(length=4))
+        texts = [""] * 40
+        async for delta in generation:
+            texts[delta.index] += delta.text
+            if delta.index == 2:
+                queue.drain(0.0)
+        assert texts[:2] == [SCRIPT[:4]] * 2
+        assert texts[4:] == [""] * 36
+        assert list(generation.finish_reasons)[4:] == ["timeout"] * 36
+        assert engine.read <= 4
+
+    asyncio.run(ask())
+
+
+def test_a_reader_who_leaves_while_a_prompt_is_read_makes_room(queue: GenerationQueue) -> None:
+    """The engine went on reading and scoring the prompt for somebody who was gone."""
+
+    async def ask() -> None:
+        engine = FakeEngine(seconds_per_token=0.01)
+        options = GenerationOptions(length=1, score_prompt=True, logprobs=0)
+        generation = Generation(queue, engine, [[97] * 1000] * 40, options)
+        async with aclosing(generation):
+            await anext(generation)
+        await asyncio.wait_for(settled(queue), 5)
+        assert queue.stats.texts["abort"] == 40
+
+    asyncio.run(ask())
+
+
+def test_a_long_generation_ends_with_the_text_it_has_when_the_server_stops(queue: GenerationQueue) -> None:
     async def ask() -> list[str | None]:
         engine = FakeEngine(seconds_per_token=0.02)
         reasons: list[str | None] = []
         async for delta in Generation(queue, engine, [[256]], GenerationOptions(length=4000)):
             reasons.append(delta.finish_reason)
             if len(reasons) == 3:
-                queue.drain()
+                queue.drain(0.3)
         return reasons
 
     assert asyncio.run(ask())[-1] == "timeout"

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import re
 import shutil
+import threading
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
+from app.engine.bundle import open_bundle
 from app.engine.fake import FakeEngine
-from app.errors import BundleError, ModelNotLoaded, SettingError, UnknownModel
-from app.memory import BASE, WORK
-from app.models import Models, load_models
+from app.engine.memory import SCRATCH, ModelMemory
+from app.engine.onnx import OnnxEngine, open_session
+from app.errors import BundleError, SettingError, UnknownModel
+from app.models import load_models
 from app.settings import Settings
 from tests.conftest import process, serving
 
@@ -35,19 +45,6 @@ def test_a_request_chooses_its_model() -> None:
     assert refused.json()["error"]["message"] == "model 'three' is not served here; 'one', 'two' are."
 
 
-def test_the_least_recently_used_model_is_freed_when_memory_is_short() -> None:
-    engines = {name: FakeEngine(name=name) for name in "abc"}
-    loaders = {name: lambda name=name: engines[name] for name in engines}
-    models = Models(loaders, dict.fromkeys(engines, 100), BASE + WORK + 200)
-    models.load_default()
-    for name in ("b", "a", "c"):
-        assert models.get(name) is engines[name]
-    assert models.known("b") == "b"
-    assert models.loaded == ["a", "c"]
-    assert models.get() is engines["a"]
-    assert models.loaded == ["c", "a"]
-
-
 def test_a_folder_of_bundles_is_served_from_one_process(bundles: dict[int, Path], tmp_path: Path) -> None:
     named(tmp_path, bundles[8], "first")
     named(tmp_path, bundles[4], "second")
@@ -57,15 +54,137 @@ def test_a_folder_of_bundles_is_served_from_one_process(bundles: dict[int, Path]
         assert [httpx.get(f"{url}/?length=2&model={name}").json()["model"] for name in names] == names
 
 
-def test_a_model_that_is_damaged_is_refused_and_the_others_stay(bundles: dict[int, Path], tmp_path: Path) -> None:
+def test_a_model_that_is_damaged_is_refused_until_it_is_whole_again_and_the_others_stay(
+    bundles: dict[int, Path], tmp_path: Path
+) -> None:
     damaged = named(tmp_path, bundles[8], "damaged")
+    whole = (damaged / "model.onnx.data").read_bytes()
     (damaged / "model.onnx.data").write_bytes(b"")
     models = load_models(Settings(model=str(bundles[32]), models=str(damaged)))
-    with pytest.raises(ModelNotLoaded, match=r"^model 'damaged' cannot be loaded: .+model\.onnx\.data is not the file"):
-        models.get("damaged")
-    assert models.get().name == "tiny32"
+    with serving(*(models.get(name) for name in models.names)) as url:
+        refused = httpx.get(f"{url}/?length=2&model=damaged")
+        assert refused.status_code == 500
+        assert re.match(
+            r"model 'damaged' cannot be loaded: .+model\.onnx\.data is not the file", refused.json()["error"]["message"]
+        )
+        assert refused.json()["error"]["code"] == "model_not_loaded"
+        assert httpx.get(f"{url}/?length=2").json()["model"] == "tiny32"
+        (damaged / "model.onnx.data").write_bytes(whole)
+        assert httpx.get(f"{url}/?length=2&model=damaged").json()["model"] == "damaged"
     with pytest.raises(UnknownModel):
         models.get("other")
+
+
+def test_bundles_share_one_vocabulary_and_are_read_without_their_weights(
+    bundles: dict[int, Path], tmp_path: Path
+) -> None:
+    """Fifteen megabytes each, of what is nearly always the same."""
+    (tmp_path / "second").mkdir()
+    for file in ("manifest.json", "tokenizer.json"):
+        shutil.copy(bundles[8] / file, tmp_path / "second")
+    models = load_models(Settings(model=str(bundles[32]), models=str(tmp_path / "second")))
+    assert models.get("tiny8").tokenizer is models.get("tiny32").tokenizer
+    assert models.memory.loaded == ["tiny32"]
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_with_room_for_one_model_no_two_are_ever_in_memory(
+    bundles: dict[int, Path], monkeypatch: pytest.MonkeyPatch, concurrency: int
+) -> None:
+    """Requests that waited held their models: with room for one, three were in memory.
+
+    Now a request waits for its turn without its model's weights, and a model is freed before the next one is loaded. The weights'
+    sessions are counted without the help of the garbage collector.
+    """
+    alive: list[weakref.ref[object]] = []
+    most = 0
+
+    def counted(*arguments: Any) -> object:
+        nonlocal most
+        session = open_session(*arguments)
+        alive.append(weakref.ref(session))
+        most = max(most, sum(reference() is not None for reference in alive))
+        return session
+
+    monkeypatch.setattr("app.engine.onnx.open_session", counted)
+    engines = [OnnxEngine(open_bundle(folder), threads=1) for folder in bundles.values()]
+    for engine in engines:
+        engine.weight_bytes = 2**20
+    memory = ModelMemory(SCRATCH + 2**20 + engines[0].decoder_bytes(3, 64), base=0)
+    asked = ["tiny32", "tiny8", "tiny32", "tiny4", "tiny4", "tiny8"] * 3
+    gc.disable()
+    try:
+        with serving(*engines, memory=memory, concurrency=concurrency) as url:
+            replies = ask_together(url, [{"model": name, "length": 20, "nsamples": 3} for name in asked])
+    finally:
+        gc.enable()
+    assert [reply.json()["model"] for reply in replies] == asked
+    assert most == 1
+    assert len(alive) > 3
+
+
+def test_requests_for_a_model_that_cannot_be_loaded_share_one_failure() -> None:
+    """Each of them waits for its turn, and none loads the model again that has just failed."""
+
+    class Broken(FakeEngine):
+        tries = 0
+
+        def load(self) -> None:
+            self.tries += 1
+            time.sleep(0.3)
+            raise BundleError("broken.")
+
+    broken = Broken(name="broken")
+    with serving(FakeEngine(), broken) as url:
+        replies = ask_together(url, [{"model": "broken"}] * 5)
+        assert [reply.status_code for reply in replies] == [500] * 5
+        assert {reply.json()["error"]["message"] for reply in replies} == {"model 'broken' cannot be loaded: broken."}
+        assert broken.tries == 1
+        assert httpx.get(f"{url}/?model=broken").status_code == 500
+        assert broken.tries == 2
+
+
+def test_a_model_that_is_being_loaded_delays_nobody_else() -> None:
+    """A request for a loaded model waited for the lock that another's load held, and with it all that only counts tokens."""
+    loading, may_load = threading.Event(), threading.Event()
+
+    class Slow(FakeEngine):
+        def load(self) -> None:
+            loading.set()
+            assert may_load.wait(20)
+
+    with serving(FakeEngine("a"), Slow("b", name="slow"), concurrency=2) as url, ThreadPoolExecutor(1) as thread:
+        slow = thread.submit(httpx.get, f"{url}/?length=3&model=slow", timeout=30)
+        assert loading.wait(20)
+        assert httpx.get(f"{url}/?length=3").json()["text"] == "aaa"
+        assert httpx.post(f"{url}/tokenize", json={"prompt": "a", "model": "slow"}).json()["count"] == 2
+        for path in ("health", "version", "v1/models", "v1/models/slow", "metrics"):
+            assert httpx.get(f"{url}/{path}").status_code == 200
+        assert not slow.done()
+        may_load.set()
+        assert slow.result().json()["text"] == "bbb"
+
+
+def test_a_model_that_takes_too_long_to_load_is_an_answer_in_time() -> None:
+    """The load goes on, and the next request profits from it."""
+    may_load = threading.Event()
+
+    class Slow(FakeEngine):
+        def load(self) -> None:
+            assert may_load.wait(20)
+
+    with serving(FakeEngine("a"), Slow("b", name="slow"), request_timeout=0.3) as url:
+        assert httpx.get(f"{url}/?length=3&model=slow").status_code == 503
+        may_load.set()
+        assert httpx.get(f"{url}/?length=3&model=slow").json()["text"] == "bbb"
+
+
+def ask_together(url: str, bodies: list[dict[str, Any]]) -> list[httpx.Response]:
+    async def all_of_them() -> list[httpx.Response]:
+        async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=None)) as client:
+            return await asyncio.gather(*(client.post(url, json=body) for body in bodies))
+
+    return asyncio.run(all_of_them())
 
 
 def test_models_of_one_name_or_of_a_wrong_path_stop_the_start(bundles: dict[int, Path], tmp_path: Path) -> None:

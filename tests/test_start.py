@@ -128,7 +128,7 @@ def test_onnx_runtime_sends_and_stores_nothing(bundles: dict[int, Path], tmp_pat
     """ONNX Runtime 1.29 began to write an identifier to the disk and to send what it loads to Microsoft."""
     # It also stays silent where CI is set.
     environ = {name: value for name, value in os.environ.items() if name != "CI"}
-    code = f"from pathlib import Path; import app.engine.onnx as o; o.load_bundle(Path({str(bundles[8])!r}), 1)"
+    code = f"from app.models import *; bundle_models(Settings(model={str(bundles[8])!r})).load_default()"
     command = [sys.executable, "-c", code]
     ended = subprocess.run(
         command, cwd=ROOT, env=environ | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=True

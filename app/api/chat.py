@@ -18,7 +18,7 @@ from app.api.openai_requests import ChatRequest
 from app.api.replies.chat_reply import ChatReply
 from app.api.state import State
 from app.api.validation import validate
-from app.ask import Generation, find_model, turn_options
+from app.ask import Generation, turn_options
 from app.engine.base import Engine
 
 EXAMPLE = '{"messages": [{"role": "user", "content": "Hello!"}]}'
@@ -26,7 +26,7 @@ EXAMPLE = '{"messages": [{"role": "user", "content": "Hello!"}]}'
 
 async def chat(request: Request[State]) -> Response:
     fields = validate(await read_object(request, EXAMPLE), ChatRequest)
-    engine = await find_model(request.state["models"], fields.model)
+    engine = request.state["models"].get(fields.model)
     with naming_fields(prompt="messages", samples="n"):
         prompt = await read_conversation(fields, engine)
         max_length = request.state["settings"].max_length

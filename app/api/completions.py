@@ -18,7 +18,7 @@ from app.api.openai_requests import CompletionRequest
 from app.api.replies.completion import CompletionReply
 from app.api.state import State
 from app.api.validation import validate
-from app.ask import Generation, find_model
+from app.ask import Generation
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions, shown_text
 
@@ -27,7 +27,7 @@ EXAMPLE = '{"prompt": "Why", "max_tokens": 16}'
 
 async def completions(request: Request[State]) -> Response:
     fields = validate(await read_object(request, EXAMPLE), CompletionRequest)
-    engine = await find_model(request.state["models"], fields.model)
+    engine = request.state["models"].get(fields.model)
     check_limits(fields, engine, request.state["settings"].max_length)
     prompts = await asyncio.to_thread(read_prompts, fields, engine)
     options = completion_options(fields)

@@ -40,7 +40,7 @@ async def feedback(request: Request[State]) -> Response:
     if store is None:
         raise NotFound("this service stores no votes: set FEEDBACK to the address of a store.", code="feedback_off")
     fields = validate(await read_object(request, example='{"vote": "up", "text": "…"}'), FeedbackRequest)
-    text, vote = text_and_vote(fields, request.state["models"].known(fields.model), datetime.now(UTC))
+    text, vote = text_and_vote(fields, request.state["models"].get(fields.model).name, datetime.now(UTC))
     await store.add_text(text)
     await store.vote(vote)
     return JSONResponse({"id": text.id, "vote": fields.vote})

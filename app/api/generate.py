@@ -14,7 +14,7 @@ from app.api.model_limits import check_length
 from app.api.replies.plain import PlainReply
 from app.api.state import State
 from app.api.validation import validate
-from app.ask import Generation, find_model, read_prompt
+from app.ask import Generation, read_prompt
 
 
 async def generate(request: Request[State]) -> Response:
@@ -22,7 +22,7 @@ async def generate(request: Request[State]) -> Response:
         return JSONResponse({"text": ""})
     fields = await read_fields(request)
     check_length("length", fields.length, request.state["settings"].max_length)
-    engine = await find_model(request.state["models"], fields.model)
+    engine = request.state["models"].get(fields.model)
     prompt = await read_prompt(engine, fields.prefix)
     with naming_fields(prompt="prefix", samples="nsamples"):
         generation = Generation(request.state["queue"], engine, [prompt], generate_options(fields))

@@ -19,4 +19,4 @@ async def list_models(request: Request[State]) -> Response:
 
 
 async def show_model(request: Request[State]) -> Response:
-    return MsgspecResponse(Model(request.state["models"].known(request.path_params["name"]), STARTED))
+    return MsgspecResponse(Model(request.state["models"].get(request.path_params["name"]).name, STARTED))

@@ -49,8 +49,8 @@ async def version(request: Request[State]) -> Response:
             model=models.default,
             models=list(models.names),
             engine=settings.engine,
-            n_ctx=models.n_ctx,
-            template=models.template,
+            n_ctx=models.get().n_ctx,
+            template=models.get().template,
             max_length=settings.max_length,
             ratings=request.state["feedback"] is not None,
         )

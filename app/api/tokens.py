@@ -16,20 +16,19 @@ from app.api.openai_replies import DetokenizeReply, TokenizeReply
 from app.api.openai_requests import DetokenizeRequest, TokenizeRequest
 from app.api.state import State
 from app.api.validation import validate
-from app.ask import find_model
 from app.engine.base import Engine, start_tokens
 from app.engine.prompts import all_turn_tokens
 
 
 async def tokenize(request: Request[State]) -> Response:
     fields = validate(await read_object(request, '{"prompt": "Why"}'), TokenizeRequest)
-    engine = await find_model(request.state["models"], fields.model)
+    engine = request.state["models"].get(fields.model)
     return MsgspecResponse(await asyncio.to_thread(tokenized, fields, engine))
 
 
 async def detokenize(request: Request[State]) -> Response:
     fields = validate(await read_object(request, '{"tokens": [87]}'), DetokenizeRequest)
-    engine = await find_model(request.state["models"], fields.model)
+    engine = request.state["models"].get(fields.model)
     check_token_ids("tokens", fields.tokens, engine.tokenizer)
     return MsgspecResponse(DetokenizeReply(await asyncio.to_thread(engine.tokenizer.decode, fields.tokens)))
 

@@ -70,7 +70,7 @@ async def poll(client: Bot, settings: Settings) -> None:
     if (await client.get_webhook_info()).url:
         raise SettingError("a webhook is set, so updates go there: run `python -m app.bot delete-webhook` first.")
     models = await asyncio.to_thread(load_models, settings)
-    queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout)
+    queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout, models.memory)
     store = open_store(settings.feedback) if settings.feedback else None
     updates = open_updates(models, queue, store, settings)
     assert updates is not None

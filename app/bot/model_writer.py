@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
-from app.ask import Generation, find_model, read_prompt, read_turns, turn_options
+from app.ask import Generation, read_prompt, read_turns, turn_options
 from app.bot.chat_state import ChatState
 from app.bot.jokes import Joke, split_joke
 from app.bot.message_limits import LIMIT, units
@@ -34,7 +34,7 @@ class ModelWriter:
 
     async def joke(self, model: str, chat: ChatState, context: UpdateContext, show: Callable[[str], None]) -> Joke:
         """A joke that the model begins itself. Raises UnknownModel, ModelNotLoaded, QueueUnavailable."""
-        engine = await find_model(self._models, model)
+        engine = self._models.get(model)
         question, answer = (tag.strip() for tag in TAGS[engine.template])
         prompt = await read_prompt(engine, question)
         text = await self._write(engine, prompt, chat, context, lambda text: show(split_joke(text, answer).shown))
@@ -44,7 +44,7 @@ class ModelWriter:
         self, model: str, turns: Sequence[str], chat: ChatState, context: UpdateContext, show: Callable[[str], None]
     ) -> str:
         """The model's turn after `turns`. Raises UnknownModel, ModelNotLoaded, PromptTooLong, QueueUnavailable."""
-        engine = await find_model(self._models, model)
+        engine = self._models.get(model)
         prompt = await read_turns(engine, turns, room=chat.length)
         return await self._write(engine, prompt, chat, context, show)
 

@@ -1,6 +1,6 @@
 """The contract of an engine: what computes logits, and what everything else may rely on.
 
-An `Engine` is a loaded model. A `Decoder` holds the state of one generation: a batch of one or more texts. There are three
+An `Engine` is a model. A `Decoder` holds the state of one generation: a batch of one or more texts. There are three
 implementations: `onnx` serves, `tensorflow` is gpt-2-simple itself, to compare with, and `fake` has known logits, for tests.
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.bundle import EndMarker, Template
+from app.engine.deadline import NEVER, Deadline
 from app.engine.tokenizer import Tokenizer
 
 Tokens = NDArray[np.int64]
@@ -24,8 +25,11 @@ Logits = NDArray[np.float32]
 class Decoder(Protocol):
     """A batch of texts, all of the same number of tokens. Logits are those of the token that comes next."""
 
-    def prefill(self, tokens: Tokens) -> Logits:
-        """Start over with tokens [rows, n], 1 ≤ n ≤ n_ctx. Returns logits [rows, n_vocab], valid until the next call."""
+    def prefill(self, tokens: Tokens, deadline: Deadline = NEVER) -> Logits:
+        """Start over with tokens [rows, n], 1 ≤ n ≤ n_ctx. Returns logits [rows, n_vocab], valid until the next call.
+
+        Raises DeadlinePassed between two chunks. The only call that may follow is `close`.
+        """
         ...
 
     def step(self, tokens: Tokens) -> Logits:
@@ -38,7 +42,10 @@ class Decoder(Protocol):
 
 
 class Engine(Protocol):
-    """A loaded model. Several threads may use it at once, each with its own decoder."""
+    """A model. Several threads may use it at once, each with its own decoder.
+
+    What a request has to know before its turn comes is always in memory. The weights, which are large, come and go.
+    """
 
     kind: str
     name: str
@@ -50,8 +57,26 @@ class Engine(Protocol):
     max_positions: int
     """The most rows × positions of one decoder, so that no request takes all the memory."""
 
+    weight_bytes: int
+    """Memory that the weights take, as far as it matters for what else fits."""
+
+    def load(self) -> None:
+        """Load the weights, unless they are in memory. Takes a while, so call it on a thread. Raises FatalError."""
+        ...
+
+    def free(self) -> None:
+        """Free the weights. All decoders have been closed."""
+        ...
+
     def decoder(self, rows: int, positions: int, reuse: bool = False) -> Decoder:
-        """A decoder for `rows` texts of up to `positions` ≤ n_ctx tokens. With `reuse` it may use the prefix cache."""
+        """A decoder for `rows` texts of up to `positions` ≤ n_ctx tokens. With `reuse` it may use the prefix cache.
+
+        Loads the weights if need be, as `load` does.
+        """
+        ...
+
+    def decoder_bytes(self, rows: int, positions: int, reuse: bool = False) -> int:
+        """Memory that such a decoder takes."""
         ...
 
 

@@ -11,7 +11,8 @@ A file that does not match the manifest is refused with an error that names it.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,8 @@ import msgspec
 from app.errors import BundleError
 
 FORMAT = 1
-FILES = ("model.onnx", "model.onnx.data", "tokenizer.json")
+WEIGHTS = ("model.onnx", "model.onnx.data")
+FILES = (*WEIGHTS, "tokenizer.json")
 Template = Literal["text", "qa", "chat"]
 
 
@@ -76,10 +78,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files match its manifest."""
+    """A folder with its manifest. Unless it is `checked`, each file is compared with the manifest before it is read."""
 
     folder: Path
     manifest: Manifest
+    checked: bool = True
 
     @property
     def model(self) -> Path:
@@ -89,19 +92,27 @@ class Bundle:
     def tokenizer(self) -> Path:
         return self.folder / "tokenizer.json"
 
+    @property
+    def weight_bytes(self) -> int:
+        """The size of the graph and the weights; 0 for files that are missing."""
+        return sum(path.stat().st_size for name in WEIGHTS if (path := self.folder / name).is_file())
+
+    def check(self, names: Sequence[str]) -> None:
+        """Compare these files with the manifest, if that has not been done. Raises BundleError."""
+        for path in () if self.checked else [self.folder / name for name in names]:
+            if not path.is_file():
+                raise BundleError(f"{path} is missing: copy the whole bundle, or export it again.")
+            if sha256(path) != self.manifest.files.get(path.name):
+                raise BundleError(
+                    f"{path} is not the file its manifest describes: copy the bundle again, or export it again."
+                )
+
 
 def open_bundle(folder: Path) -> Bundle:
     """Read the manifest and check every file against it. Raises BundleError."""
-    manifest = read_manifest(folder)
-    for name in FILES:
-        path = folder / name
-        if not path.is_file():
-            raise BundleError(f"{path} is missing: copy the whole bundle, or export it again.")
-        if sha256(path) != manifest.files.get(name):
-            raise BundleError(
-                f"{path} is not the file its manifest describes: copy the bundle again, or export it again."
-            )
-    return Bundle(folder, manifest)
+    bundle = Bundle(folder, read_manifest(folder), checked=False)
+    bundle.check(FILES)
+    return replace(bundle, checked=True)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -14,6 +14,7 @@ from tokenizers import decoders, models, pre_tokenizers
 
 from app.engine.base import Logits, Tokens
 from app.engine.bundle import EndMarker, Template
+from app.engine.deadline import NEVER, Deadline
 from app.engine.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
 
 SCRIPT = "The quick brown fox jumps over the lazy dog. "
@@ -48,13 +49,23 @@ class FakeEngine:
         self.template = template
         self.n_ctx = n_ctx
         self.max_positions = 8 * n_ctx
+        self.weight_bytes = 0
         self.tokenizer = byte_tokenizer()
         self.script = [*script.encode()]
         self.seconds_per_token = seconds_per_token
         self.doubt = doubt
 
+    def load(self) -> None:
+        pass
+
+    def free(self) -> None:
+        pass
+
     def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
         return FakeDecoder(self)
+
+    def decoder_bytes(self, rows: int, positions: int, reuse: bool = False) -> int:
+        return 0
 
 
 class FakeDecoder:
@@ -64,7 +75,8 @@ class FakeDecoder:
         self._engine = engine
         self._written = 0
 
-    def prefill(self, tokens: Tokens) -> Logits:
+    def prefill(self, tokens: Tokens, deadline: Deadline = NEVER) -> Logits:
+        deadline.check()
         return self._logits(len(tokens))
 
     def step(self, tokens: Tokens) -> Logits:

@@ -1,12 +1,10 @@
 """The generation loop: prompt tokens in, pieces of text out, one for each token of each text.
 
-It is an iterator, so streaming, stop strings and deadlines need nothing else: a caller that stops iterating stops the generation.
+It is an iterator, so streaming and stop strings need nothing else: a caller that stops iterating stops the generation.
 """
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ import numpy as np
 from msgspec import Meta
 
 from app.engine.base import Decoder, Engine, Logits, Tokens, as_rows, start_tokens
+from app.engine.deadline import NEVER, Deadline, DeadlinePassed
 from app.engine.sampling import Sampling, choose, log_softmax, penalize, shift
 from app.engine.stop_strings import StopStringFilter
 from app.errors import BatchTooLarge, PromptTooLong
@@ -61,17 +60,6 @@ class GenerationOptions:
     reuse: bool = False
 
 
-@dataclass(eq=False)
-class Deadline:
-    """When a generation must have ended, in seconds of time.monotonic(). It may be moved during the generation."""
-
-    at: float = math.inf
-
-    @property
-    def passed(self) -> bool:
-        return time.monotonic() >= self.at
-
-
 @dataclass(frozen=True)
 class TokenScore:
     """A token with its log probability: the natural logarithm, in the model's own distribution before any sampling rule.
@@ -91,7 +79,8 @@ class TokenScore:
 class TextDelta:
     """What one more token adds to the text number `index`: characters, or none yet. The last delta has a finish reason.
 
-    `scored` are the tokens whose characters this delta shows. Those of the prompt come first, in deltas of 0 `tokens`.
+    `scored` are the tokens whose characters this delta shows. Those of the prompt come first, in deltas `of_prompt`. A text
+    that runs out of time ends with a delta of 0 `tokens`.
     """
 
     index: int
@@ -99,6 +88,7 @@ class TextDelta:
     finish_reason: FinishReason | None = None
     scored: Sequence[TokenScore] = ()
     tokens: int = 1
+    of_prompt: bool = False
 
 
 def prepare(engine: Engine, prompt: str, options: GenerationOptions) -> list[int]:
@@ -123,57 +113,81 @@ def needed_positions(engine: Engine, tokens: Sequence[int], options: GenerationO
 
 
 def generate(
-    engine: Engine, tokens: Sequence[int], options: GenerationOptions, deadline: Deadline | None = None
+    engine: Engine, tokens: Sequence[int], options: GenerationOptions, deadline: Deadline = NEVER
 ) -> Iterator[TextDelta]:
     """Generate `options.samples` texts after the prompt `tokens` (see `prepare`) and yield each delta as it comes.
 
-    When the window is full, it slides: the model reads its newest half again and the generation goes on.
+    When the window is full, it slides: the model reads its newest half again and the generation goes on. When the deadline
+    passes, the texts end as they are. Raises DeadlinePassed if there is nothing of them by then, not even of the prompt's scores.
     """
-    deadline = deadline or Deadline()
-    if options.score_prompt:
-        for scored in score_prompt(engine, tokens, options.logprobs or 0):
-            yield from (TextDelta(index, "", scored=[scored], tokens=0) for index in range(options.samples))
-    if not options.length:
-        yield from (TextDelta(index, "", "length", tokens=0) for index in range(options.samples))
-        return
-    rows = [BatchRow(engine, tokens, options, index) for index in range(options.samples)]
-    with closing(engine.decoder(len(rows), needed_positions(engine, tokens, options), options.reuse)) as decoder:
-        yield from generate_rows(engine, tokens, options, deadline, rows, decoder)
+    deadline.check()
+    rows = make_rows(engine, tokens, options)
+    begun = False
+    try:
+        for delta in generate_rows(engine, tokens, options, deadline, rows):
+            begun = True
+            yield delta
+    except DeadlinePassed:
+        if not begun:
+            raise
+        yield from (row.cut("timeout") for row in rows if not row.finished)
 
 
 def generate_rows(
+    engine: Engine, tokens: Sequence[int], options: GenerationOptions, deadline: Deadline, rows: Sequence[BatchRow]
+) -> Iterator[TextDelta]:
+    """The scores of the prompt, if they are wanted, then the rows. Raises DeadlinePassed."""
+    if options.score_prompt:
+        for scored in score_prompt(engine, tokens, options.logprobs or 0, deadline):
+            yield from (TextDelta(row.index, "", scored=[scored], tokens=0, of_prompt=True) for row in rows)
+    if not options.length:
+        yield from (row.cut("length") for row in rows)
+        return
+    with closing(engine.decoder(len(rows), needed_positions(engine, tokens, options), options.reuse)) as decoder:
+        yield from extend_rows(engine, tokens, options, deadline, rows, decoder)
+
+
+def extend_rows(
     engine: Engine,
     tokens: Sequence[int],
     options: GenerationOptions,
     deadline: Deadline,
-    rows: list[BatchRow],
+    rows: Sequence[BatchRow],
     decoder: Decoder,
 ) -> Iterator[TextDelta]:
-    """One token for each unfinished row at a time, until all rows are finished."""
+    """One token for each unfinished row at a time, until all rows are finished. Raises DeadlinePassed."""
     history: list[Tokens] = list(as_rows(tokens, len(rows)).T)
-    logits = decoder.prefill(np.stack(history, axis=1))
+    logits = decoder.prefill(np.stack(history, axis=1), deadline)
     for count in range(1, options.length + 1):
-        chosen = np.array([row.choose(logits[row.index]) for row in rows], np.int64)
-        last: FinishReason | None = "length" if count == options.length else "timeout" if deadline.passed else None
-        for row, token in zip(rows, chosen, strict=True):
+        # A finished row reads a token that is never shown.
+        chosen = np.zeros(len(rows), np.int64)
+        last: FinishReason | None = "length" if count == options.length else None
+        for row in rows:
             if not row.finished:
-                yield row.add(int(token), last)
+                deadline.check()
+                chosen[row.index] = token = row.choose(logits[row.index])
+                yield row.add(token, last)
         if all(row.finished for row in rows):
             return
         history.append(chosen)
         if len(history) > engine.n_ctx:
             history = history[-max(1, engine.n_ctx // 2) :]
-            logits = decoder.prefill(np.stack(history, axis=1))
+            logits = decoder.prefill(np.stack(history, axis=1), deadline)
         else:
+            deadline.check()
             logits = decoder.step(chosen)
 
 
-def score_prompt(engine: Engine, tokens: Sequence[int], top: int) -> Iterator[TokenScore]:
-    """Score each token of the prompt. They are read one at a time, since a decoder returns the newest token's logits only."""
+def score_prompt(engine: Engine, tokens: Sequence[int], top: int, deadline: Deadline) -> Iterator[TokenScore]:
+    """Score each token of the prompt. They are read one at a time, since a decoder returns the newest token's logits only.
+
+    Raises DeadlinePassed.
+    """
     text, ends = StopStringFilter(engine.tokenizer, ()), end_tokens(engine)
     logits: Logits | None = None
     with closing(engine.decoder(1, len(tokens))) as decoder:
         for token in tokens:
+            deadline.check()
             if token not in ends:
                 yield score(logits, token, text.length, top)
                 text.add(token)
@@ -203,10 +217,17 @@ def end_tokens(engine: Engine) -> set[int]:
     return {token for token in (engine.end.token, engine.tokenizer.end_of_text) if token is not None}
 
 
-class BatchRow:
-    """One text of a batch, as it grows."""
+def make_rows(engine: Engine, prompt: Sequence[int], options: GenerationOptions) -> list[BatchRow]:
+    offset = len(shown_text(engine, prompt)) if options.score_prompt else 0
+    return [BatchRow(engine, prompt, options, index, offset) for index in range(options.samples)]
 
-    def __init__(self, engine: Engine, prompt: Sequence[int], options: GenerationOptions, index: int) -> None:
+
+class BatchRow:
+    """One text of a batch, as it grows. Its scored tokens begin at character `offset`."""
+
+    def __init__(
+        self, engine: Engine, prompt: Sequence[int], options: GenerationOptions, index: int, offset: int
+    ) -> None:
         self.index = index
         self.finished = False
         self._options = options
@@ -220,12 +241,10 @@ class BatchRow:
         self._prompted[list(prompt)] = True
         # Tokens that are scored and not shown yet.
         self._waiting: list[TokenScore] = []
-        self._offset = len(shown_text(engine, prompt)) if options.score_prompt else 0
+        self._offset = offset
 
     def choose(self, logits: Logits) -> int:
-        """The next token, given logits [n_vocab]. A finished row gets a token that is never shown."""
-        if self.finished:
-            return 0
+        """The next token, given logits [n_vocab]."""
         token = choose(self._adjust(logits), self._options.sampling, self._random)
         self._counts[token] += 1
         self._written += 1
@@ -243,6 +262,11 @@ class BatchRow:
         self.finished = reason is not None
         shown += self._text.rest() if self.finished else ""
         return TextDelta(self.index, shown, reason, self._scored(complete=reason not in (None, "stop"), hidden=hidden))
+
+    def cut(self, reason: FinishReason) -> TextDelta:
+        """End the text as it is, without another token."""
+        self.finished = True
+        return TextDelta(self.index, self._text.rest(), reason, self._scored(complete=True, hidden=False), tokens=0)
 
     def _adjust(self, logits: Logits) -> Logits:
         """The logits with bias and penalties, and without the end markers before the minimum length."""

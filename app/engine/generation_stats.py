@@ -11,6 +11,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 from app.engine.generation import FinishReason, TextDelta
 
@@ -51,7 +52,7 @@ class GenerationStats:
 class GenerationTimer:
     """Counts one generation's tokens, times it from its arrival on, and adds both to the statistics.
 
-    The thread that generates calls the methods, so `generated_tokens` and `finish_reasons` may be ahead of what the event loop
+    The thread that generates calls `see`, so `generated_tokens` and `finish_reasons` may be ahead of what the event loop
     has read. There is one finish reason for each text, None until the text is finished.
     """
 
@@ -62,7 +63,8 @@ class GenerationTimer:
         self.finish_reasons: list[FinishReason | None] = [None] * texts
         self.queue_seconds = 0.0
         self._arrived = time.monotonic()
-        self._prompt_read = False
+        # Whether there is anything of a text yet, be it the score of a prompt's token.
+        self.begun = False
         self._newest: list[float | None] = [None] * texts
 
     @property
@@ -70,7 +72,7 @@ class GenerationTimer:
         """Seconds since the generation arrived."""
         return time.monotonic() - self._arrived
 
-    def begin(self) -> None:
+    def leave_queue(self) -> None:
         """The generation leaves the queue."""
         self.queue_seconds = self.seconds
         with self._stats.lock:
@@ -79,18 +81,24 @@ class GenerationTimer:
     def see(self, delta: TextDelta) -> None:
         """Count a delta that has just been generated."""
         with self._stats.lock:
-            if not self._prompt_read:
-                self._prompt_read = True
+            if self.finish_reasons[delta.index]:
+                return
+            if not self.begun:
+                self.begun = True
                 self._stats.prompt_tokens += self.prompt_tokens
             if delta.tokens:
                 self._see_tokens(delta)
             if delta.finish_reason:
                 self._see_end(delta.index, delta.finish_reason)
 
-    def abandon(self) -> None:
-        """The reader left before the end."""
+    def end_rest(self, reason: Literal["timeout", "abort"]) -> list[int]:
+        """The texts that have not ended end now: the time is up, or the reader has left. Returns their numbers."""
         with self._stats.lock:
-            self._stats.texts["abort"] += self.finish_reasons.count(None)
+            rest = [index for index, ended in enumerate(self.finish_reasons) if ended is None]
+            for index in rest:
+                self._stats.texts[reason] += 1
+                self.finish_reasons[index] = "timeout"
+            return rest
 
     def _see_tokens(self, delta: TextDelta) -> None:
         now, before = time.monotonic(), self._newest[delta.index]

@@ -6,10 +6,10 @@ as an input past_* is bound as the output too, so no step copies the cache. The 
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,47 +21,78 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 from app.engine.base import Logits, Tokens
-from app.engine.bundle import Bundle, open_bundle
+from app.engine.bundle import WEIGHTS, Bundle
+from app.engine.deadline import NEVER, Deadline
 from app.engine.prefix_cache import PrefixCache
 from app.engine.tokenizer import Tokenizer
 from app.errors import BundleError
 
 # The largest KV cache of one request. One text as long as the window is always allowed.
 CACHE_BYTES = 192 * 2**20
-# Tokens. A prompt is read in chunks, since attention's scratch memory grows with the length of a chunk times that of the prompt.
+# Tokens. A prompt is read in chunks: attention's scratch memory grows with the length of a chunk times that of the prompt, and
+# a chunk cannot be interrupted. It takes a quarter of a second for 124M on one core.
 CHUNK = 128
 # The size of the prefix cache.
 PREFIX_CACHE_BYTES = 96 * 2**20
+# For each row, bytes for each token of the vocabulary: its logit, and what is remembered of it.
+ROW_BYTES = 5
 
 
 class OnnxEngine:
-    """A bundle on ONNX Runtime."""
+    """A bundle on ONNX Runtime. Models may share a vocabulary and a prefix cache. The constructor raises BundleError."""
 
     kind = "onnx"
 
-    def __init__(self, bundle: Bundle, threads: int) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        threads: int,
+        tokenizer: Tokenizer | None = None,
+        prefix_cache: PrefixCache | None = None,
+    ) -> None:
         hparams = bundle.manifest.hparams
         self.name = bundle.manifest.name
         self.n_ctx = hparams.n_ctx
         self.end = bundle.manifest.end
         self.template = bundle.manifest.template
-        self.tokenizer = read_tokenizer(bundle)
+        self.tokenizer = tokenizer or read_tokenizer(bundle)
         self.hparams = hparams
-        self.max_positions = max(self.n_ctx, CACHE_BYTES // (8 * hparams.n_layer * hparams.n_embd))
-        self.session = open_session(bundle, threads)
-        self.prefix_cache = PrefixCache(PREFIX_CACHE_BYTES)
+        # Keys and values of each layer, of four bytes each.
+        self.position_bytes = 8 * hparams.n_layer * hparams.n_embd
+        self.max_positions = max(self.n_ctx, CACHE_BYTES // self.position_bytes)
+        self.weight_bytes = bundle.weight_bytes
+        self.prefix_cache = prefix_cache or PrefixCache(PREFIX_CACHE_BYTES)
+        self._bundle = bundle
+        self._threads = threads
+        self._session: onnxruntime.InferenceSession | None = None
+
+    def load(self) -> None:
+        if self._session is None:
+            self._bundle.check(WEIGHTS)
+            self._session = open_session(self._bundle, self._threads)
+
+    def free(self) -> None:
+        self._session = None
+        return_free_memory()
 
     def decoder(self, rows: int, positions: int, reuse: bool = False) -> OnnxDecoder:
-        return OnnxDecoder(self, rows, positions, self.prefix_cache if reuse else None)
+        self.load()
+        assert self._session is not None
+        prefix_cache = self.prefix_cache if reuse else None
+        return OnnxDecoder(self, self._session, rows, self.capacity(rows, positions, reuse), prefix_cache)
 
+    def decoder_bytes(self, rows: int, positions: int, reuse: bool = False) -> int:
+        capacity = self.capacity(rows, positions, reuse)
+        return rows * (capacity * self.position_bytes + ROW_BYTES * self.hparams.n_vocab)
 
-def load_bundle(folder: Path, threads: int) -> OnnxEngine:
-    """The engine of a bundle's folder. Raises BundleError."""
-    return OnnxEngine(open_bundle(folder), threads)
+    def capacity(self, rows: int, positions: int, reuse: bool) -> int:
+        """Positions of a KV cache. One that is cached has a power of two, so that a conversation can grow in place."""
+        return min(self.n_ctx, 1 << (positions - 1).bit_length()) if reuse and rows == 1 else positions
 
 
 def read_tokenizer(bundle: Bundle) -> Tokenizer:
     """The bundle's vocabulary, which must have the size that the manifest says. Raises BundleError."""
+    bundle.check([bundle.tokenizer.name])
     try:
         tokenizer = Tokenizer.from_file(bundle.tokenizer)
     except Exception:  # The tokenizers library raises bare Exceptions.
@@ -86,14 +117,26 @@ def open_session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
         ) from None
 
 
-class OnnxDecoder:
-    """A batch of texts with room for `positions` tokens each. Every row may reuse a cached prefix; the first row is cached."""
+def return_free_memory() -> None:
+    """Give what has been freed back to the system, where the C library (glibc) would keep it for itself."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
-    def __init__(self, engine: OnnxEngine, rows: int, positions: int, prefix_cache: PrefixCache | None) -> None:
+
+class OnnxDecoder:
+    """A batch of texts with room for `capacity` tokens each. Every row may reuse a cached prefix; the first row is cached."""
+
+    def __init__(
+        self,
+        engine: OnnxEngine,
+        session: onnxruntime.InferenceSession,
+        rows: int,
+        capacity: int,
+        prefix_cache: PrefixCache | None,
+    ) -> None:
         hparams = engine.hparams
-        self._session = engine.session
-        # A power of two, so that a conversation can grow in place and seldom has to be copied.
-        capacity = positions if prefix_cache is None else min(hparams.n_ctx, 1 << (positions - 1).bit_length())
+        self._model = engine.name
+        self._session = session
         shape = (rows, hparams.n_head, capacity, hparams.n_embd // hparams.n_head)
         names = [f"{part}_{layer}" for layer in range(hparams.n_layer) for part in ("key", "value")]
         self._caches = {name: np.empty(shape, np.float32) for name in names}
@@ -103,14 +146,17 @@ class OnnxDecoder:
         # The tokens of the first row, in chunks, as they came.
         self._first_row: list[Tokens] = []
 
-    def prefill(self, tokens: Tokens) -> Logits:
-        self._first_row = [tokens[0]]
+    def prefill(self, tokens: Tokens, deadline: Deadline = NEVER) -> Logits:
+        # A text that slid out of the window has no beginning to reuse.
+        reuse = self._prefix_cache if not self._length else None
+        # Until all of it is read, there is nothing to keep.
+        self._length = 0
         for row, prompt in enumerate(tokens):
             if row and np.array_equal(prompt, tokens[0]):
                 self._copy_first_row(row)
             else:
-                self._read(row, prompt)
-        self._length = tokens.shape[1]
+                self._read(row, prompt, reuse, deadline)
+        self._first_row, self._length = [tokens[0]], tokens.shape[1]
         return self._logits
 
     def step(self, tokens: Tokens) -> Logits:
@@ -124,7 +170,10 @@ class OnnxDecoder:
             # A view of one row would keep the memory of all rows.
             alone = len(self._logits) == 1
             first = {name: cache if alone else cache[:1].copy() for name, cache in self._caches.items()}
-            self._prefix_cache.keep(np.concatenate(self._first_row), first)
+            self._prefix_cache.keep(self._model, np.concatenate(self._first_row), first)
+        # Whoever still holds this decoder, such as a traceback, holds neither the model nor the KV cache.
+        del self._session, self._caches, self._logits
+        self.__dict__.pop("_step", None)
 
     @cached_property
     def _step(self) -> BoundRun:
@@ -135,16 +184,16 @@ class OnnxDecoder:
             self._session, {name: cache[rows] for name, cache in self._caches.items()}, self._logits[rows], n
         )
 
-    def _read(self, row: int, prompt: Tokens) -> None:
-        for start in range(self._reuse_prefix(row, prompt), len(prompt), CHUNK):
+    def _read(self, row: int, prompt: Tokens, prefixes: PrefixCache | None, deadline: Deadline) -> None:
+        """Read a row's tokens, chunk by chunk. Raises DeadlinePassed."""
+        for start in range(self._reuse_prefix(row, prompt, prefixes), len(prompt), CHUNK):
+            deadline.check()
             chunk = prompt[np.newaxis, start : start + CHUNK]
             self._bind(slice(row, row + 1), chunk.shape[1]).run(chunk, start)
 
-    def _reuse_prefix(self, row: int, prompt: Tokens) -> int:
+    def _reuse_prefix(self, row: int, prompt: Tokens, prefixes: PrefixCache | None) -> int:
         """Reuse a cached prefix, in place if owned, else copied. Returns the number of tokens skipped."""
-        if self._prefix_cache is None or self._length:
-            return 0
-        prefix = self._prefix_cache.take(prompt)
+        prefix = prefixes.take(self._model, prompt) if prefixes is not None else None
         if prefix is None:
             return 0
         capacity = next(iter(self._caches.values())).shape[2]

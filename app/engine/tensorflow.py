@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 from app.engine.base import Logits, Tokens
 from app.engine.bundle import EndMarker, Template
 from app.engine.checkpoint_folder import open_checkpoint
+from app.engine.deadline import NEVER, Deadline
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, MachineError
+
+# Tokens of a prompt that are read at once, in all rows together. A chunk cannot be interrupted.
+CHUNK = 128
 
 
 class TensorflowEngine:
@@ -43,6 +47,7 @@ class TensorflowEngine:
         self.n_ctx = self.hparams.n_ctx
         self.template: Template = "text"
         self.max_positions = 8 * self.n_ctx
+        self.weight_bytes = 0
         self.end = end or EndMarker(text=END_OF_TEXT)
         self.tokenizer = checkpoint.tokenizer
         tf.compat.v1.reset_default_graph()
@@ -62,8 +67,17 @@ class TensorflowEngine:
                 f"{checkpoint.prefix} is damaged, or hparams.json is of another model: copy the whole checkpoint folder again."
             ) from None
 
+    def load(self) -> None:
+        """The constructor has loaded the weights: this engine never serves more than one model."""
+
+    def free(self) -> None:
+        """Nothing is freed, as there is no other model that could need the memory."""
+
     def decoder(self, rows: int, positions: int, reuse: bool = False) -> TensorflowDecoder:
         return TensorflowDecoder(self, rows)
+
+    def decoder_bytes(self, rows: int, positions: int, reuse: bool = False) -> int:
+        return 8 * self.hparams.n_layer * self.hparams.n_embd * rows * positions
 
     def all_logits(self, tokens: Tokens) -> NDArray[np.float32]:
         """The logits after each of the tokens [n] of one text, 1 ≤ n ≤ n_ctx, [n, n_vocab]. The caller may overwrite them."""
@@ -87,9 +101,18 @@ class TensorflowDecoder:
         self._engine = engine
         self._past = engine.empty_past(rows)
 
-    def prefill(self, tokens: Tokens) -> Logits:
-        self._past = self._engine.empty_past(len(tokens))
-        return self._run(tokens)
+    def prefill(self, tokens: Tokens, deadline: Deadline = NEVER) -> Logits:
+        """The same prompt in all rows is read once, for the first of them."""
+        rows = len(tokens)
+        same = bool((tokens == tokens[0]).all())
+        self._past = self._engine.empty_past(1 if same else rows)
+        width = CHUNK if same else max(1, CHUNK // rows)
+        for start in range(0, tokens.shape[1], width):
+            deadline.check()
+            logits = self._run(tokens[: len(self._past), start : start + width])
+        if same:
+            self._past = np.repeat(self._past, rows, axis=0)
+        return np.repeat(logits, rows, axis=0) if same else logits
 
     def step(self, tokens: Tokens) -> Logits:
         return self._run(tokens[:, np.newaxis])

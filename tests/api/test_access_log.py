@@ -27,11 +27,11 @@ import app.__main__, app.engine.fake
 from app.engine.fake import FakeDecoder, FakeEngine
 
 class Breaking(FakeDecoder):
-    def prefill(self, tokens):
+    def prefill(self, tokens, deadline):
         self.said = bytes(int(token) % 256 for token in tokens[0]).decode("latin-1")
         if len(tokens[0]) > 30:
             raise ValueError(self.said)
-        return super().prefill(tokens)
+        return super().prefill(tokens, deadline)
 
     def step(self, tokens):
         try:

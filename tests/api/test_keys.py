@@ -29,7 +29,7 @@ def url() -> Iterator[str]:
 
 def routes() -> list[Route]:
     """All routes but Telegram's, which has a secret of its own, and the page's files, whose addresses have a version."""
-    access = create_application(Models({"fake": FakeEngine}), GenerationQueue(), Settings(engine="fake", feedback=""))
+    access = create_application(Models([FakeEngine()]), GenerationQueue(), Settings(engine="fake", feedback=""))
     return [route for route in access._app.routes if isinstance(route, Route) and route.path not in OTHER_ROUTES]  # type: ignore[attr-defined]
 
 

@@ -86,9 +86,9 @@ class Listening(FakeEngine):
         decoder, heard = super().decoder(rows, positions, reuse), self.heard
         prefill = decoder.prefill
 
-        def listening(tokens: Any) -> Any:
+        def listening(tokens: Any, deadline: Any) -> Any:
             heard.append(tokens[0].tolist())
-            return prefill(tokens)
+            return prefill(tokens, deadline)
 
         decoder.prefill = listening  # type: ignore[method-assign]
         return decoder

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
 from app.engine.base import Engine
 from app.engine.bundle import EndMarker
 from app.engine.fake import SCRIPT, FakeEngine
-from app.engine.generation import Deadline, GenerationOptions, TextDelta, TokenScore, generate, prepare
+from app.engine.generation import GenerationOptions, TextDelta, TokenScore, generate, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling, log_softmax
 from app.engine.tensorflow import TensorflowEngine
@@ -97,12 +95,6 @@ def test_a_prompt_longer_than_the_window_is_refused(exact: OnnxEngine) -> None:
 def test_a_batch_larger_than_memory_is_refused() -> None:
     with pytest.raises(BatchTooLarge, match="come to 100100 tokens and 8192 fit in memory"):
         write(FakeEngine(), samples=100, length=1000)
-
-
-def test_a_passed_deadline_ends_the_text_after_its_next_token() -> None:
-    engine, options = FakeEngine(), GenerationOptions(length=50)
-    pieces = list(generate(engine, prepare(engine, "", options), options, Deadline(-math.inf)))
-    assert [(piece.text, piece.finish_reason) for piece in pieces] == [("T", "timeout")]
 
 
 def test_a_model_that_ends_with_a_token_begins_with_it(exact: OnnxEngine) -> None:

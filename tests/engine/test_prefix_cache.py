@@ -22,7 +22,7 @@ def write(engine: OnnxEngine, prompt: str, **options: object) -> str:
 
 
 def kept(engine: OnnxEngine) -> list[list[int]]:
-    return [tokens.tolist() for tokens, _ in engine.prefix_cache._kept]
+    return [text.tokens.tolist() for text in engine.prefix_cache._kept]
 
 
 def test_the_next_turn_reuses_the_prefix_and_stays_the_same(exact: OnnxEngine) -> None:
@@ -91,37 +91,37 @@ def caches(length: int, value: float = 0.0) -> dict[str, np.ndarray]:
 def test_the_oldest_texts_leave_when_the_cache_is_full() -> None:
     """There is room for ten tokens of 32 bytes."""
     prefixes = PrefixCache(320)
-    prefixes.keep(np.array([1, 2, 3]), caches(3, value=1.0))
-    prefixes.keep(np.array([7, 8, 9, 10]), caches(4))
-    found = prefixes.take(np.array([1, 2, 3, 4]))
+    prefixes.keep("a", np.array([1, 2, 3]), caches(3, value=1.0))
+    prefixes.keep("a", np.array([7, 8, 9, 10]), caches(4))
+    found = prefixes.take("a", np.array([1, 2, 3, 4]))
     assert found is not None
     assert (found.length, found.owned) == (3, True)
     assert (found.cache["key_0"] == 1).all()
-    assert prefixes.take(np.array([1, 2, 3, 4])) is None
-    prefixes.keep(np.array([1, 2, 3]), found.cache)
-    prefixes.keep(np.arange(20, 25), caches(5))
-    assert prefixes.take(np.array([7, 8, 0])) is None
-    again = prefixes.take(np.array([1, 2, 3, 4]))
+    assert prefixes.take("a", np.array([1, 2, 3, 4])) is None
+    prefixes.keep("a", np.array([1, 2, 3]), found.cache)
+    prefixes.keep("a", np.arange(20, 25), caches(5))
+    assert prefixes.take("a", np.array([7, 8, 0])) is None
+    again = prefixes.take("a", np.array([1, 2, 3, 4]))
     assert again is not None
     assert again.length == 3
 
 
 def test_a_text_of_which_less_than_half_is_reused_stays_cached() -> None:
     prefixes = PrefixCache(320)
-    prefixes.keep(np.array([7, 8, 9, 10]), caches(4))
+    prefixes.keep("a", np.array([7, 8, 9, 10]), caches(4))
     for _ in range(2):
-        found = prefixes.take(np.array([7, 8, 0]))
+        found = prefixes.take("a", np.array([7, 8, 0]))
         assert found is not None
         assert (found.length, found.owned) == (2, False)
 
 
 def test_the_beginning_of_a_too_long_text_is_cached() -> None:
     prefixes = PrefixCache(320)
-    prefixes.keep(np.arange(30), caches(30))
-    found = prefixes.take(np.arange(30))
+    prefixes.keep("a", np.arange(30), caches(30))
+    found = prefixes.take("a", np.arange(30))
     assert found is not None
     assert (found.length, found.cache["key_0"].shape[2]) == (10, 10)
 
 
 def test_an_empty_cache_finds_nothing() -> None:
-    assert PrefixCache(320).take(np.array([1, 2])) is None
+    assert PrefixCache(320).take("a", np.array([1, 2])) is None

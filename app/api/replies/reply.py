@@ -22,8 +22,7 @@ class GeneratedText:
     def add(self, delta: TextDelta) -> None:
         self.text += delta.text
         self.finish_reason = delta.finish_reason
-        # A delta without new tokens has scores of the prompt.
-        (self.scores if delta.tokens else self.prompt_scores).extend(delta.scored)
+        (self.prompt_scores if delta.of_prompt else self.scores).extend(delta.scored)
 
 
 class Reply(Protocol):

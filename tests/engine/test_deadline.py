@@ -1,0 +1,161 @@
+"""The deadline of a generation: every loop asks it, and what was written by then is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.engine.base import Engine
+from app.engine.deadline import Deadline, DeadlinePassed
+from app.engine.fake import FakeEngine
+from app.engine.generation import GenerationOptions, TextDelta, generate
+from app.engine.onnx import BoundRun, OnnxEngine
+from app.engine.sampling import Sampling
+from app.engine.tensorflow import TensorflowDecoder, TensorflowEngine
+
+
+class CountedDeadline(Deadline):
+    """Passes when it has been asked `most` times."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.asked = 0
+
+    @property
+    def passed(self) -> bool:
+        self.asked += 1
+        return self.asked > self.most
+
+
+# Which loop a generation is in for most of its time: its tokens of prompt, and its options.
+LOOPS: dict[str, tuple[int, dict[str, Any]]] = {
+    "a long prompt": (60, {"length": 3}),
+    "a long prompt in many rows": (50, {"length": 3, "samples": 6}),
+    "a scored prompt": (60, {"length": 1, "samples": 2, "score_prompt": True, "logprobs": 2}),
+    "a scored prompt alone": (60, {"length": 0, "score_prompt": True, "logprobs": 0}),
+    "many tokens": (3, {"length": 50}),
+    "many rows": (3, {"length": 9, "samples": 9, "logprobs": 3}),
+    "a window that slides, its rows being different by then": (60, {"length": 80, "samples": 2}),
+    "held back characters": (3, {"length": 30, "stops": ["never this one", " and never that"], "logprobs": 1}),
+}
+
+
+def written(engine: Engine, tokens: Sequence[int], options: GenerationOptions, deadline: Deadline) -> list[TextDelta]:
+    try:
+        return list(generate(engine, tokens, options, deadline))
+    except DeadlinePassed:
+        return []
+
+
+def of_row(deltas: Sequence[TextDelta], row: int) -> tuple[str, list[int], list[str]]:
+    """A text, its scored tokens, and the reasons why it ended."""
+    mine = [delta for delta in deltas if delta.index == row]
+    text = "".join(delta.text for delta in mine)
+    return text, [score.token for d in mine for score in d.scored], [d.finish_reason for d in mine if d.finish_reason]
+
+
+def check_a_cut(engine: Engine, tokens: Sequence[int], options: GenerationOptions, most: int) -> int:
+    """Whenever the deadline passes, each text is the beginning of the whole one and ends once. Returns how often it was asked."""
+    whole = list(generate(engine, tokens, options))
+    deadline = CountedDeadline(most)
+    deltas = written(engine, tokens, options, deadline)
+    for row in range(options.samples if deltas else 0):
+        text, scored, reasons = of_row(deltas, row)
+        whole_text, whole_scored, whole_reasons = of_row(whole, row)
+        if deadline.asked <= most:
+            assert (text, scored, reasons) == (whole_text, whole_scored, whole_reasons)
+        else:
+            assert whole_text.startswith(text)
+            assert whole_scored[: len(scored)] == scored
+            assert reasons in (["timeout"], whole_reasons)
+            assert len(reasons) == 1
+    return deadline.asked
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_text_that_runs_out_of_time_is_the_beginning_of_the_whole_one(exact: OnnxEngine, loop: str) -> None:
+    length, fields = LOOPS[loop]
+    tokens = [*range(40, 40 + length)]
+    options = GenerationOptions(**fields, seed=3)
+    for most in (0, 1, 2, 3, 5, 10, 30, 61, 62, 75):
+        check_a_cut(exact, tokens, options, most)
+
+
+@given(
+    length=st.integers(1, 60),
+    most=st.integers(0, 150),
+    options=st.builds(
+        GenerationOptions,
+        length=st.integers(0, 70),
+        samples=st.integers(1, 4),
+        seed=st.integers(0, 5),
+        sampling=st.builds(Sampling, temperature=st.sampled_from([0, 1.0]), top_p=st.sampled_from([0.0, 0.9])),
+        stops=st.lists(st.sampled_from(["e", "th", "zzzz", "aaaaaaaa"]), max_size=2),
+        include_stop=st.booleans(),
+        min_length=st.integers(0, 5),
+        logprobs=st.sampled_from([None, 0, 2]),
+        score_prompt=st.booleans(),
+    ),
+)
+def test_whatever_is_cut_is_a_beginning(exact: OnnxEngine, length: int, most: int, options: GenerationOptions) -> None:
+    check_a_cut(exact, [*range(40, 40 + length)], options, most)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("kind", ["onnx", "tensorflow"])
+def test_no_two_steps_go_without_asking(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str, loop: str
+) -> None:
+    """Nobody asked while a prompt was scored or a long one was read, which took seconds. A step reads one chunk at most."""
+    engine: OnnxEngine | TensorflowEngine = request.getfixturevalue({"onnx": "exact", "tensorflow": "reference"}[kind])
+    monkeypatch.setattr(f"app.engine.{kind}.CHUNK", 8)
+    length, fields = LOOPS[loop]
+    options = GenerationOptions(**fields)
+    deadline = CountedDeadline(10**9)
+    asked_at: list[int] = []
+
+    def counted(step: Any) -> Any:
+        def run(self: Any, tokens: np.ndarray, *rest: Any) -> Any:
+            asked_at.append(deadline.asked)
+            assert tokens.size <= max(8, options.samples)
+            return step(self, tokens, *rest)
+
+        return run
+
+    monkeypatch.setattr(BoundRun, "run", counted(BoundRun.run))
+    monkeypatch.setattr(TensorflowDecoder, "_run", counted(TensorflowDecoder._run))
+    list(generate(engine, [*range(40, 40 + length)], options, deadline))
+    assert len(asked_at) > 5
+    assert len(set(asked_at)) == len(asked_at)
+
+
+def test_a_deadline_may_be_moved() -> None:
+    """As a signal to stop does, and a client that leaves."""
+    deadline = Deadline()
+    deltas = generate(FakeEngine(), [1], GenerationOptions(length=10**6), deadline)
+    next(deltas)
+    deadline.at = 0.0
+    (last,) = deltas
+    assert (last.text, last.finish_reason, last.tokens) == ("", "timeout", 0)
+
+
+def test_nothing_is_kept_of_a_prompt_that_was_read_in_part(exact: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The KV cache of a text whose window was sliding is half overwritten: no other text may continue it."""
+    monkeypatch.setattr("app.engine.onnx.CHUNK", 8)
+    tokens, options = [*range(40, 100)], GenerationOptions(length=20, reuse=True, sampling=Sampling(temperature=0))
+    for most in range(40):
+        exact.prefix_cache.shrink(0)
+        written(exact, tokens, options, CountedDeadline(most))
+        for kept in list(exact.prefix_cache._kept):
+            again = GenerationOptions(length=5, reuse=True, sampling=Sampling(temperature=0))
+            begun = [*kept.tokens[:50].tolist(), 41]
+            fresh = [
+                delta.text for delta in generate(exact, begun, GenerationOptions(length=5, sampling=again.sampling))
+            ]
+            assert [delta.text for delta in generate(exact, begun, again)] == fresh
