@@ -90,7 +90,7 @@ class Listening(FakeEngine):
             heard.append(tokens[0].tolist())
             return prefill(tokens, deadline)
 
-        decoder.prefill = listening  # type: ignore[method-assign]
+        decoder.prefill = listening  # type: ignore[method-assign, assignment]
         return decoder
 
 
