@@ -119,8 +119,12 @@ def tokens(checkpoint: Path) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def serving(*engines: Engine, memory: ModelMemory | None = None, **changes: Any) -> Iterator[str]:
-    """A real server on loopback, in this process. The first engine is the default. Yields its address."""
+def serving(*engines: Engine, **changes: Any) -> Iterator[str]:
+    """A real server on loopback, in this process. The first engine is the default. Yields its address.
+
+    `changes` are settings, or the `memory` that the models may use.
+    """
+    memory: ModelMemory | None = changes.pop("memory", None)
     settings = Settings(**{"engine": engines[0].kind} | changes)
     models = Models(engines, memory)
     models.load_default()

@@ -159,8 +159,8 @@ def test_refusals_are_as_described(document: dict[str, Any]) -> None:
 def test_a_draining_server_is_as_described(document: dict[str, Any]) -> None:
     """Its /health is not an error object."""
     queue = GenerationQueue()
-    queue.drain()
-    application = create_application(Models({"fake": FakeEngine}), queue, Settings(engine="fake", feedback=""))
+    queue.drain(0)
+    application = create_application(Models([FakeEngine()]), queue, Settings(engine="fake", feedback=""))
     with on_loopback(application) as url:
         for path, method in (("/health", "get"), ("/", "post")):
             reply = httpx.request(method, url + path)
