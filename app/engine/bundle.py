@@ -18,6 +18,7 @@ from typing import Literal
 
 import msgspec
 
+from app.engine.wrong_files import wrong_file
 from app.errors import BundleError
 
 FORMAT = 1
@@ -100,6 +101,7 @@ class Bundle:
     def check(self, names: Sequence[str]) -> None:
         """Compare these files with the manifest, if that has not been done. Raises BundleError."""
         for path in () if self.checked else [self.folder / name for name in names]:
+            refuse_wrong_file(path)
             if not path.is_file():
                 raise BundleError(f"{path} is missing: copy the whole bundle, or export it again.")
             if sha256(path) != self.manifest.files.get(path.name):
@@ -119,12 +121,12 @@ def read_manifest(folder: Path) -> Manifest:
     """Read manifest.json; the other files are not looked at. Raises BundleError."""
     path = folder / "manifest.json"
     make = f"`python -m finetune export --checkpoint CHECKPOINT --out {folder}` makes one"
+    refuse_wrong_file(folder)
     if not folder.is_dir():
         raise BundleError(f"{folder} is not a folder: set MODEL to a bundle; {make}.")
-    if (folder / "hparams.json").is_file() and not path.exists():
-        raise BundleError(
-            f"{folder} is a checkpoint, not a bundle: run `python -m finetune export --checkpoint {folder} --out models/NAME`."
-        )
+    refuse_wrong_file(path)
+    if not path.exists():
+        refuse_other_model(folder)
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -138,6 +140,26 @@ def read_manifest(folder: Path) -> Manifest:
         return msgspec.json.decode(text, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path} is not a bundle's manifest ({error}): {make}.") from None
+
+
+def refuse_other_model(folder: Path) -> None:
+    """Raises BundleError where a folder without a manifest holds a model in another form, or bundles."""
+    export = "python -m finetune export --checkpoint"
+    if (folder / "hparams.json").is_file() or any(folder.glob("*.index")):
+        raise BundleError(f"{folder} is a checkpoint, not a bundle: run `{export} {folder} --out models/NAME`.")
+    if (folder / "config.json").is_file():
+        raise BundleError(
+            f"{folder} is a Hugging Face folder, not a bundle: run `python -m finetune import {folder} --out models/CHECKPOINT`, "
+            f"then `{export} models/CHECKPOINT --out models/NAME`."
+        )
+    if inside := sorted(folder.glob("*/manifest.json")):
+        raise BundleError(f"{folder} holds bundles and is none: name one of them, such as {inside[0].parent}.")
+
+
+def refuse_wrong_file(path: Path) -> None:
+    """Raises BundleError where something else lies under this name, such as a Git LFS pointer."""
+    if found := wrong_file(path):
+        raise BundleError(f"{found[0]}: {found[1]}.")
 
 
 def sha256(path: Path) -> str:

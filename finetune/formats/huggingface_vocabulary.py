@@ -91,7 +91,9 @@ def fit_vocabulary(
     kept = {token: number for token, number in ids.items() if number < rows}
     fill_gaps(kept, outside, source, notes)
     if missing:
-        notes.append(f"Left out: {count(missing, 'token')}, for which the embedding has no row.")
+        written = {spell(token.content): token.content for token in added}
+        names = [written.get(token, token) for token in missing]
+        notes.append(f"Left out: {count(names, 'token')}, for which the embedding has no row.")
     if len(kept) < rows:
         notes.append(f"Left out: the last {rows - len(kept):,} rows of the embedding, which have no token.")
     special = [token.content for token in added if token.id < rows and token.content != END_OF_TEXT]
@@ -107,15 +109,19 @@ def count(tokens: list[str], noun: str) -> str:
     return f"the {noun}{plural} {listed([*tokens[:SHOWN], *more])}"
 
 
-def spell_added(ids: dict[str, int], added: list[AddedToken], source: Path) -> dict[str, int]:
-    """The ids with the added tokens, spelled in GPT-2's alphabet, where a space is Ġ. Raises CheckpointError."""
+def spell(text: str) -> str:
+    """A text in the alphabet of GPT-2's vocabulary, where a space is Ġ."""
     alphabet = byte_characters()
+    return "".join(alphabet[byte] for byte in text.encode())
+
+
+def spell_added(ids: dict[str, int], added: list[AddedToken], source: Path) -> dict[str, int]:
+    """The ids with the added tokens among them. Raises CheckpointError."""
     spelled = dict(ids)
     for token in added:
         if spelled.get(token.content) == token.id:
             del spelled[token.content]  # Some tokenizers list it among the byte pairs too, as it is.
-        text = "".join(alphabet[byte] for byte in token.content.encode())
-        if spelled.setdefault(text, token.id) != token.id:
+        if spelled.setdefault(spell(token.content), token.id) != token.id:
             raise CheckpointError(f"{source}: the tokenizer has {token.content!r} under two ids: copy it again.")
     if double := [number for number, times in Counter(spelled.values()).items() if times > 1 or number < 0]:
         raise CheckpointError(

@@ -13,6 +13,7 @@ import pytest
 from app.engine.bundle import Parity, open_bundle
 from app.errors import BundleError
 from tests.conftest import run_module
+from tests.damage import LFS_POINTER
 
 
 def change(path: Path, offset: int) -> None:
@@ -49,7 +50,19 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "weights empty": (
         lambda folder: (folder / "model.onnx.data").write_bytes(b""),
-        r"model\.onnx\.data is not the file",
+        r"model\.onnx\.data is empty: copy or download it again",
+    ),
+    "weights as a pointer of Git LFS": (
+        lambda folder: (folder / "model.onnx.data").write_text(LFS_POINTER),
+        r"model\.onnx\.data is a Git LFS pointer, for which `git lfs pull` fetches the file itself",
+    ),
+    "a page for the vocabulary": (
+        lambda folder: (folder / "tokenizer.json").write_text("<!DOCTYPE html><html>Sign in</html>"),
+        r"tokenizer\.json is a web page and not the file itself: download the file",
+    ),
+    "a link to nothing": (
+        lambda folder: ((folder / "model.onnx").unlink(), (folder / "model.onnx").symlink_to("blobs/a1b2")),
+        r"model\.onnx is a link to blobs/a1b2, which is not there",
     ),
     "vocabulary tampered with": (
         lambda folder: change(folder / "tokenizer.json", 50),

@@ -38,6 +38,53 @@ def remove(folder: Path, *names: str) -> None:
         (folder / name).unlink()
 
 
+def rename(alter: Callable[[str], str]) -> Callable[[Path], None]:
+    return lambda folder: change_weights(folder, lambda weights: {alter(name): w for name, w in weights.items()})
+
+
+def wrap(prefix: str) -> Callable[[Path], None]:
+    """The names with something before them, as programs leave it there that save the object which they wrapped a model in."""
+    return rename(lambda name: prefix + name)
+
+
+def as_linear_layers(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Matrices as [outputs, inputs], as nanoGPT and PyTorch's own layers have them."""
+    matrices = (".c_attn.weight", ".c_proj.weight", ".c_fc.weight")
+    return {name: w.T if name.endswith(matrices) else w for name, w in weights.items()}
+
+
+def without_index(folder: Path) -> None:
+    as_shards(folder)
+    (folder / "model.safetensors.index.json").unlink()
+
+
+def as_other_files(folder: Path) -> None:
+    """All JSON indented and with escapes, all text with the line ends of Windows and a byte-order mark."""
+    remove(folder, "tokenizer.json")
+    for path in folder.glob("*.json"):
+        text = json.dumps(dict(reversed(json.loads(path.read_text()).items())), indent=4, ensure_ascii=True)
+        path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    merges = (folder / "merges.txt").read_text()
+    (folder / "merges.txt").write_bytes(b"\xef\xbb\xbf" + merges.replace("\n", "\r\n").encode())
+
+
+def with_special_tokens_first(folder: Path) -> None:
+    """A tokenizer that lists the special tokens among the byte pairs and as added ones, as those trained from scratch do."""
+    path = folder / "tokenizer.json"
+    added = [
+        {
+            "id": 299,
+            "content": "<|endoftext|>",
+            "special": True,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+        }
+    ]
+    change(path, added_tokens=added)
+
+
 def as_old_vocabulary(folder: Path) -> None:
     remove(folder, "tokenizer.json", "tokenizer_config.json")
 

@@ -19,13 +19,19 @@ from finetune.checkpoint import read_weights
 from finetune.commands.import_ import import_
 from tests.conftest import TEXTS
 from tests.finetune.formats.huggingface_folders import (
+    as_linear_layers,
     as_old_vocabulary,
+    as_other_files,
     as_shards,
     change,
     change_weights,
+    rename,
     with_masks,
     with_merges_as_text,
+    with_special_tokens_first,
+    without_index,
     without_version_line,
+    wrap,
 )
 
 
@@ -59,6 +65,30 @@ SAME: dict[str, Callable[[Path], object]] = {
     "no version line": without_version_line,
     "names without their prefix": lambda folder: change_weights(
         folder, lambda weights: {name.removeprefix("transformer."): w for name, w in weights.items()}
+    ),
+    "torch.compile": wrap("_orig_mod."),
+    "DataParallel": wrap("module."),
+    "both": wrap("module._orig_mod."),
+    "both, without the prefix": rename(lambda name: "_orig_mod.module." + name.removeprefix("transformer.")),
+    "PEFT, merged": wrap("base_model.model."),
+    "Lightning": wrap("model."),
+    "Lightning and torch.compile": wrap("model._orig_mod."),
+    "FSDP, layer by layer": rename(lambda name: name.replace(".h.1.", ".h.1._fsdp_wrapped_module.")),
+    "activation checkpointing": rename(lambda name: name.replace(".mlp.", "._checkpoint_wrapped_module.mlp.")),
+    "a wrapped head": lambda folder: (
+        change_weights(folder, lambda w: w | {"lm_head.weight": w["transformer.wte.weight"]}),
+        wrap("_orig_mod.")(folder),
+    ),
+    "only the head": rename(lambda name: "lm_head.weight" if name == "transformer.wte.weight" else name),
+    "linear layers": lambda folder: change_weights(folder, as_linear_layers),
+    "64 bits": lambda folder: change_weights(
+        folder, lambda weights: {name: w.astype(np.float64) for name, w in weights.items()}
+    ),
+    "shards without their index": without_index,
+    "files formatted otherwise": as_other_files,
+    "special tokens first": with_special_tokens_first,
+    "names as other models have them": lambda folder: (folder / "config.json").write_text(
+        '{"vocab_size": 300, "max_position_embeddings": 64, "hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 3}'
     ),
     "masks": lambda folder: change_weights(folder, with_masks),
     "the head once more": lambda folder: change_weights(
