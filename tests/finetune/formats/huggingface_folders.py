@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,6 +122,39 @@ def without(name: str) -> Callable[[dict[str, np.ndarray]], dict[str, np.ndarray
 
 def only_a_pickle(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def wrap_with_head(folder: Path) -> None:
+    change_weights(folder, lambda weights: weights | {"lm_head.weight": weights["transformer.wte.weight"]})
+    wrap("_orig_mod.")(folder)
+
+
+def as_adapter(folder: Path) -> None:
+    """What PEFT saves: only the adapter, with the name of the model that it belongs to."""
+    remove(folder, "config.json")
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "gpt2", "peft_type": "LORA", "r": 8}')
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+
+
+def with_adapter(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What torch.save of a PEFT model has: the weights and, beside them, what was not merged into them."""
+    renamed = {
+        f"base_model.model.{name.replace('c_attn.weight', 'c_attn.base_layer.weight')}": w
+        for name, w in weights.items()
+    }
+    low_rank = "base_model.model.transformer.h.0.attn.c_attn.lora_A.default.weight"
+    return renamed | {low_rank: np.ones((8, 32), np.float32)}
+
+
+def in_a_folder(folder: Path, *names: str) -> None:
+    """Move all into folders of these names, as the Trainer of transformers writes them."""
+    files = list(folder.iterdir())
+    for name in names:
+        (folder / name).mkdir()
+        for path in files:
+            shutil.copy(path, folder / name / path.name)
+    for path in files:
+        path.unlink()
 
 
 def with_prefix_space(folder: Path) -> None:

@@ -32,6 +32,7 @@ from tests.finetune.formats.huggingface_folders import (
     without_index,
     without_version_line,
     wrap,
+    wrap_with_head,
 )
 
 
@@ -75,10 +76,7 @@ SAME: dict[str, Callable[[Path], object]] = {
     "Lightning and torch.compile": wrap("model._orig_mod."),
     "FSDP, layer by layer": rename(lambda name: name.replace(".h.1.", ".h.1._fsdp_wrapped_module.")),
     "activation checkpointing": rename(lambda name: name.replace(".mlp.", "._checkpoint_wrapped_module.mlp.")),
-    "a wrapped head": lambda folder: (
-        change_weights(folder, lambda w: w | {"lm_head.weight": w["transformer.wte.weight"]}),
-        wrap("_orig_mod.")(folder),
-    ),
+    "a wrapped head": wrap_with_head,
     "only the head": rename(lambda name: "lm_head.weight" if name == "transformer.wte.weight" else name),
     "linear layers": lambda folder: change_weights(folder, as_linear_layers),
     "64 bits": lambda folder: change_weights(

@@ -13,15 +13,19 @@ import pytest
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError
 from finetune.commands.import_ import import_
+from tests.damage import link_to_nothing, point_to_lfs, show_a_page
 from tests.finetune.formats.huggingface_folders import (
+    as_adapter,
     change,
     change_weights,
+    in_a_folder,
     only_a_pickle,
     only_merges,
     only_the_first_shard,
     remove,
     truncate,
     untie,
+    with_adapter,
     with_prefix_space,
     without,
 )
@@ -32,6 +36,71 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a pickle": (only_a_pickle, "has pytorch_model.bin, which can run programs, and no model.safetensors: let"),
     "a shard missing": (only_the_first_shard, "is missing or damaged"),
     "truncated": (lambda f: truncate(f / "model.safetensors"), "model.safetensors is missing or damaged"),
+    "a pointer of Git LFS": (
+        lambda f: point_to_lfs(f / "model.safetensors"),
+        "model.safetensors is a Git LFS pointer, for which `git lfs pull` fetches the file itself: run it where",
+    ),
+    "a pointer for the vocabulary": (
+        lambda f: point_to_lfs(f / "tokenizer.json"),
+        "tokenizer.json is a Git LFS pointer",
+    ),
+    "a page": (
+        lambda f: show_a_page(f / "model.safetensors"),
+        "model.safetensors is a web page and not the file itself",
+    ),
+    "a link of the cache": (lambda f: link_to_nothing(f / "model.safetensors"), "model.safetensors is a link to"),
+    "an adapter": (as_adapter, "theirs is an adapter of PEFT and not a whole model: let PEFT merge it"),
+    "an adapter beside the weights": (
+        lambda f: change_weights(f, with_adapter),
+        "a part of an adapter beside the weights: let PEFT merge them",
+    ),
+    "weights of TensorFlow": (
+        lambda f: (f / "model.safetensors").rename(f / "tf_model.h5"),
+        r"has tf_model.h5 and no model.safetensors: let transformers write one, .*from_tf=True",
+    ),
+    "a trainer's folder": (
+        lambda f: in_a_folder(f, "checkpoint-500", "checkpoint-1000"),
+        r"has no config.json, but .*/checkpoint-1000 and .*/checkpoint-500 inside: name the folder that you mean",
+    ),
+    "two weights of one name": (
+        lambda f: change_weights(f, lambda w: w | {"_orig_mod.wte.weight": w["transformer.wte.weight"] + 1}),
+        "has two different tensors for transformer.wte.weight",
+    ),
+    "numbers that are not finite": (
+        lambda f: change_weights(f, lambda w: w | {"transformer.ln_f.bias": np.full(32, np.nan, np.float32)}),
+        "transformer.ln_f.bias holds numbers that are not finite",
+    ),
+    "a classifier": (
+        lambda f: change_weights(f, lambda w: w | {"score.weight": np.ones((2, 32), np.float32)}),
+        "has score.weight, which no GPT-2 has",
+    ),
+    "a copy of the weights": (
+        lambda f: change_weights(f, lambda w: w | {f"ema.{name}": x for name, x in w.items()}),
+        "has ema.transformer.h.0.attn.c_attn.bias, which no GPT-2 has",
+    ),
+    "no matrices of one model": (
+        lambda f: change_weights(
+            f, lambda w: w | {"transformer.h.1.attn.c_attn.weight": w["transformer.h.1.attn.c_attn.weight"].T}
+        ),
+        r"transformer.h.1.attn.c_attn.weight should be \[32, 96\] by config.json and is \[96, 32\]",
+    ),
+    "a head of its own said": (
+        lambda f: change(f / "config.json", tie_word_embeddings=False),
+        r"has an output head of its own by config.json \(tie_word_embeddings\), and the weights lack it",
+    ),
+    "GPT-Neo": (
+        lambda f: change(f / "config.json", model_type="gpt_neo", activation_function=None, n_embd=None),
+        'has model_type "gpt_neo" where',
+    ),
+    "OPT": (
+        lambda f: (f / "config.json").write_text('{"model_type": "opt", "hidden_size": 32}'),
+        'model_type "opt" where',
+    ),
+    "billions of layers": (lambda f: change(f / "config.json", n_layer=2**40), "is not the description of a GPT-2"),
+    "fewer rows than words": (
+        lambda f: change_weights(f, lambda w: w | {"transformer.wte.weight": w["transformer.wte.weight"][:280]}),
+        "the embedding has 280 rows and the token .* has the id 2",
+    ),
     "config truncated": (lambda f: truncate(f / "config.json"), "config.json is not the description of a GPT-2"),
     "config without a head": (lambda f: change(f / "config.json", n_head=0), "config.json is not the description"),
     "heads do not divide": (
@@ -108,3 +177,28 @@ def test_a_model_that_cannot_be_imported_is_refused(theirs: Path, tmp_path: Path
         import_(theirs, tmp_path / "out")
     assert re.fullmatch(r"[^\n]+\.", str(caught.value))
     assert {path.name for path in tmp_path.iterdir()} <= {"theirs"}
+
+
+def test_what_is_no_folder_of_hugging_face_is_named(checkpoint: Path, bundles: dict[int, Path], tmp_path: Path) -> None:
+    """A name of the hub, a file of another program, and what the other verbs write."""
+    (tmp_path / "tiny.gguf").write_bytes(b"GGUF")
+    (tmp_path / "tiny.tar").write_bytes(b"tiny".ljust(257, b"\0") + b"ustar")
+    (tmp_path / "nothing").mkdir()
+    for source, message in {
+        Path(
+            "microsoft/DialoGPT-small"
+        ): "microsoft/DialoGPT-small is not a folder: name a Hugging Face folder on this disk",
+        tmp_path / "tiny.gguf": "tiny.gguf is a GGUF file: name a Hugging Face folder",
+        tmp_path / "tiny.tar": "tiny.tar is an archive: unpack it",
+        tmp_path / "nothing": "config.json is missing: name a Hugging Face folder",
+        checkpoint: "is a checkpoint of gpt-2-simple already: use it as it is",
+        bundles[8]: "is a bundle, which the app serves as it is",
+    }.items():
+        with pytest.raises(CheckpointError, match=message) as caught:
+            import_(source, tmp_path / "out")
+        assert re.fullmatch(r"[^\n]+\.", str(caught.value))
+
+
+def test_one_file_of_a_model_is_not_its_folder(theirs: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"model.safetensors is one file of a model: name its folder, .*theirs\."):
+        import_(theirs / "model.safetensors", tmp_path / "out")
