@@ -65,7 +65,7 @@ def test_a_model_that_is_damaged_is_refused_until_it_is_whole_again_and_the_othe
         refused = httpx.get(f"{url}/?length=2&model=damaged")
         assert refused.status_code == 500
         assert re.match(
-            r"model 'damaged' cannot be loaded: .+model\.onnx\.data is not the file", refused.json()["error"]["message"]
+            r"model 'damaged' cannot be loaded: .+model\.onnx\.data is empty", refused.json()["error"]["message"]
         )
         assert refused.json()["error"]["code"] == "model_not_loaded"
         assert httpx.get(f"{url}/?length=2").json()["model"] == "tiny32"
