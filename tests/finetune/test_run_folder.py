@@ -1,16 +1,26 @@
-"""The folder of a run: which saves it keeps, also when the disk is full."""
+"""The folder of a run: which saves it keeps, and that a stop at any moment leaves files that agree."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from finetune.checkpoint import newest_whole
-from tests.conftest import ROOT
+from app.engine.bundle import Hparams
+from app.engine.checkpoint_folder import open_checkpoint
+from finetune.checkpoint import initial_weights, newest_whole, read_weights
+from finetune.run_folder import LogEntry, RunDescription, RunFolder, RunSave
+from tests.conftest import ROOT, write_tiny
+
+SHAPE = Hparams(n_vocab=300, n_ctx=8, n_embd=4, n_head=1, n_layer=1)
 
 
 def test_only_the_last_two_saves_are_kept(finished: Path) -> None:
@@ -53,3 +63,132 @@ sys.exit(main(sys.argv[1:]))
     assert "Traceback" not in ended.stderr
     assert newest_whole(run)[0].step == 4
     assert {path.name for path in run.glob("model-8*")} == set()
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: from the chosen moment on, nothing changes a file any more."""
+
+
+class Killer:
+    """Counts what changes files below a folder, and from number `at` on lets nothing through."""
+
+    def __init__(self) -> None:
+        self.folder = ""
+        self.at = self.count = 0
+        sys.addaudithook(self.hook)  # It can never be removed.
+
+    def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self.folder or event not in ("open", "os.rename", "os.remove", "os.mkdir"):
+            return
+        if event == "open" and not (isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")):
+            return
+        if str(arguments[0]).startswith(self.folder):
+            self.count += 1
+            if self.count > self.at:
+                raise Killed
+
+    @contextmanager
+    def kills(self, folder: Path, at: int) -> Iterator[None]:
+        self.folder, self.at, self.count = str(folder), at, 0
+        try:
+            yield
+        finally:
+            self.folder = ""
+
+
+@pytest.fixture(scope="session")
+def killer() -> Killer:
+    return Killer()
+
+
+@pytest.fixture(scope="session")
+def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("vocabulary")
+    write_tiny(folder)
+    return folder
+
+
+def save_of(vocabulary: Path, step: int, losses: dict[int, float], best: bool) -> RunSave:
+    """A save of a run that has measured these validation losses. Its weights are made from the step."""
+    return RunSave(
+        step=step,
+        hparams=SHAPE,
+        weights=initial_weights(SHAPE, seed=step),
+        vocabulary=vocabulary,
+        state={"v0": np.array(step)},
+        description=RunDescription(
+            corpus_sha256="0", end=299, template="qa", init="scratch", options={"steps": step}, made={}
+        ),
+        log=[LogEntry(at, 1.0, loss, 0.1, 1.0, 1.0) for at, loss in losses.items()],
+        best=best,
+    )
+
+
+def assert_agree(run: RunFolder, losses: dict[int, float]) -> int:
+    """The newest save is whole, has its optimizer state and its log, and `best` holds what it says. Returns its step."""
+    newest = open_checkpoint(run.folder)
+    assert_weights_of(run.folder, newest.step)
+    state = run.state(newest)
+    assert state is not None
+    assert int(state["v0"]) == newest.step
+    assert run.description is not None
+    assert {entry.step: entry.validation for entry in run.log()}[newest.step] == losses[newest.step]
+    best = run.lowest_validation
+    assert best is not None
+    assert best[1] == losses[best[0]] == min(losses[step] for step in losses if step <= max(newest.step, best[0]))
+    assert_weights_of(run.best.folder, best[0])
+    return newest.step
+
+
+def assert_weights_of(folder: Path, step: int) -> None:
+    newest = open_checkpoint(folder)
+    expected = initial_weights(SHAPE, seed=step)
+    assert newest.step == step
+    assert all(np.array_equal(weight, expected[name]) for name, weight in read_weights(newest).items())
+
+
+@pytest.mark.parametrize("best", [True, False])
+def test_a_stop_at_any_moment_of_a_save_leaves_files_that_agree(
+    vocabulary: Path, killer: Killer, tmp_path: Path, best: bool
+) -> None:
+    """After a stop between two files the description named a best save that `best` did not hold."""
+    losses = {2: 3.0, 4: 2.0, 6: 1.0 if best else 2.5}
+    for step in (2, 4):
+        measured = {at: loss for at, loss in losses.items() if at <= step}
+        RunFolder(tmp_path / "before").save(save_of(vocabulary, step, measured, best=True))
+    third = save_of(vocabulary, 6, losses, best)
+    reached = []
+    for at in range(100):
+        run = RunFolder(shutil.copytree(tmp_path / "before", tmp_path / f"run{at}"))
+        try:
+            with killer.kills(tmp_path, at):
+                run.save(third)
+        except Killed:
+            reached.append(assert_agree(run, losses))
+            run.save(third)  # As a resumed run repeats the step.
+            assert assert_agree(run, losses) == 6
+            assert run.lowest_validation == ((6, 1.0) if best else (4, 2.0))
+        else:
+            break
+    assert set(reached) == {4, 6}
+    assert len(reached) > (15 if best else 7)
+
+
+def test_a_stop_at_any_moment_of_the_first_save_leaves_a_save_or_a_folder_to_begin_in(
+    vocabulary: Path, killer: Killer, tmp_path: Path
+) -> None:
+    for at in range(100):
+        run = RunFolder(tmp_path / f"run{at}")
+        first = save_of(vocabulary, 2, {2: 1.0}, best=True)
+        run.describe(first.description)
+        try:
+            with killer.kills(tmp_path, at):
+                run.save(first)
+        except Killed:
+            if run.exists:
+                assert assert_agree(run, {2: 1.0}) == 2
+            elif not list(run.folder.glob("model-*.index")):
+                run.refuse_existing()
+        else:
+            break
+    assert at > 10
