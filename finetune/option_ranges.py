@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, get_type_hints
 
 import msgspec
+from msgspec.inspect import FloatType, IntType, UnionType, type_info
 
-from app.engine.sampling import Sampling
 from app.errors import SettingError
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
+CountOrZero = Annotated[int, msgspec.Meta(ge=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
-def check_range(name: str, value: float, kind: Any) -> None:
-    """Raises SettingError where the value of --name is outside the range of `kind`, a number annotated with msgspec.Meta."""
+def check_ranges(options: object) -> None:
+    """Raises SettingError naming the first number among the fields of `options` that is out of its type's range."""
+    for name, kind in get_type_hints(type(options), include_extras=True).items():
+        if number_in(kind):
+            check_range(name, getattr(options, name), kind)
+
+
+def check_range(name: str, value: Any, kind: Any) -> None:
+    """Raises SettingError where the value of --name is infinite, NaN or outside the range of `kind`.
+
+    `kind` is a number annotated with msgspec.Meta, or a union with one.
+    """
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
         raise SettingError(f"--{name} is {value} and should be {range_in_words(kind)}.") from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SettingError(f"--{name} is {value} and should be a finite number.")
 
 
-def check_sampling(sampling: Sampling) -> None:
-    """Raises SettingError naming the first option that is out of range."""
-    for name, kind in get_type_hints(Sampling, include_extras=True).items():
-        check_range(name, getattr(sampling, name), kind)
+def number_in(kind: Any) -> IntType | FloatType | None:
+    declared = type_info(kind)
+    kinds = declared.types if isinstance(declared, UnionType) else (declared,)
+    return next((each for each in kinds if isinstance(each, IntType | FloatType)), None)
 
 
 def range_in_words(kind: Any) -> str:
-    declared: Any = msgspec.inspect.type_info(kind)
-    bounds = {"at least": declared.ge, "above": declared.gt, "at most": declared.le, "below": declared.lt}
-    return " and ".join(f"{words} {bound}" for words, bound in bounds.items() if bound is not None)
+    number = number_in(kind)
+    assert number is not None
+    bounds = {"at least": number.ge, "above": number.gt, "at most": number.le, "below": number.lt}
+    known = {words: int(bound) if bound == int(bound) else bound for words, bound in bounds.items() if bound is not None}
+    return " and ".join(f"{words} {bound}" for words, bound in known.items()) or "a number"

@@ -18,7 +18,7 @@ from finetune.evaluation.copying import SHORTEST
 from finetune.evaluation.evaluation_page import render
 from finetune.export.quantization import Bits
 from finetune.folder import refuse_overwriting, replace_folder, written_aside
-from finetune.option_ranges import Count, check_range, check_sampling
+from finetune.option_ranges import Count, check_range, check_ranges
 from finetune.readable_json import readable_json
 
 FILES = ("report.json", "report.html")
@@ -82,6 +82,6 @@ def check_options(options: EvaluationOptions) -> None:
     check_range("seed", options.generation.seed, Seed)
     check_range("samples", options.samples, Count)
     check_range("max_tokens", options.max_tokens, Count)
-    check_sampling(options.generation.sampling)
+    check_ranges(options.generation.sampling)
     if not SHORTEST <= options.n <= length:
         raise SettingError(f"--n is {options.n} and should be between {SHORTEST} and --length, which is {length}.")

@@ -20,7 +20,7 @@ from app.engine.generation import GenerationOptions, Length, Seed, generate
 from app.engine.sampling import Sampling
 from finetune.export.checkpoint_engine import engine_for
 from finetune.export.quantization import Bits
-from finetune.option_ranges import Count, check_range, check_sampling
+from finetune.option_ranges import Count, check_range, check_ranges
 from finetune.sampled_texts import encode_prefix, sample_texts
 
 DELIMITER = "=" * 20 + "\n"  # gpt-2-simple's.
@@ -65,7 +65,7 @@ def sample(
     check_range("length", length, Length)
     check_range("seed", options.seed, Seed)
     check_range("nsamples", nsamples, Count)
-    check_sampling(sampling)
+    check_ranges(sampling)
     with engine_for(checkpoint, bits, end, save) as engine:
         if nsamples == 1:
             tokens = encode_prefix(engine, prefix)

@@ -34,7 +34,7 @@ def train(options: TrainingOptions) -> None:
                 end_interrupted(run, number)
             return
         start = starting_point(options, data, run)
-        options.check_context(start.hparams.n_ctx)
+        options.check_model(start.hparams)
         from finetune.training.loop import train_with_keras
 
         result = train_with_keras(options, data, run, start)

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
+from app.engine.bundle import Hparams
+from app.engine.generation import Length
 from app.errors import SettingError
 from finetune.data.packing import Learn
+from finetune.option_ranges import Count, CountOrZero, NotNegative, Share, check_ranges
 
 Precision = Literal["float32", "bfloat16", "float16"]
-Freeze = Literal["nothing", "embeddings"] | int
+Freeze = Literal["nothing", "embeddings"] | CountOrZero
 
 # Options that may differ when a run is resumed. A change of any other would make it a different run.
 MAY_CHANGE = {
     "data", "out", "init", "resume", "save", "steps", "save_every", "validation_tokens", "patience", "samples", "sample_length",
     "xla",
 }  # fmt: skip
-AT_LEAST_ONE = ("steps", "batch_size", "accumulate", "save_every", "n_layer", "n_head", "n_embd", "n_ctx")
-AT_LEAST_ZERO = (
-    "warmup", "lora", "patience", "samples", "validation_tokens", "clip", "weight_decay", "unlikelihood",
-)  # fmt: skip
-SHARES = ("decay_to", "ignore_meta_prob")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,23 +38,23 @@ class TrainingOptions:
     """the run's folder, such as checkpoint/NAME"""
     init: str = "124M"
     """the weights to start from: a model in models/, a checkpoint's folder, or scratch (random weights)"""
-    steps: int = 1000
+    steps: Count = 1000
     """optimizer steps in total; a resumed run counts those it already made"""
-    batch_size: int = 1
+    batch_size: Count = 1
     """rows of text per batch"""
-    accumulate: int = 1
+    accumulate: Count = 1
     """gradient accumulation: batches per optimizer step"""
-    learning_rate: float = 1e-4
+    learning_rate: Annotated[float, Meta(gt=0)] = 1e-4
     """peak learning rate, reached after the warm-up"""
-    warmup: int = 0
+    warmup: CountOrZero = 0
     """steps of linear warm-up from 0 to the peak learning rate"""
-    decay_to: float = 0.1
+    decay_to: Share = 0.1
     """cosine decay ends at this share of the peak learning rate; 1 keeps it constant"""
-    weight_decay: float = 0.01
+    weight_decay: NotNegative = 0.01
     """AdamW's weight decay; it applies to matrices and embeddings, not to biases and layer norms"""
-    beta_2: float = 0.999
+    beta_2: Annotated[float, Meta(ge=0, lt=1)] = 0.999
     """Adam's decay rate for the average of squared gradients"""
-    clip: float = 1.0
+    clip: NotNegative = 1.0
     """clip the gradient to this global norm; 0 is off"""
     precision: Precision = "float32"
     """data type of the computation; bfloat16 and float16 are mixed precision, with weights in float32"""
@@ -65,41 +64,41 @@ class TrainingOptions:
     """recompute each layer in the backward pass instead of storing its activations: less memory, a third slower"""
     freeze: Freeze = "nothing"
     """weights that are not trained: nothing, embeddings, or N for the embeddings and the lowest N layers"""
-    lora: int = 0
+    lora: CountOrZero = 0
     """rank of LoRA adapters, which are merged into the weights on save; 0 trains the weights themselves"""
-    context: int | None = None
+    context: Annotated[int, Meta(ge=2)] | None = None
     """tokens per row; by default the model's window"""
     packing: Literal["documents", "windows"] = "documents"
     """documents: whole documents per row, no attention between them; windows: random stretches of text, as in gpt-2-simple"""
     learn: Learn = "all"
     """turns of a conversation that count in the loss: all, replies (all but the first), or last; control codes never do"""
-    ignore_meta_prob: float = 0.0
+    ignore_meta_prob: Share = 0.0
     """probability of dropping a document's control code, so that the model also writes without one"""
-    unlikelihood: float = 0.0
+    unlikelihood: NotNegative = 0.0
     """weight of the unlikelihood loss against repetition (arXiv 1908.04319); 0 is off"""
-    save_every: int = 200
+    save_every: Count = 200
     """steps between saves; each save also measures the validation loss and writes samples"""
-    validation_tokens: int = 20_000
+    validation_tokens: CountOrZero = 20_000
     """validation tokens to measure the loss on, at most"""
-    patience: int = 0
+    patience: CountOrZero = 0
     """early stopping: end after this many saves without a lower validation loss; 0 is off"""
-    samples: int = 3
+    samples: CountOrZero = 3
     """texts to write to samples.txt at each save"""
-    sample_length: int = 100
+    sample_length: Length = 100
     """tokens per sample"""
     resume: bool = False
     """continue the run in --out"""
-    save: int | None = None
+    save: CountOrZero | None = None
     """the number of the save to start from, with --init or --resume; by default the newest"""
-    n_layer: int = 12
+    n_layer: Count = 12
     """with --init scratch: number of layers"""
-    n_head: int = 12
+    n_head: Count = 12
     """with --init scratch: attention heads per layer"""
-    n_embd: int = 768
+    n_embd: Count = 768
     """with --init scratch: embedding width"""
-    n_ctx: int = 1024
+    n_ctx: Count = 1024
     """with --init scratch: window in tokens"""
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
     """random seed; the same seed repeats the run"""
     trainer: Literal["keras", "gpt-2-simple"] = "keras"
     """keras, or gpt-2-simple to train with that program's own code"""
@@ -111,7 +110,7 @@ class TrainingOptions:
 
     def check(self) -> None:
         """Raises SettingError naming the first option that is out of range or contradicts another."""
-        self.check_ranges()
+        check_ranges(self)
         if self.save is not None and self.init == "scratch" and not self.resume:
             raise SettingError(
                 "--save names the save to start from, and --init scratch starts from none: leave it out."
@@ -123,32 +122,43 @@ class TrainingOptions:
                 "--ignore_meta_prob drops a document's control code, and --packing windows ignores documents: "
                 "leave one of them out."
             )
-        if os.environ.get("KERAS_BACKEND", "tensorflow") not in ("tensorflow", "jax"):
-            raise SettingError(f"KERAS_BACKEND is {os.environ['KERAS_BACKEND']}: set it to tensorflow or jax.")
+        self.refuse_unused_shape()
+        refuse_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
 
-    def check_ranges(self) -> None:
-        # Every comparison is written so that NaN fails it.
-        for name in AT_LEAST_ONE:
-            self.require(name, getattr(self, name) >= 1, "give 1 or more")
-        for name in AT_LEAST_ZERO:
-            self.require(name, getattr(self, name) >= 0, "give 0 or more")
-        for name in SHARES:
-            self.require(name, 0 <= getattr(self, name) <= 1, "give a share from 0 to 1")
-        self.require("learning_rate", 0 < self.learning_rate < math.inf, "give a number above 0, such as 1e-4")
-        self.require("beta_2", 0 <= self.beta_2 < 1, "give 0 or more and less than 1, such as 0.999")
-
-    def require(self, name: str, fits: bool, remedy: str) -> None:
-        if not fits:
-            raise SettingError(f"--{name} is {getattr(self, name)}: {remedy}.")
+    def refuse_unused_shape(self) -> None:
+        """Raises SettingError for a shape that would be ignored, since the model that --init names has its own."""
+        if self.init == "scratch" or self.resume:
+            return
+        for name in ("n_layer", "n_head", "n_embd", "n_ctx"):
+            if getattr(self, name) != getattr(TrainingOptions, name):
+                raise SettingError(
+                    f"--{name} is {getattr(self, name)}, and {self.init} has a shape of its own: "
+                    f"leave --{name} out, or give --init scratch."
+                )
 
     def smaller(self) -> str:
         """What to change where these options need more memory than there is."""
         if self.batch_size > 1:
             return f"give a --batch_size below {self.batch_size}; --accumulate makes up for it"
-        rest = ("" if self.gradient_checkpointing else "--gradient_checkpointing, ") + "a shorter --context, --lora 8"
-        return f"give {rest} or a smaller model"
+        saving = {"--gradient_checkpointing": self.gradient_checkpointing, "--lora 8": self.lora}
+        choices = [*(option for option, given in saving.items() if not given), "a shorter --context"]
+        return f"give {', '.join(choices)} or a smaller model"
 
-    def check_context(self, n_ctx: int) -> None:
-        """Raises SettingError where `context` does not fit the model's window of n_ctx tokens."""
-        if self.context is not None and not 1 < self.context <= n_ctx:
-            raise SettingError(f"--context is {self.context} and the model's window is {n_ctx}: give 2 to {n_ctx}.")
+    def check_model(self, hparams: Hparams) -> None:
+        """Raises SettingError where `context` or `freeze` is larger than the model."""
+        if self.context is not None and self.context > hparams.n_ctx:
+            raise SettingError(
+                f"--context is {self.context} and the model's window is {hparams.n_ctx}: give 2 to {hparams.n_ctx}."
+            )
+        if isinstance(self.freeze, int) and self.freeze > hparams.n_layer:
+            raise SettingError(
+                f"--freeze is {self.freeze} and the model has {hparams.n_layer} layers: give 0 to {hparams.n_layer}."
+            )
+
+
+def refuse_backend(backend: str) -> None:
+    """Raises SettingError unless this Keras backend is one that trains here and is installed."""
+    if backend not in ("tensorflow", "jax"):
+        raise SettingError(f"KERAS_BACKEND is {backend}: set it to tensorflow or jax.")
+    if find_spec(backend) is None:
+        raise SettingError(f"KERAS_BACKEND is {backend}, which is not installed: `pip install {backend}`, or unset it.")

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.errors import FatalError
+from app.errors import FatalError, SettingError
 from finetune.commands.train import train
+from finetune.training.options import TrainingOptions
+from tests.conftest import ROOT
 from tests.finetune.training.runs import training_options
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"steps": 0}, "--steps is 0: give 1 or more."),
-        ({"decay_to": 2.0}, "--decay_to is 2.0: give a share from 0 to 1."),
-        ({"learning_rate": float("nan")}, "--learning_rate is nan: give a number above 0, such as 1e-4."),
+        ({"steps": 0}, "--steps is 0 and should be at least 1."),
+        ({"save_every": 0}, "--save_every is 0 and should be at least 1."),
+        ({"sample_length": 0}, "--sample_length is 0 and should be at least 1."),
+        ({"patience": -1}, "--patience is -1 and should be at least 0."),
+        ({"decay_to": 2.0}, "--decay_to is 2.0 and should be at least 0 and at most 1."),
+        ({"ignore_meta_prob": -0.1}, "--ignore_meta_prob is -0.1 and should be at least 0 and at most 1."),
+        ({"learning_rate": float("nan")}, "--learning_rate is nan and should be above 0."),
+        ({"learning_rate": float("inf")}, "--learning_rate is inf and should be a finite number."),
+        ({"learning_rate": -1e-4}, "--learning_rate is -0.0001 and should be above 0."),
+        ({"clip": float("inf")}, "--clip is inf and should be a finite number."),
+        ({"beta_2": 1.0}, "--beta_2 is 1.0 and should be at least 0 and below 1."),
+        ({"seed": -1}, "--seed is -1 and should be at least 0 and at most 4294967295."),
         ({"context": 65}, "--context is 65 and the model's window is 64: give 2 to 64."),
+        ({"context": 1}, "--context is 1 and should be at least 2."),
+        ({"freeze": -1}, "--freeze is -1 and should be at least 0."),
+        ({"freeze": 3}, "--freeze is 3 and the model has 2 layers: give 0 to 2."),
+        ({"n_layer": 6}, "has a shape of its own: leave --n_layer out, or give --init scratch."),
         ({"init": "nowhere"}, "--init is nowhere: give 124M"),
         ({"init": "355M"}, "`python -m finetune download 355M` fetches it."),
         ({"resume": True}, "has no run to continue: leave --resume out."),
@@ -33,3 +51,46 @@ def test_a_wrong_option_is_one_sentence(base: Path, tmp_path: Path, changes: dic
         train(training_options(base, tmp_path / "run", **changes))
     assert sentence in str(refused.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("backend", "sentence"),
+    [
+        ("tensorfow", "KERAS_BACKEND is tensorfow: set it to tensorflow or jax."),
+        ("torch", "KERAS_BACKEND is torch: set it to tensorflow or jax."),
+    ],
+)
+def test_a_backend_that_cannot_train_is_one_sentence(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, sentence: str
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    with pytest.raises(SettingError) as refused:
+        train(training_options(base, tmp_path / "run"))
+    assert str(refused.value) == sentence
+
+
+def test_a_backend_that_is_not_installed_is_one_sentence() -> None:
+    """JAX is not among the requirements of training."""
+    code = "import sys; sys.modules['jax'] = None; from finetune.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "train", "--data", "data", "--out", "run"]
+    ended = subprocess.run(
+        command,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "error: KERAS_BACKEND is jax, which is not installed: `pip install jax`, or unset it.\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"batch_size": 8}, "give a --batch_size below 8; --accumulate makes up for it"),
+        ({}, "give --gradient_checkpointing, --lora 8, a shorter --context or a smaller model"),
+        ({"gradient_checkpointing": True, "lora": 4}, "give a shorter --context or a smaller model"),
+    ],
+)
+def test_what_takes_less_memory_is_what_is_not_yet_chosen(changes: dict[str, Any], remedy: str) -> None:
+    assert TrainingOptions(data=Path("data"), out=Path("run"), **changes).smaller() == remedy
