@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,21 +14,17 @@ if TYPE_CHECKING:
 INK, FAINT, MODEL, HUMAN = "#010101", "#020202", "#030303", "#040404"
 PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--faint)", MODEL: "var(--model)", HUMAN: "var(--human)"}
 
+PLAIN: list[Any] = ["default", {"text.parse_math": False}]
+"""Matplotlib's own style, whatever a file matplotlibrc says. A $ in a name is a $."""
+
 
 def draw(paint: Callable[[Axes], None]) -> str:
     """An SVG element with what `paint` draws. Matplotlib escapes all text in it."""
-    from matplotlib import rc_context
+    from matplotlib import style
     from matplotlib.figure import Figure
 
-    with rc_context(
-        {
-            "svg.fonttype": "none",
-            "svg.hashsalt": "report",
-            "text.color": INK,
-            "text.parse_math": False,
-            "axes.labelcolor": INK,
-        }
-    ):
+    own = {"svg.fonttype": "none", "svg.hashsalt": "report", "text.color": INK, "axes.labelcolor": INK}
+    with style.context([*PLAIN, own]):
         figure = Figure(figsize=(5.4, 3.2), layout="constrained")
         axes = figure.subplots()
         axes.spines[["top", "right"]].set_visible(False)

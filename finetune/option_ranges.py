@@ -46,5 +46,7 @@ def range_in_words(kind: Any) -> str:
     number = number_in(kind)
     assert number is not None
     bounds = {"at least": number.ge, "above": number.gt, "at most": number.le, "below": number.lt}
-    known = {words: int(bound) if bound == int(bound) else bound for words, bound in bounds.items() if bound is not None}
+    known = {
+        words: int(bound) if bound == int(bound) else bound for words, bound in bounds.items() if bound is not None
+    }
     return " and ".join(f"{words} {bound}" for words, bound in known.items()) or "a number"

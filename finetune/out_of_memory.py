@@ -11,6 +11,7 @@ from app.errors import FatalError, MachineError
 SIGNS = (
     "out of memory", "out_of_memory", "oom when allocating", "resource_exhausted", "failed to allocate", "bad_alloc",
     "bad allocation", "cannot allocate memory", "can't start new thread", "failed to map segment",
+    "error return without exception set",  # Of extensions that cannot even allocate their error.
 )  # fmt: skip
 
 

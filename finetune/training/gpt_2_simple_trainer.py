@@ -45,12 +45,12 @@ def train_with_gpt_2_simple(options: TrainingOptions, data: Data, run: RunFolder
     with tempfile.TemporaryDirectory() as work:
         tokens = Path(work) / "tokens.npz"
         np.savez_compressed(tokens, np.asarray(data.train.tokens, np.int32))
-        model = Path(work) / "start"
+        # Also for a resumption: gpt-2-simple takes the shape and the vocabulary from there, and cannot from the run itself.
+        write_checkpoint(model := Path(work) / "start", start.hparams, start.weights, start.vocabulary)
         if options.resume:
             name_save(run.folder, start.step)
         else:
             run.describe(describe_run(options, data))
-            write_checkpoint(model, start.hparams, start.weights, start.vocabulary)
         with interrupts() as stop:
             finetune(options, tokens, model, run.folder, options.steps - start.step)
     # Also after a resumption, since the run may be one that gpt-2-simple began.
@@ -111,7 +111,7 @@ def refuse_unsupported(options: TrainingOptions, data: Data) -> None:
 
 
 def finetune(options: TrainingOptions, tokens: Path, model: Path, run: Path, steps: int) -> None:
-    """Call gpt_2_simple.finetune on the `tokens` file, from the checkpoint folder `model` or, resumed, from `run`."""
+    """Call gpt_2_simple.finetune on the `tokens` file, from the checkpoint `model` or, resumed, the newest save of `run`."""
     import gpt_2_simple
     import tensorflow as tf
 
@@ -123,8 +123,8 @@ def finetune(options: TrainingOptions, tokens: Path, model: Path, run: Path, ste
             session,
             str(tokens),
             steps=steps,
-            model_name=run.name if options.resume else model.name,
-            model_dir=str(run.parent if options.resume else model.parent),
+            model_name=model.name,
+            model_dir=str(model.parent),
             run_name=run.name,
             checkpoint_dir=str(run.parent),
             restore_from="latest" if options.resume else "fresh",

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from finetune.charts import PLAIN
 from finetune.run_folder import LogEntry
 
 
 def plot_losses(entries: list[LogEntry], title: str, path: Path) -> None:
     """Write the PNG file, replacing an older one in one go."""
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot([entry.step for entry in entries], [entry.train for entry in entries], label="training", color="#7aa6d8")
-    plot_validation(axes, [(entry.step, entry.validation) for entry in entries if entry.validation is not None])
-    axes.set_xlabel("step")
-    axes.set_ylabel("nats per token")
-    axes.set_title(title)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    aside = path.with_name(f".{path.name}")
-    figure.savefig(aside, format="png", dpi=120)
-    aside.replace(path)
+    with style.context(PLAIN):
+        figure = Figure(figsize=(8, 4.5), layout="constrained")
+        axes = figure.subplots()
+        steps, losses = [entry.step for entry in entries], [entry.train for entry in entries]
+        axes.plot(steps, losses, label="training", color="#7aa6d8")
+        plot_validation(axes, [(entry.step, entry.validation) for entry in entries if entry.validation is not None])
+        axes.set_xlabel("step")
+        axes.set_ylabel("nats per token")
+        axes.set_title(title)
+        axes.grid(alpha=0.3)
+        axes.legend()
+        aside = path.with_name(f".{path.name}")
+        figure.savefig(aside, format="png", dpi=120)
+        aside.replace(path)
 
 
 def plot_validation(axes: Axes, measured: list[tuple[int, float]]) -> None:

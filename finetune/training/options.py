@@ -23,8 +23,7 @@ Freeze = Literal["nothing", "embeddings"] | CountOrZero
 
 # Options that may differ when a run is resumed. A change of any other would make it a different run.
 MAY_CHANGE = {
-    "data", "out", "init", "resume", "save", "steps", "save_every", "validation_tokens", "patience", "samples", "sample_length",
-    "xla",
+    "data", "out", "init", "resume", "save", "steps", "save_every", "patience", "samples", "sample_length", "xla",
 }  # fmt: skip
 
 

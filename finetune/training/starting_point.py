@@ -110,6 +110,13 @@ def refuse_other_run(options: TrainingOptions, data: Data, before: RunDescriptio
         raise SettingError(
             f"{folder} was trained on different data than {data.folder}: start a new run with --init {folder}."
         )
+    if before.documents is not None and before.documents != data.description.documents:
+        raise SettingError(
+            f"{folder} held out {before.documents['validation']} documents for validation and {data.folder} holds out "
+            f"{data.description.documents['validation']}: prepare it with the --validation of before."
+        )
+    if before.options.get("trainer") == "gpt-2-simple" != options.trainer:
+        return  # Keras continues it with options of its own, as any run of gpt-2-simple.
     for name, value in options.as_dict().items():
         if name not in MAY_CHANGE and before.options.get(name, value) != value:
             raise SettingError(

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,21 +16,102 @@ import pytest
 
 from app.engine.bundle import Hparams
 from app.engine.checkpoint_folder import open_checkpoint
+from app.errors import SettingError
 from finetune.checkpoint import initial_weights, write_checkpoint
+from finetune.commands.export import export
+from finetune.commands.prepare import prepare
 from finetune.commands.train import train
 from finetune.data.prepared import open_data
-from tests.conftest import in_a_process_of_its_own, run_module
+from finetune.run_folder import RunFolder
+from tests.conftest import ROOT, in_a_process_of_its_own, run_module
 from tests.finetune.training.runs import logged, training_options
+
+SHAPE = {"init": "scratch", "n_layer": 1, "n_head": 2, "n_embd": 16, "n_ctx": 1024}
+
+
+def arguments(base: Path, out: Path, *more: str) -> list[str]:
+    """Of a small run, as the command line has them."""
+    shape = [word for name, value in SHAPE.items() for word in (f"--{name}", str(value))]
+    places = ["--data", str(base / "data"), "--out", str(out), "--trainer", "gpt-2-simple"]
+    return ["finetune", "train", *places, *shape, "--samples", "0", *more]
+
+
+@pytest.fixture(scope="module")
+def questions(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose `data` are questions with answers."""
+    folder = tmp_path_factory.mktemp("questions")
+    lines = [json.dumps({"turns": [f"Why {number}?", f"Because of {number * 7}."]}) for number in range(100)]
+    (folder / "text.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    prepare([str(folder / "text.jsonl")], folder / "data", vocabulary=base / "init", template="qa", near_duplicates=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def theirs(questions: Path) -> Path:
+    """A run of three steps by gpt-2-simple."""
+    ended = run_module(*arguments(questions, questions / "run", "--steps", "3"))
+    assert ended.returncode == 0, ended.stderr
+    assert "loss=" in ended.stdout
+    return questions / "run"
 
 
 @pytest.mark.slow
-def test_gpt_2_simple_trains_a_run(base: Path, tmp_path: Path) -> None:
-    shape = ["--init", "scratch", "--n_layer", "1", "--n_head", "2", "--n_embd", "16", "--n_ctx", "1024"]
-    arguments = ["--data", str(base / "data"), "--out", str(tmp_path / "run"), "--trainer", "gpt-2-simple"]
-    ended = run_module("finetune", "train", *arguments, *shape, "--steps", "3", "--samples", "0")
+def test_a_run_of_gpt_2_simple_is_exported_with_the_end_and_the_template_of_its_data(
+    theirs: Path, questions: Path, tmp_path: Path
+) -> None:
+    """It left no description, so `export` took the string <|endoftext|> for its end and asked it nothing as a question."""
+    assert open_checkpoint(theirs).step == 3
+    export(theirs, tmp_path / "bundle", bits=32)
+    manifest = json.loads((tmp_path / "bundle/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["end"]["token"] == open_data(questions / "data").description.end_of_text
+    assert manifest["template"] == "qa"
+    assert manifest["training"]["corpus_sha256"] == open_data(questions / "data").description.corpus_sha256
+
+
+@pytest.mark.slow
+def test_either_trainer_continues_a_run_of_gpt_2_simple(
+    theirs: Path, questions: Path, keras: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Also where its file `counter`, which it writes after the save, is one save behind."""
+    for name in ("same", "keras"):
+        shutil.copytree(theirs, tmp_path / name)
+    (tmp_path / "same/counter").write_text("1\n", encoding="utf-8")
+    ended = run_module(*arguments(questions, tmp_path / "same", "--steps", "5", "--resume"))
     assert ended.returncode == 0, ended.stderr
-    assert open_checkpoint(tmp_path / "run").step == 3
-    assert "loss=" in ended.stdout
+    assert open_checkpoint(tmp_path / "same").step == 5
+    keras(train, training_options(questions, tmp_path / "keras", steps=5, resume=True, warmup=1))
+    assert open_checkpoint(tmp_path / "keras").step == 5
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_a_number_is_one_sentence(questions: Path, tmp_path: Path) -> None:
+    """It trained on, saved weights that are not numbers, and ended with exit code 0."""
+    ended = run_module(*arguments(questions, tmp_path / "run", "--steps", "3", "--learning_rate", "1e30"))
+    assert ended.returncode == 2
+    assert ended.stderr.endswith("error: the weights are not numbers at step 3: give a lower --learning_rate.\n")
+
+
+@pytest.mark.slow
+def test_sigterm_saves(questions: Path, tmp_path: Path) -> None:
+    """Only Ctrl-C did."""
+    command = [sys.executable, "-u", "-m", *arguments(questions, tmp_path / "run", "--steps", "100000")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        while "loss=" not in child.stdout.readline() and child.poll() is None:
+            time.sleep(0.01)
+        child.send_signal(signal.SIGTERM)
+        _, said = child.communicate(timeout=60)
+    assert child.returncode == 128 + signal.SIGTERM
+    assert said.endswith(f"Saved in {tmp_path}/run: the same command with --resume continues.\n")
+    assert open_checkpoint(tmp_path / "run").step >= 1
+    assert RunFolder(tmp_path / "run").description is not None
+
+
+def test_samples_longer_than_the_window_are_refused(base: Path, tmp_path: Path) -> None:
+    """gpt-2-simple raises a ValueError."""
+    shape = SHAPE | {"trainer": "gpt-2-simple", "sample_length": 1025}
+    with pytest.raises(SettingError, match="--sample_length is 1025 and the model's window is 1024: give 1024 or less"):
+        train(training_options(base, tmp_path / "run", batch_size=1, **shape))
 
 
 @pytest.mark.slow
