@@ -1,7 +1,7 @@
 """Ask a model: prompts and options in, pieces of text out, for the HTTP routes and the bot.
 
     engine = models.get("jokes")
-    prompt = await read_turns(engine, ["Why?"], room=options.length)    # or: await read_prompt(engine, "Why did")
+    prompt = await read_turns(engine, [Turn("Why?")], room=100)        # or: await read_prompt(engine, "Why did")
     options = turn_options(engine, options)                              # for turns only
     generation = Generation(queue, engine, [prompt], options)            # raises if it is too large
     async with aclosing(generation):                                     # closing it early stops the generation
@@ -22,7 +22,7 @@ from app.engine.base import Engine, start_tokens
 from app.engine.generation import FinishReason, GenerationOptions, TextDelta, check
 from app.engine.generation_queue import GenerationQueue
 from app.engine.generation_stats import GenerationTimer
-from app.engine.prompts import fitting_turn_tokens, turn_stops
+from app.engine.prompts import Turn, fitting_turn_tokens, turn_stops
 
 
 async def read_prompt(engine: Engine, prompt: str) -> list[int]:
@@ -30,7 +30,7 @@ async def read_prompt(engine: Engine, prompt: str) -> list[int]:
     return await asyncio.to_thread(start_tokens, engine, prompt)
 
 
-async def read_turns(engine: Engine, turns: Sequence[str], room: int) -> list[int]:
+async def read_turns(engine: Engine, turns: Sequence[Turn], room: int | None) -> list[int]:
     """The tokens of a conversation in the model's template, up to where the model's turn begins.
 
     The oldest turns are left out until `room` tokens are free for the answer; see app.engine.prompts. Raises PromptTooLong.

@@ -14,6 +14,7 @@ from app.engine.base import Engine, Logits, Tokens
 from app.engine.fake import SCRIPT, FakeDecoder, FakeEngine
 from app.engine.generation import GenerationOptions
 from app.engine.generation_queue import GenerationQueue
+from app.engine.prompts import Turn
 from app.errors import BatchTooLarge, PromptTooLong, QueueFull, QueueTimeout, ShuttingDown, UnknownModel
 from app.models import Models
 
@@ -59,7 +60,7 @@ def test_an_answer_ends_where_its_turn_ends(queue: GenerationQueue) -> None:
 
     async def ask() -> None:
         engine = FakeEngine(" Because.\n[QUESTION] Why?\n", template="qa")
-        prompt = await read_turns(engine, ["Why?"], room=20)
+        prompt = await read_turns(engine, [Turn("Why?")], room=20)
         assert engine.tokenizer.decode(prompt[1:]) == "[QUESTION] Why?\n[ANSWER]"
         options = turn_options(engine, GenerationOptions(length=100))
         generation = Generation(queue, engine, [prompt], options)
@@ -77,7 +78,7 @@ def test_what_cannot_be_generated_is_refused_before_it_is_queued(queue: Generati
         Generation(queue, engine, [[1] * 8], GenerationOptions(samples=9))
     assert (large.value.n_tokens, large.value.max_tokens) == (72, 64)
     with pytest.raises(PromptTooLong):
-        asyncio.run(read_turns(engine, ["a question of many words"], room=1))
+        asyncio.run(read_turns(engine, [Turn("a question of many words")], room=1))
     with pytest.raises(UnknownModel, match="model 'other' is not served here; 'fake' is"):
         Models([FakeEngine()]).get("other")
     assert queue.stats.prompt_tokens == 0

@@ -44,17 +44,19 @@ def chat_options(request: ChatRequest, length: int) -> GenerationOptions:
         strip=" \n",
         # The last request of a conversation has read most of its tokens. Reusing their KV cache changes the last digits of
         # the logits, though, and a seed promises exactly the same text.
-        reuse=request.seed is None,
+        reuse=request.fixed_seed is None,
     )
 
 
 def openai_options(request: OpenAIRequest, length: int, samples: int) -> GenerationOptions:
     """What both OpenAI-compatible routes have in common."""
+    sampling = replace(shared_sampling(request), typical_p=request.typical_p)
     return GenerationOptions(
         length=length,
         samples=samples,
-        seed=seed_or_random(request.seed) % 2**64,
-        sampling=replace(shared_sampling(request), typical_p=request.typical_p),
+        seed=seed_or_random(request.fixed_seed) % 2**64,
+        # With a top_p of 0 only the likeliest token is left. In the engine 0 turns the rule off, as on `/`.
+        sampling=sampling if request.top_p else replace(sampling, temperature=0),
         stops=stop_list(request.stop),
         include_stop=request.include_stop_str_in_output,
         stop_tokens=request.stop_token_ids,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -58,11 +59,12 @@ async def stream_events(reply: Reply, first: TextDelta) -> AsyncIterator[bytes]:
     """The body of a stream, event by event. An error becomes the last event, since the status line has been sent."""
     try:
         async with aclosing(reply.generation) as deltas:
-            for content in (*reply.first(), reply.chunk(first)):
-                if content is not None:
-                    yield sse.event(content)
+            for content in reply.first():
+                yield sse.event(content)
+            for content in chunks(reply, first):
+                yield sse.event(content)
             async for delta in deltas:
-                if (content := reply.chunk(delta)) is not None:
+                for content in chunks(reply, delta):
                     yield sse.event(content)
     except Exception:
         log.exception("a generation failed in the middle of its stream")
@@ -70,6 +72,14 @@ async def stream_events(reply: Reply, first: TextDelta) -> AsyncIterator[bytes]:
         yield sse.event(failure.body())
         return
     yield sse.events(reply.last()) + sse.DONE
+
+
+def chunks(reply: Reply, delta: TextDelta) -> Iterator[object]:
+    """The events for a delta. As in OpenAI's streams, the finish reason comes in an event of its own, after the last text."""
+    parts = [delta]
+    if delta.finish_reason and (delta.text or delta.scored):
+        parts = [replace(delta, finish_reason=None), TextDelta(delta.index, "", delta.finish_reason)]
+    return filter(None, map(reply.chunk, parts))
 
 
 def headers(generation: Generation, *, finished: bool) -> dict[str, str]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from itertools import groupby
 
 from app.api.model_limits import check_token_ids
 from app.api.openai_requests import ChatMessage, ChatRequest, CompletionRequest, OpenAIRequest
 from app.ask import read_turns
 from app.engine.base import Engine, start_tokens
-from app.engine.prompts import all_turn_tokens
+from app.engine.prompts import Turn, all_turn_tokens
 
 
 def read_prompts(request: CompletionRequest, engine: Engine) -> list[list[int]]:
@@ -34,7 +33,7 @@ async def read_conversation(request: ChatRequest, engine: Engine) -> list[int]:
     """
     turns = turns_of(request.messages)
     if request.truncate_prompt_tokens is None:
-        return await read_turns(engine, turns, room=request.length or engine.n_ctx)
+        return await read_turns(engine, turns, room=request.length)
     return last_tokens(await asyncio.to_thread(all_turn_tokens, engine, turns), request, engine.n_ctx)
 
 
@@ -44,11 +43,6 @@ def last_tokens(tokens: list[int], request: OpenAIRequest, n_ctx: int) -> list[i
     return tokens[-kept:] if kept else tokens
 
 
-def turns_of(messages: Sequence[ChatMessage]) -> list[str]:
-    """The texts of the turns, which alternate between the user and the model. The last one is the user's.
-
-    The models know two speakers. A system message therefore becomes part of the user's first turn, and successive messages of
-    one speaker become one turn.
-    """
-    by_speaker = groupby(messages, key=lambda message: message.role == "assistant")
-    return ["\n".join(message.text for message in successive) for _, successive in by_speaker]
+def turns_of(messages: Sequence[ChatMessage]) -> list[Turn]:
+    """The turns of a conversation. The models know two speakers, so instructions are spoken by the user."""
+    return [Turn(message.text, message.role == "assistant", message.instructs) for message in messages]

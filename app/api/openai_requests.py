@@ -21,6 +21,7 @@ from app.api.compatibility_fields import (
 )
 from app.api.field_types import FrequencyPenalty, MinP, PresencePenalty, RepetitionPenalty, Stop, Stream
 from app.api.validation import invalid_value
+from app.engine.prompts import FREE_SHARE
 from app.engine.sampling import Probability, TypicalP
 
 # In one request, over all its prompts.
@@ -48,7 +49,8 @@ class OpenAIRequest(CompatibilityFields, frozen=True, kw_only=True, forbid_unkno
     top_p: Annotated[
         Probability,
         Meta(
-            description="nucleus sampling: choose among the likeliest tokens that add up to this probability, 1 for all"
+            description="nucleus sampling: choose among the likeliest tokens that add up to this probability, 1 for all, "
+            "0 for the likeliest alone"
         ),
     ] = 1.0
     n: Annotated[int, Meta(ge=1, le=MAX_TEXTS, description="the number of texts for each prompt")] = 1
@@ -57,7 +59,7 @@ class OpenAIRequest(CompatibilityFields, frozen=True, kw_only=True, forbid_unkno
     stream_options: Annotated[StreamOptions | None, Meta(description="only together with stream")] = None
     seed: Annotated[
         Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None,
-        Meta(description="the same seed gives the same text; a random one if left out"),
+        Meta(description="the same seed gives the same text; a random one if left out or -1"),
     ] = None
     presence_penalty: PresencePenalty = 0.0
     frequency_penalty: FrequencyPenalty = 0.0
@@ -95,6 +97,11 @@ class OpenAIRequest(CompatibilityFields, frozen=True, kw_only=True, forbid_unkno
             raise invalid_value("truncate_prompt_tokens", "truncate_prompt_tokens is 0: expected -1, or 1 or more.")
 
     @property
+    def fixed_seed(self) -> int | None:
+        """The seed, or None for a random one, which vLLM and llama.cpp also write as -1."""
+        return None if self.seed == -1 else self.seed
+
+    @property
     def usage_wanted(self) -> bool:
         """Whether a stream ends with a chunk that has the usage."""
         return self.stream_options is not None and self.stream_options.include_usage
@@ -109,7 +116,7 @@ class CompletionRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown
     ] = ""
     max_tokens: Annotated[TokenCount, Meta(description="the maximum number of new tokens")] = 16
     best_of: Annotated[
-        Annotated[int, Meta(ge=0, le=20)] | None,
+        Annotated[int, Meta(ge=1, le=20)] | None,
         Meta(description="generate this number of texts for each prompt and return the n likeliest"),
     ] = None
     echo: Annotated[bool, Meta(description="let each text begin with its prompt")] = False
@@ -177,17 +184,25 @@ class ChatMessage(MessageCompatibilityFields, frozen=True, kw_only=True, forbid_
     def text(self) -> str:
         return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
 
+    @property
+    def instructs(self) -> bool:
+        return self.role in ("system", "developer")
+
 
 Conversation = Annotated[
     list[ChatMessage],
-    Meta(min_length=1, max_length=2048, description="the conversation; the user's message comes last"),
+    Meta(
+        min_length=1,
+        max_length=2048,
+        description="the conversation, in which it is the model's turn; its oldest turns are left out when the window is full",
+    ),
 ]
 
 
 def check_conversation(messages: Sequence[ChatMessage]) -> None:
     """Refuse a conversation in which it is not the model's turn. Raises InvalidRequest."""
-    if messages[-1].role != "user":
-        raise invalid_value("messages", "the last of messages is not the user's: end with a message of the role user.")
+    if messages[-1].role == "assistant":
+        raise invalid_value("messages", "the last of messages is the assistant's: end with a message of the role user.")
 
 
 class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -196,7 +211,10 @@ class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_field
     messages: Conversation
     max_completion_tokens: Annotated[
         PositiveCount | None,
-        Meta(description="the maximum number of new tokens; as many as fit in the window if left out"),
+        Meta(
+            description="the maximum number of new tokens, for which older turns make room; if left out, as many as fit in the "
+            f"window, of which older turns leave {FREE_SHARE:.0%} free"
+        ),
     ] = None
     max_tokens: Annotated[PositiveCount | None, Meta(description="the old name of max_completion_tokens")] = None
     logprobs: Annotated[bool, Meta(description="return the log probability of each token")] = False

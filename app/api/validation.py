@@ -63,7 +63,7 @@ def check_value(name: str, value: object) -> None:
     elif isinstance(value, dict):
         for item in value.values():
             check_value(name, item)
-    elif isinstance(value, int) and abs(value) >= 2**63:
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise invalid_value(name, f"{name} is too large a number: send a smaller one.")
     elif isinstance(value, str) and has_surrogates(value):
         raise invalid_value(name, f"{name} holds half a character (a lone surrogate): send whole characters.")

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from app.ask import Generation, read_prompt, read_turns, turn_options
 from app.bot.chat_state import ChatState
@@ -15,7 +16,7 @@ from app.bot.updates import UpdateContext
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
 from app.engine.generation_queue import GenerationQueue
-from app.engine.prompts import TAGS
+from app.engine.prompts import TAGS, alternating, tag_stops
 from app.engine.sampling import Sampling
 from app.errors import QueueTimeout
 from app.models import Models
@@ -35,9 +36,11 @@ class ModelWriter:
     async def joke(self, model: str, chat: ChatState, context: UpdateContext, show: Callable[[str], None]) -> Joke:
         """A joke that the model begins itself. Raises UnknownModel, ModelNotLoaded, QueueUnavailable."""
         engine = self._models.get(model)
-        question, answer = (tag.strip() for tag in TAGS[engine.template])
+        question, answer = TAGS[engine.template]
         prompt = await read_prompt(engine, question)
-        text = await self._write(engine, prompt, chat, context, lambda text: show(split_joke(text, answer).shown))
+        # The model writes both turns, so only the tag of the next question ends the text.
+        options = replace(self._options(chat), marks=tag_stops(question))
+        text = await self._write(engine, prompt, options, context, lambda text: show(split_joke(text, answer).shown))
         return split_joke(text, answer)
 
     async def answer(
@@ -45,14 +48,15 @@ class ModelWriter:
     ) -> str:
         """The model's turn after `turns`. Raises UnknownModel, ModelNotLoaded, PromptTooLong, QueueUnavailable."""
         engine = self._models.get(model)
-        prompt = await read_turns(engine, turns, room=chat.length)
-        return await self._write(engine, prompt, chat, context, show)
+        options = turn_options(engine, self._options(chat))
+        prompt = await read_turns(engine, alternating(turns), room=options.length)
+        return await self._write(engine, prompt, options, context, show)
 
     async def _write(
         self,
         engine: Engine,
         prompt: Sequence[int],
-        chat: ChatState,
+        options: GenerationOptions,
         context: UpdateContext,
         show: Callable[[str], None],
     ) -> str:
@@ -60,7 +64,6 @@ class ModelWriter:
 
         Raises QueueUnavailable if nothing was written by then.
         """
-        options = turn_options(engine, self._options(chat))
         text = ""
         try:
             async with (

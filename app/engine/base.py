@@ -81,12 +81,16 @@ class Engine(Protocol):
 
 
 def start_tokens(engine: Engine, prompt: str) -> list[int]:
-    """The tokens of a prompt, as the model expects a document to begin; at least one.
+    """The tokens of a prompt, as the model expects a document to begin; at least one."""
+    return begin(engine, engine.tokenizer.encode(prompt))
+
+
+def begin(engine: Engine, tokens: list[int]) -> list[int]:
+    """The tokens of a prompt with what comes before a document.
 
     In training with an end-of-text token, that token comes before each document, so it comes first here too. A model that learned
     gpt-2-simple's end string gets the bare prompt; for an empty prompt, the end-of-text token, as in gpt-2-simple.
     """
-    tokens = engine.tokenizer.encode(prompt)
     if engine.end.token is not None:
         return [engine.end.token, *tokens]
     return tokens or [engine.tokenizer.end_of_text or 0]

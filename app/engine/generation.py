@@ -34,7 +34,8 @@ class GenerationOptions:
 
     - before one of `stops`, or after it with `include_stop`,
     - at one of `stop_tokens`, which is part of the text only with `include_stop`,
-    - before one of `marks` or `truncate`, or at the model's end marker (unless `ignore_end`), none of which is ever shown,
+    - before one of `marks`, which is never shown, not even in part,
+    - before `truncate`, or at the model's end marker (unless `ignore_end`), neither of which is ever shown,
 
     but not before `min_length` tokens. Characters of `strip` are dropped at the beginning of a text; with `truncate`, newlines
     too. `bias` maps token ids to what is added to their logits. `logprobs` asks for the score of each token and of that many of
@@ -261,7 +262,8 @@ class BatchRow:
         reason = "stop" if ended or self._text.stopped else last
         self.finished = reason is not None
         shown += self._text.rest() if self.finished else ""
-        return TextDelta(self.index, shown, reason, self._scored(complete=reason not in (None, "stop"), hidden=hidden))
+        complete = reason not in (None, "stop") and self._text.settled == self._text.length
+        return TextDelta(self.index, shown, reason, self._scored(complete, hidden))
 
     def cut(self, reason: FinishReason) -> TextDelta:
         """End the text as it is, without another token."""
@@ -291,9 +293,8 @@ class BatchRow:
 
 def stop_string_filter(engine: Engine, options: GenerationOptions) -> StopStringFilter:
     """The filter that ends a text of this model as the options say."""
-    stops = {*options.marks, options.truncate, None if options.ignore_end else engine.end.text}
-    hidden = [stop for stop in stops if stop]
+    hidden = [stop for stop in (options.truncate, None if options.ignore_end else engine.end.text) if stop]
     strip = options.strip + ("\n" if options.truncate else "")
     if options.include_stop:
-        return StopStringFilter(engine.tokenizer, hidden, strip, options.stops)
-    return StopStringFilter(engine.tokenizer, [*hidden, *options.stops], strip)
+        return StopStringFilter(engine.tokenizer, hidden, strip, options.stops, options.marks)
+    return StopStringFilter(engine.tokenizer, [*hidden, *options.stops], strip, marks=options.marks)

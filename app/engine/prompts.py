@@ -1,21 +1,42 @@
-"""Prompt templates: how the turns of a conversation become one prompt, for serving and training alike.
+"""Prompt templates: how the turns of a conversation become text and tokens, for training and serving alike.
 
 text    turn, newline, turn; the model continues the last one
-qa      [QUESTION] turn, newline, [ANSWER] turn, and so on in alternation
+qa      [QUESTION] turn, newline, [ANSWER] turn, newline, and so on
 chat    turn, end-of-text token, turn, end-of-text token
+
+White space around a turn is removed. Blank turns are left out, unless they come last. Successive turns of one speaker become
+one, a line each.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import NamedTuple
 
-from app.engine.base import Engine, start_tokens
+from app.engine.base import Engine, begin
 from app.engine.bundle import Template
+from app.engine.tokenizer import END_OF_TEXT
 from app.errors import PromptTooLong
 
-TAGS: dict[Template, tuple[str, str]] = {"text": ("", ""), "qa": ("[QUESTION] ", "[ANSWER] "), "chat": ("", "")}
+TAGS: dict[Template, tuple[str, str]] = {"text": ("", ""), "qa": ("[QUESTION]", "[ANSWER]"), "chat": ("", "")}
 """The tags before a person's turn and before the model's."""
+FREE_SHARE = 1 / 4
+"""The share of the window that a conversation leaves free for an answer whose length is not known."""
+
+
+class Turn(NamedTuple):
+    """What a person or the model says. Instructions are a person's, and stay when older turns are left out."""
+
+    text: str
+    by_model: bool = False
+    instructs: bool = False
+
+
+def alternating(texts: Sequence[str]) -> list[Turn]:
+    """Turns of a person and the model in alternation, a person's first."""
+    return [Turn(text, by_model=number % 2 == 1) for number, text in enumerate(texts)]
 
 
 def ends_turns(template: Template) -> bool:
@@ -23,48 +44,76 @@ def ends_turns(template: Template) -> bool:
     return template == "chat"
 
 
-def turn_texts(template: Template, turns: Sequence[str]) -> list[str]:
-    """Each turn with its separator and tag in front. A person has the first turn, and the turns alternate."""
+def turn_texts(template: Template, turns: Sequence[Turn]) -> list[str]:
+    """The text of each speaker's turn, with its separator and tag in front."""
+    said = [turn for turn in turns[:-1] if turn.text.strip()] + list(turns[-1:])
+    texts = [
+        f"{TAGS[template][by_model]} {lines(successive)}".strip()
+        for by_model, successive in groupby(said, key=lambda turn: turn.by_model)
+    ]
     separator = "" if ends_turns(template) else "\n"
-    return [(separator if number else "") + TAGS[template][number % 2] + turn for number, turn in enumerate(turns)]
+    return [(separator if number else "") + text for number, text in enumerate(texts)]
 
 
-def turn_stops(template: Template) -> list[str]:
-    """Strings that end the model's turn, besides the end of the text."""
-    return ["\n" + TAGS[template][0].rstrip()] if template == "qa" else []
-
-
-def all_turn_tokens(engine: Engine, turns: Sequence[str]) -> list[int]:
-    """The tokens of all `turns`, up to where the model's turn begins."""
-    texts = turn_texts(engine.template, turns)
-    if not ends_turns(engine.template):
-        return start_tokens(engine, "".join(texts) + model_cue(engine.template))
-    end = [] if engine.tokenizer.end_of_text is None else [engine.tokenizer.end_of_text]
-    tokens = start_tokens(engine, texts[0])
-    for text in texts[1:]:
-        tokens += end + engine.tokenizer.encode(text)
-    return tokens + end
+def lines(turns: Iterable[Turn]) -> str:
+    return "\n".join(turn.text.strip() for turn in turns)
 
 
 def model_cue(template: Template) -> str:
-    """The text that asks the model for its turn. The tag's space is left out: it belongs to the first word of the answer."""
-    tag = TAGS[template][1].rstrip()
+    """The text that asks the model for its turn. The space after the tag is left out: it belongs to the answer's first word."""
+    tag = TAGS[template][1]
     return f"\n{tag}" if tag else ""
 
 
-def fitting_turn_tokens(engine: Engine, turns: Sequence[str], room: int) -> list[int]:
+def turn_stops(template: Template) -> list[str]:
+    """Strings that end the model's turn, besides the end of the text: the tags with which turns begin."""
+    return [stop for tag in TAGS[template] for stop in tag_stops(tag)]
+
+
+def tag_stops(tag: str) -> list[str]:
+    """A tag at the beginning of a line or within one. The blank before it is no part of the text that it ends."""
+    return [tag, f" {tag}", f"\n{tag}"] if tag else []
+
+
+def all_turn_tokens(engine: Engine, turns: Sequence[Turn]) -> list[int]:
+    """The tokens of all `turns`, up to where the model's turn begins. As in training, each turn is tokenized by itself."""
+    end = turn_end(engine) if ends_turns(engine.template) else []
+    tokens: list[int] = []
+    for text in turn_texts(engine.template, turns):
+        tokens += engine.tokenizer.encode(text) + end
+    return begin(engine, tokens + engine.tokenizer.encode(model_cue(engine.template)))
+
+
+def turn_end(engine: Engine) -> list[int]:
+    """The tokens that close a turn of a chat: what ends a text. gpt-2-simple's string is written as the token it stands for."""
+    if engine.end.token is not None:
+        return [engine.end.token]
+    token = engine.tokenizer.end_of_text
+    if engine.end.text in (None, END_OF_TEXT) and token is not None:
+        return [token]
+    return engine.tokenizer.encode(engine.end.text or "")
+
+
+def fitting_turn_tokens(engine: Engine, turns: Sequence[Turn], room: int | None) -> list[int]:
     """The tokens of the newest `turns` that leave `room` tokens of the window free for the model's turn.
 
-    Turns alternate, and a person has the last one. The oldest turns are left out in pairs, so that a person's turn comes first.
-    No more than half of the window is kept free. Raises PromptTooLong if the last turn alone is longer than the window.
+    The oldest turns are left out, up to a person's turn. The newest turn of a person and all instructions stay, so less than
+    `room` may be left. If `room` is None, or as large as the window, it is FREE_SHARE of the window.
+
+    Raises PromptTooLong if what stays is longer than the window.
     """
-    most = engine.n_ctx - min(room, engine.n_ctx // 2)
-    firsts = range(1 - len(turns) % 2, len(turns), 2)
-    tokens = all_turn_tokens(engine, turns[firsts[0] :])
-    if len(tokens) > most:
-        # Bisection, since tokenizing thousands of turns takes a while.
-        fitting = bisect_left(firsts, True, key=lambda first: len(all_turn_tokens(engine, turns[first:])) <= most)
-        tokens = all_turn_tokens(engine, turns[firsts[min(fitting, len(firsts) - 1)] :])
+    if room is None or room >= engine.n_ctx:
+        room = int(FREE_SHARE * engine.n_ctx)
+    firsts = [0] + [number for number, turn in enumerate(turns) if number and not (turn.by_model or turn.instructs)]
+
+    def tokens_from(first: int) -> list[int]:
+        return all_turn_tokens(engine, [turn for turn in turns[:first] if turn.instructs] + list(turns[first:]))
+
+    # Bisection, since tokenizing thousands of turns takes a while.
+    tokens = tokens_from(0)
+    if len(tokens) > engine.n_ctx - room:
+        fitting = bisect_left(firsts, True, key=lambda first: len(tokens_from(first)) <= engine.n_ctx - room)
+        tokens = tokens_from(firsts[min(fitting, len(firsts) - 1)])
     if len(tokens) > engine.n_ctx:
         raise PromptTooLong(len(tokens), engine.n_ctx)
     return tokens

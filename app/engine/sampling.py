@@ -59,7 +59,8 @@ def penalize(logits: Logits, prompted: NDArray[np.bool_], counts: NDArray[np.int
     the second once for each occurrence.
     """
     seen = prompted | (counts > 0)
-    factor = np.float32(sampling.repetition_penalty)
+    # A factor near zero would overflow.
+    factor = np.float32(max(sampling.repetition_penalty, 1e-6))
     repeated = np.where(logits > 0, logits / factor, logits * factor)
     logits = np.where(seen, repeated, logits)
     logits -= np.float32(sampling.presence_penalty) * (counts > 0)

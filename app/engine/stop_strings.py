@@ -12,16 +12,23 @@ from app.engine.tokenizer import Detokenizer, Tokenizer
 
 
 class StopStringFilter:
-    """One text as it grows: it ends before the first of `stops` or after the first of `shown_stops`.
+    """One text as it grows. It ends before the first of `stops` and `marks`, or after the first of `shown_stops`.
 
-    Characters of `strip` are dropped at its beginning.
+    Where a text breaks off within a mark, that part is not shown either. Characters of `strip` are dropped at the beginning of
+    the text, before anything is searched for.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, stops: Sequence[str], strip: str = "", shown_stops: Sequence[str] = ()
+        self,
+        tokenizer: Tokenizer,
+        stops: Sequence[str],
+        strip: str = "",
+        shown_stops: Sequence[str] = (),
+        marks: Sequence[str] = (),
     ) -> None:
         self._characters = Detokenizer(tokenizer)
-        self._stops = [(stop, 0) for stop in stops] + [(stop, len(stop)) for stop in shown_stops]
+        self._marks = marks
+        self._stops = [(stop, 0) for stop in (*stops, *marks)] + [(stop, len(stop)) for stop in shown_stops]
         self._strip = strip
         self._held = ""
         self.stopped = False
@@ -55,8 +62,12 @@ class StopStringFilter:
         return self._release(len(self._held) - max((overlap(self._held, stop) for stop, _ in self._stops), default=0))
 
     def rest(self) -> str:
-        """The characters that were held back, when no more tokens come. Half a character at the very end is not shown."""
-        return "" if self.stopped else self._release(len(self._held))
+        """The characters that were held back, when no more tokens come. Half a character or mark at the very end is not shown."""
+        if self.stopped:
+            return ""
+        broken_off = max((overlap(self._held, mark) for mark in self._marks), default=0)
+        # A mere blank is text.
+        return self._release(len(self._held) - (broken_off if self._held[-broken_off:].strip() else 0))
 
     def _release(self, end: int) -> str:
         shown, self._held = self._held[:end], self._held[end:]

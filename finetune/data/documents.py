@@ -1,6 +1,6 @@
 """Documents: a text or the turns of a conversation, in parts with a role each.
 
-Turns are formatted with the TAGS of app/engine/prompts.py:
+app/engine/prompts.py puts the turns, here as in serving:
 
     text    the turns, joined by newlines
     qa      the turns, tagged [QUESTION] and [ANSWER] in alternation, joined by newlines
@@ -8,11 +8,7 @@ Turns are formatted with the TAGS of app/engine/prompts.py:
 
 The first turn has the role PROMPT, the last one TEXT, those between REPLY; a single turn is TEXT. The last turn ends with the
 end of text. A control code (`meta`) comes before the turns, with the role META. White space around a text, a turn or a code
-is removed, and each part is tokenized by itself.
-
-app/engine/prompts.py formats the turns of a request likewise, up to where the model's turn begins: a qa prompt ends with an
-open [ANSWER], a chat prompt with an end of text. It adds no control code, keeps white space, and tokenizes text and qa turns
-as one string.
+is removed. Each part is tokenized by itself, which gives the same tokens as the whole text would.
 """
 
 from __future__ import annotations
@@ -23,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from app.engine.bundle import Template
-from app.engine.prompts import ends_turns, turn_texts
+from app.engine.prompts import alternating, ends_turns, turn_texts
 from app.engine.tokenizer import END_OF_TEXT
 from finetune.data.prepared import Role
 
@@ -54,12 +50,11 @@ def from_text(text: str, meta: Meta = None) -> Iterator[Document]:
 
 def from_turns(turns: Sequence[str], meta: Meta, template: Template) -> Document:
     """A conversation as one document. EMPTY if a turn is blank: the turns beside it would answer nothing."""
-    said = [turn.strip() for turn in turns]
-    if not all(said):
+    if not turns or not all(turn.strip() for turn in turns):
         return EMPTY
-    texts = turn_texts(template, said)
-    roles = [Role.PROMPT, *[Role.REPLY] * (len(said) - 2), Role.TEXT][-len(said) :]
-    ends = [ends_turns(template)] * (len(said) - 1) + [True]
+    texts = turn_texts(template, alternating(turns))
+    roles = [Role.PROMPT, *[Role.REPLY] * (len(turns) - 2), Role.TEXT][-len(turns) :]
+    ends = [ends_turns(template)] * (len(turns) - 1) + [True]
     return assemble(meta, list(map(Part, roles, texts, ends)))
 
 

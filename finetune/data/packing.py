@@ -17,6 +17,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine.tokenizer import Tokenizer
+from finetune.data.control_codes import without_code
 from finetune.data.prepared import Documents, Role
 
 Learn = Literal["all", "replies", "last"]
@@ -86,7 +88,7 @@ class Packed:
     """Rows of whole documents, shuffled again in each epoch.
 
     `end` is the id of the end of text. In each epoch, each document's control code is dropped with the probability
-    `ignore_meta`.
+    `ignore_meta`; `tokenizer` writes what is left as a document without a code.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Packed:
         seed: int = 0,
         learn: Learn = "all",
         ignore_meta: float = 0.0,
+        tokenizer: Tokenizer | None = None,
     ) -> None:
         self.documents = documents
         self.end = end
@@ -104,6 +107,7 @@ class Packed:
         self.seed = seed
         self.learned = LEARNED[learn]
         self.ignore_meta = ignore_meta
+        self.tokenizer = tokenizer
         self._spans, self._row_ends = pack(documents, length)
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
@@ -134,10 +138,14 @@ class Packed:
     def write(self, row: Batch, at: int, segment: int, span: DocumentSpan, random: np.random.Generator | None) -> int:
         """Write a document, or a part of it, into a row from `at` on. Returns the number of tokens written."""
         tokens, roles = self.documents[span.document]
-        before = self.end if span.start == 0 else tokens[span.start - 1]
-        tokens, roles = tokens[span.start : span.stop], roles[span.start : span.stop]
+        start, stop = span.start, span.stop
         if random is not None and self.ignore_meta and random.random() < self.ignore_meta:
-            tokens, roles = tokens[roles != Role.META], roles[roles != Role.META]
+            bare = without_code(tokens, roles, self.tokenizer)
+            # In the rare document that would get longer, for which the row has no room, the code stays.
+            if (dropped := len(tokens) - len(bare[0])) >= 0:
+                (tokens, roles), start, stop = bare, max(0, start - dropped), max(0, stop - dropped)
+        before = tokens[start - 1] if start else self.end
+        tokens, roles = tokens[start:stop], roles[start:stop]
         place = slice(at, at + len(tokens))
         row.targets[0, place] = tokens
         row.tokens[0, place] = [before, *tokens[:-1]]

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from app.engine.bundle import EndMarker, Template
 from app.engine.checkpoint_folder import CheckpointFolder
+from app.engine.prompts import TAGS
 from app.engine.vocabulary_files import read_byte_pairs
 from app.errors import SettingError
 from finetune.checkpoint import Array
@@ -62,7 +63,7 @@ def write_gguf(
 ) -> None:
     """Write NAME.gguf and Modelfile. `end_token` ends a text; `end` is how the model learned that. Raises SettingError."""
     end_text = end.text or token_texts(source)[end_token]
-    modelfile = make_modelfile(source, name, end, ollama_template(template, end_text))
+    modelfile = make_modelfile(source, name, end, template, end_text)
     writer = GGUFWriter(folder / f"{name}.gguf", "gpt2")
     try:
         add_shape(writer, source, name, bits)
@@ -140,11 +141,15 @@ def tensor_name(variable: str) -> str:
     return f"blk.{layer.removeprefix('h')}.{LAYER_PARTS[part]}.{kind}"
 
 
-def make_modelfile(source: CheckpointFolder, name: str, end: EndMarker, template: str) -> str:
-    """Ollama's Modelfile. It names a string that ends a text; an end token is named in the GGUF file."""
-    lines = [f"FROM ./{name}.gguf", f"TEMPLATE {quoted(template)}", f"PARAMETER num_ctx {source.hparams.n_ctx}"]
-    if end.text is not None:
-        lines.append(f"PARAMETER stop {quoted(end.text)}")
+def make_modelfile(source: CheckpointFolder, name: str, end: EndMarker, template: Template, end_text: str) -> str:
+    """Ollama's Modelfile. It names the strings that end a text or a turn; an end token is named in the GGUF file."""
+    stops = [*([] if end.text is None else [end.text]), *filter(None, TAGS[template])]
+    lines = [
+        f"FROM ./{name}.gguf",
+        f"TEMPLATE {quoted(ollama_template(template, end_text))}",
+        f"PARAMETER num_ctx {source.hparams.n_ctx}",
+        *(f"PARAMETER stop {quoted(stop)}" for stop in stops),
+    ]
     return "\n".join([*lines, ""])
 
 

@@ -58,7 +58,7 @@ def training_rows(options: TrainingOptions, data: Data, n_ctx: int) -> Rows:
     if options.packing == "windows":
         return Windows(data.train, length, options.seed, options.learn)
     end = data.description.end_of_text
-    return Packed(data.train, end, length, options.seed, options.learn, options.ignore_meta_prob)
+    return Packed(data.train, end, length, options.seed, options.learn, options.ignore_meta_prob, data.tokenizer)
 
 
 @dataclass

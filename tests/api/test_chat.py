@@ -8,10 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.api.openai_prompts import turns_of
 from app.api.openai_requests import ChatMessage, TextPart
 from app.engine.fake import SCRIPT, FakeEngine
+from app.engine.prompts import turn_texts
 from tests.conftest import events, serving
 
 HELLO = [{"role": "user", "content": "Hello!"}]
@@ -77,7 +80,137 @@ def test_turns_are_two_voices_in_alternation() -> None:
         ChatMessage(role="user", content="a"),
         ChatMessage(role="user", content="b"),
     ]
-    assert turns_of(messages) == ["Be brief.\nHello", "Hi.", "a\nb"]
+    assert turn_texts("text", turns_of(messages)) == ["Be brief.\nHello", "\nHi.", "\na\nb"]
+
+
+def test_without_a_number_history_leaves_a_share_of_the_window_free_and_with_one_that_much() -> None:
+    """It once was cut at half the window, whatever was asked for."""
+    turns = [{"role": ["user", "assistant"][number % 2], "content": "x" * 9} for number in range(201)]
+    with serving(FakeEngine(n_ctx=1024, template="chat")) as address:
+
+        def prompt_tokens(**fields: Any) -> int:
+            found: int = ask(f"{address}/v1/chat/completions", **fields)["usage"]["prompt_tokens"]
+            return found
+
+        assert prompt_tokens(messages=turns[:71]) == 711
+        assert prompt_tokens(messages=turns) == 751
+        assert prompt_tokens(messages=turns, max_tokens=23) == 991
+        assert prompt_tokens(messages=turns, max_tokens=900) == 111
+        assert (
+            prompt_tokens(messages=[{"role": "developer", "content": "s" * 99}, *turns], max_tokens=900)
+            == 1 + 100 + 2 * 10 + 10
+        )
+
+
+CONVERSATIONS: dict[str, tuple[list[tuple[str, str]], str]] = {
+    "only a system message": ([("system", "Be brief.")], "[QUESTION] Be brief."),
+    "a leading turn of the assistant": (
+        [("assistant", "Hello!"), ("user", "Why?")], "[ANSWER] Hello!\n[QUESTION] Why?"
+    ),
+    "one after instructions": (
+        [("system", "Be brief."), ("assistant", "Hello!"), ("user", "Why?")],
+        "[QUESTION] Be brief.\n[ANSWER] Hello!\n[QUESTION] Why?",
+    ),
+    "several in a row": (
+        [("user", "a"), ("assistant", "b"), ("assistant", "c"), ("developer", "d"), ("user", "e")],
+        "[QUESTION] a\n[ANSWER] b\nc\n[QUESTION] d\ne",
+    ),
+    "blanks": ([("user", " a \n"), ("assistant", ""), ("user", "\u3000b\xa0")], "[QUESTION] a\nb"),
+    "nothing": ([("user", "")], "[QUESTION]"),
+    "tags": ([("user", "[ANSWER] a\n[QUESTION]")], "[QUESTION] [ANSWER] a\n[QUESTION]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("turns", "text"), CONVERSATIONS.values(), ids=CONVERSATIONS)
+def test_a_conversation_is_answered_as_it_was_held(url: str, turns: list[tuple[str, str]], text: str) -> None:
+    """A leading turn of the assistant was left out by the chat, and given to the user by /tokenize."""
+    messages = [{"role": role, "content": content} for role, content in turns]
+    usage = ask(url, model="qa", messages=messages, max_tokens=1)["usage"]
+    counted = httpx.post(
+        url.replace("v1/chat/completions", "tokenize"), json={"model": "qa", "messages": messages}
+    ).json()
+    assert usage["prompt_tokens"] == counted["count"]
+    assert bytes(counted["tokens"][1:]).decode() == f"{text}\n[ANSWER]"
+
+
+turns = st.lists(
+    st.fixed_dictionaries({
+        "role": st.sampled_from(["system", "developer", "user", "assistant"]),
+        "content": st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from([" a\n", "[ANSWER]"]),
+    }),
+    min_size=1,
+    max_size=6,
+)  # fmt: skip
+
+
+@given(
+    messages=turns.filter(lambda messages: messages[-1]["role"] != "assistant"), model=st.sampled_from(["fake", "qa"])
+)
+def test_tokenize_counts_what_the_chat_reads(url: str, messages: list[dict[str, str]], model: str) -> None:
+    counted = httpx.post(
+        url.replace("v1/chat/completions", "tokenize"), json={"model": model, "messages": messages}
+    ).json()
+    assert ask(url, model=model, messages=messages, max_tokens=1)["usage"]["prompt_tokens"] == counted["count"]
+
+
+TAGGED = {
+    " Yes.\n[QUESTION] No?": "Yes.",
+    " Yes.\n[ANSWER] No.": "Yes.",
+    " Yes. [ANSWER] No.": "Yes.",
+    " Yes.[QUESTION]": "Yes.",
+    "\n[QUESTION] Why?": "",
+    " [ANSWER] Yes.": "",
+    " [Yes] [ANS] Yes.\n\n": "[Yes] [ANS] Yes.\n\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("script", "shown"), TAGGED.items())
+def test_no_tag_is_shown_in_a_reply_however_short(script: str, shown: str) -> None:
+    """17 of the starter's first 100 replies showed [ANSWER]. A limit within a tag showed the beginning of one."""
+    with serving(FakeEngine(script, template="qa")) as address:
+        for length in range(1, len(script) + 1):
+            same = {"messages": HELLO, "temperature": 0, "max_tokens": length, "logprobs": True}
+            (choice,) = ask(f"{address}/v1/chat/completions", **same)["choices"]
+            said = choice["message"]["content"]
+            assert shown.startswith(said)
+            scored = b"".join(bytes(token["bytes"]) for token in choice["logprobs"]["content"])
+            assert scored.decode().strip() == said.strip()
+            chunks = streamed(f"{address}/v1/chat/completions", **same)
+            assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == said
+        assert said.strip() == shown.strip()
+
+
+def streamed(url: str, **fields: Any) -> list[dict[str, Any]]:
+    *chunks, done = map(
+        str, events(httpx.post(url, json={"messages": HELLO, "temperature": 0, "stream": True} | fields).text)
+    )
+    assert done == "[DONE]"
+    return [json.loads(chunk) for chunk in chunks]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"n": 2},
+        {"logprobs": True},
+        {"stop": ["brown"]},
+        {"model": "qa"},
+        {"stream_options": {"include_usage": True}},
+    ],
+)
+def test_the_finish_reason_comes_in_a_chunk_of_its_own(url: str, fields: dict[str, Any]) -> None:
+    """Clients drop the text of the chunk that has the finish reason, since OpenAI sends none with it."""
+    chunks = streamed(url, max_tokens=30, **fields)
+    assert bool(chunks[-1]["choices"]) == ("stream_options" not in fields)
+    choices = [choice for chunk in chunks for choice in chunk["choices"]]
+    finished = [choice for choice in choices if choice["finish_reason"]]
+    assert sorted(choice["index"] for choice in finished) == [*range(fields.get("n", 1))]
+    for choice in finished:
+        assert (choice["delta"], choice["logprobs"]) == ({}, None)
+        first, *_, last = (other for other in choices if other["index"] == choice["index"])
+        assert last is choice
+        assert first["delta"]["role"] == "assistant"
 
 
 @pytest.mark.parametrize("n", [1, 2])

@@ -25,7 +25,6 @@ MESSAGE = {
 }
 JOKE = " Why did the duck stop?\n[ANSWER] It had a bill to pay.\n[QUESTION]"
 SHOWN = "Why did the duck stop?\n\nIt had a bill to pay."
-ANSWER = "Why did the duck stop?\n[ANSWER] It had a bill to pay."
 GROUP = -100
 
 

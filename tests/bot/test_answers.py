@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.bot.jokes import split_joke
 from app.bot.message_limits import LIMIT, cut
 from app.bot.strings import (
     MESSAGE_GONE,
@@ -14,9 +15,9 @@ from app.bot.strings import (
     THANKS,
 )
 from app.engine.fake import SCRIPT, FakeEngine
-from app.engine.prompts import fitting_turn_tokens
+from app.engine.prompts import alternating, fitting_turn_tokens
 from app.engine.tokenizer import Tokenizer
-from tests.bot.conftest import ANSWER, GROUP, SHOWN, ask, bot, labels, press, rows
+from tests.bot.conftest import GROUP, SHOWN, ask, bot, labels, press, rows
 from tests.fakes.bot_api import units
 
 
@@ -39,11 +40,11 @@ def test_a_model_of_plain_text_writes_without_a_prompt_and_continues_a_message()
 
 
 def test_any_text_is_a_question_to_answer(store: str) -> None:
-    with bot(feedback=store) as telegram:
+    with bot(FakeEngine(" It had a bill to pay.\n[QUESTION] And", template="qa"), feedback=store) as telegram:
         said = ask(telegram, "Why did the duck stop?")
-    assert said["text"] == ANSWER
+    assert said["text"] == "It had a bill to pay."
     assert said["reply_to_message"]["text"] == "Why did the duck stop?"
-    assert rows(store, "SELECT prompt, text FROM texts") == [("Why did the duck stop?", ANSWER)]
+    assert rows(store, "SELECT prompt, text FROM texts") == [("Why did the duck stop?", "It had a bill to pay.")]
 
 
 def test_another_joke_and_another_answer_to_the_same_question(store: str) -> None:
@@ -95,7 +96,7 @@ class Listening(FakeEngine):
 
 
 def turns(engine: FakeEngine, *said: str) -> list[int]:
-    return fitting_turn_tokens(engine, said, 100)
+    return fitting_turn_tokens(engine, alternating(said), 100)
 
 
 HOSTILE = {
@@ -111,13 +112,43 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_any_text_is_answered_and_shown_unchanged(text: str, store: str) -> None:
-    with bot(FakeEngine(text, template="qa"), feedback=store) as telegram:
+    with bot(FakeEngine(text, template="chat"), feedback=store) as telegram:
         said = ask(telegram, text)
         press(telegram, said, "👍")
         shown = telegram.now(said)
     assert shown["text"].startswith(text.strip()[:4].strip())
     assert shown["text"].endswith(THANKS)
     assert rows(store, "SELECT value FROM votes") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "script", [" Yes.\n[ANSWER] No.", " Yes. [QUESTION] No?", " Yes.[ANSWER] No.", f"{' ' * 89} Yes.\n[ANSW"]
+)
+def test_every_tag_ends_an_answer(script: str) -> None:
+    """Answers once showed [ANSWER], and at the end of their length the beginning of a tag."""
+    with bot(FakeEngine(script, template="qa")) as telegram:
+        assert ask(telegram, "Why?")["text"] == "Yes."
+
+
+@pytest.mark.parametrize(
+    ("script", "shown"),
+    [
+        (" Why?\n[ANSWER] So.\n[ANSWER] No.", "Why?\n\nSo."),
+        (f" Why?{' ' * 86}\n[ANSWER]", "Why?"),
+        (f" Why?{' ' * 89}\n[ANSW", "Why?"),
+        (f" Why? [ANSWER] So.{' ' * 76}\n[QUES", "Why?\n\nSo."),
+    ],
+)
+def test_no_tag_is_shown_in_a_joke(script: str, shown: str) -> None:
+    with bot(FakeEngine(script, template="qa")) as telegram:
+        assert ask(telegram, "/joke")["text"] == shown
+
+
+def test_no_part_of_a_tag_is_shown_while_a_joke_is_written() -> None:
+    text = " Why?\n[ANSWER] So.\n[ANSWER] No."
+    shown = [split_joke(text[:length], "[ANSWER]").shown for length in range(len(text) + 1)]
+    assert not "".join(shown).count("[")
+    assert shown[-1] == "Why?\n\nSo."
 
 
 def test_a_model_that_leaves_its_turn_empty_is_not_shown_with_the_tag_of_the_next() -> None:

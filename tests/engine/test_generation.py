@@ -155,6 +155,12 @@ def test_a_mark_is_never_part_of_the_text() -> None:
     assert texts(pieces) == ["The "]
 
 
+def test_a_mark_that_is_broken_off_has_no_score_either() -> None:
+    pieces = write(FakeEngine(), length=7, marks=["quick"], logprobs=0, sampling=GREEDY)
+    assert (texts(pieces), pieces[-1].finish_reason) == (["The "], "length")
+    assert bytes(scored.token for piece in pieces for scored in piece.scored) == b"The "
+
+
 def test_tokens_are_scored_when_they_are_shown() -> None:
     """Tokens of a stop string that is not shown have no score; tokens that are held back get theirs when they are shown."""
     pieces = write(FakeEngine(), length=20, stops=["quick", "The cat"], logprobs=0, sampling=GREEDY)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.engine.fake import byte_tokenizer
+from app.engine.prompts import turn_stops
 from app.engine.stop_strings import StopStringFilter, overlap
+from app.engine.tokenizer import Tokenizer
+from tests.conftest import ROOT
 
 
 def read(text: str, stops: list[str], strip: str = "") -> tuple[str, list[str], bool]:
@@ -73,3 +80,35 @@ def test_settled_characters_are_those_shown_or_dropped() -> None:
     for byte in b"  abx":
         text.add(byte)
     assert (text.length, text.settled) == (5, 4)
+
+
+STARTER = Tokenizer.from_file(ROOT / "models/starter/tokenizer.json")
+TAG = re.compile(r"[ \n]?\[(QUESTION|ANSWER)\]")
+PART_OF_A_TAG = re.compile(r"[ \n]?(\[|\[Q|\[QU|\[QUESTION|\[A|\[ANSWER)$")
+pieces = st.sampled_from(
+    ["Yes", ".", " ", "\n", "[", "]", "[QUESTION]", "[ANSWER]", "[ANSWER", "[QU", "[A", "[]", "[ANS]", "🦆"]
+)
+
+
+@given(text=st.lists(pieces, max_size=8).map("".join), splits=st.booleans())
+def test_the_turn_of_a_model_ends_before_any_tag_and_shows_no_part_of_one(text: str, splits: bool) -> None:
+    """The tag at the beginning of a line was searched for only, and only that of a question: replies showed [ANSWER]."""
+    tokenizer = byte_tokenizer() if splits else STARTER
+    said = text.lstrip(" \n")
+    found = TAG.search(said)
+    expected = said[: found.start()] if found else PART_OF_A_TAG.sub("", said)
+    grown, shown = StopStringFilter(tokenizer, (), " \n", marks=turn_stops("qa")), ""
+    for token in tokenizer.encode(text):
+        shown += grown.add(token)
+        assert expected.startswith(shown)
+        if grown.stopped:
+            break
+    assert (grown.stopped, shown + grown.rest()) == (bool(found), expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("a [QUES", "a"), ("a \n", "a \n"), ("a [", "a"), ("[ANSWER", ""), ("a [b", "a [b")]
+)
+def test_a_mark_that_is_broken_off_is_not_shown(text: str, shown: str) -> None:
+    grown = StopStringFilter(byte_tokenizer(), (), marks=turn_stops("qa"))
+    assert "".join([*map(grown.add, text.encode()), grown.rest()]) == shown

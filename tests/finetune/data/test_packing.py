@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from finetune.data.packing import Packed, Windows, batch
+from app.engine.bundle import Template
+from app.engine.tokenizer import Tokenizer
+from finetune.data.control_codes import without_code
+from finetune.data.documents import from_turns
+from finetune.data.packing import Batch, Packed, Windows, batch
 from finetune.data.prepared import Documents, Role
+from tests.conftest import ROOT
 
 END = 99
 
@@ -80,6 +88,56 @@ def test_a_control_code_never_counts_in_the_loss_and_is_dropped_as_often_as_aske
     assert 0.2 < lengths.count(6) / len(lengths) < 0.4
     whole = packed.fill(0, None)
     assert whole.weights[0].tolist() == [0, 0, 1, 1, 1, 1, 1, 1]
+
+
+STARTER = Tokenizer.from_file(ROOT / "models/starter/tokenizer.json")
+TEMPLATES: list[Template] = ["text", "qa", "chat"]
+said = (st.text(max_size=20) | st.sampled_from(["Why?", "it's", "'s", "¿Qué?", "鸭子", "[QUESTION]"])).filter(str.strip)
+
+
+def tokenized(turns: list[str], meta: str, template: Template) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    tokens: list[int] = []
+    roles: list[int] = []
+    for part in from_turns(turns, meta, template):
+        new = STARTER.encode(part.text) + [STARTER.end_of_text or 0] * part.ends
+        tokens, roles = tokens + new, roles + [part.role] * len(new)
+    return np.array(tokens, np.int32), np.array(roles, np.uint8)
+
+
+def packed_without_code(coded: tuple[NDArray[np.int32], NDArray[np.uint8]], length: int) -> list[Batch]:
+    tokens, roles = coded
+    documents = Documents(tokens.astype(np.uint16), roles, np.array([len(tokens)], np.int64))
+    packed = Packed(documents, END, length, ignore_meta=1.0, tokenizer=STARTER)
+    return [packed.fill(index, np.random.default_rng(0)) for index in range(len(packed))]
+
+
+@given(turns=st.lists(said, min_size=1, max_size=4), code=said)
+def test_a_document_without_its_code_is_as_if_it_never_had_one(turns: list[str], code: str) -> None:
+    """The space after the code once stayed, and a prompt, which begins without one, had tokens that were never trained."""
+    for template in TEMPLATES:
+        tokens, roles = without_code(*tokenized(turns, code, template), STARTER)
+        wanted = tokenized(turns, "", template)
+        assert (tokens.tolist(), roles.tolist()) == (wanted[0].tolist(), wanted[1].tolist())
+
+
+@pytest.mark.parametrize("length", [8, 64])
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_row_without_codes_has_the_tokens_of_documents_without_codes(template: Template, length: int) -> None:
+    """Also in a document that is longer than a row."""
+    turns = ["Why did the duck cross the road?", "It had a bill to pay."]
+    rows = packed_without_code(tokenized(turns, "code", template), length)
+    bare = tokenized(turns, "", template)[0].tolist()
+    assert sorted(token for row in rows for token in row.targets[row.segments > 0].tolist()) == sorted(bare)
+    (first,) = (row for row in rows if row.targets[0, :3].tolist() == bare[:3])
+    assert first.tokens[0, 0] == END
+
+
+def test_a_code_stays_where_the_document_would_be_too_long_for_its_row_without_it() -> None:
+    """The word without its space has more tokens than it has with the space and the code together."""
+    coded = tokenized(["babysitter"], "a", "text")
+    assert len(coded[0]) < len(tokenized(["babysitter"], "", "text")[0])
+    (row,) = packed_without_code(coded, len(coded[0]))
+    assert row.targets[0].tolist() == coded[0].tolist()
 
 
 @pytest.mark.parametrize(("learn", "learned"), [("all", [1, 1, 1]), ("replies", [0, 1, 1]), ("last", [0, 0, 1])])

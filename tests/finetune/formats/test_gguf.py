@@ -118,18 +118,31 @@ def test_the_command_line(checkpoint: Path, tmp_path: Path) -> None:
     assert field(GGUFReader(tmp_path / "mine" / "mine.gguf"), "general.file_type") == 7
 
 
+OLLAMA = (
+    '{{ $last := "" }}{{ range .Messages }}{{ if .Content }}'
+    '{{ $speaker := "person" }}{{ if eq .Role "assistant" }}{{ $speaker = "model" }}{{ end }}'
+    "{{ if eq $speaker $last }}\n{{ else }}"
+)
 MODELFILES = {
     (
         "text",
         "<|endoftext|>",
     ): 'TEMPLATE """{{ .Prompt }}"""\nPARAMETER num_ctx 64\nPARAMETER stop """<|endoftext|>"""\n',
     ("qa", "299"): (
-        'TEMPLATE """{{ range .Messages }}{{ if eq .Role "assistant" }}[ANSWER] {{ else }}[QUESTION] {{ end }}'
-        '{{ .Content }}\n{{ end }}[ANSWER]"""\nPARAMETER num_ctx 64\n'
+        f'TEMPLATE """{OLLAMA}'
+        '{{ if $last }}\n{{ end }}{{ if eq $speaker "model" }}[ANSWER] {{ else }}[QUESTION] {{ end }}'
+        '{{ end }}{{ .Content }}{{ $last = $speaker }}{{ end }}{{ end }}\n[ANSWER]"""\n'
+        'PARAMETER num_ctx 64\nPARAMETER stop """[QUESTION]"""\nPARAMETER stop """[ANSWER]"""\n'
     ),
-    ("chat", "299"): 'TEMPLATE """{{ range .Messages }}{{ .Content }}END{{ end }}"""\nPARAMETER num_ctx 64\n',
+    ("chat", "299"): (
+        f'TEMPLATE """{OLLAMA}'
+        '{{ if $last }}END{{ end }}{{ if eq $speaker "model" }}{{ else }}{{ end }}'
+        '{{ end }}{{ .Content }}{{ $last = $speaker }}{{ end }}{{ end }}END"""\nPARAMETER num_ctx 64\n'
+    ),
     ("chat", "[END]"): (
-        'TEMPLATE """{{ range .Messages }}{{ .Content }}[END]{{ end }}"""\n'
+        f'TEMPLATE """{OLLAMA}'
+        '{{ if $last }}[END]{{ end }}{{ if eq $speaker "model" }}{{ else }}{{ end }}'
+        '{{ end }}{{ .Content }}{{ $last = $speaker }}{{ end }}{{ end }}[END]"""\n'
         'PARAMETER num_ctx 64\nPARAMETER stop """[END]"""\n'
     ),
 }
@@ -138,7 +151,9 @@ MODELFILES = {
 @pytest.mark.parametrize(("template", "end"), MODELFILES)
 def test_the_modelfile(checkpoint: Path, tmp_path: Path, template: Any, end: str) -> None:
     export(checkpoint, tmp_path / "mine", end=end, template=template, format="gguf")
-    expected = MODELFILES[template, end].replace("END{", f"{open_checkpoint(checkpoint).tokenizer.decode([299])}{{")
+    expected = MODELFILES[template, end]
+    if end == "299":
+        expected = expected.replace("END", open_checkpoint(checkpoint).tokenizer.decode([299]))
     assert (tmp_path / "mine" / "Modelfile").read_text() == "FROM ./mine.gguf\n" + expected
     reader = GGUFReader(tmp_path / "mine" / "mine.gguf")
     assert (reader.get_field("tokenizer.chat_template") is None) == (template == "text")

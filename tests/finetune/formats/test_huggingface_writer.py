@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,12 @@ import jinja2.sandbox
 import numpy as np
 import pytest
 import tokenizers
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from app.api.openai_prompts import turns_of
+from app.api.openai_requests import ChatMessage
 from app.engine.bundle import Template
 from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.prompts import ends_turns, model_cue, turn_texts
@@ -20,6 +25,7 @@ from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import read_weights, write_checkpoint
 from finetune.commands.export import export
+from finetune.formats.chat_templates import jinja_template
 from finetune.formats.huggingface_writer import FILES
 from tests.conftest import TEXTS, write_tiny
 from tests.finetune.formats.huggingface_folders import (
@@ -78,21 +84,39 @@ def test_the_tokenizer_begins_texts_with_the_end_token_where_training_did(checkp
     assert encoded.ids == [tokenizer.end_of_text, *tokenizer.encode("Why")]
     chat = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())["chat_template"]
     assert (
-        chat == "{{ bos_token }}{% for message in messages %}{{ message['content'] + \"<|endoftext|>\" }}{% endfor %}"
+        render(chat, [{"role": "user", "content": "Why?"}], bos_token="<|endoftext|>")
+        == "<|endoftext|>Why?<|endoftext|>"
     )
 
 
+def render(source: str, messages: Sequence[dict[str, str]], **variables: str) -> str:
+    """Render a chat template as transformers does."""
+    jinja = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    return jinja.from_string(source).render(messages=messages, add_generation_prompt=True, **variables)
+
+
+said = st.text(max_size=12) | st.sampled_from(["Why?", " Why? ", "\n", "\xa0\u3000", "{{ x }}", "[ANSWER] a", "'\"\\"])
+message = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "developer", "user", "assistant"]), "content": said},
+)
+
+
 @pytest.mark.parametrize("template", ["qa", "chat"])
-def test_the_chat_template_is_that_of_training(checkpoint: Path, tmp_path: Path, template: Template) -> None:
-    """Rendered as transformers renders it, a conversation is the text that serving and training make of it."""
+@given(messages=st.lists(message, max_size=6), newest=said)
+def test_the_chat_template_is_that_of_the_app(template: Template, messages: list[dict[str, str]], newest: str) -> None:
+    """A conversation is the text that serving and training make of it, whoever speaks in what order and however blank."""
+    messages = [*messages, {"role": "user", "content": newest}]
+    turns = turns_of([ChatMessage(**message) for message in messages])  # type: ignore[arg-type]
+    end = END_OF_TEXT if ends_turns(template) else ""
+    expected = "".join(text + end for text in turn_texts(template, turns)) + model_cue(template)
+    assert render(jinja_template(template, END_OF_TEXT) or "", messages) == expected
+
+
+@pytest.mark.parametrize("template", ["qa", "chat"])
+def test_the_chat_template_is_in_the_folder(checkpoint: Path, tmp_path: Path, template: Template) -> None:
     export(checkpoint, tmp_path / "out", template=template, format="huggingface")
     source = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())["chat_template"]
-    turns = ["Why?", "Because.", "Who says so?"]
-    messages = [{"role": ("user", "assistant")[number % 2], "content": turn} for number, turn in enumerate(turns)]
-    jinja = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    rendered = jinja.from_string(source).render(messages=messages, add_generation_prompt=True)
-    end = END_OF_TEXT if ends_turns(template) else ""
-    assert rendered == "".join(turn + end for turn in turn_texts(template, turns)) + model_cue(template)
+    assert source == jinja_template(template, END_OF_TEXT)
 
 
 def test_an_older_export_is_replaced_and_its_model_card_kept(checkpoint: Path, theirs: Path, tmp_path: Path) -> None:
