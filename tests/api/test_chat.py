@@ -96,10 +96,8 @@ def test_without_a_number_history_leaves_a_share_of_the_window_free_and_with_one
         assert prompt_tokens(messages=turns) == 751
         assert prompt_tokens(messages=turns, max_tokens=23) == 991
         assert prompt_tokens(messages=turns, max_tokens=900) == 111
-        assert (
-            prompt_tokens(messages=[{"role": "developer", "content": "s" * 99}, *turns], max_tokens=900)
-            == 1 + 100 + 2 * 10 + 10
-        )
+        instructions = {"role": "developer", "content": "s" * 99}
+        assert prompt_tokens(messages=[instructions, *turns], max_tokens=900) == 1 + 100 + 10
 
 
 CONVERSATIONS: dict[str, tuple[list[tuple[str, str]], str]] = {
@@ -172,7 +170,7 @@ def test_no_tag_is_shown_in_a_reply_however_short(script: str, shown: str) -> No
             same = {"messages": HELLO, "temperature": 0, "max_tokens": length, "logprobs": True}
             (choice,) = ask(f"{address}/v1/chat/completions", **same)["choices"]
             said = choice["message"]["content"]
-            assert shown.startswith(said)
+            assert shown.startswith(said.rstrip())
             scored = b"".join(bytes(token["bytes"]) for token in choice["logprobs"]["content"])
             assert scored.decode().strip() == said.strip()
             chunks = streamed(f"{address}/v1/chat/completions", **same)
