@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import DataError, SettingError
 from finetune.fetch.bigquery_cost import CostEstimate
-from finetune.fetch.googlesql import selected_columns
+from finetune.fetch.googlesql.grammar import selected_columns
 from finetune.fetch.journal import Journal, write_rows
 from finetune.fetch.parameters import bind
 from finetune.fetch.query import Query, split_tables

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import sqlglot
 
 from app.errors import DataError
+from finetune.fetch.googlesql.grammar import position_of
 from finetune.fetch.query import SqlError
 
 BATCH = 10_000
@@ -22,15 +21,11 @@ LARGEST_ROW = 2**26
 
 
 def open_duckdb() -> duckdb.DuckDBPyConnection:
-    """A DuckDB that, like BigQuery, has FARM_FINGERPRINT and counts time in UTC."""
-    from farmhash import fingerprint64
-
-    def farm_fingerprint(text: str) -> int:
-        number: int = fingerprint64(text)
-        return number - 2**64 if number >= 2**63 else number
+    """A DuckDB that, like BigQuery, counts time in UTC, with the functions that compiled GoogleSQL needs."""
+    from finetune.fetch.googlesql.runtime import install
 
     connection = duckdb.connect()
-    connection.create_function("farm_fingerprint", farm_fingerprint, ["VARCHAR"], "BIGINT")
+    install(connection)
     connection.execute("SET TimeZone = 'UTC'")
     return connection
 
@@ -116,13 +111,7 @@ def runtime_errors(task: str, memory: str) -> Iterator[None]:
     except duckdb.OutOfMemoryException:
         raise DataError(f"{task} needs more than {memory} of memory: raise --memory.") from None
     except duckdb.Error as error:
-        raise DataError(f"{task}: {str(error).splitlines()[0]}") from None
-
-
-def position_of(word: str, sql: str) -> tuple[int, int]:
-    """Line and column, from 1, of the first token of GoogleSQL that is this word, such as body or @n; else (1, 1)."""
-    tokens = sqlglot.tokenize(sql, read="bigquery")
-    for before, token in pairwise([tokens[0], *tokens]):
-        if token.text.lower() == word.lower().removeprefix("@") and (before.text == "@" or not word.startswith("@")):
-            return token.line, token.col - len(word) + 1
-    return 1, 1
+        message = str(error).splitlines()[0]
+        if placed := re.search(r"line \d+, column \d+: .*", message):  # from compiled GoogleSQL
+            raise DataError(f"{task}, {placed[0]}.") from None
+        raise DataError(f"{task}: {message}") from None

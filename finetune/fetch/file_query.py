@@ -5,8 +5,7 @@ First table_parts.py keeps the columns and rows of each file that the query can 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,15 @@ from typing import Any
 import duckdb
 
 from app.errors import DataError, SettingError
-from finetune.fetch.duckdb_session import open_duckdb, position_of, rows_of, runtime_errors, sql_errors
+from finetune.fetch.duckdb_session import identifier, open_duckdb, rows_of, runtime_errors, sql_errors, string_literal
 from finetune.fetch.dumps import LINE_SUFFIXES, TABLE_SUFFIXES, find_files
-from finetune.fetch.googlesql import selected_columns, translate
+from finetune.fetch.googlesql.queries import CompiledQuery, compiled
+from finetune.fetch.googlesql.scopes import Column, Relation
+from finetune.fetch.googlesql.sql_types import FLOAT64, STRING, SqlType
 from finetune.fetch.journal import Journal, write_rows
 from finetune.fetch.parameters import Value, bind
 from finetune.fetch.predicate_pushdown import pushed_down_predicate
-from finetune.fetch.query import Query, SqlError
+from finetune.fetch.query import Query, Table
 from finetune.fetch.row_source import FetchedRows, stamps
 from finetune.fetch.table_parts import PartWriter, empty_relation, files_read
 from finetune.progress_bar import progress_bar
@@ -44,7 +45,9 @@ class FileQueryRows:
         return self.query.origin("duckdb", self.values)
 
     def expected_columns(self) -> Collection[str]:
-        return selected_columns(self.query)
+        with self.query.positioned_errors():
+            relations = {table.address: empty_relation(table) for table in self.query.tables}
+            return [column.name for column in compiled_on(self.query, relations, self.values).columns]
 
     def fetch(self, journal: Journal) -> FetchedRows:
         """Read the files into parts, resuming after the last one, then run the query. Raises DataError."""
@@ -56,13 +59,12 @@ class FileQueryRows:
             connection.execute("SET memory_limit = ?", [self.memory])
             connection.execute("SET temp_directory = ?", [str(journal.folder / "spilled")])
             check(connection, self.query, self.values)
-            relations = self._read_files(connection, journal)
+            found = compiled_on(self.query, self._read_files(connection, journal), self.values)
             with sql_errors(self.query.text):
-                translated = translate_on(self.query, relations)
-                found = connection.sql(translated, params=used_values(translated, self.values))
+                rows = rows_of(connection.sql(found.sql, params=found.values or None))
                 with journal.adding(anew=True) as file:
-                    write_rows(file, rows_of(found))
-            columns = found.columns
+                    write_rows(file, without_null_arrays(rows, found.columns))
+            columns = [column.name for column in found.columns]
         sources = [str(path) for paths in self.files.values() for path in paths]
         return FetchedRows(columns, self._origin() | {"sources": sources, "size": self._size()} | files_read(journal))
 
@@ -101,32 +103,45 @@ def files_of_tables(query: Query, sources: Sequence[str]) -> dict[str, list[Path
     return found
 
 
+def compiled_on(query: Query, relations: Mapping[str, str], values: Mapping[str, Value]) -> CompiledQuery:
+    """The query in DuckDB SQL. `relations` have the DuckDB SQL that replaces each table, by its address. Raises SqlError."""
+    tables = {table.address: relation_of(table, relations[table.address]) for table in query.tables}
+    return compiled(query.text, tables, values)
+
+
 def check(connection: duckdb.DuckDBPyConnection, query: Query, values: Mapping[str, Value]) -> None:
     """Run the query on empty tables, to find what is wrong with it before a file is read. Raises SqlError."""
-    relations = {table.address: empty_relation(table) for table in query.tables}
+    found = compiled_on(query, {table.address: empty_relation(table) for table in query.tables}, values)
     with sql_errors(query.text):
-        translated = translate_on(query, relations)
-        if missing := sorted(named_parameters(translated) - set(values)):
-            raise SqlError(f"Query parameter '{missing[0]}' not found", *position_of(f"@{missing[0]}", query.text))
-        connection.execute(f"EXPLAIN {translated}", used_values(translated, values)).fetchall()
+        connection.execute(f"EXPLAIN {found.sql}", found.values).fetchall()
 
 
-def translate_on(query: Query, relations: Mapping[str, str]) -> str:
-    """The query in DuckDB SQL. `relations` have the DuckDB SQL that replaces each table, by its address. Raises SqlError."""
-
-    def relation(address: str) -> str:
-        if address not in relations:
-            raise SqlError(f"`{address}` is not among the `-- Tables:` at the top of the file", 1, 1)
-        return relations[address]
-
-    return translate(query.text, relation)
+def relation_of(table: Table, sql: str) -> Relation:
+    """A table as queries see it. A wildcard table has _TABLE_SUFFIX, which is not part of *."""
+    columns = [Column(name, "", SqlType(kind)) for name, kind in table.columns.items()]
+    if any(column.type == FLOAT64 for column in columns):
+        sql = f"(SELECT * REPLACE ({', '.join(map(finite, columns))}) FROM {sql})"
+    suffix = [Column("_TABLE_SUFFIX", "", STRING, hidden=True)] if table.address.endswith("*") else []
+    return Relation(sql, [*columns, *suffix])
 
 
-def named_parameters(translated: str) -> set[str]:
-    return set(re.findall(r"\$(\w+)", translated))
+def finite(column: Column) -> str:
+    """A column, without numbers that DuckDB compares otherwise than BigQuery: one that is infinite or NaN is an error."""
+    name = identifier(column.name)
+    if column.type != FLOAT64:
+        return f"{name} AS {name}"
+    error = string_literal(f"{column.name} has a number that is infinite or NaN")
+    return f"CASE WHEN isfinite({name}) = FALSE THEN error({error}) ELSE {name} END AS {name}"
 
 
-def used_values(translated: str, values: Mapping[str, Value]) -> dict[str, Value]:
-    """The values that a statement uses: DuckDB refuses others."""
-    named = named_parameters(translated)
-    return {name: value for name, value in values.items() if name in named}
+def without_null_arrays(rows: Iterator[Mapping[str, Any]], columns: Sequence[Column]) -> Iterator[Mapping[str, Any]]:
+    """Rows as BigQuery returns them: an array is never NULL, and has no NULL in it. Raises DataError."""
+    arrays = [column.name for column in columns if column.type.name == "ARRAY"]
+    for row in rows:
+        whole = {**row, **{name: row[name] or [] for name in arrays}} if arrays else row
+        if name := next((name for name in arrays if None in whole[name]), None):
+            raise DataError(
+                f"{name} is an array with a NULL in it, which BigQuery does not return: leave NULLs out, "
+                "for example with ARRAY_AGG(… IGNORE NULLS)."
+            )
+        yield whole

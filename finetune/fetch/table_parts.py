@@ -8,7 +8,7 @@ BigQuery's _TABLE_SUFFIX is the end of a monthly table's name. Here it is the mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from app.errors import DataError
 from finetune.fetch import dumps
 from finetune.fetch.duckdb_session import LARGEST_ROW, count_rejected, identifier, relation_of_table, string_literal
 from finetune.fetch.journal import Journal
+from finetune.fetch.predicate_pushdown import Predicate
 from finetune.fetch.query import Table, wildcard
 
 DUCKDB_TYPES = {
@@ -36,7 +37,7 @@ class PartWriter:
         self,
         connection: duckdb.DuckDBPyConnection,
         table: Table,
-        where: str,
+        where: Predicate,
         journal: Journal,
         progress: Callable[[int], object],
     ) -> None:
@@ -82,13 +83,13 @@ class PartWriter:
         self.connection.execute(
             f"""CREATE OR REPLACE TEMP TABLE block AS
             SELECT *, {corrupt} AS corrupt
-            FROM read_json(?, format = 'newline_delimited', columns = {{{columns}}}, ignore_errors = true,
+            FROM read_json($block, format = 'newline_delimited', columns = {{{columns}}}, ignore_errors = true,
                 maximum_object_size = {LARGEST_ROW})
-            WHERE ({self.where}) OR corrupt""",
-            [str(block)],
+            WHERE ({self.where.sql}) OR corrupt""",
+            {"block": str(block), **self.where.values},
         ).fetchall()
         lines: int = self.connection.execute("SELECT count(*) FROM block WHERE corrupt").fetchall()[0][0]
-        self._write_part("SELECT * EXCLUDE (corrupt) FROM block WHERE NOT corrupt", name)
+        self._write_part("SELECT * EXCLUDE (corrupt) FROM block WHERE NOT corrupt", name, {})
         return lines
 
     def _read_table(self, path: Path, name: str) -> None:
@@ -103,7 +104,9 @@ class PartWriter:
             f"TRY_CAST({identifier(column)} AS {DUCKDB_TYPES[kind]}) AS {identifier(column)}"
             for column, kind in self.table.columns.items()
         )
-        self._write_part(f"SELECT * FROM (SELECT {columns} FROM {file}) WHERE ({self.where})", name)
+        self._write_part(
+            f"SELECT * FROM (SELECT {columns} FROM {file}) WHERE ({self.where.sql})", name, self.where.values
+        )
         state["corrupt"] = count_rejected(self.connection, path)
         self.journal.keep(**{key: state | {"done": True}})
 
@@ -112,9 +115,9 @@ class PartWriter:
         if missing := [column for column in self.table.columns if column.lower() not in there]:
             raise DataError(f"{path} has no column {missing[0]}; the query reads {', '.join(self.table.columns)}.")
 
-    def _write_part(self, sql: str, name: str) -> None:
+    def _write_part(self, sql: str, name: str, values: Mapping[str, Any]) -> None:
         aside = self.journal.parts / f".{name}"
-        self.connection.execute(f"COPY ({sql}) TO ? (FORMAT parquet)", [str(aside)]).fetchall()
+        self.connection.execute(f"COPY ({sql}) TO $aside (FORMAT parquet)", {"aside": str(aside), **values}).fetchall()
         aside.replace(self.journal.parts / f"{name}.parquet")
 
 

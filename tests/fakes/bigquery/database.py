@@ -8,8 +8,8 @@ from typing import Any
 from sqlglot import exp
 
 from finetune.fetch.duckdb_session import open_duckdb
-from finetune.fetch.googlesql import parse
 from tests.fakes.bigquery.errors import Refused
+from tests.fakes.bigquery.translation import parse
 from tests.fakes.bigquery.values import Row, cell, duckdb_type, schema_field, sql_type
 
 LOCATION = "US"

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from sqlglot import exp
 
-from finetune.fetch.duckdb_session import position_of
-from finetune.fetch.googlesql import parse, referenced_tables, translate
+from finetune.fetch.googlesql.grammar import position_of
 from finetune.fetch.query import SqlError
 from tests.fakes.bigquery.database import LOCATION, Database
 from tests.fakes.bigquery.errors import STATUS, Refused, refused_as_google
+from tests.fakes.bigquery.translation import parse, referenced_tables, translate
 from tests.fakes.bigquery.values import Row, parameters
 
 LEAST_BILLED = 10 * 2**20

@@ -175,7 +175,7 @@ def test_too_little_memory_is_reported(run: Fetch, tmp_path: Path) -> None:
         run("subreddit_comments", write(tmp_path / "a.jsonl", COMMENTS * 200), memory="1MB")
 
 
-def test_a_function_that_duckdb_lacks_is_reported(run: Fetch, tmp_path: Path) -> None:
+def test_a_function_that_is_not_known_to_agree_is_refused(run: Fetch, tmp_path: Path) -> None:
     (tmp_path / "mine.sql").write_text("-- Tables:\n--   t  p.d.t  id STRING\nSELECT Shout(id) AS body FROM `p.d.t`\n")
-    with pytest.raises(DataError, match=r"mine\.sql, line 3, column 8: Function not found: Shout\."):
+    with pytest.raises(DataError, match=r"mine\.sql, line 3, column 8: the function Shout does not run on local files"):
         run(str(tmp_path / "mine.sql"), write(tmp_path / "a.jsonl"))

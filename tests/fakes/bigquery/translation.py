@@ -1,6 +1,6 @@
-"""GoogleSQL, the SQL of BigQuery, parsed and translated into DuckDB's by sqlglot.
+"""GoogleSQL for the fake BigQuery: sqlglot translates it into DuckDB's SQL, statements that change something too.
 
-sqlglot translates most of it. Done here: which relation stands for a table, ARRAY_AGG with LIMIT, UNNEST with OFFSET.
+It is laxer than the translation that the product runs on files, and independent of it, so that tests can compare the two.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import sqlglot
 from sqlglot import exp
 
-from finetune.fetch.query import Query, SqlError
+from finetune.fetch.query import SqlError
 
 
 def translate(sql: str, relation: Callable[[str], str]) -> str:
@@ -43,15 +43,6 @@ def parse(sql: str) -> exp.Expr:
     if len(statements) != 1:
         raise SqlError(f"it has {len(statements)} statements, and should have one", 1, 1)
     return statements[0]
-
-
-def selected_columns(query: Query) -> list[str]:
-    """The names of the columns that a query returns; "*" where they depend on its tables. Raises DataError."""
-    with query.positioned_errors():
-        tree = parse(query.text)
-        if not isinstance(tree, exp.Query):
-            raise SqlError("it is a statement that changes something, and should be a query", 1, 1)
-        return tree.named_selects
 
 
 def referenced_tables(tree: exp.Expr) -> list[tuple[exp.Table, str]]:

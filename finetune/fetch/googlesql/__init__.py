@@ -1,0 +1,1 @@
+"""GoogleSQL, the SQL of BigQuery, compiled to DuckDB's: what is known to mean the same, and a refusal for the rest."""

@@ -1,0 +1,111 @@
+"""The grammar: one GoogleSQL statement, parsed by sqlglot, and the place of each of its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.bigquery import BigQuery
+from sqlglot.tokenizer_core import Token, TokenType
+
+from finetune.fetch.googlesql.string_literals import text_of_literal
+from finetune.fetch.query import Query, SqlError
+
+SPECIAL_SYNTAX = ("CAST", "SAFE_CAST", "EXTRACT")
+
+
+class GoogleSQL(BigQuery):
+    """BigQuery's grammar, except that calls of functions stay as they are written: name and arguments."""
+
+    class Parser(BigQuery.Parser):  # type: ignore[misc, valid-type]
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
+        FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+            name: BigQuery.Parser.FUNCTION_PARSERS[name] for name in SPECIAL_SYNTAX
+        }
+
+
+def parse(sql: str) -> exp.Expr:
+    """The syntax tree of one GoogleSQL statement. Raises SqlError."""
+    try:
+        tokens = GoogleSQL().tokenize(sql)
+        refuse_pipes(tokens, sql)
+        read_literals(tokens, sql)
+        statements = [tree for tree in GoogleSQL().parser().parse(tokens, sql) if tree is not None]
+    except sqlglot.ParseError as error:
+        first = error.errors[0]
+        word, line = first["highlight"], first["line"]
+        raise SqlError(f'Syntax error: Unexpected "{word}"', line, first["col"] - len(word) + 1) from None
+    except sqlglot.TokenError as error:
+        raise SqlError(f"Syntax error: {error}", sql.count("\n") + 1, 1) from None
+    if len(statements) != 1:
+        raise SqlError(f"it has {len(statements)} statements, and should have one", 1, 1)
+    return statements[0]
+
+
+def refuse_pipes(tokens: Sequence[Token], sql: str) -> None:
+    """Refuse BigQuery's pipe syntax and queries that begin with FROM, which the parser would read as something else."""
+    kinds = [TokenType.L_PAREN, *(token.token_type for token in tokens)]
+    for token, before in zip(tokens, kinds, strict=False):
+        first = token.token_type == TokenType.FROM and before == TokenType.L_PAREN
+        if first or token.token_type == TokenType.PIPE_GT:
+            raise SqlError("the pipe syntax is not supported: begin with SELECT", *position(sql, token.start))
+
+
+def read_literals(tokens: Sequence[Token], sql: str) -> None:
+    """Give each text in quotes the value that it has in BigQuery. The tokenizer takes escapes that are errors there."""
+    for token in tokens:
+        if token.token_type in (TokenType.STRING, TokenType.RAW_STRING):
+            try:
+                token.text = text_of_literal(sql[token.start : token.end + 1])
+            except ValueError as error:
+                raise SqlError(str(error), *position(sql, token.start)) from None
+
+
+def described(node: exp.Expr) -> str:
+    """What a message calls a node: the words of the query, or as many of them as fit."""
+    written = node.sql(dialect="bigquery")
+    return written if len(written) <= 40 else f"{written[:40]}…"
+
+
+def selected_columns(query: Query) -> list[str]:
+    """The names of the columns that a query returns; "*" where they depend on its tables. Raises DataError."""
+    with query.positioned_errors():
+        tree = parse(query.text)
+        if not isinstance(tree, exp.Query):
+            raise SqlError("it is a statement that changes something, and should be a query", 1, 1)
+        return tree.named_selects
+
+
+def position(sql: str, offset: int) -> tuple[int, int]:
+    """Line and column, from 1, of a character."""
+    return sql.count("\n", 0, offset) + 1, offset - sql.rfind("\n", 0, offset)
+
+
+def place(node: exp.Expr, sql: str) -> tuple[int, int]:
+    """Line and column of a node: where its first word is that the parser knows the place of, or that of its parent."""
+    starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
+    if starts:
+        return position(sql, min(starts))
+    return place(node.parent, sql) if node.parent else (1, 1)
+
+
+def call_place(node: exp.Expr, sql: str) -> tuple[int, int]:
+    """Line and column of a node's own word, such as the name of a function, else of its first."""
+    return position(sql, node.meta["start"]) if "start" in node.meta else place(node, sql)
+
+
+def unused_arguments(node: exp.Expr, used: tuple[str, ...]) -> list[str]:
+    """The parts of a node, such as clauses of a SELECT, that are there and not among those that the caller reads."""
+    return [name for name, value in node.args.items() if value not in (None, False, []) and name not in used]
+
+
+def position_of(word: str, sql: str) -> tuple[int, int]:
+    """Line and column, from 1, of the first token of GoogleSQL that is this word, such as body or @n; else (1, 1)."""
+    tokens = sqlglot.tokenize(sql, read="bigquery")
+    for before, token in pairwise([tokens[0], *tokens]):
+        if token.text.lower() == word.lower().removeprefix("@") and (before.text == "@" or not word.startswith("@")):
+            return token.line, token.col - len(word) + 1
+    return 1, 1
