@@ -11,7 +11,7 @@ from finetune.fetch.googlesql.aggregates import AGGREGATES, GATHERING
 from finetune.fetch.googlesql.calls import aggregated, called
 from finetune.fetch.googlesql.casts import cast
 from finetune.fetch.googlesql.gathering import gathered
-from finetune.fetch.googlesql.grammar import call_place, described, unused_arguments
+from finetune.fetch.googlesql.grammar import call_place, unused_arguments
 from finetune.fetch.googlesql.literals import boolean, byte_literal, interval, literal, null, opposite, parameter
 from finetune.fetch.googlesql.membership import between, included, is_what, similar
 from finetune.fetch.googlesql.nested_values import array, array_of_kind, array_of_rows, element, struct
@@ -29,22 +29,22 @@ def typed(node: exp.Expr, scope: Scope) -> Typed:
     """An expression, compiled. Raises SqlError for everything that is not known to agree."""
     entry = NODES.get(type(node))
     if entry is None:
-        raise scope.unsupported(node, described(node))
+        raise scope.unsupported(node, scope.written(node))
     handler, used = entry
     if extra := unused_arguments(node, used):
-        raise scope.unsupported(node, f"{described(node)} with {extra[0].replace('_', ' ').strip().upper()}")
+        raise scope.unsupported(node, f"{scope.written(node)} with {extra[0].replace('_', ' ').strip().upper()}")
     return handler(node, scope)
 
 
 def column(node: exp.Column, scope: Scope) -> Typed:
     if isinstance(node.this, exp.Star):
-        raise scope.unsupported(node, f"{described(node)} here")
+        raise scope.unsupported(node, f"{scope.written(node)} here")
     return scope.resolve(node)
 
 
 def dot(node: exp.Dot, scope: Scope) -> Typed:
     if not isinstance(node.expression, exp.Identifier):
-        raise scope.unsupported(node, described(node))
+        raise scope.unsupported(node, scope.written(node))
     return scope.field_of(node, scope.typed(node.this), node.expression.name)
 
 
@@ -124,7 +124,7 @@ def call(node: exp.Anonymous, scope: Scope) -> Typed:
 
 def safe(node: exp.SafeFunc, scope: Scope) -> Typed:
     if not isinstance(node.this, exp.Anonymous):
-        raise scope.unsupported(node, described(node))
+        raise scope.unsupported(node, scope.written(node))
     return called(node.this, scope, safe=True)
 
 

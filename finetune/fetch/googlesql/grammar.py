@@ -31,7 +31,7 @@ def parse(sql: str) -> exp.Expr:
     """The syntax tree of one GoogleSQL statement. Raises SqlError."""
     try:
         tokens = GoogleSQL().tokenize(sql)
-        refuse_pipes(tokens, sql)
+        refuse_other_syntax(tokens, sql)
         read_literals(tokens, sql)
         statements = [tree for tree in GoogleSQL().parser().parse(tokens, sql) if tree is not None]
     except sqlglot.ParseError as error:
@@ -45,11 +45,13 @@ def parse(sql: str) -> exp.Expr:
     return statements[0]
 
 
-def refuse_pipes(tokens: Sequence[Token], sql: str) -> None:
-    """Refuse BigQuery's pipe syntax and queries that begin with FROM, which the parser would read as something else."""
+def refuse_other_syntax(tokens: Sequence[Token], sql: str) -> None:
+    """Refuse what the parser would read though BigQuery does not, and the pipe syntax, which it would read as something else."""
     kinds = [TokenType.L_PAREN, *(token.token_type for token in tokens)]
     for token, before in zip(tokens, kinds, strict=False):
         first = token.token_type == TokenType.FROM and before == TokenType.L_PAREN
+        if token.token_type == TokenType.DCOLON or (token.token_type == TokenType.EQ and token.text == "=="):
+            raise SqlError(f'Syntax error: Unexpected "{token.text}"', *position(sql, token.start))
         if first or token.token_type == TokenType.PIPE_GT:
             raise SqlError("the pipe syntax is not supported: begin with SELECT", *position(sql, token.start))
 
@@ -64,9 +66,12 @@ def read_literals(tokens: Sequence[Token], sql: str) -> None:
                 raise SqlError(str(error), *position(sql, token.start)) from None
 
 
-def described(node: exp.Expr) -> str:
-    """What a message calls a node: the words of the query, or as many of them as fit."""
-    written = node.sql(dialect="bigquery")
+def words_of(node: exp.Expr, sql: str) -> str:
+    """The words of the query that a node was parsed from, or as many of them as a message has room for."""
+    parts = [part.meta for part in node.walk() if "start" in part.meta]
+    if not parts:
+        return node.sql(dialect="bigquery")
+    written = " ".join(sql[min(part["start"] for part in parts) : max(part["end"] for part in parts) + 1].split())
     return written if len(written) <= 40 else f"{written[:40]}…"
 
 

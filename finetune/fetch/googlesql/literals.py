@@ -7,7 +7,7 @@ import math
 from sqlglot import exp
 
 from finetune.fetch.googlesql import operators
-from finetune.fetch.googlesql.grammar import described, position_of
+from finetune.fetch.googlesql.grammar import position_of
 from finetune.fetch.googlesql.scopes import Scope
 from finetune.fetch.googlesql.sql_types import BOOL, BYTES, FLOAT64, INT64, INTERVAL, NULL, STRING
 from finetune.fetch.googlesql.typed import Typed, text_literal
@@ -75,12 +75,12 @@ def interval(node: exp.Interval, scope: Scope) -> Typed:
     unit = node.args.get("unit")
     count = node.this
     if not isinstance(unit, exp.Var):
-        raise scope.unsupported(node, described(node))
+        raise scope.unsupported(node, scope.written(node))
     if isinstance(count, exp.Literal) and count.is_string:
         try:
             found = whole_number(node, int(count.name), scope)
         except ValueError:
-            raise scope.unsupported(node, described(node)) from None
+            raise scope.unsupported(node, scope.written(node)) from None
     else:
         found = scope.typed(count)
     if found.type != INT64:

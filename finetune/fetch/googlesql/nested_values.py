@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from finetune.fetch.googlesql.grammar import call_place, described
+from finetune.fetch.googlesql.grammar import call_place
 from finetune.fetch.googlesql.scopes import Scope
 from finetune.fetch.googlesql.sql_types import INT64, NULL, SqlType, array_of, identifier
 from finetune.fetch.googlesql.typed import Failure, Typed, coerced, combined, unified
@@ -33,7 +33,7 @@ def array_of_kind(node: exp.Array, kind: SqlType, scope: Scope) -> Typed:
 def element(node: exp.Bracket, scope: Scope) -> Typed:
     """array[OFFSET(n)] counts from 0, array[ORDINAL(n)] from 1; SAFE_ gives NULL where there is no such element."""
     if len(node.expressions) != 1:
-        raise scope.unsupported(node, described(node))
+        raise scope.unsupported(node, scope.written(node))
     found, index = scope.typed(node.this), scope.typed(node.expressions[0])
     if found.type.name != "ARRAY" or index.type != INT64:
         raise scope.unsupported(node, f"an element of {found.type} by {index.type}")
@@ -63,7 +63,7 @@ def struct(node: exp.Anonymous, scope: Scope) -> Typed:
 
 def array_of_rows(node: exp.Anonymous, scope: Scope) -> Typed:
     if len(node.expressions) != 1 or not isinstance(node.expressions[0], exp.Query):
-        raise scope.unsupported(node, described(node))
+        raise scope.unsupported(node, scope.written(node))
     relation = scope.subquery(node.expressions[0])
     if len(relation.columns) != 1 or relation.columns[0].type.name == "ARRAY":
         raise scope.error(node, "ARRAY subquery should have one column, which is no ARRAY")

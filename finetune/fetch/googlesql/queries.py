@@ -62,8 +62,7 @@ def query(node: exp.Expr, scope: Scope) -> Relation:
     if isinstance(node, exp.Subquery) and not unused_arguments(node, ("this",)):
         return query(node.this, scope)
     if isinstance(node, exp.Subquery):
-        inner = node.this.copy()
-        raise scope.unsupported(inner.parent or node, "ORDER BY, LIMIT or WITH behind a query in parentheses")
+        return parenthesized(node, scope)
     written, scope = definitions(node, scope)
     if isinstance(node, exp.Select):
         relation = select(node, scope)
@@ -72,6 +71,15 @@ def query(node: exp.Expr, scope: Scope) -> Relation:
     else:
         raise scope.unsupported(node, node.key.upper())
     return relation._replace(sql=f"{written}{relation.sql}")
+
+
+def parenthesized(node: exp.Subquery, scope: Scope) -> Relation:
+    """A query in parentheses, with ORDER BY or LIMIT behind it."""
+    if extra := unused_arguments(node, ("this", "order", "limit", "offset")):
+        raise scope.unsupported(node, f"a query in parentheses with {extra[0].strip('_').upper()}")
+    inner = query(node.this, scope)
+    order = order_of_names(node, scope, inner.columns)
+    return inner._replace(sql=f"SELECT * FROM ({inner.sql}){order}{limits(node, scope)}")
 
 
 def definitions(node: exp.Expr, scope: Scope) -> tuple[str, Scope]:

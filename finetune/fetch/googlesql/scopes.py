@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlglot import exp
 
-from finetune.fetch.googlesql.grammar import call_place
+from finetune.fetch.googlesql.grammar import call_place, words_of
 from finetune.fetch.googlesql.sql_types import SqlType, identifier
 from finetune.fetch.googlesql.typed import Typed
 from finetune.fetch.query import SqlError
@@ -52,6 +52,10 @@ class Statement:
     used: dict[str, Any] = field(default_factory=dict)
     """The values that the compiled SQL names, by their names there."""
 
+    def written(self, node: exp.Expr) -> str:
+        """What a message calls a node: its kind, and the words of the query."""
+        return f"{node.key.upper()} ({words_of(node, self.statement.sql)})"
+
     def error(self, node: exp.Expr, message: str) -> SqlError:
         return SqlError(message, *call_place(node, self.sql))
 
@@ -84,6 +88,10 @@ class Scope:
 
     def unsupported(self, node: exp.Expr, what: str) -> SqlError:
         return self.error(node, f"{what} does not run on local files: docs/fetching-text.md lists what does")
+
+    def written(self, node: exp.Expr) -> str:
+        """What a message calls a node: its kind, and the words of the query."""
+        return f"{node.key.upper()} ({words_of(node, self.statement.sql)})"
 
     def error(self, node: exp.Expr, message: str) -> SqlError:
         return self.statement.error(node, message)
