@@ -28,6 +28,7 @@ from app.api.error_responses import (
 from app.api.feedback import feedback
 from app.api.generate import generate
 from app.api.keys import AccessControl, ApiKeys, rate_limited, requires_key
+from app.api.malformed_requests import MalformedMiddleware
 from app.api.model_list import list_models, show_model
 from app.api.page import COMPRESSED, BrowserRoute, page, page_file
 from app.api.paths import PathMiddleware
@@ -35,6 +36,7 @@ from app.api.service import health, metrics, version
 from app.api.state import State
 from app.api.telegram import telegram
 from app.api.tokens import detokenize, tokenize
+from app.api.unread_body import UnreadBodyMiddleware
 from app.bot import open_updates
 from app.engine.generation_queue import GenerationQueue
 from app.errors import GenerationError, RequestError
@@ -91,6 +93,7 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
             Route("/metrics", requires_key(metrics)),
         ],
         middleware=[
+            Middleware(UnreadBodyMiddleware),
             Middleware(
                 CrossOriginMiddleware,
                 allow_origins=settings.origins,
@@ -99,6 +102,7 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
                 expose_headers=["*"],
                 max_age=86400,
             ),
+            Middleware(MalformedMiddleware),
             Middleware(PathMiddleware),
         ],
         exception_handlers={

@@ -28,6 +28,7 @@ GptError                        a sentence for a person: what is wrong and what 
     ├── RequestTimeout          408, the body did not arrive in time
     ├── BodyTooLarge            413
     ├── RateLimited             429, with Retry-After
+    ├── HeadersTooLarge         431
     ├── ServerError             500, a mistake of the server; the cause is in the log
     ├── Overloaded              503, with Retry-After
     ├── Undelivered             503, Telegram could not be reached and should send the update again
@@ -225,6 +226,11 @@ class RateLimited(RequestError):
         message = f"more than {per_minute} requests in a minute: ask again in {retry_after} s."
         super().__init__(message, code="rate_limit_exceeded")
         self.headers = {"Retry-After": str(retry_after)}
+
+
+class HeadersTooLarge(RequestError):
+    status = 431
+    kind = "invalid_request_error"
 
 
 class ServerError(RequestError):

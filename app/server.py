@@ -1,8 +1,7 @@
-"""The HTTP server: uvicorn, which here cuts off slow headers, drains the queue before it stops, and stops within ten seconds."""
+"""The HTTP server: uvicorn with app.http_protocol, which drains the queue before it stops, and stops within ten seconds."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
@@ -12,14 +11,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from app.http_protocol import HEADER_BYTES, HttpProtocol
 
 log = logging.getLogger(__name__)
-# Limits of a request line together with its headers.
-HEADER_BYTES = 16384
-HEADER_SECONDS = 10.0
 # Seconds after a signal to stop: until running generations end with the texts they have, until requests that still have not been
 # answered are dropped, and until the process ends. Cloud Run kills it after ten.
 GRACE = 7.0
@@ -27,35 +23,6 @@ DROP = 8
 END = 9.5
 # Seconds until the process ends after a second signal.
 LAST_WORDS = 2.0
-
-
-class HeaderDeadlineProtocol(H11Protocol):
-    """Closes a connection whose request line and headers have not arrived after HEADER_SECONDS."""
-
-    deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # As in uvicorn.
-        super().connection_made(transport)
-        self.start_deadline()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
-            self.cancel_deadline()
-        elif self.deadline is None:
-            self.start_deadline()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.cancel_deadline()
-        super().connection_lost(exc)
-
-    def start_deadline(self) -> None:
-        self.deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
-
-    def cancel_deadline(self) -> None:
-        if self.deadline is not None:
-            self.deadline.cancel()
-            self.deadline = None
 
 
 class DrainingServer(uvicorn.Server):
@@ -88,7 +55,7 @@ def serve(app: Any, port: socket.socket, log_level: str, drain: Callable[[float]
     """
     config = uvicorn.Config(
         app,
-        http=HeaderDeadlineProtocol,
+        http=HttpProtocol,
         ws="none",
         loop="asyncio",
         h11_max_incomplete_event_size=HEADER_BYTES,
@@ -101,6 +68,8 @@ def serve(app: Any, port: socket.socket, log_level: str, drain: Callable[[float]
         server_header=False,
         timeout_graceful_shutdown=DROP,
     )
+    # The access log has a line for each request that is malformed, and this one says less.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg != "Invalid HTTP request received.")
     # uvicorn raises the signal again when it is done, which would end the process with an error code.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

@@ -30,8 +30,8 @@ from app.engine.generation_queue import GenerationQueue
 from app.engine.memory import ModelMemory
 from app.engine.onnx import OnnxEngine
 from app.engine.tensorflow import TensorflowEngine
+from app.http_protocol import HttpProtocol
 from app.models import Models
-from app.server import HeaderDeadlineProtocol
 from app.settings import Settings
 from finetune.checkpoint import initial_weights, write_checkpoint
 from finetune.commands.export import export
@@ -130,7 +130,7 @@ def serving(*engines: Engine, **changes: Any) -> Iterator[str]:
     models.load_default()
     queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout, models.memory)
     application = create_application(models, queue, settings)
-    options: Any = {"http": HeaderDeadlineProtocol, "h11_max_incomplete_event_size": 16384, "proxy_headers": False}
+    options: Any = {"http": HttpProtocol, "h11_max_incomplete_event_size": 16384, "proxy_headers": False}
     with on_loopback(application, **options) as address:
         yield address
 

@@ -28,15 +28,21 @@ async def read_body(request: Request[Any], limit: int = MAX_BODY) -> bytes:
     chunks, size = [], 0
     try:
         async with asyncio.timeout(RECEIVE_SECONDS):
+            check_size(int(request.headers.get("content-length", 0)), limit)
             async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise BodyTooLarge(f"the body is larger than {limit} bytes: send less.", code="body_too_large")
                 chunks.append(chunk)
+                size += len(chunk)
+                check_size(size, limit)
     except TimeoutError:
         message = f"the body did not arrive within {RECEIVE_SECONDS:g} s: send it faster."
         raise RequestTimeout(message, code="request_timeout") from None
     return b"".join(chunks)
+
+
+def check_size(size: int, limit: int) -> None:
+    """Raises BodyTooLarge."""
+    if size > limit:
+        raise BodyTooLarge(f"the body is larger than {limit} bytes: send less.", code="body_too_large")
 
 
 async def read_object(request: Request[Any], example: str = EXAMPLE) -> dict[str, Any]:
