@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn with app.http_protocol, which drains the queue before it stops, and stops within ten seconds."""
+"""The HTTP server: uvicorn with app.http_protocol, which drains the queue before it stops, within ten seconds."""
 
 from __future__ import annotations
 
