@@ -52,10 +52,6 @@ class Statement:
     used: dict[str, Any] = field(default_factory=dict)
     """The values that the compiled SQL names, by their names there."""
 
-    def written(self, node: exp.Expr) -> str:
-        """What a message calls a node: its kind, and the words of the query."""
-        return f"{node.key.upper()} ({words_of(node, self.statement.sql)})"
-
     def error(self, node: exp.Expr, message: str) -> SqlError:
         return SqlError(message, *call_place(node, self.sql))
 
