@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from app.errors import SettingError
+from app.origins import read_origins
 
 FEEDBACK_ADDRESS = r"sqlite:///(?P<path>[^\0]+)|bigquery://(?P<project>[a-z0-9][a-z0-9.:-]+)\.(?P<dataset>\w{1,1024})"
 """sqlite:///PATH or bigquery://PROJECT.DATASET. An absolute PATH begins with a fourth slash."""
@@ -131,7 +132,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def origins(self) -> list[str]:
-        return [origin.strip() for origin in self.cors_origins.split(",")]
+        """What CORS_ORIGINS allows. Raises SettingError."""
+        return read_origins(self.cors_origins)
 
     @property
     def telegram_allowed(self) -> set[int]:
