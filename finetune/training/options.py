@@ -88,7 +88,7 @@ class TrainingOptions:
     resume: bool = False
     """continue the run in --out"""
     save: CountOrZero | None = None
-    """the number of the save to start from, with --init or --resume; by default the newest"""
+    """the number of the save to start from, by default the newest; with --resume, later saves are replaced"""
     n_layer: Count = 12
     """with --init scratch: number of layers"""
     n_head: Count = 12
