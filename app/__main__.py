@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: os._exit(128 + number))
     from app.log import configure_logging, fatal_line
-    from app.settings import json_wanted, read_settings
+    from app.settings import json_wanted, misspelt, read_settings
 
     as_json = json_wanted()
     try:
@@ -24,6 +25,8 @@ def main() -> int:
 
         settings = read_settings()
         configure_logging(settings.log_level, as_json, settings.google_cloud_project)
+        for warning in misspelt():
+            logging.getLogger(__name__).warning(warning)
         port = reserve(settings.port)
         # On a thread, so that this one hears a signal to stop while a large model is loaded.
         with ThreadPoolExecutor(1) as thread:

@@ -1,12 +1,13 @@
 """The settings: every environment variable the app reads, with limits, default and meaning.
 
-A variable has its field's name in capitals. A value that does not fit stops the start with one line: the variable, its value
-and what was expected. Nothing here reads a file.
+A variable has its field's name in capitals. White space around a value does not count. A value that does not fit stops the start
+with one line: the variable, its value and what was expected. Nothing here reads a file.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import typing
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -19,6 +20,13 @@ from app.origins import read_origins
 
 FEEDBACK_ADDRESS = r"sqlite:///(?P<path>[^\0]+)|bigquery://(?P<project>[a-z0-9][a-z0-9.:-]+)\.(?P<dataset>\w{1,1024})"
 """sqlite:///PATH or bigquery://PROJECT.DATASET. An absolute PATH begins with a fourth slash."""
+
+# White space and characters without width. Files of secrets end in a newline, and pasted values begin with a byte-order mark.
+BLANKS = r"[\s\ufeff\u200b-\u200f\u2060]+"
+# Elsewhere an empty value means the default. Here it means no store, or is a mistake: it would serve another model or let all in.
+EMPTY_COUNTS = ("FEEDBACK", "MODEL", "CORS_ORIGINS")
+# How much a name must resemble a setting's to be taken for a misspelling of it, from 0 to 1. TELEGRAM_BOT_TOKEN is at 0.875.
+RESEMBLANCE = 0.87
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     telegram_token: Annotated[
         str,
         Meta(
-            pattern=r"^(\d+:[A-Za-z0-9_-]+)?\Z",
+            pattern=r"^([0-9]+:[A-Za-z0-9_-]+)?\Z",
             description="the token that @BotFather gave (digits, a colon, letters), or empty for no bot",
             extra={"secret": True},
         ),
@@ -81,14 +89,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     telegram_api_url: Annotated[
         str,
         Meta(
-            pattern=r"^https?://[^\s?#]+\Z",
-            description="the address of the Bot API, which begins with http:// or https://",
+            pattern=r"^https?://([^\s/?#@]+@)?([^\s/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,4}|:[1-5][0-9]{4}|:6[0-5][0-9]{3})?(/[^\s?#]*)?\Z",
+            description="the address of the Bot API, which begins with http:// or https:// and a host",
         ),
     ] = "https://api.telegram.org"
     telegram_allow: Annotated[
         str,
         Meta(
-            pattern=r"^\s*(-?\d{1,18}\s*(,\s*-?\d{1,18}\s*)*)?\Z",
+            pattern=r"^\s*(-?[0-9]{1,18}\s*(,\s*-?[0-9]{1,18}\s*)*)?\Z",
             description="ids of people and chats that the bot answers, comma-separated, or empty for everybody",
         ),
     ] = ""
@@ -168,14 +176,53 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(Settings):
         name = field.name.upper()
-        if name not in environ:
+        value = setting(name, environ)
+        if not value and (name not in environ or name not in EMPTY_COUNTS):
             continue
         try:
-            values[field.name] = msgspec.convert(environ[name], field.type, strict=False)
+            values[field.name] = msgspec.convert(value, field.type, strict=False)
         except msgspec.ValidationError:
-            value = "not what it should be" if name in secrets() else repr(environ[name])
-            raise SettingError(f"{name} is {value}, and should be {meanings()[name]}.") from None
+            raise SettingError(f"{name} is {shown(name, value)}, and should be {meanings()[name]}.") from None
     return Settings(**values)  # type: ignore[arg-type]  # Each value has just been converted to its field's type.
+
+
+def setting(name: str, environ: Mapping[str, str]) -> str:
+    """A variable's value without the blanks around it, empty if it is not set. Raises SettingError for one in quotes."""
+    raw = environ.get(name, "")
+    value = without_blanks(raw)
+    if raw and not value and name in secrets():
+        # The file of a secret that was never filled in. Without its key the service would be open to everybody.
+        raise SettingError(f"{name} is nothing but white space: give it a value, or leave it out.")
+    if any(is_quoted(part) for part in (value, *map(str.strip, value.split(",")))):
+        raise SettingError(f"{name} is {shown(name, value)}: leave out the quotes, which would be part of the value.")
+    return value
+
+
+def without_blanks(value: str) -> str:
+    return re.sub(rf"\A{BLANKS}|{BLANKS}\Z", "", value)
+
+
+def is_quoted(value: str) -> bool:
+    """Whether a value is in quotes, which a shell takes away, but Docker's --env-file and YAML do not."""
+    return len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+
+
+def shown(name: str, value: str) -> str:
+    """How an error message shows a value."""
+    return "not what it should be" if name in secrets() else repr(value)
+
+
+def misspelt(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A sentence for each variable whose name is nearly that of a setting, such as API_KEY, because nothing reads it."""
+    import difflib
+
+    names = list(meanings())
+    found = {
+        name: difflib.get_close_matches(name.upper(), names, 1, RESEMBLANCE) for name in environ if name not in names
+    }
+    return [
+        f"{name} is not a setting and changes nothing: did you mean {near[0]}?" for name, near in found.items() if near
+    ]
 
 
 def json_wanted(environ: Mapping[str, str] = os.environ) -> bool:
@@ -183,7 +230,7 @@ def json_wanted(environ: Mapping[str, str] = os.environ) -> bool:
 
     Not part of `Settings`, because the error about a wrong setting is printed in the log's format too.
     """
-    asked = environ.get("LOG_FORMAT", "auto")
+    asked = without_blanks(environ.get("LOG_FORMAT", ""))
     return asked == "json" or (asked != "text" and on_cloud_run(environ))
 
 

@@ -140,7 +140,7 @@ def test_onnx_runtime_sends_and_stores_nothing(bundles: dict[int, Path], tmp_pat
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("PORT", "abc"), ("PORT", "0"), ("PORT", ""), ("ENGINE", "gpu"), ("THREADS", "-1"), ("REQUEST_TIMEOUT", "nan"),
+        ("PORT", "abc"), ("PORT", "0"), ("ENGINE", "gpu"), ("THREADS", "-1"), ("REQUEST_TIMEOUT", "nan"),
         ("MAX_LENGTH", "0"), ("QUEUE_LIMIT", "1.5"), ("LOG_LEVEL", "loud"), ("CONCURRENCY", "none"), ("MODEL", ""),
         ("FEEDBACK", "feedback.db"), ("FEEDBACK", "bigquery://project"),
     ],
