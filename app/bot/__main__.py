@@ -11,17 +11,19 @@ from __future__ import annotations
 # The container does not install jsonargparse, which the commands of finetune use.
 import argparse
 import asyncio
+import logging
 import re
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from app.errors import FatalError, SettingError
-from app.settings import Settings, read_settings
+from app.settings import Settings, misspelt, read_settings
 
 if TYPE_CHECKING:
     from telegram import Bot
 
+log = logging.getLogger(__name__)
 UPDATE_KINDS = ("message", "callback_query")
 # Telegram's limit on the simultaneous connections to a webhook.
 MAX_CONNECTIONS = 100
@@ -66,6 +68,8 @@ async def poll(client: Bot, settings: Settings) -> None:
     from app.models import load_models
 
     configure_logging(settings.log_level, as_json=False)
+    for warning in misspelt():
+        log.warning(warning)
     me = await client.get_me()
     if (await client.get_webhook_info()).url:
         raise SettingError("a webhook is set, so updates go there: run `python -m app.bot delete-webhook` first.")
@@ -76,7 +80,7 @@ async def poll(client: Bot, settings: Settings) -> None:
     assert updates is not None
     print(f"@{me.username} is listening: press Ctrl-C to stop", flush=True)
     try:
-        await answer_forever(client, updates, UPDATE_KINDS)
+        await answer_forever(client, updates, UPDATE_KINDS, settings)
     finally:
         await updates.close()
         queue.close()
@@ -118,31 +122,15 @@ async def run(verb: Callable[..., Awaitable[None]], arguments: dict[str, str]) -
         raise SettingError("TELEGRAM_TOKEN is empty: set it to the token that @BotFather gave you.")
     from telegram.error import TelegramError
 
-    from app.bot.client import open_client
+    from app.bot.client import explain_failure, open_client
 
     client = open_client(settings)
     try:
         await verb(client, settings, **arguments)
     except TelegramError as error:
-        raise SettingError(explain(error, settings)) from None
+        raise SettingError(explain_failure(error, settings)) from None
     finally:
         await client.request.shutdown()
-
-
-def explain(error: Exception, settings: Settings) -> str:
-    """What to do about an error of Telegram's, in one sentence."""
-    from telegram.error import BadRequest, Conflict, InvalidToken, NetworkError
-
-    from app.bot.client import NotCarriedOut
-
-    if isinstance(error, InvalidToken):
-        return "Telegram does not know this TELEGRAM_TOKEN: copy it again from @BotFather."
-    if isinstance(error, Conflict):
-        return "another process fetches this bot's updates: stop it first."
-    refused = isinstance(error, BadRequest) or (isinstance(error, NotCarriedOut) and error.retry_after is not None)
-    if refused or not isinstance(error, NetworkError):
-        return f"Telegram refused: {error}."
-    return f"{settings.telegram_api_url} cannot be reached: check your network and TELEGRAM_API_URL."
 
 
 if __name__ == "__main__":

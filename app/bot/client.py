@@ -8,15 +8,19 @@ from typing import Any
 import httpx
 import msgspec
 from telegram import Bot
-from telegram.error import NetworkError
+from telegram.error import BadRequest, Conflict, InvalidToken, NetworkError, TelegramError
 from telegram.request import HTTPXRequest
 
+from app.bot.network import check_network, find_proxy
 from app.settings import Settings
 
-# With these errors the request cannot have reached the server.
-UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+# With these errors the request cannot have reached the server. A ProxyError means that the proxy did not connect to it.
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 # Seconds to wait after a 429 that does not say how long.
 DEFAULT_RETRY_AFTER = 2.0
+# Seconds to wait for the answer to a call: less than what is kept for sending at the end of an update's time.
+READ_SECONDS = 8.0
+MAX_QUOTED = 200
 
 
 class NotCarriedOut(NetworkError):
@@ -32,9 +36,19 @@ class PerhapsCarriedOut(NetworkError):
 
 
 def open_client(settings: Settings) -> Bot:
-    """A client that has sent no request yet, not even for its own name."""
+    """A client that has sent no request yet, not even for its own name. Raises SettingError."""
     silence_libraries()
-    request = ClassifyingRequest(connection_pool_size=128, read_timeout=15.0, connect_timeout=5.0, pool_timeout=5.0)
+    check_network(settings.telegram_api_url)
+    proxy = find_proxy(settings.telegram_api_url)
+    request = ClassifyingRequest(
+        connection_pool_size=128,
+        read_timeout=READ_SECONDS,
+        connect_timeout=3.0,
+        pool_timeout=3.0,
+        proxy=proxy.address if proxy else None,
+        # The proxy has been found. httpx itself would also read the variables that concern other hosts.
+        httpx_kwargs={"trust_env": False, "verify": httpx.create_ssl_context()},
+    )
     address = settings.telegram_api_url.rstrip("/")
     return Bot(settings.telegram_token, f"{address}/bot", request=request, get_updates_request=request)
 
@@ -54,7 +68,9 @@ class ClassifyingRequest(HTTPXRequest):
             status, payload = await super().do_request(*arguments, **options)
         except NetworkError as error:
             unsent = isinstance(error.__cause__, UNSENT)
-            raise (NotCarriedOut if unsent else PerhapsCarriedOut)(error.message) from error
+            raise (NotCarriedOut if unsent else PerhapsCarriedOut)(str(error.__cause__) or error.message) from error
+        except Exception as error:  # Such as an OverflowError for a port: no request can be made of it.
+            raise NotCarriedOut(type(error).__name__) from error
         if status == httpx.codes.TOO_MANY_REQUESTS:
             wait = retry_after(payload)
             raise NotCarriedOut(f"Too Many Requests: retry after {wait:g} s", wait)
@@ -68,6 +84,23 @@ class ClassifyingRequest(HTTPXRequest):
 def retry_after(payload: bytes) -> float:
     """The seconds that Telegram asks to wait, from the body of a 429."""
     try:
-        return float(msgspec.json.decode(payload)["parameters"]["retry_after"])
+        wait = float(msgspec.json.decode(payload)["parameters"]["retry_after"])
+        return wait if wait >= 0 else DEFAULT_RETRY_AFTER
     except (msgspec.DecodeError, KeyError, TypeError, ValueError):
         return DEFAULT_RETRY_AFTER
+
+
+def explain_failure(error: TelegramError, settings: Settings) -> str:
+    """What to do about an error of Telegram's, in one sentence without the token."""
+    if isinstance(error, InvalidToken):
+        return "Telegram does not know this TELEGRAM_TOKEN: copy it again from @BotFather, and check TELEGRAM_API_URL."
+    if isinstance(error, Conflict):
+        return "another process fetches this bot's updates: stop it first."
+    # The library quotes answers that are not Telegram's, such as a page that repeats the path, which holds the token.
+    said = str(error).replace(settings.telegram_token.partition(":")[2], "…")[:MAX_QUOTED].removesuffix(".")
+    refused = isinstance(error, BadRequest) or (isinstance(error, NotCarriedOut) and error.retry_after is not None)
+    if refused or not isinstance(error, NetworkError):
+        return f"Telegram refused: {said}."
+    proxy = find_proxy(settings.telegram_api_url)
+    way = f"the proxy in {proxy.variable}" if proxy else "your network"
+    return f"{settings.telegram_api_url} cannot be reached ({said}): check {way} and TELEGRAM_API_URL."

@@ -11,16 +11,20 @@ from typing import Any
 from telegram import Bot
 from telegram.error import BadRequest, NetworkError
 
+from app.bot.client import NotCarriedOut, explain_failure
 from app.bot.updates import Updates
 from app.errors import QueueUnavailable, RequestError
+from app.settings import Settings
 
 log = logging.getLogger(__name__)
 # Seconds that Telegram keeps a request open while there is no update.
 POLL_SECONDS = 25
 MAX_PAUSE = 60
+# Seconds to wait when Telegram cannot be reached, unless it says how long.
+NETWORK_PAUSE = 2.0
 
 
-async def answer_forever(client: Bot, updates: Updates, kinds: Sequence[str]) -> None:
+async def answer_forever(client: Bot, updates: Updates, kinds: Sequence[str], settings: Settings) -> None:
     """Fetch updates and answer them until cancelled. Waits while the network is down. Raises TelegramError for other errors."""
     offset = 0
     while True:
@@ -31,9 +35,10 @@ async def answer_forever(client: Bot, updates: Updates, kinds: Sequence[str]) ->
         except BadRequest:
             # The library counts it among the network errors, but it does not go away.
             raise
-        except NetworkError:
-            log.warning("Telegram cannot be reached: trying again")
-            await asyncio.sleep(2)
+        except NetworkError as error:
+            pause = (error.retry_after if isinstance(error, NotCarriedOut) else None) or NETWORK_PAUSE
+            log.warning("%s Trying again in %g s.", explain_failure(error, settings), pause)
+            await asyncio.sleep(pause)
             continue
         await asyncio.gather(*(answer(updates, update.to_dict()) for update in fetched))
         # A request for the updates from `offset` on tells Telegram that the earlier ones are done.
