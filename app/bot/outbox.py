@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from telegram import Bot, CallbackQuery, InlineKeyboardMarkup, LinkPreviewOptions, Message
 from telegram.constants import ChatAction
@@ -40,9 +40,9 @@ class Outbox:
 
         There is no parse mode: what a model writes is shown as it is.
         """
-        try:
-            await self._with_retries(
-                lambda: message.reply_text(
+        await self._with_retries(
+            lambda: self._send_once(
+                message.reply_text(
                     text,
                     reply_markup=buttons,
                     do_quote=quote,
@@ -50,10 +50,20 @@ class Outbox:
                     link_preview_options=NO_PREVIEW,
                 )
             )
-        except PerhapsCarriedOut:
-            self.context.answered = True
-            raise
-        self.context.answered = True
+        )
+
+    async def _send_once(self, call: Coroutine[Any, Any, Message]) -> None:
+        """Make a call that sends a message, and note in the context whether the message may have been sent."""
+        sending = asyncio.create_task(call)
+        try:
+            await asyncio.shield(sending)
+        finally:
+            # Also when the update's time is up: only once the call has ended is it known whether Telegram should send the
+            # update again. It ends soon, since the client waits for an answer no longer than READ_SECONDS.
+            await asyncio.wait([sending])
+            failure = sending.exception()
+            if failure is None or isinstance(failure, PerhapsCarriedOut):
+                self.context.answered = True
 
     async def edit(self, message: Message, text: str, buttons: InlineKeyboardMarkup | None) -> None:
         """Replace a message's text and buttons, unless it says that already or is gone."""

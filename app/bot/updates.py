@@ -1,7 +1,7 @@
 """Telegram's updates: each is handled once, in order within a chat, and different chats at the same time.
 
-The body of a request is parsed as JSON once. UpdateEnvelope then takes out the two numbers that decide when an update is
-handled; the library builds its objects only for an update whose turn has come, because importing it takes half a second.
+The body of a request is parsed as JSON once. UpdateEnvelope then checks what the bot reads of it; the library builds its objects
+only for an update whose turn has come, because importing it takes half a second.
 
 A repeated update is recognised in two places. Memory knows the updates that are being handled and the last 4096 that were
 finished. The update log, if the store has one, knows those of the last 24 hours, also after a restart.
@@ -13,13 +13,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 import msgspec
-from msgspec import Meta
 
-from app.errors import StoreError, Undelivered
+from app.bot.update_envelope import UpdateEnvelope
+from app.errors import FatalError, QueueUnavailable, StoreError, Undelivered
 from app.feedback.store import UpdateLog
 
 log = logging.getLogger(__name__)
@@ -27,32 +27,8 @@ log = logging.getLogger(__name__)
 SECONDS = 50.0
 # Telegram repeats an update within minutes, if at all.
 REMEMBERED = 4096
-SqliteInteger = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-class ChatEnvelope(msgspec.Struct):
-    id: SqliteInteger
-
-
-class MessageEnvelope(msgspec.Struct):
-    chat: ChatEnvelope
-
-
-class QueryEnvelope(msgspec.Struct):
-    message: MessageEnvelope | None = None
-
-
-class UpdateEnvelope(msgspec.Struct):
-    """The fields of an update that decide when it is handled. All others are ignored."""
-
-    update_id: SqliteInteger
-    message: MessageEnvelope | None = None
-    callback_query: QueryEnvelope | None = None
-
-    @property
-    def chat_id(self) -> int | None:
-        message = self.message or (self.callback_query and self.callback_query.message)
-        return message.chat.id if message else None
+# Seconds after a failure before the bot is opened again.
+OPEN_PAUSE = 10.0
 
 
 @dataclass
@@ -84,6 +60,8 @@ class Updates:
         self._open_handler = open_handler
         self._update_log = update_log
         self._handler: asyncio.Future[UpdateHandler] | None = None
+        # When the handler may be opened again after a failure, on the event loop's clock.
+        self._open_again = 0.0
         self._running: dict[int, asyncio.Task[None]] = {}
         self._finished: dict[int, None] = {}
         # A lock exists for as long as somebody holds it or waits for it.
@@ -105,7 +83,7 @@ class Updates:
         await asyncio.shield(task)
 
     async def close(self) -> None:
-        if self._handler is not None and self._handler.done() and not self._handler.exception():
+        if self._handler is not None and self._handler.done() and not has_failed(self._handler):
             await self._handler.result().close()
 
     async def _handle(self, envelope: UpdateEnvelope, update: dict[str, Any]) -> None:
@@ -118,16 +96,37 @@ class Updates:
             if not context.answered:
                 raise Undelivered("the update could not be handled in time: send it again.") from None
             log.warning("ran out of time for an update after a part of the answer was sent")
+        except (Undelivered, QueueUnavailable):
+            raise
+        except Exception as error:
+            # It would fail again each time that Telegram sends it again, for a day.
+            log.error("an update could not be handled", exc_info=error)
         await self._finish(context.update_id)
 
     def _lock(self, chat_id: int | None) -> asyncio.Lock:
         return asyncio.Lock() if chat_id is None else self._chat_locks.setdefault(chat_id, asyncio.Lock())
 
     async def _opened(self) -> UpdateHandler:
-        """The handler. The first caller opens it on a thread, because that imports the library."""
-        if self._handler is None:
-            self._handler = asyncio.ensure_future(asyncio.to_thread(self._open_handler))
-        return await asyncio.shield(self._handler)
+        """The handler. The first caller opens it on a thread, because that imports the library. Raises Undelivered.
+
+        After a failure, the first caller after OPEN_PAUSE seconds tries again.
+        """
+        handler = self._handler
+        if handler is None or (has_failed(handler) and asyncio.get_running_loop().time() >= self._open_again):
+            handler = self._handler = asyncio.ensure_future(asyncio.to_thread(self._open_handler))
+            handler.add_done_callback(self._note_failure)
+        try:
+            return await asyncio.shield(handler)
+        except Exception:
+            raise Undelivered("the bot cannot be opened right now: send the update again.", int(OPEN_PAUSE)) from None
+
+    def _note_failure(self, handler: asyncio.Future[UpdateHandler]) -> None:
+        if not has_failed(handler):
+            return
+        self._open_again = asyncio.get_running_loop().time() + OPEN_PAUSE
+        error = handler.exception()
+        known = isinstance(error, FatalError)
+        log.error("the bot cannot be opened%s", f": {error}" if known else "", exc_info=None if known else error)
 
     async def _is_finished(self, update_id: int) -> bool:
         if update_id in self._finished or self._update_log is None:
@@ -147,3 +146,7 @@ class Updates:
                 await self._update_log.finish(update_id)
             except StoreError:
                 log.warning("could not record a finished update: after a restart it may be answered again")
+
+
+def has_failed(handler: asyncio.Future[UpdateHandler]) -> bool:
+    return handler.done() and (handler.cancelled() or handler.exception() is not None)

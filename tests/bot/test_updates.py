@@ -15,6 +15,7 @@ import pytest
 
 from app.bot.updates import REMEMBERED, UpdateContext, Updates
 from app.engine.fake import FakeEngine
+from app.errors import SettingError, Undelivered
 from tests.bot.conftest import JOKE, MESSAGE, SECRET_HEADER, Failing, bot
 from tests.fakes.bot_api import Fault
 from tests.fakes.telegram import Telegram
@@ -89,9 +90,99 @@ def test_an_update_that_takes_too_long_is_asked_for_again(monkeypatch: pytest.Mo
         telegram.settle()
         said = telegram.said(7)[-1]
         assert 0 < len(said["text"]) < 100
+        telegram.fault = Failing("getMe", Fault(before=1.0), 1)
+        telegram.write(-100, "/help@JokerBot")
+        telegram.settle()
+        assert (len(telegram.said(-100)), telegram.statuses) == (1, {200: 3, 503: 1})
+
+
+class Answering:
+    """Handles every update at once."""
+
+    def __init__(self) -> None:
+        self.handled: list[int] = []
+
+    async def handle(self, update: dict[str, Any], context: UpdateContext) -> None:
+        self.handled.append(context.update_id)
+
+    async def close(self) -> None: ...
+
+
+def test_a_bot_that_could_not_be_opened_is_opened_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The failure was once kept for as long as the process lived, and every update answered with 500."""
+    handler, failures = Answering(), [ImportError("half a package"), SettingError("HTTPS_PROXY names no proxy.")]
+    opened: list[int] = []
+
+    def open_handler() -> Answering:
+        opened.append(len(opened))
+        if failures:
+            raise failures.pop(0)
+        return handler
+
+    async def deliver() -> None:
+        updates = Updates(open_handler, None)
+        for pause in (60.0, 0.0):
+            monkeypatch.setattr("app.bot.updates.OPEN_PAUSE", pause)
+            # While it waits, it is not opened for every update that comes.
+            for _ in range(3 if pause else 1):
+                with pytest.raises(Undelivered, match="the bot cannot be opened right now: send the update again"):
+                    await updates.take({"update_id": 1})
+            await updates.close()
+            updates._open_again = 0.0
+        await updates.take({"update_id": 1})
+        await updates.take({"update_id": 2})
+
+    asyncio.run(deliver())
+    assert (handler.handled, len(opened)) == ([1, 2], 3)
+    assert [record.getMessage() for record in caplog.records if record.name == "app.bot.updates"] == [
+        "the bot cannot be opened",
+        "the bot cannot be opened: HTTPS_PROXY names no proxy.",
+    ]
+
+
+def test_updates_that_come_together_open_the_bot_once() -> None:
+    opened: list[Answering] = []
+
+    def open_handler() -> Answering:
+        opened.append(Answering())
+        return opened[0]
+
+    async def deliver() -> None:
+        updates = Updates(open_handler, None)
+        await asyncio.gather(*(updates.take({"update_id": number}) for number in range(20)))
+
+    asyncio.run(deliver())
+    assert sorted(opened[0].handled) == list(range(20))
+    assert len(opened) == 1
+
+
+def test_an_update_that_breaks_the_program_is_not_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
+    """It would break it again each time that Telegram sends it, for a day."""
+
+    class Broken(Answering):
+        async def handle(self, update: dict[str, Any], context: UpdateContext) -> None:
+            raise ZeroDivisionError
+
+    asyncio.run(Updates(Broken, None).take({"update_id": 1}))
+    assert "an update could not be handled" in caplog.text
+
+
+def test_an_answer_under_way_when_the_time_is_up_is_not_sent_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its call was once cut off, and the update given back, although Telegram carried the call out."""
+    with bot() as telegram:
+        telegram.write(7, "/help")
+        telegram.settle()
+        monkeypatch.setattr("app.bot.updates.SECONDS", 0.4)
         telegram.fault = Failing("sendMessage", Fault(before=1.0), 1)
         telegram.write(7, "/help")
         telegram.settle()
+        telegram.fault = Failing("sendMessage", Fault(before=1.0, status=502), 1)
+        telegram.write(8, "/help")
+        telegram.settle()
+        # The first was carried out. The second was refused after its time, so it is given back.
+        assert (len(telegram.said(7)), len(telegram.said(8))) == (2, 1)
         assert telegram.statuses == {200: 3, 503: 1}
 
 
