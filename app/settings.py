@@ -101,7 +101,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     telegram_rate: Annotated[
-        int, Meta(ge=0, le=1000, description="texts a minute that one person may ask the bot for, or 0 for no limit")
+        int,
+        Meta(
+            ge=0,
+            le=1000,
+            description="texts a minute that one person may ask the bot for, and as many commands and votes, or 0 for no limit",
+        ),
     ] = 20
     compare: Annotated[
         str,

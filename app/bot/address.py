@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from telegram import Message
+from telegram import Message, MessageEntity
 from telegram.constants import ChatType, MessageEntityType
 
+from app.bot.message_limits import span, without_spans
 from app.bot.outbox import Outbox
 
 COMMAND = re.compile(r"/(?P<command>\w{1,32})(?:@(?P<name>\w+))?(?:\s+(?P<text>.*))?\s*", re.DOTALL)
-NAMING: list[str | None] = [MessageEntityType.MENTION, MessageEntityType.TEXT_MENTION, MessageEntityType.BOT_COMMAND]
+NAMING = (MessageEntityType.MENTION, MessageEntityType.TEXT_MENTION)
 
 
 class AddressedText(NamedTuple):
@@ -19,6 +21,13 @@ class AddressedText(NamedTuple):
 
     command: str
     text: str
+
+
+def text_of(message: Message) -> tuple[str | None, Sequence[MessageEntity]]:
+    """A message's text, or the caption of what it shows, with the names and commands in it."""
+    if message.text is not None:
+        return message.text, message.entities
+    return message.caption, message.caption_entities
 
 
 class AddressReader:
@@ -31,17 +40,27 @@ class AddressReader:
 
     async def read(self, message: Message, outbox: Outbox, *, addressed: bool = False) -> AddressedText | None:
         """None if the message has no text or is not addressed to the bot. `addressed` says that it is known to be."""
-        if message.text is None:
+        text, entities = text_of(message)
+        if text is None:
             return None
-        text, addressed = message.text, addressed or message.chat.type == ChatType.PRIVATE
-        if earlier := message.reply_to_message:
-            addressed = addressed or (earlier.from_user is not None and earlier.from_user.id == self._id)
-        for entity, name in message.parse_entities(NAMING).items():
-            if entity.type == MessageEntityType.BOT_COMMAND:
-                addressed = addressed or (entity.offset == 0 and await self._is_me(name.partition("@")[2], outbox))
-            elif (entity.user and entity.user.id == self._id) or await self._is_me(name[1:], outbox):
-                text, addressed = text.replace(name, "", 1).strip(), True
-        return await self._split(text, outbox) if addressed else None
+        addressed = addressed or message.chat.type == ChatType.PRIVATE or self._wrote(message.reply_to_message)
+        names: list[tuple[int, int]] = []
+        for entity in entities:
+            part = span(text, entity.offset, entity.length)
+            if entity.type == MessageEntityType.BOT_COMMAND and entity.offset == 0:
+                addressed = addressed or await self._is_me(part.partition("@")[2], outbox)
+            elif entity.type in NAMING and (self._is_meant(entity) or await self._is_me(part[1:], outbox)):
+                names.append((entity.offset, entity.length))
+        if not addressed and not names:
+            return None
+        return await self._split(without_spans(text, names).strip() if names else text, outbox)
+
+    def _wrote(self, message: Message | None) -> bool:
+        return message is not None and message.from_user is not None and message.from_user.id == self._id
+
+    def _is_meant(self, entity: MessageEntity) -> bool:
+        """Whether a mention without a username is one of the bot."""
+        return entity.user is not None and entity.user.id == self._id
 
     async def _split(self, text: str, outbox: Outbox) -> AddressedText | None:
         """The command and its text. None if the command names another bot."""

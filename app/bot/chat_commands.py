@@ -6,7 +6,8 @@ from telegram import Message
 
 from app.bot.chat_state import ChatStates
 from app.bot.outbox import Outbox
-from app.bot.strings import CHAT_ENDED, CHAT_STARTED, NO_TEXTS, VOTES_OFF, overview, vote_counts
+from app.bot.strings import CHAT_ENDED, CHAT_STARTED, VOTES_OFF, overview, vote_counts
+from app.bot.tally_cache import TallyCache
 from app.feedback.store import Store
 
 
@@ -15,7 +16,7 @@ class ChatCommands:
 
     def __init__(self, chats: ChatStates, store: Store | None) -> None:
         self._chats = chats
-        self._store = store
+        self._tallies = TallyCache(store) if store else None
 
     async def help(self, message: Message, outbox: Outbox) -> None:
         await outbox.send(message, overview())
@@ -29,11 +30,10 @@ class ChatCommands:
         await outbox.send(message, CHAT_ENDED)
 
     async def stats(self, message: Message, outbox: Outbox) -> None:
-        if self._store is None:
+        if self._tallies is None:
             await outbox.send(message, VOTES_OFF)
             return
-        lines = [vote_counts(tally) for tally in await self._store.tally()]
-        await outbox.send(message, "\n".join(lines) or NO_TEXTS)
+        await outbox.send(message, vote_counts(*await self._tallies.standings()))
 
     async def _set_talking(self, message: Message, *, talking: bool) -> None:
         chat = await self._chats.get(message.chat.id)

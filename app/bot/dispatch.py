@@ -10,12 +10,13 @@ from telegram import CallbackQuery, Message, Update
 from telegram.constants import ChatType
 from telegram.error import BadRequest, InvalidToken, NetworkError, TelegramError
 
-from app.bot.address import AddressReader
+from app.bot.address import AddressedText, AddressReader
+from app.bot.allowance import Allowance, Kind, author_of
 from app.bot.answers import Answers
 from app.bot.chat_commands import ChatCommands
 from app.bot.chat_settings import ChatSettings
 from app.bot.chat_state import ChatStates
-from app.bot.client import open_client
+from app.bot.client import explain_failure, open_client
 from app.bot.comparison import BlindComparison
 from app.bot.model_writer import ModelWriter
 from app.bot.outbox import Outbox
@@ -35,7 +36,6 @@ from app.engine.generation_queue import GenerationQueue
 from app.errors import QueueUnavailable, Undelivered
 from app.feedback.store import Store
 from app.models import Models
-from app.rate_limit import RateLimiter
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -59,8 +59,8 @@ class Dispatcher:
         commands = ChatCommands(chats, store)
         self._client = open_client(settings)
         self._reader = AddressReader(settings.telegram_token)
-        self._allowed = settings.telegram_allowed
-        self._limiter = RateLimiter(settings.telegram_rate)
+        self._app_settings = settings
+        self._allowance = Allowance(settings.telegram_allowed, settings.telegram_rate)
         self._answers = Answers(writer, models.default, chats, store, comparison)
         self._votes = VoteButtons(store, key)
         self._settings = ChatSettings(chats, models, comparison)
@@ -94,6 +94,7 @@ class Dispatcher:
             elif isinstance(error, QueueUnavailable):
                 raise
             else:
+                log.warning("an update is to be sent again: %s", explain_failure(error, self._app_settings))
                 raise Undelivered("Telegram cannot be reached: send the update again.") from error
         except TelegramError as error:
             # The bot was blocked, removed from the group, and so on.
@@ -111,39 +112,59 @@ class Dispatcher:
         except (TelegramError, QueueUnavailable):
             raise
         except Exception as error:
-            if message is None:
-                raise
-            await outbox.send(message, explain(error) or internal_error(error))
+            said = explain(error) or internal_error(error)
+            if message is not None:
+                await outbox.send(message, said)
+            elif query is not None:
+                await outbox.acknowledge(query, said, alert=True)
 
     async def _hear(self, message: Message, outbox: Outbox) -> None:
         """Somebody wrote a message."""
         addressed = await self._reader.read(message, outbox)
         private = message.chat.type == ChatType.PRIVATE
-        if addressed is None:
-            if private and message.effective_attachment:
-                await outbox.send(message, ONLY_TEXT)
+        if addressed is None and not (private and is_unreadable(message)):
             return
-        person = author_of(message)
-        if not self._may_ask(person, message.chat.id):
-            if private:
-                await outbox.send(message, not_allowed(person))
+        author = author_of(message)
+        kind: Kind = "text" if addressed and addressed.command in ("", "joke") else "command"
+        if not self._allowance.may_ask(author, message.chat.id):
+            if private and self._allowance.takes_notice(author):
+                await outbox.send(message, not_allowed(author))
+        elif seconds := self._allowance.seconds_until_allowed(kind, author):
+            if self._allowance.takes_notice(author):
+                await outbox.send(message, wait_please(seconds))
+        else:
+            await self._answer(message, addressed, outbox)
+            self._allowance.count(kind, author)
+
+    async def _answer(self, message: Message, addressed: AddressedText | None, outbox: Outbox) -> None:
+        """Do what a message asks for. `addressed` is None for one that the bot cannot read."""
+        if addressed is None:
+            await outbox.send(message, ONLY_TEXT)
         elif command := self._commands.get(addressed.command):
             await command(message, outbox)
-        elif addressed.command not in ("", "joke"):
-            await outbox.send(message, unknown_command(addressed.command))
-        elif seconds := self._limiter.seconds_until_allowed(person):
-            await outbox.send(message, wait_please(seconds))
-        else:
+        elif addressed.command in ("", "joke"):
             await self._answers.write(message, addressed.text, outbox)
-            self._limiter.count(person)
+        else:
+            await outbox.send(message, unknown_command(addressed.command))
 
     async def _press(self, query: CallbackQuery, message: Message | None, outbox: Outbox) -> None:
         """Somebody pressed a button. Every press is acknowledged, because the button is shown as busy until then."""
         action, _, value = (query.data or "").partition(":")
         person = query.from_user.id
-        if not self._may_ask(person, message.chat.id if message else person):
+        kind: Kind = "text" if action in ("joke", "again") else "command"
+        if not self._allowance.may_ask(person, message.chat.id if message else person):
             await outbox.acknowledge(query, not_allowed(person))
-        elif action in VALUES:
+        elif seconds := self._allowance.seconds_until_allowed(kind, person):
+            await outbox.acknowledge(query, wait_please(seconds))
+        else:
+            await self._obey(query, message, outbox, action, value)
+            self._allowance.count(kind, person)
+
+    async def _obey(
+        self, query: CallbackQuery, message: Message | None, outbox: Outbox, action: str, value: str
+    ) -> None:
+        """Do what a button says. `message` is the one with the button, or None if Telegram no longer shows it."""
+        if action in VALUES:
             await self._votes.press(query, message, outbox, action, value)
         elif message is None:
             await outbox.acknowledge(query, EXPIRED_BUTTON)
@@ -154,19 +175,13 @@ class Dispatcher:
 
     async def _write_another(self, query: CallbackQuery, message: Message, outbox: Outbox, action: str) -> None:
         """Another joke, or another answer to the message that `message` answers."""
-        earlier, person = message.reply_to_message, query.from_user.id
+        earlier = message.reply_to_message
         if action == "again" and earlier is None:
             await outbox.acknowledge(query, MESSAGE_GONE)
-        elif seconds := self._limiter.seconds_until_allowed(person):
-            await outbox.acknowledge(query, wait_please(seconds))
-        else:
-            await outbox.acknowledge(query)
-            addressed = await self._reader.read(earlier, outbox, addressed=True) if earlier else None
-            await self._answers.write(earlier or message, addressed.text if addressed else "", outbox, again=True)
-            self._limiter.count(person)
-
-    def _may_ask(self, person: int, chat: int) -> bool:
-        return not self._allowed or person in self._allowed or chat in self._allowed
+            return
+        await outbox.acknowledge(query)
+        addressed = await self._reader.read(earlier, outbox, addressed=True) if earlier else None
+        await self._answers.write(earlier or message, addressed.text if addressed else "", outbox, again=True)
 
 
 def internal_error(error: Exception) -> str:
@@ -175,6 +190,10 @@ def internal_error(error: Exception) -> str:
     return INTERNAL_ERROR
 
 
-def author_of(message: Message) -> int:
-    """The id of the person who wrote, or of the channel or group in whose name somebody wrote."""
-    return message.from_user.id if message.from_user else message.chat.id
+def is_unreadable(message: Message) -> bool:
+    """Whether a message shows something that has no text.
+
+    Of an album, only one part has the text, so the others are none to complain about. Neither is news of a chat, such as its
+    new title.
+    """
+    return bool(message.effective_attachment) and message.media_group_id is None

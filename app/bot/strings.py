@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from app.bot.chat_state import ChatState
 from app.errors import PromptTooLong, StoreError, UnknownModel
 from app.feedback.store import Tally
@@ -69,5 +71,8 @@ def current_settings(chat: ChatState) -> str:
     )
 
 
-def vote_counts(tally: Tally) -> str:
-    return f"{tally.generated_by}: 👍 {tally.up}, 👎 {tally.down}, texts {tally.texts}"
+def vote_counts(tallies: Sequence[Tally], age: float) -> str:
+    """`age` is in seconds."""
+    lines = [f"{tally.generated_by}: 👍 {tally.up}, 👎 {tally.down}, texts {tally.texts}" for tally in tallies]
+    counted = f"\n\nCounted {age // 60:.0f} min ago." if age >= 60 else ""
+    return ("\n".join(lines) or NO_TEXTS) + counted

@@ -65,6 +65,8 @@ FROM texts LEFT JOIN votes ON text_id = id GROUP BY generated_by, source ORDER B
 class SqliteStore:
     """One connection on one thread, because SQLite allows one writer at a time. The store is its own update log."""
 
+    tally_seconds = 0.0
+
     def __init__(self, path: str) -> None:
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feedback")

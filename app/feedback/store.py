@@ -73,6 +73,10 @@ class Store(Protocol):
     def update_log(self) -> UpdateLog | None:
         """None for BigQuery, where each look-up would be a query that takes about a second and is billed as 10 MB."""
 
+    @property
+    def tally_seconds(self) -> float:
+        """How long a tally is good enough to be shown again. More than 0 for BigQuery, which bills each query."""
+
     async def add_text(self, text: ShownText) -> None:
         """Store a text. Does nothing if a text with this id is stored already."""
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.bot.conftest import GROUP, SHOWN, ask, bot, press, rows
+from tests.fakes.bot_api import entities
 
 
 @pytest.mark.parametrize(
@@ -58,17 +61,6 @@ def test_only_allowed_people_and_chats_are_answered() -> None:
         assert telegram.said(-200) == []
 
 
-def test_texts_are_rate_limited_for_each_person() -> None:
-    with bot(telegram_rate=2) as telegram:
-        joke = ask(telegram, "/joke")
-        ask(telegram, "Why?")
-        assert ask(telegram, "Why?")["text"].startswith("You have reached the limit for now. Please wait ")
-        press(telegram, joke, "Another")
-        assert telegram.notices[-1]["text"].startswith("You have reached the limit for now.")
-        assert ask(telegram, "/help")["text"].startswith("Write to me")
-        assert ask(telegram, "/joke", chat=8)["text"] == SHOWN
-
-
 def test_a_message_without_text_is_refused_in_private_and_ignored_in_groups() -> None:
     sticker = {"file_id": "a", "file_unique_id": "b", "width": 1, "height": 1, "is_animated": False, "is_video": False}
     with bot() as telegram:
@@ -78,6 +70,65 @@ def test_a_message_without_text_is_refused_in_private_and_ignored_in_groups() ->
         telegram.settle()
         assert [said["text"] for said in telegram.said(7)] == ["I can only read text."]
         assert telegram.said(GROUP) == []
+
+
+ANSWER = "Why did the duck stop?"
+PHOTO: dict[str, Any] = {"photo": [{"file_id": "a", "file_unique_id": "b", "width": 1, "height": 1}]}
+VOICE: dict[str, Any] = {"voice": {"file_id": "a", "file_unique_id": "b", "duration": 1}}
+
+
+def caption(text: str) -> dict[str, Any]:
+    return {"caption": text, "caption_entities": entities(text)}
+
+
+@pytest.mark.parametrize("shown", [PHOTO, VOICE], ids=["photo", "voice"])
+def test_a_caption_is_text(shown: dict[str, Any], store: str) -> None:
+    """The bot once said of a photo with a question under it that it could only read text."""
+    with bot(feedback=store) as telegram:
+        telegram.write(7, None, **shown, **caption("Why did the duck stop?"))
+        telegram.write(7, None, **shown, **caption("/help"))
+        telegram.write(GROUP, None, **shown, **caption("/joke@JokerBot"), user=8)
+        telegram.write(GROUP, None, **shown, **caption("🦆🦆 @JokerBot why?"), user=8)
+        telegram.write(GROUP, None, **shown, **caption("/joke@OtherBot why?"), user=8)
+        telegram.settle()
+        answer, overview = telegram.said(7)
+        assert (answer["text"], answer["reply_to_message"]["caption"]) == (ANSWER, "Why did the duck stop?")
+        assert overview["text"].startswith("Write to me")
+        assert [said["text"] for said in telegram.said(GROUP)] == [SHOWN, ANSWER]
+        press(telegram, answer, "Another")
+        assert telegram.said(7)[-1]["text"] == ANSWER
+    prompts = [prompt for (prompt,) in rows(store, "SELECT prompt FROM texts WHERE prompt LIKE '%?' ORDER BY created")]
+    assert prompts == ["Why did the duck stop?", "Why did the duck stop?", "🦆🦆  why?", "Why did the duck stop?"]
+
+
+def test_of_an_album_only_the_part_with_the_caption_is_answered() -> None:
+    with bot() as telegram:
+        for more in ({}, caption("Why?"), {}):
+            telegram.write(7, None, media_group_id="1", **PHOTO, **more)
+        telegram.settle()
+        assert [said["text"] for said in telegram.said(7)] == [ANSWER]
+
+
+def test_only_the_name_itself_is_taken_out_of_a_text(store: str) -> None:
+    """It was once the first place that reads like the name."""
+    me = {"id": 4242, "is_bot": True, "first_name": "Joe"}
+    mention = {"type": "text_mention", "offset": 13, "length": 3, "user": me}
+    with bot(feedback=store) as telegram:
+        ask(telegram, "🦆 Joel or not Joe?", chat=GROUP, user=8, entities=[mention | {"offset": 15}])
+        ask(telegram, "@JokerBotty or @JokerBot?", chat=GROUP, user=8)
+    assert rows(store, "SELECT prompt FROM texts ORDER BY created") == [("🦆 Joel or not ?",), ("@JokerBotty or ?",)]
+
+
+def test_an_answer_stays_in_its_topic() -> None:
+    with bot() as telegram:
+        said = ask(telegram, "/joke@JokerBot", chat=GROUP, user=8, message_thread_id=3, is_topic_message=True)
+        assert said["message_thread_id"] == 3
+        press(telegram, said, "Another")
+        assert telegram.said(GROUP)[-1]["message_thread_id"] == 3
+        # In a group without topics, the number is that of a chain of replies, which cannot be written to.
+        assert "message_thread_id" not in ask(telegram, "/help@JokerBot", chat=GROUP, user=8, message_thread_id=3)
+        quote = {"text": "duck", "position": 0}
+        assert ask(telegram, "Why that?", chat=GROUP, user=8, reply_to_message=said, quote=quote)["text"] == ANSWER
 
 
 def test_a_person_who_blocked_the_bot_gets_nothing() -> None:

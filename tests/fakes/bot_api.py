@@ -107,6 +107,8 @@ class BotApi:
                 raise Refused(400, "Bad Request: message to be replied not found")
             if earlier is not None:
                 more["reply_to_message"] = {name: part for name, part in earlier.items() if name != "reply_to_message"}
+        if "message_thread_id" in fields:
+            more |= {"message_thread_id": int(fields["message_thread_id"]), "is_topic_message": True}
         return self._message(chat, BOT, text, **more, **keyboard(fields))
 
     def _editMessageText(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
