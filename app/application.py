@@ -33,6 +33,7 @@ from app.api.model_list import list_models, show_model
 from app.api.page import COMPRESSED, BrowserRoute, page, page_file
 from app.api.paths import PathMiddleware
 from app.api.service import health, metrics, version
+from app.api.shutdown import ShutdownMiddleware
 from app.api.state import State
 from app.api.telegram import telegram
 from app.api.tokens import detokenize, tokenize
@@ -104,6 +105,7 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
             ),
             Middleware(MalformedMiddleware),
             Middleware(PathMiddleware),
+            Middleware(ShutdownMiddleware),
         ],
         exception_handlers={
             RequestError: handle_request_error,

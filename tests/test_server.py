@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from app.engine.fake import FakeEngine
-from tests.conftest import events, process, serving
+from tests.conftest import ROOT, events, free_port, process, serving
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +55,124 @@ def test_after_sigterm_running_requests_finish() -> None:
             rest = "\n".join(lines)
         assert events(rest)[-1] == "[DONE]"
         assert child.wait(timeout=10) == 0
+
+
+# Two fake models: one reads a long prompt for a minute, and the other is never loaded.
+BUSY = """
+import sys, time
+import app.__main__, app.models as models
+from app.engine.fake import FakeDecoder, FakeEngine
+
+class Reading(FakeDecoder):
+    def prefill(self, tokens, deadline):
+        for _ in range(600 if tokens.shape[1] > 500 else 0):
+            deadline.check()
+            time.sleep(0.1)
+        return super().prefill(tokens, deadline)
+
+class Busy(FakeEngine):
+    def decoder(self, rows, positions, reuse=False):
+        return Reading(self)
+
+class Unloadable(FakeEngine):
+    def load(self):
+        print("loading", flush=True)
+        time.sleep(100)
+
+models.fake_models = lambda settings: models.Models([Busy(seconds_per_token=0.02), Unloadable(name="large")])
+sys.exit(app.__main__.main())
+"""
+UPDATE = {
+    "update_id": 1,
+    "message": {
+        "message_id": 1,
+        "date": 1,
+        "chat": {"id": 5, "type": "private"},
+        "from": {"id": 5, "is_bot": False, "first_name": "Ada"},
+        "text": "/help",
+    },
+}
+ASKED: dict[str, dict[str, Any]] = {
+    "generating": {"path": "/", "json": {"length": 4000}},
+    "streaming": {"path": "/", "json": {"length": 4000, "stream": True}},
+    "reading a prompt": {"path": "/", "json": {"prefix": "x" * 900}},
+    "scoring prompts": {
+        "path": "/v1/completions",
+        "json": {"prompt": ["x" * 400] * 40, "max_tokens": 1, "echo": True, "logprobs": 1},
+    },
+    "loading": {"path": "/", "json": {"model": "large"}},
+    "waiting": {"path": "/", "json": {}},
+    "telling Telegram": {
+        "path": "/telegram",
+        "json": UPDATE,
+        "headers": {"x-telegram-bot-api-secret-token": "secret"},
+    },
+}
+
+
+def ask_everything(url: str, pool: ThreadPoolExecutor) -> dict[str, Future[httpx.Response]]:
+    asked = {}
+    for name, request in ASKED.items():
+        path, rest = request["path"], {key: value for key, value in request.items() if key != "path"}
+        asked[name] = pool.submit(httpx.post, url + path, timeout=30, **rest)
+        # In this order, so that the last generation has to wait.
+        time.sleep(0.1)
+    return asked
+
+
+@contextlib.contextmanager
+def busy_server() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server of whose five generations four run, while Telegram does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        telegram = {"TELEGRAM_TOKEN": "1:a", "TELEGRAM_SECRET": "secret", "TELEGRAM_API_URL": address}
+        with process("-c", BUSY, ENGINE="fake", FEEDBACK="", CONCURRENCY="5", **telegram) as started:
+            yield started
+
+
+@pytest.mark.slow
+def test_sigterm_ends_the_process_in_ten_seconds_whatever_it_does() -> None:
+    """While prompts were scored it took twenty seconds, and a thread that loads a model cannot be stopped at all."""
+    with busy_server() as (child, url), ThreadPoolExecutor(len(ASKED)) as pool:
+        asked = ask_everything(url, pool)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(timeout=10) == 0
+        replies = {name: request.result() for name, request in asked.items()}
+        assert child.stdout is not None
+        assert "Traceback" not in child.stdout.read()
+    begun = ["generating", "streaming", "scoring prompts"]
+    assert {name: reply.status_code for name, reply in replies.items()} == {
+        name: 200 if name in begun else 503 for name in ASKED
+    }
+    assert replies["generating"].json()["finish_reason"] == "timeout"
+    assert events(replies["streaming"].text)[-1] == "[DONE]"
+    choices = replies["scoring prompts"].json()["choices"]
+    assert [choice["finish_reason"] for choice in choices] == ["length"] * 40
+    for name in set(ASKED) - set(begun):
+        assert replies[name].json()["error"]["type"] == "unavailable_error"
+        assert int(replies[name].headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_process_soon(again: signal.Signals) -> None:
+    """Those who have waited long enough get what is written."""
+    with busy_server() as (child, url), ThreadPoolExecutor(len(ASKED)) as pool:
+        asked = ask_everything(url, pool)
+        child.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        child.send_signal(again)
+        assert child.wait(timeout=6) == 0
+        assert asked["generating"].result().json()["finish_reason"] == "timeout"
+        assert events(asked["streaming"].result().text)[-1] == "[DONE]"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_while_the_model_is_loaded_ends_the_process(number: signal.Signals, code: int) -> None:
+    """As process 1 of a container, it would have gone on: nobody handled the signal yet."""
+    script = BUSY.replace("Busy(seconds_per_token=0.02), ", "")
+    environ = os.environ | {"ENGINE": "fake", "PORT": str(free_port()), "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", script], env=environ, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "loading\n"
+        child.send_signal(number)
+        assert child.wait(timeout=5) == code

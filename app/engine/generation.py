@@ -193,7 +193,7 @@ def score_prompt(engine: Engine, tokens: Sequence[int], top: int, deadline: Dead
                 yield score(logits, token, text.length, top)
                 text.add(token)
             fed = np.array([token], np.int64)
-            logits = (decoder.prefill(fed[np.newaxis]) if logits is None else decoder.step(fed))[0]
+            logits = (decoder.prefill(fed[np.newaxis], deadline) if logits is None else decoder.step(fed))[0]
 
 
 def score(logits: Logits | None, token: int, start: int, top: int) -> TokenScore:

@@ -34,8 +34,8 @@ CACHE_BYTES = 192 * 2**20
 CHUNK = 128
 # The size of the prefix cache.
 PREFIX_CACHE_BYTES = 96 * 2**20
-# For each row, bytes for each token of the vocabulary: its logit, and what is remembered of it.
-ROW_BYTES = 5
+# For each row, bytes for each token of the vocabulary: its logit, what is remembered of it, and what memory is lost between.
+ROW_BYTES = 10
 
 
 class OnnxEngine:
@@ -69,6 +69,7 @@ class OnnxEngine:
     def load(self) -> None:
         if self._session is None:
             self._bundle.check(WEIGHTS)
+            return_free_memory()
             self._session = open_session(self._bundle, self._threads)
 
     def free(self) -> None:
