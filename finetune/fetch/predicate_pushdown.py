@@ -76,4 +76,4 @@ def compiled_term(term: exp.Expr, scope: Scope) -> Predicate | None:
         found = replace(scope, statement=statement).typed(term)
     except SqlError:
         return None
-    return None if found.fails or found.volatile else Predicate(found.sql, statement.used)
+    return None if found.fails or found.volatile else Predicate(found.sql, statement.values_in(found.sql))

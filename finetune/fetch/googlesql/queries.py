@@ -50,7 +50,7 @@ def compiled(sql: str, tables: Mapping[str, Relation], values: Mapping[str, Any]
     names = [column.name.lower() for column in relation.columns]
     if double := next((name for name in names if names.count(name) > 1), None):
         raise statement.error(tree, f"Duplicate column names in the result are not supported: {double}")
-    return CompiledQuery(relation.sql, relation.columns, statement.used)
+    return CompiledQuery(relation.sql, relation.columns, statement.values_in(relation.sql))
 
 
 def statement_of(sql: str, tables: Mapping[str, Relation], values: Mapping[str, Any]) -> Statement:

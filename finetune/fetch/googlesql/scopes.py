@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -50,7 +51,11 @@ class Statement:
     expression: Callable[[exp.Expr, Scope], Typed]
     query: Callable[[exp.Expr, Scope], Relation]
     used: dict[str, Any] = field(default_factory=dict)
-    """The values that the compiled SQL names, by their names there."""
+    """The values that parts of the compiled SQL name, by their names there."""
+
+    def values_in(self, sql: str) -> dict[str, Any]:
+        """The values that a statement of DuckDB names: it takes no others."""
+        return {name: value for name, value in self.used.items() if re.search(rf"\${name}\b", sql)}
 
     def error(self, node: exp.Expr, message: str) -> SqlError:
         return SqlError(message, *call_place(node, self.sql))
