@@ -20,12 +20,14 @@ import msgspec
 from msgspec import Meta
 
 from app.errors import SettingError
+from finetune.data.text_encoding import check_encoding
 from finetune.fetch.bigquery_cost import DOLLARS_PER_TIB, CostEstimate
 from finetune.fetch.guardrails import GuardrailOptions
 from finetune.fetch.named_source import SOURCE_KINDS, NamedSource
 from finetune.fetch.parameters import bind_options
 from finetune.fetch.query import read_query
 from finetune.fetch.row_source import RowSource
+from finetune.fetch.source_files import SourceText
 from finetune.folder import refuse_overwriting
 from finetune.votes.preferences import write_preferences
 
@@ -45,6 +47,8 @@ class FetchOptions:
     """where a query runs: bigquery, or duckdb on the files of --source; by default duckdb if there is a --source"""
     source: Sequence[str] = ()
     """files, folders or patterns to read; TABLE=pattern where a query reads several tables"""
+    encoding: str = "utf-8"
+    """the text encoding of the files to read, such as utf-8 or cp1252"""
     param: Sequence[str] = ()
     """a parameter of the query as name=value, or another table as TABLE=project.dataset.table"""
     project: str | None = None
@@ -103,6 +107,7 @@ def fetch(options: FetchOptions) -> None:
         raise SettingError(f"--budget is {options.budget}, and should be dollars.")
     if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", options.memory):
         raise SettingError(f"--memory is {options.memory!r}, and should be a size such as 1GB.")
+    check_encoding(options.encoding)
     mode = choose_mode(options)
     refuse_other_options(options, mode)
     mode.fetch(options)
@@ -117,11 +122,12 @@ def fetch_query_on_files(options: FetchOptions) -> None:
 
     if not options.source:
         raise SettingError("--engine duckdb reads files: name them with --source.")
-    print_corpus(options, FileQueryRows(read_query(options.query), options.source, options.param, options.memory))
+    query = read_query(options.query)
+    print_corpus(options, FileQueryRows(query, options.source, options.param, options.memory, options.encoding))
 
 
 def fetch_named_source(options: FetchOptions) -> None:
-    print_corpus(options, NamedSource(options.query, options.source, options.param))
+    print_corpus(options, NamedSource(options.query, SourceText(options.source, options.encoding), options.param))
 
 
 def export_query(options: FetchOptions) -> None:
@@ -153,7 +159,7 @@ QUERY_ON_BIGQUERY = FetchMode(
     fetch_query_on_bigquery, ("engine", *BILLING, "out", *GUARDRAILS), "a query on BigQuery reads no files"
 )
 QUERY_ON_FILES = FetchMode(
-    fetch_query_on_files, ("engine", "source", "out", *GUARDRAILS), "a query on files does not ask BigQuery"
+    fetch_query_on_files, ("engine", "source", "encoding", "out", *GUARDRAILS), "a query on files does not ask BigQuery"
 )
 EXPORT = FetchMode(
     export_query,
@@ -165,7 +171,7 @@ RATINGS = FetchMode(fetch_ratings, ("source", "out"), "ratings are taken as they
 
 def named_source_mode(name: str) -> FetchMode:
     if SOURCE_KINDS[name].reads_files:
-        return FetchMode(fetch_named_source, ("source", "out", *GUARDRAILS), f"fetch {name} runs no query")
+        return FetchMode(fetch_named_source, ("source", "encoding", "out", *GUARDRAILS), f"fetch {name} runs no query")
     return FetchMode(fetch_named_source, ("out", *GUARDRAILS), f"fetch {name} runs no query and reads no files")
 
 
@@ -234,6 +240,10 @@ def summary(out: Path, manifest: Mapping[str, Any]) -> str:
         lines.append(f"  {'personal':<16}{manifest['replaced']:>12,} with something replaced")
     if manifest.get("corrupt"):
         lines.append(f"  {manifest['corrupt']:,} lines were not rows and were skipped.")
+        if first := manifest.get("first_corrupt"):
+            lines.append(f"  The first: {first}")
+    if manifest.get("unlabelled"):
+        lines.append(f"  {manifest['unlabelled']:,} rows have no label, and so no control code.")
     for path, reason in manifest.get("incomplete", {}).items():
         lines.append(f"  {path} was not read to its end: {reason}. What came before it is kept.")
     return "\n".join(lines)

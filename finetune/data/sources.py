@@ -22,9 +22,9 @@ from app.engine.bundle import Template
 from app.engine.tokenizer import Tokenizer
 from app.errors import DataError
 from finetune.data.documents import SLACK, Document, cut, from_text, from_turns
-from finetune.data.input_files import InputFile, suffix_of
+from finetune.data.input_files import InputFile
 from finetune.data.tables import TEXT_COLUMNS, open_table, text_column
-from finetune.data.text_encoding import decode
+from finetune.data.text_encoding import decode, lines_of
 from finetune.data.token_archive import read_archive
 
 SplitAt = Literal["marks", "lines", "blank_lines"]
@@ -112,16 +112,6 @@ def is_blank(text: str) -> bool:
     return not text or text.isspace()
 
 
-def lines_of(blocks: Iterable[str]) -> Iterator[str]:
-    """The lines of a text that comes in blocks, each with its newline."""
-    rest = ""
-    for block in blocks:
-        *whole, rest = (rest + block).split("\n")
-        yield from (f"{line}\n" for line in whole)
-    if rest:
-        yield rest
-
-
 def read_jsonl(source: Source) -> Iterator[Document]:
     """The document of each line that is not blank. Raises DataError naming the line that cannot be read."""
     decoder = msgspec.json.Decoder(JsonlRecord)
@@ -146,9 +136,8 @@ def wrong_line(file: InputFile, number: int, reason: str) -> str:
 
 def read_column(source: Source) -> Iterator[str]:
     """The cells of one column. Raises DataError naming a row that has more or fewer columns than the first."""
-    usual = "\t" if suffix_of(source.file.name) == ".tsv" else ","
     wanted = TEXT_COLUMNS if source.column is None else [source.column]
-    table = open_table(str(source.file), lines_of(source.decoded()), wanted, usual)
+    table = open_table(str(source.file), lines_of(source.decoded()), wanted)
     index, has_header = text_column(table, source.column)
     if not has_header:
         yield table.first[index]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from app.errors import DataError
+from finetune.data.input_files import suffix_of
 
 if TYPE_CHECKING:
     from _csv import Reader as CsvReader
@@ -65,17 +66,18 @@ class CsvTable:
     first: Sequence[str]
     rest: Iterator[tuple[int, list[str]]]
 
-    def rows(self) -> Iterator[list[str]]:
-        """The rows after the first. Raises DataError for one with more or fewer columns."""
+    def rows(self, on_misfit: Callable[[str], object] | None = None) -> Iterator[list[str]]:
+        """The rows after the first. One with more or fewer columns is told to `on_misfit`, or else raises DataError."""
         for line, row in self.rest:
-            if len(row) != len(self.first):
-                if not row[0].strip(" \t\x1a") and len(row) == 1:  # A blank line, or DOS's end of a file.
-                    continue
-                raise DataError(self.misfit(line, row))
-            yield row
+            if len(row) == len(self.first):
+                yield row
+            elif len(row) > 1 or row[0].strip(" \t\x1a"):  # Else it is a blank line, or DOS's end of a file.
+                sentence = self._misfit(line, row)
+                if on_misfit is None:
+                    raise DataError(sentence)
+                on_misfit(sentence)
 
-    def misfit(self, line: int, row: Sequence[str]) -> str:
-        """A sentence about a row with more or fewer columns than the first."""
+    def _misfit(self, line: int, row: Sequence[str]) -> str:
         return (
             f"{self.name}, line {line}: {len(row)} columns, and the first line has {len(self.first)}: "
             f'put "quotes" around a text that contains {self.dialect.separators}.'
@@ -93,14 +95,15 @@ class CsvTable:
         return found[0]
 
 
-def open_table(name: str, lines: Iterable[str], wanted: Collection[str], usual: str) -> CsvTable:
-    """A table whose text comes in lines. `wanted` are names of columns, `usual` is what separates columns where all is even.
+def open_table(name: str, lines: Iterable[str], wanted: Collection[str]) -> CsvTable:
+    """A table whose text comes in lines. `wanted` are names of columns.
 
     Raises DataError, also while the rows are read, naming the line with a quote that is not closed.
     """
     csv.field_size_limit(LONGEST_CELL)
     lines = iter(lines)
     sample = list(sampled(lines))
+    usual = "\t" if suffix_of(name) == ".tsv" else ","
     dialect = find_dialect(sample, {name.strip().casefold() for name in wanted}, usual)
     rows = numbered_rows(name, dialect, chain(sample[dialect.first_line - 1 :], lines))
     _, first = next(rows, (1, [""]))

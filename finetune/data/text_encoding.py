@@ -76,6 +76,33 @@ def decode(name: str, chunks: Iterable[bytes], encoding: str, is_json: bool = Fa
             yield text
 
 
+def lines_of(blocks: Iterable[str]) -> Iterator[str]:
+    """The lines of a text that comes in blocks, each with its newline."""
+    rest = ""
+    for block in blocks:
+        *whole, rest = (rest + block).split("\n")
+        yield from (f"{line}\n" for line in whole)
+    if rest:
+        yield rest
+
+
+def check_utf_8(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same chunks of whole lines, without a byte-order mark. Raises DataError where they are not UTF-8.
+
+    It is several times faster than to decode them, for files of JSON lines that others decode.
+    """
+    checker = EncodingChecker(name, "utf-8", is_json=True)
+    for number, chunk in enumerate(chunks):
+        if not number and chunk.count(0) > len(chunk) // 8:  # UTF-16 without a byte-order mark.
+            checker.refuse_bytes(chunk, 0)
+        try:
+            chunk.decode()
+        except UnicodeDecodeError as error:
+            checker.refuse_bytes(chunk, error.start)
+        checker.advance(chunk)
+        yield chunk if number else chunk.removeprefix(codecs.BOM_UTF8)
+
+
 def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in blocks: what is too short tells little about its encoding."""
     block = bytearray()
@@ -112,7 +139,10 @@ class EncodingChecker:
             self._refuse_utf_8(data, text)
         if not self._is_utf_8 or self._is_suspicious(data):
             self._refuse_controls(data, text)
-        done = data[: len(data) - waiting]
+        self.advance(data[: len(data) - waiting])
+
+    def advance(self, done: bytes) -> None:
+        """Go on behind these bytes."""
         self._start = self._position(done, len(done))
         self._after_return = done.endswith(b"\r")
 

@@ -102,9 +102,10 @@ class Cleaner:
         self.report = CleaningReport()
         self._options = options
         self._conversations = "turns" in columns
-        self._control_codes = "meta" in columns
-        self._connection = duckdb.connect(str(folder / "cleaning.duckdb"))
+        self._columns = columns
+        self._connection = duckdb.connect()
         self._run("SET memory_limit = ?", memory)
+        self._run("SET temp_directory = ?", str(folder / "spilled"))
         self._run("CREATE OR REPLACE TABLE seen (key UBIGINT)")
         self._set_variables()
         if options.counts_tokens:
@@ -171,10 +172,14 @@ class Cleaner:
                 (self.report.dropped if dropped else self.report.cut)[reason] += count
 
     def _kept_documents(self) -> str:
-        text = "texts[1:turns_kept] AS turns" if self._conversations else "texts[1] AS body"
-        if self._control_codes:
-            return f"SELECT {text}, meta FROM documents JOIN rows USING (number) WHERE NOT dropped ORDER BY number"
-        return f"SELECT {text} FROM documents WHERE NOT dropped ORDER BY number"
+        is_conversation = "coalesce(len(rows.turns), 0) > 0 OR rows.body IS NULL"
+        wanted = {
+            "body": f"CASE WHEN NOT ({is_conversation}) THEN texts[1] END" if self._conversations else "texts[1]",
+            "turns": f"CASE WHEN {is_conversation} THEN texts[1:turns_kept] END",
+            "meta": "meta",
+        }
+        columns = ", ".join(f"{wanted[name]} AS {name}" for name in wanted if name in self._columns)
+        return f"SELECT {columns} FROM documents JOIN rows USING (number) WHERE NOT dropped ORDER BY number"
 
 
 def count_tokens(tokenizer: Tokenizer, texts: Any) -> Any:

@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 
 from app.errors import DataError, SettingError
+from finetune.data.input_files import InputFile
 from finetune.fetch.cleaning import Cleaner, CleaningReport
 from finetune.fetch.duckdb_session import LARGEST_ROW, interruptions, runtime_errors
 from finetune.fetch.dumps import Dump
@@ -46,7 +47,7 @@ def fetch_corpus(
     refuse_overwriting(out)
     guardrails.check(source.expected_columns())
     journal = Journal(out, source.request(), notify)
-    with interruptions():
+    with interruptions(), journal.plainly_named():
         if "columns" not in journal.state:
             rows = source.fetch(journal)
             journal.keep(origin=rows.origin, columns=list(rows.columns))
@@ -126,7 +127,7 @@ def clean(
         out.open("wb") as file,
         progress_bar("clean", journal.rows.stat().st_size, "B") as progress,
     ):
-        for block, _ in Dump(journal.rows, progress.update, BLOCK).blocks(journal.folder):
+        for block, _ in Dump(InputFile(journal.rows, "jsonl"), progress.update, BLOCK).blocks(journal.folder):
             cleaner.clean(block, part)
             with part.open("rb") as lines:
                 shutil.copyfileobj(lines, file)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from app.errors import DataError, SettingError
-from finetune.data.tables import listing
-from finetune.fetch.dumps import TABLE_SUFFIXES, find_files
+from finetune.data.input_files import InputFile
+from finetune.data.tables import CsvTable, listing, open_table
 from finetune.fetch.journal import Journal, Row, write_rows
+from finetune.fetch.parquet_rows import open_parquet, parquet_rows
 from finetune.fetch.row_source import FetchedRows
+from finetune.fetch.source_files import SourceText
 from finetune.progress_bar import progress_bar
+
+NO_LABEL = {"", "NaN", "nan", "null", "NULL", "None", "<NA>", "\\N"}
+"""What programs write where a table has no value."""
 
 
 class CsvOptions(msgspec.Struct, frozen=True):
@@ -27,6 +33,10 @@ class CsvOptions(msgspec.Struct, frozen=True):
     names: Annotated[str, Meta(description="the names of the labels 0, 1, 2 …, comma-separated")] = ""
     score: Annotated[str, Meta(description="a column that --min_score looks at")] = ""
 
+    def columns(self) -> dict[str, str]:
+        """The columns of the table, by what they are to a document."""
+        return {name: column for name, column in msgspec.structs.asdict(self).items() if column and name != "names"}
+
 
 class HuggingFaceCsvOptions(msgspec.Struct, frozen=True):
     """The columns of Hugging Face's data sets for classification, whose labels are numbers."""
@@ -36,82 +46,112 @@ class HuggingFaceCsvOptions(msgspec.Struct, frozen=True):
     names: Annotated[str, Meta(description="the names of the labels 0, 1, 2 …, comma-separated")] = "negative,positive"
 
 
-def fetch_hugging_face_csv(sources: Sequence[str], options: HuggingFaceCsvOptions, journal: Journal) -> FetchedRows:
+@dataclass
+class RowCounts:
+    """Of the rows so far: how many became documents, how many are no rows and why the first is none, how many have no label."""
+
+    documents: int = 0
+    corrupt: int = 0
+    first_corrupt: str | None = None
+    unlabelled: int = 0
+
+    def add_misfit(self, sentence: str) -> None:
+        self.corrupt += 1
+        self.first_corrupt = self.first_corrupt or sentence
+
+
+def fetch_hugging_face_csv(sources: SourceText, options: HuggingFaceCsvOptions, journal: Journal) -> FetchedRows:
     return fetch_csv(sources, CsvOptions(options.body, label=options.label, names=options.names), journal)
 
 
-def fetch_csv(sources: Sequence[str], options: CsvOptions, journal: Journal) -> FetchedRows:
+def fetch_csv(sources: SourceText, options: CsvOptions, journal: Journal) -> FetchedRows:
     """Leave the documents of tables in the journal. Raises SettingError or DataError."""
     if bool(options.body) == bool(options.question and options.answer):
         raise SettingError("fetch csv needs --param body=COLUMN, or --param question=COLUMN and --param answer=COLUMN.")
-    paths = find_files(sources, TABLE_SUFFIXES)
-    size = sum(path.stat().st_size for path in paths)
-    corrupt = 0
-    with journal.adding(anew=True) as file, progress_bar("read", size, "B") as progress:
-        for path in paths:
-            corrupt += read_table(path, options, file)
-            progress.update(path.stat().st_size)
+    files = sources.files("table", "parquet")
+    size = sum(path.stat().st_size for path in {file.path for file in files})
+    counts = RowCounts()
+    with journal.adding(anew=True) as rows, progress_bar("read", size, "B") as progress:
+        for file in files:
+            write_rows(rows, documents_of(file, sources, options, counts, progress.update))
+    if counts.first_corrupt and not counts.documents:
+        raise DataError(counts.first_corrupt)
     columns = ["body" if options.body else "turns"]
     columns += ["meta"] if options.label else []
     columns += ["score"] if options.score else []
-    return FetchedRows(columns, {"bytes_read": size, "corrupt": corrupt})
+    read = {"bytes_read": size, "corrupt": counts.corrupt, "first_corrupt": counts.first_corrupt}
+    return FetchedRows(columns, read | ({"unlabelled": counts.unlabelled} if options.label else {}))
 
 
-def read_table(path: Path, options: CsvOptions, file: BinaryIO) -> int:
-    """Write a table's documents to `file` as JSON lines. Returns the number of lines that are no rows. Raises DataError."""
-    import duckdb
-
-    from finetune.fetch.duckdb_session import count_rejected, relation_of_table, rows_of
-
-    with duckdb.connect() as connection:
-        table = relation_of_table(path)
-        try:
-            selected = select_columns(path, options, connection.sql(f"SELECT * FROM {table}").columns)
-            found = connection.sql(f"SELECT {selected} FROM {table}")
-            names = [name for name in options.names.split(",") if name]
-            write_rows(file, (document_of(row, names, path) for row in rows_of(found)))
-            return count_rejected(connection, path)
-        except duckdb.Error as error:
-            raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
-
-
-def select_columns(path: Path, options: CsvOptions, there: list[str]) -> str:
-    """The columns that the options name, as SQL, each under the option's name. Raises DataError if one is missing."""
-    from finetune.fetch.duckdb_session import identifier
-
-    wanted = {name: column for name, column in msgspec.structs.asdict(options).items() if column and name != "names"}
-    for column in wanted.values():
-        if column not in there:
-            raise DataError(f"{path} has no column {column!r}, but {listing(there)}.")
-    return ", ".join(f"{identifier(column)} AS {name}" for name, column in wanted.items())
+def documents_of(
+    file: InputFile, sources: SourceText, options: CsvOptions, counts: RowCounts, progress: Callable[[int], object]
+) -> Iterator[Row]:
+    """A table's documents. Raises DataError."""
+    columns = options.columns()
+    names = [name for name in options.names.split(",") if name]
+    rows = (
+        rows_of_parquet(file, columns, progress)
+        if file.kind == "parquet"
+        else rows_of_table(open_table(str(file), sources.lines(file, progress), columns.values()), columns, counts)
+    )
+    for row in rows:
+        counts.documents += 1
+        counts.unlabelled += "label" in row and is_missing(row["label"])
+        yield document_of(row, names, file)
 
 
-def document_of(row: Row, names: Sequence[str], path: Path) -> dict[str, Any]:
+def rows_of_table(table: CsvTable, columns: Mapping[str, str], counts: RowCounts) -> Iterator[Row]:
+    """The cells of the given columns, by what they are to a document. Raises DataError if a column is missing."""
+    if not any(table.first):
+        raise DataError(f"{table.name} is empty.")
+    index = {name: table.column(column) for name, column in columns.items()}
+    for row in table.rows(counts.add_misfit):
+        yield {name: row[at] for name, at in index.items()}
+
+
+def rows_of_parquet(file: InputFile, columns: Mapping[str, str], progress: Callable[[int], object]) -> Iterator[Row]:
+    with open_parquet(file) as parquet:
+        there = parquet.schema_arrow.names
+        for column in columns.values():
+            if column not in there:
+                raise DataError(f"{file} has no column {column!r}, but {listing(there)}.")
+        for row in parquet_rows(file, parquet):
+            yield {name: row[column] for name, column in columns.items()}
+    progress(file.path.stat().st_size)
+
+
+def is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value)) or str(value).strip() in NO_LABEL
+
+
+def document_of(row: Row, names: Sequence[str], file: InputFile) -> dict[str, Any]:
     """A row of a table as a document. Raises DataError for a label without a name, or a score that is no number."""
     document: dict[str, Any] = {}
     if "body" in row:
         document["body"] = row["body"] or ""
     else:
         document["turns"] = [row["question"] or "", row["answer"] or ""]
-    if "label" in row:
-        document["meta"] = label_name(str(row["label"]), names, path) if names else str(row["label"])
+    if "label" in row and not is_missing(row["label"]):
+        label = str(row["label"]).strip()
+        document["meta"] = label_name(label, names, file) if names else label
     if "score" in row:
-        document["score"] = score_of(row["score"], path)
+        document["score"] = score_of(row["score"], file)
     return document
 
 
-def label_name(label: str, names: Sequence[str], path: Path) -> str:
-    """The name of a numeric label; a label that is a name already stays. Raises DataError for any other."""
+def label_name(label: str, names: Sequence[str], file: InputFile) -> str:
+    """The name of a numeric label, such as 1 or 1.0; a label that is a name already stays. Raises DataError for any other."""
     if label in names:
         return label
-    if not label.isdecimal() or int(label) >= len(names):
-        raise DataError(f"{path} has the label {label!r}, and --param names has {len(names)}: {','.join(names)}.")
-    return names[int(label)]
+    number = label.removesuffix(".0")
+    if not number.isdecimal() or int(number) >= len(names):
+        raise DataError(f"{file} has the label {label!r}, and --param names has {len(names)}: {','.join(names)}.")
+    return names[int(number)]
 
 
-def score_of(score: Any, path: Path) -> float:
+def score_of(score: Any, file: InputFile) -> float:
     """An empty score is 0. Raises DataError for one that is no number."""
     try:
         return float(score or 0)
     except ValueError:
-        raise DataError(f"{path} has the score {score!r}, which is no number.") from None
+        raise DataError(f"{file} has the score {score!r}, which is no number.") from None

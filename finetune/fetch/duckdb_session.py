@@ -1,11 +1,10 @@
-"""DuckDB for fetch: opening it, quoting names, reading tables, results and errors."""
+"""DuckDB for fetch: opening it, quoting names, results and errors."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -30,31 +29,14 @@ def open_duckdb() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def string_literal(text: Path | str) -> str:
-    """A path or text as a string of SQL, for the places where DuckDB takes no parameter."""
-    return "'" + str(text).replace("'", "''") + "'"
+def string_literal(text: str) -> str:
+    """A text as a string of SQL, for the places where DuckDB takes no parameter."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def identifier(name: str) -> str:
     """A column's name as SQL, whatever characters it has."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def relation_of_table(path: Path) -> str:
-    """A .csv, .tsv or .parquet file as DuckDB SQL. Rows of a .csv that do not fit are counted in reject_errors."""
-    file = string_literal(path)
-    if path.suffix.lower() == ".parquet":
-        return f"read_parquet({file})"
-    return f"read_csv({file}, header = true, all_varchar = true, store_rejects = true)"
-
-
-def count_rejected(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
-    """The number of lines that were no rows of the table that was read last. Resets the count."""
-    if path.suffix.lower() == ".parquet":
-        return 0
-    count: int = connection.execute("SELECT count(DISTINCT line) FROM reject_errors").fetchall()[0][0]
-    connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans").fetchall()
-    return count
 
 
 def rows_of(found: duckdb.DuckDBPyRelation) -> Iterator[Mapping[str, Any]]:

@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 
 from app.errors import DataError, SettingError
+from finetune.data.input_files import InputFile, printable
 from finetune.fetch.duckdb_session import identifier, open_duckdb, rows_of, runtime_errors, sql_errors, string_literal
-from finetune.fetch.dumps import LINE_SUFFIXES, TABLE_SUFFIXES, find_files
 from finetune.fetch.googlesql.queries import CompiledQuery, compiled
 from finetune.fetch.googlesql.scopes import Column, Relation
 from finetune.fetch.googlesql.sql_types import FLOAT64, STRING, SqlType
@@ -23,23 +23,25 @@ from finetune.fetch.parameters import Value, bind
 from finetune.fetch.predicate_pushdown import pushed_down_predicate
 from finetune.fetch.query import Query, Table
 from finetune.fetch.row_source import FetchedRows, stamps
+from finetune.fetch.source_files import SourceText
 from finetune.fetch.table_parts import PartWriter, empty_relation, files_read
 from finetune.progress_bar import progress_bar
-
-SUFFIXES = (*LINE_SUFFIXES, *TABLE_SUFFIXES)
 
 
 class FileQueryRows:
     """A RowSource: the rows of a query on local files."""
 
-    def __init__(self, query: Query, sources: Sequence[str], param: Sequence[str], memory: str) -> None:
+    def __init__(
+        self, query: Query, sources: Sequence[str], param: Sequence[str], memory: str, encoding: str = "utf-8"
+    ) -> None:
         """`memory` is what DuckDB may use before it spills to disk, such as 1GB. Raises SettingError or DataError."""
-        self.query, self.memory = query, memory
+        self.query, self.memory, self.encoding = query, memory, encoding
         self.values = bind(query.name, query.parameters, param)
-        self.files = files_of_tables(query, sources)
+        self.files = files_of_tables(query, sources, encoding)
 
     def request(self) -> dict[str, Any]:
-        return self._origin() | {"files": [(name, stamps(paths)) for name, paths in self.files.items()]}
+        files = [(name, stamps(paths_in(files))) for name, files in self.files.items()]
+        return self._origin() | {"files": files, "encoding": self.encoding}
 
     def _origin(self) -> dict[str, Any]:
         return self.query.origin("duckdb", self.values)
@@ -65,11 +67,11 @@ class FileQueryRows:
                 with journal.adding(anew=True) as file:
                     write_rows(file, without_null_arrays(rows, found.columns))
             columns = [column.name for column in found.columns]
-        sources = [str(path) for paths in self.files.values() for path in paths]
+        sources = [printable(str(file)) for files in self.files.values() for file in files]
         return FetchedRows(columns, self._origin() | {"sources": sources, "size": self._size()} | files_read(journal))
 
     def _size(self) -> int:
-        return sum(path.stat().st_size for paths in self.files.values() for path in paths)
+        return sum(path.stat().st_size for files in self.files.values() for path in paths_in(files))
 
     def _read_files(self, connection: duckdb.DuckDBPyConnection, journal: Journal) -> dict[str, str]:
         """Read the files of each table into parts. Returns DuckDB SQL for each table's parts, by the table's address."""
@@ -77,12 +79,17 @@ class FileQueryRows:
         with progress_bar("read", self._size(), "B") as progress:
             for table in self.query.tables:
                 where = pushed_down_predicate(self.query.text, table.address, table.columns, self.values)
-                writer = PartWriter(connection, table, where, journal, progress.update)
+                writer = PartWriter(connection, table, where, journal, progress.update, self.encoding)
                 relations[table.address] = writer.read(self.files[table.name])
         return relations
 
 
-def files_of_tables(query: Query, sources: Sequence[str]) -> dict[str, list[Path]]:
+def paths_in(files: Sequence[InputFile]) -> list[Path]:
+    """The files on disk, each once: a .zip holds several."""
+    return list(dict.fromkeys(file.path for file in files))
+
+
+def files_of_tables(query: Query, sources: Sequence[str], encoding: str) -> dict[str, list[InputFile]]:
     """The files of each table, by the table's name.
 
     Raises SettingError naming a source or table without files, and DataError if the query's header lists no tables.
@@ -90,14 +97,15 @@ def files_of_tables(query: Query, sources: Sequence[str]) -> dict[str, list[Path
     names = [table.name for table in query.tables]
     if not names:
         raise DataError(f"{query.path} has no `-- Tables:` at its top, which list the columns of its tables.")
-    found: dict[str, list[Path]] = {name: [] for name in names}
+    found: dict[str, list[InputFile]] = {name: [] for name in names}
     for source in sources:
         name, equals, pattern = source.partition("=")
         if not equals or name not in names:
             name, pattern = names[0], source
             if len(names) > 1:
                 raise SettingError(f"--source is {source!r}, and should name its table: {names[0]}=… or {names[1]}=….")
-        found[name] += [file for file in find_files([pattern], SUFFIXES) if file not in found[name]]
+        files = SourceText([pattern], encoding).files("jsonl", "table", "parquet")
+        found[name] += [file for file in files if file not in found[name]]
     if missing := [name for name, files in found.items() if not files]:
         raise SettingError(f"{query.name} reads {missing[0]} too: add --source {missing[0]}=….")
     return found

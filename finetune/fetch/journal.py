@@ -11,6 +11,7 @@ It is removed once the corpus is written.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,9 +29,7 @@ class Journal:
         `notify` is called with a sentence for the person who waits, about what is resumed or discarded.
         """
         self.notify = notify
-        self.folder = out.parent / f".{out.name}.fetch"
-        self.rows = self.folder / "rows.jsonl"
-        self.parts = self.folder / "parts"
+        self.folder = self._place = out.parent / f".{out.name}.fetch"
         self.state: dict[str, Any] = {}
         """What the source needs to resume. `keep` saves it."""
         self._request: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(request))
@@ -38,6 +37,25 @@ class Journal:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.parts.mkdir(parents=True)
             self.keep()
+
+    @property
+    def rows(self) -> Path:
+        return self.folder / "rows.jsonl"
+
+    @property
+    def parts(self) -> Path:
+        return self.folder / "parts"
+
+    @contextmanager
+    def plainly_named(self) -> Iterator[None]:
+        """Go by a link with a plain name for a while: DuckDB takes a path with * ? or [ for a pattern."""
+        with tempfile.TemporaryDirectory(prefix="fetch-") as folder:
+            self.folder = Path(folder) / "journal"
+            self.folder.symlink_to(self._place.absolute())
+            try:
+                yield
+            finally:
+                self.folder = self._place
 
     def _load(self) -> bool:
         """Whether there is a state of the same request."""
@@ -84,7 +102,7 @@ class Journal:
             yield file
 
     def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._place, ignore_errors=True)
 
 
 def write_rows(file: BinaryIO, rows: Iterable[Row]) -> int:

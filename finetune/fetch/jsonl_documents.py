@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -10,12 +10,13 @@ from typing import BinaryIO
 import msgspec
 
 from app.errors import DataError
-from finetune.fetch.dumps import LINE_SUFFIXES, Dump, find_files
+from finetune.data.input_files import InputFile, printable
+from finetune.fetch.dumps import Dump
 from finetune.fetch.journal import Journal, Row, write_rows
+from finetune.fetch.parquet_rows import open_parquet, parquet_rows
 from finetune.fetch.row_source import FetchedRows
+from finetune.fetch.source_files import SourceText
 from finetune.progress_bar import progress_bar
-
-SUFFIXES = (*LINE_SUFFIXES, ".parquet")
 
 
 class JsonlOptions(msgspec.Struct, frozen=True):
@@ -36,68 +37,77 @@ class JsonlDocument(msgspec.Struct, omit_defaults=True):
 
 @dataclass
 class LineCounts:
-    """Of the lines read so far: how many, how many are no documents, and which columns the documents have."""
+    """Of the lines read so far: how many, how many are no documents, the first of them, and which columns the documents have."""
 
     lines: int = 0
     corrupt: int = 0
+    first_corrupt: str | None = None
     columns: set[str] = field(default_factory=set)
 
 
-def fetch_jsonl(sources: Sequence[str], options: JsonlOptions, journal: Journal) -> FetchedRows:
+def fetch_jsonl(sources: SourceText, options: JsonlOptions, journal: Journal) -> FetchedRows:
     """Leave the documents in the journal, and count the lines that are none. Raises SettingError or DataError."""
-    paths = find_files(sources, SUFFIXES)
-    size = sum(path.stat().st_size for path in paths)
+    files = sources.files("jsonl", "parquet")
+    size = sum(path.stat().st_size for path in {file.path for file in files})
     counts = LineCounts()
     incomplete: dict[str, str] = {}
-    with journal.adding(anew=True) as file, progress_bar("read", size, "B") as progress:
-        for path in paths:
-            if path.suffix.lower() == ".parquet":
-                write_rows(file, documents_of(parquet_lines(path), counts))
-                progress.update(path.stat().st_size)
+    with journal.adding(anew=True) as rows, progress_bar("read", size, "B") as progress:
+        for file in files:
+            if file.kind == "parquet":
+                write_rows(rows, documents_of(file, parquet_lines(file), counts))
+                progress.update(file.path.stat().st_size)
                 continue
-            dump = Dump(path, progress.update)
-            read_dump(dump, file, journal.folder, counts)
+            dump = Dump(file, progress.update, encoding=sources.encoding)
+            read_dump(dump, rows, journal.folder, counts)
             if dump.incomplete:
-                incomplete[str(path)] = dump.incomplete
+                incomplete[printable(str(file))] = dump.incomplete
     if counts.lines and counts.corrupt == counts.lines:
-        raise DataError(f'{", ".join(sources)} has no line that is {{"body": "…"}} or {{"turns": ["…", …]}}.')
-    read = {"bytes_read": size, "incomplete": incomplete, "lines": counts.lines, "corrupt": counts.corrupt}
+        raise DataError(
+            f'{", ".join(sources.patterns)} has no line that is {{"body": "…"}} or {{"turns": ["…", …]}}: '
+            f"{counts.first_corrupt}."
+        )
+    read = {
+        "bytes_read": size, "incomplete": incomplete, "lines": counts.lines, "corrupt": counts.corrupt,
+        "first_corrupt": counts.first_corrupt,
+    }  # fmt: skip
     return FetchedRows(sorted(counts.columns), read)
 
 
-def read_dump(dump: Dump, file: BinaryIO, folder: Path, counts: LineCounts) -> None:
-    """Write a dump's documents to `file`. `folder` holds one block at a time."""
-    for block, _ in dump.blocks(folder):
-        with block.open("rb") as lines:
-            write_rows(file, documents_of(lines, counts))
+def wrong_fields(document: JsonlDocument) -> str | None:
+    """Why a line is no document; None if it is one."""
+    if document.body is None and not document.turns:
+        return "it has neither body nor turns"
+    return "it has both body and turns" if document.body is not None and document.turns else None
 
 
-def parquet_lines(path: Path) -> Iterator[bytes]:
+def read_dump(dump: Dump, rows: BinaryIO, folder: Path, counts: LineCounts) -> None:
+    """Write a dump's documents to `rows`. `folder` holds one block at a time."""
+    before = 0
+    for block, lines in dump.blocks(folder):
+        with block.open("rb") as file:
+            write_rows(rows, documents_of(dump.file, file, counts, before))
+        before += lines
+
+
+def parquet_lines(file: InputFile) -> Iterator[bytes]:
     """The rows of a .parquet file as JSON lines. Raises DataError."""
-    import duckdb
-
-    from finetune.fetch.duckdb_session import relation_of_table, rows_of
-
-    with duckdb.connect() as connection:
-        try:
-            for row in rows_of(connection.sql(f"SELECT * FROM {relation_of_table(path)}")):
-                yield msgspec.json.encode(row)
-        except duckdb.Error as error:
-            raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+    with open_parquet(file) as parquet:
+        yield from map(msgspec.json.encode, parquet_rows(file, parquet))
 
 
-def documents_of(lines: Iterable[bytes], counts: LineCounts) -> Iterator[Row]:
-    """The documents among some lines. Adds the lines to `counts`."""
-    decoder = msgspec.json.Decoder(JsonlDocument)
-    for line in lines:
+def documents_of(file: InputFile, lines: Iterable[bytes], counts: LineCounts, before: int = 0) -> Iterator[Row]:
+    """The documents among some lines, which come after `before` others of the file. Adds the lines to `counts`."""
+    decoder = msgspec.json.Decoder(JsonlDocument, strict=False)
+    for number, line in enumerate(lines, start=before + 1):
         counts.lines += 1
         try:
             found = decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            reason = wrong_fields(found)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            reason = str(error)
+        if reason:
             counts.corrupt += 1
-            continue
-        if found.body is None and not found.turns:
-            counts.corrupt += 1
+            counts.first_corrupt = counts.first_corrupt or f"{printable(str(file))}, line {number}: {reason}"
             continue
         document: Row = msgspec.to_builtins(found)
         counts.columns.update(document)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from app.errors import SettingError
-from finetune.data.input_files import files_under
+from finetune.data.input_files import paths_of, printable
 from finetune.fetch.csv_tables import CsvOptions, HuggingFaceCsvOptions, fetch_csv, fetch_hugging_face_csv
 from finetune.fetch.imdb_reviews import ImdbOptions, fetch_imdb_reviews
 from finetune.fetch.journal import Journal
@@ -17,6 +16,7 @@ from finetune.fetch.jsonl_documents import JsonlOptions, fetch_jsonl
 from finetune.fetch.parameters import bind_options
 from finetune.fetch.reddit import RedditOptions, fetch_conversations
 from finetune.fetch.row_source import FetchedRows, stamps
+from finetune.fetch.source_files import SourceText
 
 
 class SourceKind(NamedTuple):
@@ -24,7 +24,7 @@ class SourceKind(NamedTuple):
 
     meaning: str
     options: type[msgspec.Struct]
-    fetch: Callable[[Sequence[str], Any, Journal], FetchedRows]
+    fetch: Callable[[SourceText, Any, Journal], FetchedRows]
     reads_files: bool = True
 
 
@@ -44,20 +44,20 @@ SOURCE_KINDS = {
 class NamedSource:
     """A RowSource: one of SOURCE_KINDS, with the --source and --param that it was given."""
 
-    def __init__(self, name: str, sources: Sequence[str], param: Sequence[str]) -> None:
+    def __init__(self, name: str, sources: SourceText, param: Sequence[str]) -> None:
         """Raises SettingError for a wrong --param, or if there are no files to read."""
         self.name, self.sources, self.kind = name, sources, SOURCE_KINDS[name]
         self.options = bind_options(f"fetch {name}", self.kind.options, param)
-        if self.kind.reads_files and not sources:
+        if self.kind.reads_files and not sources.patterns:
             raise SettingError(f"fetch {name} reads files: name them with --source.")
 
     def request(self) -> dict[str, Any]:
-        paths = [path for path in map(Path, self.sources) if path.exists()]
-        return self._origin() | {"files": stamps(file for path in paths for file in files_under(path))}
+        paths = [path for pattern in self.sources.patterns for path in paths_of(pattern)]
+        return self._origin() | {"files": stamps(paths), "encoding": self.sources.encoding}
 
     def _origin(self) -> dict[str, Any]:
         parameters = msgspec.structs.asdict(self.options)
-        return {"query": self.name, "parameters": parameters, "sources": list(self.sources)}
+        return {"query": self.name, "parameters": parameters, "sources": list(map(printable, self.sources.patterns))}
 
     def expected_columns(self) -> Collection[str]:
         return ("body", "turns")

@@ -8,7 +8,7 @@ again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,6 +18,7 @@ from msgspec import Meta
 from app.errors import DataError, SettingError
 from finetune.fetch.journal import Journal, Row, write_rows
 from finetune.fetch.row_source import FetchedRows
+from finetune.fetch.source_files import SourceText
 from finetune.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class RedditOptions(msgspec.Struct, frozen=True):
     longest: Annotated[int, Meta(ge=2, description="turns of a conversation at most; it is cut off there")] = 8
 
 
-def fetch_conversations(sources: Sequence[str], options: RedditOptions, journal: Journal) -> FetchedRows:
+def fetch_conversations(sources: SourceText, options: RedditOptions, journal: Journal) -> FetchedRows:
     """Leave the conversations in the journal, resuming after the posts that are there. Raises SettingError or DataError."""
     done: list[str] = journal.state.get("posts", [])
     # Rows beyond this size are of a post that was not read to its end.

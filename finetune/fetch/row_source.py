@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from finetune.data.input_files import printable
 from finetune.fetch.journal import Journal
 
 
@@ -31,4 +32,4 @@ class RowSource(Protocol):
 
 def stamps(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
     """Path, size in bytes and modification time in nanoseconds of each file, to tell whether a file has changed."""
-    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    return [(printable(str(path)), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]

@@ -86,6 +86,6 @@ def test_every_table_is_read_as_it_was_written(
     writer.writerows([names, *rows])
     text = (f"sep={separator}{line_end}" if says else "") + file.getvalue()
     lines = io.StringIO(text.replace("\r\n", "\n"), newline="\n")
-    table = open_table("a.csv", lines, ["text"], ",")
+    table = open_table("a.csv", lines, ["text"])
     assert text_column(table, None) == (names.index("text"), True)
     assert [tuple(row) for row in table.rows()] == rows

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from finetune.data.input_files import InputFile
 from finetune.fetch.dumps import Dump
 
 RANDOM = random.Random(0)
@@ -20,7 +21,7 @@ LINES = b"".join(
 def read(path: Path, folder: Path, skip: int = 0) -> tuple[bytes, list[int], Dump]:
     """The content of all blocks, the number of lines in each, and the dump."""
     folder.mkdir(exist_ok=True)
-    dump = Dump(path, lambda _: None)
+    dump = Dump(InputFile(path, "jsonl"), lambda _: None)
     found, counts = b"", []
     for block, lines in dump.blocks(folder, skip):
         data = block.read_bytes()
@@ -50,7 +51,7 @@ def test_blocks_hold_all_lines_and_only_whole_ones(
     name: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("finetune.fetch.dumps.BLOCK", block)
-    monkeypatch.setattr("finetune.fetch.dumps.CHUNK", 1000)
+    monkeypatch.setattr("finetune.data.compression.CHUNK", 1000)
     (tmp_path / name).write_bytes(packed(name, LINES))
     found, counts, dump = read(tmp_path / name, tmp_path / "blocks")
     assert (found, sum(counts), dump.incomplete) == (LINES, 2000, None)
@@ -61,7 +62,7 @@ def test_blocks_are_always_the_same_and_can_be_skipped(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("finetune.fetch.dumps.BLOCK", 5000)
-    monkeypatch.setattr("finetune.fetch.dumps.CHUNK", 1000)
+    monkeypatch.setattr("finetune.data.compression.CHUNK", 1000)
     (tmp_path / name).write_bytes(packed(name, LINES))
     whole, counts, _ = read(tmp_path / name, tmp_path / "blocks")
     rest, later, _ = read(tmp_path / name, tmp_path / "blocks", skip=3)

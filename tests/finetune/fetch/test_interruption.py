@@ -65,7 +65,7 @@ def blocks_of(out: Path) -> int:
 
 def test_a_full_disk_costs_one_block(run: Fetch, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("finetune.fetch.dumps.BLOCK", 1000)
-    monkeypatch.setattr("finetune.fetch.dumps.CHUNK", 500)
+    monkeypatch.setattr("finetune.data.compression.CHUNK", 500)
     long = comment(90, body="YTA, and this is why. " * 3000)
     path = write(tmp_path / "RC_2019-08.jsonl", [*COMMENTS[:20], long, *COMMENTS[20:]])
     with small_disk(20_000), pytest.raises(OSError, match="File too large"):
@@ -83,8 +83,11 @@ def test_a_full_disk_costs_one_block(run: Fetch, out: Path, tmp_path: Path, monk
     assert list(out.parent.glob(".*")) == []
 
 
-def test_files_that_were_read_are_not_read_again(run: Fetch, out: Path, tmp_path: Path) -> None:
+def test_files_that_were_read_are_not_read_again(
+    run: Fetch, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The disk is full once the rows are written; all files have been read by then."""
+    monkeypatch.setattr("finetune.fetch.table_parts.ROWS", 4)
     whole = [row | {"body": row["body"] + " So it is." * 1000} for row in COMMENTS]
     first, second = write(tmp_path / "a.jsonl.gz", whole[:4]), write(tmp_path / "b.csv", whole[4:])
     with small_disk(100_000), pytest.raises(OSError, match="File too large"):
@@ -109,7 +112,7 @@ def test_a_person_who_interrupts_is_told_how_to_resume(
 ) -> None:
     """The file is a pipe that stays open, so the fetch waits for more of it until Ctrl+C, a SIGINT, comes."""
     monkeypatch.setattr("finetune.fetch.dumps.BLOCK", 1000)
-    monkeypatch.setattr("finetune.fetch.dumps.CHUNK", 500)
+    monkeypatch.setattr("finetune.data.compression.CHUNK", 500)
     pipe = tmp_path / "RC_2019-08.jsonl"
     os.mkfifo(pipe)
     ended = threading.Event()

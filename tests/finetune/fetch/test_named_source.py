@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from app.errors import DataError, SettingError
+from finetune.commands.prepare import prepare
+from finetune.data.prepared import open_data, texts_of
 from tests.finetune.fetch.rows import Fetch, manifest_of, write
 
 
@@ -62,9 +64,9 @@ def test_an_export_of_bigquery_is_cleaned(name: str, run: Fetch, out: Path, tmp_
 def test_a_file_without_the_expected_columns_is_refused(run: Fetch, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.jsonl has no line that is a JSON object with any of id, author,"):
         run("subreddit_comments", write(tmp_path / "a.jsonl", [{"x": 1}]))
-    with pytest.raises(DataError, match=r"a\.csv has no column id; the query reads id, author, "):
+    with pytest.raises(DataError, match=r"a\.csv has no column 'id' in its first line, which has 'x'"):
         run("subreddit_comments", write(tmp_path / "a.csv", [{"x": 1}]))
-    with pytest.raises(DataError, match=r"a\.csv has no column 'Joke', but 'x'\."):
+    with pytest.raises(DataError, match=r"a\.csv has no column 'Joke' in its first line, which has 'x'\."):
         run("csv", tmp_path / "a.csv", param=["body=Joke"])
     with pytest.raises(DataError, match=r"b\.jsonl has no line that is \{\"body\": \"…\"\} or \{\"turns\""):
         run("jsonl", write(tmp_path / "b.jsonl", [{"x": 1}]))
@@ -73,15 +75,23 @@ def test_a_file_without_the_expected_columns_is_refused(run: Fetch, tmp_path: Pa
         run("subreddit_comments", tmp_path / "a.parquet")
 
 
-def test_documents_may_have_different_fields(run: Fetch, tmp_path: Path) -> None:
-    """The columns were once taken from the first line, so a control code that appeared later was lost."""
+def test_documents_may_have_different_fields(run: Fetch, out: Path, vocabulary: Path, tmp_path: Path) -> None:
+    """The columns were once taken from the first line, so a control code that appeared later was lost.
+
+    A text among conversations once became a conversation of one turn, which `prepare` tagged as a question.
+    """
     rows: list[dict[str, Any]] = [{"body": "It is one."}, {"body": "It is two.", "meta": "b"}]
     found = run("jsonl", write(tmp_path / "a.jsonl", rows))
     assert [row.get("meta") for row in found] == [None, "b"]
     rows = [{"body": "It is one."}, {"turns": ["Is it two?", "It is two."]}]
     assert run("jsonl", write(tmp_path / "b.jsonl", rows)) == [
-        {"turns": ["It is one."]},
-        {"turns": ["Is it two?", "It is two."]},
+        {"body": "It is one.", "turns": None},
+        {"body": None, "turns": ["Is it two?", "It is two."]},
+    ]
+    prepare([str(out)], tmp_path / "data", vocabulary, template="qa", near_duplicates=0, validation=0)
+    assert list(texts_of(open_data(tmp_path / "data"), "train")) == [
+        "It is one.",
+        "[QUESTION] Is it two?\n[ANSWER] It is two.",
     ]
 
 
@@ -99,7 +109,7 @@ def test_data_that_cannot_be_used_is_refused(run: Fetch, out: Path, tmp_path: Pa
     for query, param in (("csv", ["body=text"]), ("jsonl", [])):
         with pytest.raises(DataError, match=r"b\.parquet cannot be read: "):
             run(query, tmp_path / "b.parquet", param=param)
-    (tmp_path / "c.jsonl").write_bytes(b'{"body": "It is good."}\nno JSON\n{"body": "\xff"}\n{"turns": []}\n')
+    (tmp_path / "c.jsonl").write_bytes(b'{"body": "It is good."}\nno JSON\n{"body": 5}\n{"turns": []}\n')
     assert run("jsonl", tmp_path / "c.jsonl") == [{"body": "It is good."}]
     assert (manifest_of(out)["lines"], manifest_of(out)["corrupt"]) == (4, 3)
     with pytest.raises(SettingError, match="fetch jsonl reads files: name them with --source"):
@@ -110,7 +120,9 @@ def test_reviews_have_to_be_in_the_folder_that_stanford_gives_out(run: Fetch, tm
     for name in ("pos", "neg"):
         (tmp_path / "aclImdb/train" / name).mkdir(parents=True)
     (tmp_path / "aclImdb/train/pos/0_7.txt").write_bytes(b"\xff")
-    with pytest.raises(DataError, match=r"0_7\.txt is not utf-8, as the reviews of aclImdb are"):
+    with pytest.raises(
+        DataError, match=r"0_7\.txt is not utf-8 on line 1 \(byte 0\): convert it, or give --encoding cp1252"
+    ):
         run("aclImdb", tmp_path / "aclImdb")
     with pytest.raises(SettingError, match="fetch aclImdb reads one folder: name it with --source aclImdb"):
         run("aclImdb", tmp_path / "aclImdb", tmp_path)
