@@ -34,8 +34,8 @@ class GenerationOptions:
 
     - before one of `stops`, or after it with `include_stop`,
     - at one of `stop_tokens`, which is part of the text only with `include_stop`,
-    - before one of `marks`, which is never shown, not even in part,
-    - before `truncate`, or at the model's end marker (unless `ignore_end`), neither of which is ever shown,
+    - before `truncate`, which is never shown,
+    - before one of `marks`, or at the model's end marker (unless `ignore_end`), of which not even a part is ever shown,
 
     but not before `min_length` tokens. Characters of `strip` are dropped at the beginning of a text; with `truncate`, newlines
     too. `bias` maps token ids to what is added to their logits. `logprobs` asks for the score of each token and of that many of
@@ -293,8 +293,8 @@ class BatchRow:
 
 def stop_string_filter(engine: Engine, options: GenerationOptions) -> StopStringFilter:
     """The filter that ends a text of this model as the options say."""
-    hidden = [stop for stop in (options.truncate, None if options.ignore_end else engine.end.text) if stop]
+    truncate = [options.truncate] if options.truncate else []
+    end = [engine.end.text] if engine.end.text and not options.ignore_end else []
+    stops, shown = ((), options.stops) if options.include_stop else (options.stops, ())
     strip = options.strip + ("\n" if options.truncate else "")
-    if options.include_stop:
-        return StopStringFilter(engine.tokenizer, hidden, strip, options.stops, options.marks)
-    return StopStringFilter(engine.tokenizer, [*hidden, *options.stops], strip, marks=options.marks)
+    return StopStringFilter(engine.tokenizer, [*truncate, *stops], strip, shown, [*options.marks, *end])

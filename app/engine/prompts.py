@@ -22,6 +22,8 @@ from app.errors import PromptTooLong
 
 TAGS: dict[Template, tuple[str, str]] = {"text": ("", ""), "qa": ("[QUESTION]", "[ANSWER]"), "chat": ("", "")}
 """The tags before a person's turn and before the model's."""
+STARTER_TAGS = ("[USER]", "[BOT]", "[VERDICT]")
+"""The tags of models/starter's other texts, into which an answer of it may run."""
 FREE_SHARE = 1 / 4
 """The share of the window that a conversation leaves free for an answer whose length is not known."""
 
@@ -66,8 +68,9 @@ def model_cue(template: Template) -> str:
 
 
 def turn_stops(template: Template) -> list[str]:
-    """Strings that end the model's turn, besides the end of the text: the tags with which turns begin."""
-    return [stop for tag in TAGS[template] for stop in tag_stops(tag)]
+    """Strings that end the model's turn, besides the end of the text: the tags with which other turns and texts begin."""
+    tags = (*TAGS[template], *STARTER_TAGS) if template == "qa" else TAGS[template]
+    return [stop for tag in tags for stop in tag_stops(tag)]
 
 
 def tag_stops(tag: str) -> list[str]:

@@ -43,7 +43,8 @@ class StopStringFilter:
     def add(self, token: int, may_stop: bool = True) -> str:
         """Add a token; return the characters that can be shown now.
 
-        Sets `stopped` when a stop string is complete. Stop strings do not count unless the text `may_stop`.
+        Sets `stopped` when a stop string is complete. Unless the text `may_stop`, marks are left out and the text goes on,
+        and other stop strings do not count.
         """
         new = self._characters.add(token)
         self.length += len(new)
@@ -51,6 +52,9 @@ class StopStringFilter:
         if self._strip:
             self._held = self._held.lstrip(self._strip)
             self._strip = "" if self._held else self._strip
+        if not may_stop:
+            for mark in self._marks:
+                self._held = self._held.replace(mark, "")
         found = [
             (position, position + shown)
             for stop, shown in self._stops

@@ -155,6 +155,14 @@ def test_a_mark_is_never_part_of_the_text() -> None:
     assert texts(pieces) == ["The "]
 
 
+@pytest.mark.parametrize("length", range(5, 20))
+def test_no_part_of_an_end_marker_is_shown_where_the_length_cuts_it(length: int) -> None:
+    """The string that gpt-2-simple's models end with is seven tokens: a text that was cut within them ended with <|endof."""
+    engine = FakeEngine(script="Yes.<|endoftext|>No.")
+    engine.end = EndMarker(text="<|endoftext|>")
+    assert texts(write(engine, length=length, sampling=GREEDY)) == ["Yes."]
+
+
 def test_a_mark_that_is_broken_off_has_no_score_either() -> None:
     pieces = write(FakeEngine(), length=7, marks=["quick"], logprobs=0, sampling=GREEDY)
     assert (texts(pieces), pieces[-1].finish_reason) == (["The "], "length")

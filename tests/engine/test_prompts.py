@@ -141,7 +141,8 @@ def test_what_ends_a_text_ends_a_turn_of_a_chat(end: EndMarker, tokens: list[int
 
 
 def test_every_tag_of_a_template_ends_the_models_turn() -> None:
-    assert turn_stops("qa") == [blank + tag for tag in ("[QUESTION]", "[ANSWER]") for blank in ("", " ", "\n")]
+    tags = ("[QUESTION]", "[ANSWER]", "[USER]", "[BOT]", "[VERDICT]")
+    assert turn_stops("qa") == [blank + tag for tag in tags for blank in ("", " ", "\n")]
     assert turn_stops("chat") == turn_stops("text") == []
 
 

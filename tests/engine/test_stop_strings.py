@@ -112,3 +112,12 @@ def test_the_turn_of_a_model_ends_before_any_tag_and_shows_no_part_of_one(text: 
 def test_a_mark_that_is_broken_off_is_not_shown(text: str, shown: str) -> None:
     grown = StopStringFilter(byte_tokenizer(), (), marks=turn_stops("qa"))
     assert "".join([*map(grown.add, text.encode()), grown.rest()]) == shown
+
+
+def test_a_mark_is_left_out_where_the_text_may_not_stop_yet() -> None:
+    """A reply with min_tokens once showed the tag of the next question."""
+    grown = StopStringFilter(byte_tokenizer(), ["no"], marks=turn_stops("qa"))
+    shown = "".join(
+        grown.add(byte, may_stop=number > 20) for number, byte in enumerate(b"Yes [QUESTION] no? [ANSWER] So.")
+    )
+    assert (shown, grown.stopped) == ("Yes  no?", True)
