@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+from collections.abc import Sequence
+from itertools import accumulate
 
 import msgspec
 
@@ -13,8 +15,8 @@ from app.feedback.store import Store
 log = logging.getLogger(__name__)
 TEMPERATURES = (0.5, 0.7, 0.9, 1.1)
 LENGTHS = (50, 100, 200, 400)
-# Turns kept of a conversation: more than any model's window holds.
-TURNS = 40
+# Characters kept of a conversation: more than any model's window holds.
+CHARACTERS = 2**15
 # Chats kept in memory when there is no store.
 CHATS = 1000
 
@@ -55,7 +57,7 @@ class ChatStates:
     async def keep(self, chat_id: int, chat: ChatState) -> None:
         """Remember the chat's state, with its newest turns. Raises StoreError."""
         name = pseudonym(self._key, chat_id)
-        chat.turns = chat.turns[-TURNS:]
+        chat.turns = newest_turns(chat.turns)
         state = msgspec.json.encode(chat)
         if self._store:
             await self._store.keep_chat(name, state)
@@ -64,3 +66,11 @@ class ChatStates:
         self._in_memory[name] = state
         if len(self._in_memory) > CHATS:
             del self._in_memory[next(iter(self._in_memory))]
+
+
+def newest_turns(turns: Sequence[str]) -> list[str]:
+    """The newest turns of up to CHARACTERS characters, in pairs of a person's turn and its answer."""
+    pairs = list(zip(turns[::2], turns[1::2], strict=False))
+    lengths = accumulate(len(question) + len(answer) for question, answer in reversed(pairs))
+    kept = sum(length <= CHARACTERS for length in lengths)
+    return list(turns[len(turns) - 2 * kept :])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from app.bot.chat_state import CHATS, TURNS, ChatState, ChatStates
+import pytest
+
+from app.bot.chat_state import CHATS, ChatState, ChatStates, newest_turns
 from app.bot.strings import COMMANDS, MODEL_GONE
 from app.engine.fake import FakeEngine
 from tests.bot.conftest import ask, bot, labels, press, rows
@@ -69,4 +71,11 @@ async def remember_too_many(chats: ChatStates) -> list[int]:
 def test_without_a_store_the_last_chats_are_remembered() -> None:
     chats = ChatStates(None, b"key")
     assert asyncio.run(remember_too_many(chats)) == [100, 100, 50, 50]
-    assert len(asyncio.run(chats.get(5)).turns) == TURNS
+    assert len(asyncio.run(chats.get(5)).turns) == 100
+
+
+@pytest.mark.parametrize(("length", "kept"), [(3, 300), (1000, 32), (1100, 28), (4096, 8), (20_000, 0)])
+def test_a_conversation_is_remembered_as_far_back_as_a_window_may_reach(length: int, kept: int) -> None:
+    """Only its last forty turns once were, however short, so that the window was seldom full."""
+    turns = [f"{number:03}".ljust(length, "x") for number in range(300)]
+    assert newest_turns(turns) == turns[300 - kept :]
