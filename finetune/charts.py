@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from app.errors import MachineError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Matplotlib knows only fixed colours. These stand for the page's own, which differ in light and dark.
 INK, FAINT, MODEL, HUMAN = "#010101", "#020202", "#030303", "#040404"
 PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--faint)", MODEL: "var(--model)", HUMAN: "var(--human)"}
 
-PLAIN: list[Any] = ["default", {"text.parse_math": False}]
-"""Matplotlib's own style, whatever a file matplotlibrc says. A $ in a name is a $."""
+
+@contextmanager
+def new_figure(width: float, height: float, **style: Any) -> Iterator[Figure]:
+    """A figure of this size in inches, to be drawn and saved within the block.
+
+    It has Matplotlib's own style with these changes, whatever a file matplotlibrc says. A $ in a text is a $. Raises
+    MachineError where Matplotlib cannot even read that file.
+    """
+    try:
+        from matplotlib import style as styles
+        from matplotlib.figure import Figure
+    except ValueError as error:
+        raise MachineError(
+            f"Matplotlib cannot read its file matplotlibrc ({error}): correct it or delete it."
+        ) from None
+    with styles.context(["default", {"text.parse_math": False}, style]):
+        yield Figure(figsize=(width, height), layout="constrained")
 
 
 def draw(paint: Callable[[Axes], None]) -> str:
     """An SVG element with what `paint` draws. Matplotlib escapes all text in it."""
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
-    own = {"svg.fonttype": "none", "svg.hashsalt": "report", "text.color": INK, "axes.labelcolor": INK}
-    with style.context([*PLAIN, own]):
-        figure = Figure(figsize=(5.4, 3.2), layout="constrained")
+    style = {"svg.fonttype": "none", "svg.hashsalt": "report", "text.color": INK, "axes.labelcolor": INK}
+    with new_figure(5.4, 3.2, **style) as figure:
         axes = figure.subplots()
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(FAINT)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib import style
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from finetune.charts import PLAIN
+from finetune.charts import new_figure
 from finetune.run_folder import LogEntry
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def plot_losses(entries: list[LogEntry], title: str, path: Path) -> None:
     """Write the PNG file, replacing an older one in one go."""
-    with style.context(PLAIN):
-        figure = Figure(figsize=(8, 4.5), layout="constrained")
+    with new_figure(8, 4.5) as figure:
         axes = figure.subplots()
         steps, losses = [entry.step for entry in entries], [entry.train for entry in entries]
         axes.plot(steps, losses, label="training", color="#7aa6d8")

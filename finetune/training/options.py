@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from app.engine.bundle import Hparams
+from app.engine.checkpoint_folder import LARGEST
 from app.engine.generation import Length
 from app.errors import SettingError
 from finetune.data.packing import Learn
@@ -89,13 +90,13 @@ class TrainingOptions:
     """continue the run in --out"""
     save: CountOrZero | None = None
     """the number of the save to start from, by default the newest; with --resume, later saves are replaced"""
-    n_layer: Count = 12
+    n_layer: Annotated[int, Meta(ge=1, le=LARGEST["n_layer"])] = 12
     """with --init scratch: number of layers"""
-    n_head: Count = 12
+    n_head: Annotated[int, Meta(ge=1, le=LARGEST["n_head"])] = 12
     """with --init scratch: attention heads per layer"""
-    n_embd: Count = 768
+    n_embd: Annotated[int, Meta(ge=1, le=LARGEST["n_embd"])] = 768
     """with --init scratch: embedding width"""
-    n_ctx: Count = 1024
+    n_ctx: Annotated[int, Meta(ge=1, le=LARGEST["n_ctx"])] = 1024
     """with --init scratch: window in tokens"""
     seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
     """random seed; the same seed repeats the run"""
@@ -122,7 +123,8 @@ class TrainingOptions:
                 "leave one of them out."
             )
         self.refuse_unused_shape()
-        refuse_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
+        if self.trainer == "keras":
+            refuse_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
 
     def refuse_unused_shape(self) -> None:
         """Raises SettingError for a shape that would be ignored, since the model that --init names has its own."""
@@ -161,3 +163,15 @@ def refuse_backend(backend: str) -> None:
         raise SettingError(f"KERAS_BACKEND is {backend}: set it to tensorflow or jax.")
     if find_spec(backend) is None:
         raise SettingError(f"KERAS_BACKEND is {backend}, which is not installed: `pip install {backend}`, or unset it.")
+    if backend == "jax":
+        refuse_settings_of_jax()
+
+
+def refuse_settings_of_jax() -> None:
+    """Raises SettingError where JAX does not start because of a variable, which its message names."""
+    try:
+        import jax
+
+        jax.devices()
+    except (RuntimeError, ValueError) as error:
+        raise SettingError(f"JAX does not start ({' '.join(str(error).split())}): correct that variable.") from None

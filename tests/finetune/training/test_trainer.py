@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from finetune.checkpoint import newest_whole
 from finetune.commands.train import train
+from finetune.data.packing import Packed, side_by_side
+from finetune.data.prepared import open_data
+from finetune.training.options import TrainingOptions
 from tests.conftest import run_module
 from tests.finetune.training.runs import logged, stopped_after, training_options, weights_of
 
@@ -44,6 +48,32 @@ def test_gradient_checkpointing_changes_nothing_but_memory(
     without, checkpointed = ([float(row["train"]) for row in logged(run)] for run in (finished, tmp_path / "run"))
     assert checkpointed == pytest.approx(without, abs=1e-4)
     assert checkpointed[-1] < checkpointed[0] - 0.5
+
+
+def loss_and_momenta(folder: Path, options: TrainingOptions) -> tuple[float, np.ndarray]:
+    """The loss of four rows that differ in the number of tokens that count, and Adam's momenta after a step on them."""
+    from finetune.training.trainer import Trainer
+
+    source, weights = newest_whole(folder)
+    trainer = Trainer(options, source.hparams, weights, end=299)
+    data = open_data(options.data)
+    rows = [Packed(data.train, 299, 64).fill(index, None) for index in range(4)]
+    for row, counted in zip(rows, (60, 3, 20, 1), strict=True):
+        row.weights[0, counted:] = 0
+    size = options.batch_size
+    batches = [side_by_side(rows[first : first + size]) for first in range(0, 4, size)]
+    loss = trainer.step(batches)
+    momenta = [variable for variable in trainer.model.optimizer.variables if "momentum" in variable.path]
+    return loss, np.concatenate([np.asarray(variable.value).ravel() for variable in momenta])
+
+
+def test_gradient_accumulation_is_one_large_batch(base: Path, keras: Callable[..., Any]) -> None:
+    """Each batch counted the same, so that a token of a batch with few tokens weighed more than others."""
+    options = TrainingOptions(data=base / "data", out=base, batch_size=4, learning_rate=1e-2, clip=0.0)
+    whole_loss, whole = keras(loss_and_momenta, base / "init", options)
+    loss, momenta = keras(loss_and_momenta, base / "init", replace(options, batch_size=1, accumulate=4))
+    assert loss == pytest.approx(whole_loss, rel=1e-5)
+    assert np.abs(momenta - whole).max() < 1e-4 * np.abs(whole).max()
 
 
 def test_frozen_weights_do_not_change(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
