@@ -12,7 +12,6 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -144,7 +143,7 @@ def read_finite_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
     for name, weight in weights.items():
         if not np.isfinite(weight).all():
             raise CheckpointError(
-                f"{checkpoint.prefix}: model/{name} holds numbers that are not finite: export an earlier save."
+                f"{checkpoint.prefix}: model/{name} holds numbers that are not finite", "use an earlier save"
             )
     return weights
 
@@ -154,15 +153,15 @@ def newest_whole(path: Path, save: int | None = None) -> tuple[CheckpointFolder,
 
     Raises CheckpointError if no save can be read, or not the one that `path` or `save` names.
     """
-    found = open_save(path, save)
     try:
-        return found, read_weights(found)
+        newest = open_save(path, save)
+        return newest, read_finite_weights(newest)
     except CheckpointError as damage:
         for older in older_saves(path) if path.is_dir() and save is None else []:
-            before = replace(found, save=older)
             with contextlib.suppress(CheckpointError):
-                weights = read_weights(before)
-                print(f"{found.prefix} is damaged: using the save before it, {older}.", file=sys.stderr)
+                before = open_save(path / older)
+                weights = read_finite_weights(before)
+                print(f"{damage.problem}: using the save before it, {older}.", file=sys.stderr)
                 return before, weights
         raise damage from None
 

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from app.engine.tensorflow import TensorflowEngine
 from app.engine.tokenizer import Tokenizer
+from app.errors import CheckpointError
 from finetune.data.document_sample import sample_documents
 from finetune.data.prepared import Documents, Role
 from finetune.progress_bar import progress_bar
+from finetune.training.divergence import HIGHEST_LOSS
 
 COUNTED_ROLES = [Role.TEXT, Role.PROMPT, Role.REPLY]
 Tokens = NDArray[np.int64]
@@ -72,10 +74,13 @@ def measure_perplexity(
 def summarize(
     nats: NDArray[np.float64], counts: NDArray[np.float64], sizes: NDArray[np.float64], documents: int
 ) -> Perplexity | None:
-    """Take the means of sums by role: nats, tokens and bytes."""
+    """Take the means of sums by role: nats, tokens and bytes. Raises CheckpointError where training has failed."""
     tokens, total = int(counts[COUNTED_ROLES].sum()), float(nats[COUNTED_ROLES].sum())
     if not tokens:
         return None
+    if not total / tokens < HIGHEST_LOSS:
+        problem = f"the model's loss is {total / tokens:,.0f} nats per token, so its training has failed"
+        raise CheckpointError(problem, "evaluate an earlier save, or train again with a lower --learning_rate")
     return Perplexity(
         documents=documents,
         tokens=tokens,

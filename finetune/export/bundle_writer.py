@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from app.engine.bundle import FILES, FORMAT, Bundle, EndMarker, Manifest, Parity, Template, sha256
 from app.engine.checkpoint_folder import CheckpointFolder
-from finetune.checkpoint import read_weights
+from finetune.checkpoint import read_finite_weights
 from finetune.export.parity import check_parity, measure_parity
 from finetune.export.quantization import Bits
 from finetune.readable_json import readable_json
@@ -48,7 +48,7 @@ def write_model(source: CheckpointFolder, bits: Bits, folder: Path, progress: tq
     """Write a bundle's files, all but the manifest."""
     from finetune.export.graph import build_graph, write_graph
 
-    weights = read_weights(source)
+    weights = read_finite_weights(source)
     progress.update()
     progress.set_description(f"round to {bits} bits")
     model = build_graph(source.hparams, weights, bits)

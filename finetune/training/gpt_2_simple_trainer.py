@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.engine.checkpoint_folder import step_of
+from app.engine.checkpoint_folder import open_checkpoint, step_of
 from app.errors import SettingError
-from finetune.checkpoint import newest_whole, replace_text, save_note, write_checkpoint
+from finetune.checkpoint import read_weights, replace_text, save_note, write_checkpoint
 from finetune.data.prepared import Data
 from finetune.run_folder import RunFolder, saves
 from finetune.training.divergence import refuse_infinite_weights
@@ -55,8 +55,8 @@ def train_with_gpt_2_simple(options: TrainingOptions, data: Data, run: RunFolder
             finetune(options, tokens, model, run.folder, options.steps - start.step)
     # Also after a resumption, since the run may be one that gpt-2-simple began.
     run.describe(describe_run(options, data))
-    saved, weights = newest_whole(run.folder)
-    refuse_infinite_weights(weights, saved.step)
+    saved = open_checkpoint(run.folder)
+    refuse_infinite_weights(read_weights(saved), saved.step)
     return stop.signal
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.engine.bundle import Hparams
-from app.errors import DataError, SettingError
-from finetune.checkpoint import initial_weights, write_checkpoint
+from app.engine.checkpoint_folder import open_checkpoint
+from app.errors import CheckpointError, DataError, SettingError
+from finetune.checkpoint import initial_weights, read_weights, write_checkpoint
 from finetune.commands.evaluate import evaluate
 from finetune.commands.prepare import prepare
 from tests.conftest import SENTENCES, write_tiny
@@ -52,6 +54,27 @@ def test_the_report_of_a_run_shows_its_losses(finished: Path, data: Path, tmp_pa
     report = json.loads((tmp_path / "report/report.json").read_text(encoding="utf-8"))
     assert [entry["step"] for entry in report["log"]] == list(range(1, 13))
     assert "The loss during training." in (tmp_path / "report/report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("factor", "sentence"),
+    [
+        (1e6, r"^the model's loss is [\d,]+ nats per token, so its training has failed: evaluate an earlier save, or"),
+        (np.inf, r"model/wte holds numbers that are not finite: use an earlier save\.$"),
+    ],
+)
+def test_a_model_whose_training_failed_is_one_sentence(
+    checkpoint: Path, data: Path, tmp_path: Path, factor: float, sentence: str
+) -> None:
+    """exp(loss) was infinite, which JSON does not have, so that the report said null."""
+    source = open_checkpoint(checkpoint)
+    weights = read_weights(source)
+    write_checkpoint(
+        tmp_path / "run", source.hparams, weights | {"wte": weights["wte"] * np.float32(factor)}, checkpoint, step=7
+    )
+    with pytest.raises(CheckpointError, match=sentence):
+        evaluate(tmp_path / "run", data, tmp_path / "report", samples=2, length=20, bits=32)
+    assert not (tmp_path / "report").exists()
 
 
 def test_bad_options_are_one_sentence(checkpoint: Path, data: Path, tmp_path: Path) -> None:

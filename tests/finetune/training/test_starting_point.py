@@ -15,6 +15,7 @@ from app.engine.bundle import Hparams
 from app.engine.checkpoint_folder import open_checkpoint
 from app.errors import CheckpointError, FatalError, SettingError
 from finetune.checkpoint import initial_weights, newest_whole, write_checkpoint
+from finetune.commands.prepare import prepare
 from finetune.commands.train import train
 from tests.conftest import write_tiny
 from tests.finetune.training.runs import logged, stopped_after, training_options, weights_of
@@ -59,6 +60,67 @@ def test_a_damaged_save_is_skipped(base: Path, finished: Path, keras: Callable[.
     assert newest_whole(run)[0].save == "model-8"
     keras(train, training_options(base, run, resume=True))
     assert newest_whole(run)[0].save == "model-12"
+
+
+def lose_a_file(run: Path) -> None:
+    (run / "model-12.index").unlink()
+
+
+def lose_the_weights(run: Path) -> None:
+    (run / "model-12.data-00000-of-00001").unlink()
+
+
+def spoil(run: Path) -> None:
+    source, weights = newest_whole(run)
+    ruined = weights | {"wpe": weights["wpe"] * np.float32(np.nan)}
+    write_checkpoint(run, source.hparams, ruined, run, step=12, older=["model-8"])
+
+
+@pytest.mark.parametrize("damage", [lose_a_file, lose_the_weights, spoil])
+def test_a_save_that_cannot_be_used_is_skipped(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None]
+) -> None:
+    """A save without one of its files ended the run, and one of numbers that are not finite was trained further."""
+    run = shutil.copytree(finished, tmp_path / "run")
+    damage(run)
+    assert newest_whole(run)[0].save == "model-8"
+    assert capsys.readouterr().err.endswith(": using the save before it, model-8.\n")
+
+
+def test_after_a_damaged_save_the_one_that_was_used_is_kept(
+    base: Path, finished: Path, keras: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Of the earlier saves the newest was kept, which was the damaged one, and the good one was deleted."""
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / "model-12.data-00000-of-00001").write_bytes(b"")
+    keras(train, training_options(base, run, resume=True, steps=10))
+    assert {path.stem for path in run.glob("model-*.index")} == {"model-8", "model-10"}
+    assert newest_whole(run)[0].save == "model-10"
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"validation_tokens": 100}, "--validation_tokens is 100 and was 20000 when"),
+        ({"data": "other"}, "held out 13 documents for validation and"),
+    ],
+    ids=["another sample", "another split"],
+)
+def test_a_run_is_not_resumed_with_another_validation_text(
+    base: Path, finished: Path, checkpoint: Path, tmp_path: Path, changes: dict[str, Any], sentence: str
+) -> None:
+    """The lowest loss so far was compared with losses on other text, which perhaps was trained on."""
+    if "data" in changes:
+        text = str(data_text(base))
+        prepare([text], tmp_path / "other", vocabulary=checkpoint, validation=0.3, near_duplicates=0)
+        changes = {"data": tmp_path / "other"}
+    with pytest.raises(SettingError, match=sentence):
+        train(replace(training_options(base, finished, resume=True, steps=13), **changes))
+
+
+def data_text(base: Path) -> Path:
+    """The text that the data of `base` were prepared from."""
+    return (base / "data").resolve().parent / "text.txt"
 
 
 def test_a_damaged_optimizer_state_is_refused(base: Path, finished: Path, tmp_path: Path) -> None:
