@@ -127,10 +127,37 @@ def sources() -> str:
     return table(("source", "reads", "`--param`"), rows)
 
 
+def googlesql() -> str:
+    """What of GoogleSQL runs on files: the names that the compiler knows."""
+    from finetune.fetch.googlesql.aggregates import AGGREGATES, GATHERING, WINDOW_FUNCTIONS
+    from finetune.fetch.googlesql.calendar_functions import CALENDAR_FUNCTIONS
+    from finetune.fetch.googlesql.casts import CERTAIN, FALLIBLE
+    from finetune.fetch.googlesql.message_format import FORMAT
+    from finetune.fetch.googlesql.number_functions import NUMBER_FUNCTIONS
+    from finetune.fetch.googlesql.regular_expressions import REGULAR_EXPRESSIONS
+    from finetune.fetch.googlesql.text_functions import TEXT_FUNCTIONS
+    from finetune.fetch.googlesql.time_formats import DATE_ELEMENTS, DATE_SQL, TIME_ELEMENTS, TIME_SQL, UTC_ELEMENTS
+
+    elements = {*DATE_ELEMENTS, *DATE_SQL, *TIME_ELEMENTS, *TIME_SQL, *UTC_ELEMENTS}
+    rows = [
+        ("functions of texts", [*TEXT_FUNCTIONS, *REGULAR_EXPRESSIONS, *FORMAT]),
+        ("functions of numbers, conditions, arrays", NUMBER_FUNCTIONS),
+        ("functions of dates and timestamps", CALENDAR_FUNCTIONS),
+        ("aggregates", [*AGGREGATES, *GATHERING]),
+        ("only with `OVER`", WINDOW_FUNCTIONS),
+        ("`CAST`, `SAFE_CAST`", [f"{source} AS {target}" for source, target in (*CERTAIN, *FALLIBLE)]),
+        ("elements of `FORMAT_DATE` and `FORMAT_TIMESTAMP`", [f"%{element}" for element in elements]),
+    ]
+    return table(
+        ("kind", "what runs on files"),
+        [(kind, ", ".join(f"`{name}`" for name in sorted(names))) for kind, names in rows],
+    )
+
+
 PARTS: dict[str, Callable[..., str]] = {
     "settings": settings, "verbs": verb_list, "options": options, "routes": routes, "fields": fields, "tree": tree,
     "folders": folders, "dependencies": dependencies, "queries": queries,
-    "guardrails": guardrails, "sources": sources,
+    "guardrails": guardrails, "sources": sources, "googlesql": googlesql,
 }  # fmt: skip
 
 if __name__ == "__main__":

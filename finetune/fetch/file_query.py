@@ -24,7 +24,7 @@ from finetune.fetch.predicate_pushdown import pushed_down_predicate
 from finetune.fetch.query import Query, Table
 from finetune.fetch.row_source import FetchedRows, stamps
 from finetune.fetch.source_files import SourceText
-from finetune.fetch.table_parts import PartWriter, empty_relation, files_read
+from finetune.fetch.table_parts import DUCKDB_TYPES, PartWriter, empty_relation, files_read
 from finetune.progress_bar import progress_bar
 
 
@@ -36,6 +36,7 @@ class FileQueryRows:
     ) -> None:
         """`memory` is what DuckDB may use before it spills to disk, such as 1GB. Raises SettingError or DataError."""
         self.query, self.memory, self.encoding = query, memory, encoding
+        check_types(query)
         self.values = bind(query.name, query.parameters, param)
         self.files = files_of_tables(query, sources, encoding)
 
@@ -87,6 +88,16 @@ class FileQueryRows:
 def paths_in(files: Sequence[InputFile]) -> list[Path]:
     """The files on disk, each once: a .zip holds several."""
     return list(dict.fromkeys(file.path for file in files))
+
+
+def check_types(query: Query) -> None:
+    """Raises DataError for a column of a type that is not read from files."""
+    for table in query.tables:
+        for name, kind in table.columns.items():
+            if kind not in DUCKDB_TYPES:
+                raise DataError(
+                    f"{query.path}: {table.name}.{name} is {kind}, and should be one of {', '.join(DUCKDB_TYPES)}."
+                )
 
 
 def files_of_tables(query: Query, sources: Sequence[str], encoding: str) -> dict[str, list[InputFile]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import typing
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
@@ -15,6 +16,8 @@ from app.errors import SettingError
 Value = str | int | float | bool
 # GoogleSQL's types, and what a message calls their values.
 TYPES = {"STRING": "text", "INT64": "a whole number", "FLOAT64": "a number", "BOOL": "true or false"}
+WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 Options = TypeVar("Options", bound=msgspec.Struct)
 
 
@@ -74,9 +77,9 @@ def parse_value(kind: str, text: str) -> Value | None:
     try:
         match kind:
             case "INT64":
-                return int(text)
+                return number if WHOLE.fullmatch(text) and -(2**63) <= (number := int(text)) < 2**63 else None
             case "FLOAT64":
-                return number if math.isfinite(number := float(text)) else None
+                return fraction if DECIMAL.fullmatch(text) and math.isfinite(fraction := float(text)) else None
             case "BOOL":
                 return {"true": True, "false": False}[text.lower()]
             case _:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.errors import DataError, SettingError
+from finetune.fetch.googlesql.string_literals import text_of_literal
 from finetune.fetch.parameters import TYPES, Parameter, Value, parse_value
 
 PARAMETER = re.compile(r"--   (\w+)\s+(STRING|INT64|FLOAT64|BOOL)\s+(r?'[^']*'|\S+)\s+(\S.*)")
@@ -113,6 +114,9 @@ def read_query(name: str) -> Query:
             parameters.append(read_parameter(path, number, line))
         elif section == "-- Tables:":
             tables.append(read_table(path, number, line, text))
+    names = [parameter.name for parameter in parameters] + [table.name for table in tables]
+    if double := next((name for name in names if names.count(name) > 1), None):
+        raise DataError(f"{path} describes {double} twice at its top.")
     return Query(path.stem, path, text, parameters, tables)
 
 
@@ -120,7 +124,10 @@ def read_parameter(path: Path, number: int, line: str) -> Parameter:
     if not (found := PARAMETER.fullmatch(line)):
         raise DataError(f"{path}, line {number}: should be `--   name  {'|'.join(TYPES)}  default  meaning`.")
     name, kind, literal, meaning = found.groups()
-    text = literal.removeprefix("r").strip("'") if literal.endswith("'") else literal
+    try:
+        text = text_of_literal(literal) if literal.endswith("'") else literal
+    except ValueError as error:
+        raise DataError(f"{path}, line {number}: {error}.") from None
     default = parse_value(kind, text)
     if default is None:
         raise DataError(f"{path}, line {number}: the default of {name} is {literal}, and should be {TYPES[kind]}.")

@@ -129,7 +129,9 @@ class PartWriter:
                     break
             text = ", ".join(f"{identifier(column)}: 'VARCHAR'" for column in self.table.columns)
             part = f"read_json($_block, format = 'newline_delimited', columns = {{{text}}}, maximum_object_size = {LARGEST_ROW})"
-            self._write_part(self._usable_rows(part), f"{name}-{number:05}", {"_block": str(block), **self.where.values})
+            self._write_part(
+                self._usable_rows(part), f"{name}-{number:05}", {"_block": str(block), **self.where.values}
+            )
         block.unlink()
         self._keep(
             name, state | {"corrupt": len(misfits), "first_corrupt": misfits[0] if misfits else None, "done": True}
@@ -162,7 +164,9 @@ class PartWriter:
 
     def _write_part(self, sql: str, name: str, values: Mapping[str, Any]) -> None:
         aside = self.journal.parts / f".{name}"
-        self.connection.execute(f"COPY ({sql}) TO $_aside (FORMAT parquet)", {"_aside": str(aside), **values}).fetchall()
+        self.connection.execute(
+            f"COPY ({sql}) TO $_aside (FORMAT parquet)", {"_aside": str(aside), **values}
+        ).fetchall()
         aside.replace(self.journal.parts / f"{name}.parquet")
 
 

@@ -137,6 +137,26 @@ def test_a_wrong_regular_expression_is_reported(run: Fetch, tmp_path: Path) -> N
         ),
         ("-- Tables:\n--   t  p.d.t", "line 2: should be `--   name  project.dataset.table  column TYPE, …`."),
         ("-- Tables:\n--   t  p.d.t  id STRING", "line 2: the query never reads `p.d.t`, in backticks."),
+        (
+            "-- Parameters:\n--   n  INT64  1_000  a number",
+            "line 2: the default of n is 1_000, and should be a whole number.",
+        ),
+        (
+            "-- Parameters:\n--   n  INT64  9223372036854775808  a number",
+            "line 2: the default of n is 9223372036854775808, and should be a whole number.",
+        ),
+        (
+            "-- Parameters:\n--   p  STRING  '\\d'  a pattern",
+            "line 2: Syntax error: Illegal escape sequence: \\d: write r'…' for a backslash that means itself.",
+        ),
+        (
+            "-- Parameters:\n--   n  INT64  1  a number\n--   n  INT64  2  another",
+            "describes n twice at its top.",
+        ),
+        (
+            "-- Tables:\n--   t  p.d.t  id STRING, price NUMERIC\n-- It reads `p.d.t`.",
+            "t.price is NUMERIC, and should be one of STRING, INT64, FLOAT64, BOOL, TIMESTAMP, DATE.",
+        ),
         ("-- What?", "has no `-- Tables:` at its top, which list the columns of its tables."),
         (
             "-- Tables:\n--   t  p.d.20*  id STRING\n-- It reads `p.d.20*`.",
@@ -149,6 +169,45 @@ def test_an_error_in_the_header_names_its_line(header: str, sentence: str, run: 
     with pytest.raises(DataError) as error:
         run(str(tmp_path / "mine.sql"), write(tmp_path / "a.jsonl"))
     assert sentence in str(error.value)
+
+
+def test_an_array_with_a_null_is_refused_as_on_bigquery(run: Fetch, tmp_path: Path) -> None:
+    (tmp_path / "mine.sql").write_text(
+        "-- Tables:\n--   c  p.d.c  id STRING, body STRING\nSELECT [id, body] AS pair, ARRAY<STRING>[] AS none FROM `p.d.c`\n"
+    )
+    path = write(tmp_path / "a.jsonl", [{"id": "a", "body": "x"}])
+    assert run(str(tmp_path / "mine.sql"), path) == [{"pair": ["a", "x"], "none": []}]
+    path = write(tmp_path / "b.jsonl", [{"id": "a", "body": None}])
+    with pytest.raises(DataError, match="pair is an array with a NULL in it, which BigQuery does not return"):
+        run(str(tmp_path / "mine.sql"), path)
+
+
+def test_an_error_of_a_row_names_the_place_in_the_query(run: Fetch, tmp_path: Path) -> None:
+    (tmp_path / "mine.sql").write_text(
+        "-- Tables:\n--   c  p.d.c  id STRING, score INT64\nSELECT id\nFROM `p.d.c` WHERE 1 / score > 0\n"
+    )
+    path = write(tmp_path / "a.jsonl", [{"id": "a", "score": 0}])
+    with pytest.raises(DataError, match=r"mine\.sql, line 4, column 20: division by zero"):
+        run(str(tmp_path / "mine.sql"), path)
+
+
+def test_numbers_that_are_not_finite_are_refused(run: Fetch, tmp_path: Path) -> None:
+    """DuckDB takes NaN for the largest number and equal to itself; BigQuery for neither."""
+    (tmp_path / "mine.sql").write_text(
+        "-- Tables:\n--   c  p.d.c  id STRING, f FLOAT64\nSELECT id FROM `p.d.c` WHERE f > 0\n"
+    )
+    (tmp_path / "a.csv").write_text("id,f\na,1\nb,nan\n")
+    with pytest.raises(DataError, match="f has a number that is infinite or NaN"):
+        run(str(tmp_path / "mine.sql"), tmp_path / "a.csv")
+
+
+def test_the_suffix_of_a_wildcard_table_is_not_part_of_all_its_columns(run: Fetch, tmp_path: Path) -> None:
+    (tmp_path / "mine.sql").write_text(
+        "-- Tables:\n--   c  p.d.20*  id STRING, created_utc INT64\n"
+        "SELECT *, _TABLE_SUFFIX AS month FROM `p.d.20*` WHERE _TABLE_SUFFIX = '19_08'\n"
+    )
+    path = write(tmp_path / "a.jsonl", [{"id": "a", "created_utc": FIRST}])
+    assert run(str(tmp_path / "mine.sql"), path) == [{"id": "a", "created_utc": FIRST, "month": "19_08"}]
 
 
 def test_a_query_that_is_not_utf_8_is_refused(run: Fetch, tmp_path: Path) -> None:
