@@ -127,14 +127,20 @@ def refuse_other_shape(checkpoint: CheckpointFolder, stored: Mapping[str, Sequen
     for name, shape in variable_shapes(checkpoint.hparams).items():
         if tuple(stored.get(f"model/{name}", ())) != shape:
             there = stored.get(f"model/{name}", "not there")
-            told = stored_shape(stored)
-            model = told and told.model
             raise CheckpointError(
                 f"{checkpoint.prefix}: model/{name} should be {list(shape)} by hparams.json and is {there}",
-                f"the weights are those of a {model}, so copy hparams.json, encoder.json and vocab.bpe from models/{model}"
-                if model
-                else "hparams.json is of another model: copy it from the one that was trained",
+                what_belongs_there(stored_shape(stored)),
             )
+
+
+def what_belongs_there(told: StoredShape | None) -> str:
+    """What to do where hparams.json does not fit weights of this shape."""
+    if told is None:
+        return "these are not the weights of a GPT-2 that gpt-2-simple or `train` saved, so name another folder"
+    if told.model is None:
+        return "hparams.json is of another model: copy it from the one that was trained"
+    model = told.model
+    return f"the weights are those of a {model}, so copy hparams.json, encoder.json and vocab.bpe from models/{model}"
 
 
 def read_finite_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:

@@ -34,7 +34,7 @@ def shorten(path: Path) -> None:
 
 def flip(path: Path) -> None:
     """One bit in the middle."""
-    content = bytearray(path.read_bytes())
+    content = bytearray(path.read_bytes()) or bytearray(1)
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 

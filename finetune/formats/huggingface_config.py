@@ -12,9 +12,10 @@ from app.errors import CheckpointError
 from finetune.formats.huggingface import CONFIG, read_json
 
 Size = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
-# The names that transformers' other models use, and takes for GPT-2's too.
+# Names of other models in transformers, which it takes for GPT-2's too, and an old one.
 OTHER_NAMES = {
     "hidden_size": "n_embd",
+    "n_ctx": "n_positions",
     "max_position_embeddings": "n_positions",
     "num_attention_heads": "n_head",
     "num_hidden_layers": "n_layer",
@@ -37,7 +38,13 @@ class HuggingFaceConfig(msgspec.Struct, frozen=True, kw_only=True):
     scale_attn_by_inverse_layer_idx: bool = False
     add_cross_attention: bool = False
     tie_word_embeddings: bool = True
-    eos_token_id: int | list[int] | None = None
+    eos_token_id: object = None
+
+    @property
+    def end_token(self) -> int | None:
+        """The token that ends a text, the first if there are several; None if none is named."""
+        ends = self.eos_token_id if isinstance(self.eos_token_id, list) else [self.eos_token_id]
+        return next((end for end in ends if isinstance(end, int)), None)
 
 
 def read_config(source: Path) -> HuggingFaceConfig:
@@ -45,9 +52,8 @@ def read_config(source: Path) -> HuggingFaceConfig:
     path = source / CONFIG
     given = read_json(path, dict[str, Any], "the description of a GPT-2")
     try:
-        config = msgspec.convert(
-            {OTHER_NAMES.get(name, name): value for name, value in given.items()}, HuggingFaceConfig
-        )
+        renamed = {OTHER_NAMES[name]: value for name, value in given.items() if name in OTHER_NAMES}
+        config = msgspec.convert(renamed | given, HuggingFaceConfig)
     except msgspec.ValidationError as error:
         refuse_other_architecture(given.get("model_type"), path)
         raise CheckpointError(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from app.engine.vocabulary_files import write_byte_pairs
 from app.engine.wrong_files import wrong_file
 from app.errors import CheckpointError
 from finetune.checkpoint import Array, write_checkpoint
-from finetune.formats.huggingface import CONFIG, TOKENIZER_CONFIG, tensor_name
+from finetune.formats.huggingface import CONFIG, TOKENIZER_CONFIG, read_json, tensor_name
 from finetune.formats.huggingface_config import HuggingFaceConfig, read_config
 from finetune.formats.huggingface_vocabulary import compare_tokenizers, fit_vocabulary, read_tokenizer_files
 from finetune.formats.huggingface_weights import HEAD, convert_weights, read_tensors
@@ -114,16 +115,15 @@ def refuse_without_config(source: Path) -> None:
 
 
 def other_notes(source: Path, config: HuggingFaceConfig, hparams: Hparams) -> list[str]:
-    """What else a checkpoint cannot hold: a chat template, and which token ends a text."""
+    """What else a checkpoint cannot hold: settings of the tokenizer, and which token ends a text."""
     notes = []
-    settings = source / TOKENIZER_CONFIG
-    if (source / "chat_template.jinja").is_file() or (
-        settings.is_file() and b'"chat_template"' in settings.read_bytes()
-    ):
+    settings: dict[str, Any] = {}
+    with contextlib.suppress(CheckpointError):  # A model can do without these settings.
+        settings = read_json(source / TOKENIZER_CONFIG, dict[str, Any], "a tokenizer's settings")
+    if (source / "chat_template.jinja").is_file() or settings.get("chat_template"):
         notes.append("Left out: the chat template. `export --template` has those that the app knows.")
-    end = (
-        config.eos_token_id[0] if isinstance(config.eos_token_id, list) and config.eos_token_id else config.eos_token_id
-    )
-    if isinstance(end, int) and 0 <= end < hparams.n_vocab:
+    if settings.get("add_prefix_space"):
+        notes.append("Left out: the space before each text (add_prefix_space). Begin prompts with one.")
+    if (end := config.end_token) is not None and 0 <= end < hparams.n_vocab:
         notes.append(f"By {CONFIG} its texts end with token {end}: `export --end {end}`.")
     return notes

@@ -28,9 +28,10 @@ class AddedToken(msgspec.Struct, frozen=True):
 
 
 class TokenizerModel(msgspec.Struct, frozen=True):
-    type: Literal["BPE"]
     vocab: dict[str, int]
     merges: list[str | tuple[str, str]]
+    type: Literal["BPE"] = "BPE"
+    """Not said in files that were written before there were other types."""
 
 
 class TokenizerFile(msgspec.Struct, frozen=True):
@@ -148,7 +149,11 @@ def compare_tokenizers(source: Path, checkpoint: CheckpointFolder) -> None:
     if not (path := source / TOKENIZER).is_file():
         return
     try:
-        theirs = tokenizers.Tokenizer.from_file(str(path)).encode(PROBE, add_special_tokens=False).ids
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        # The file remembers how a batch was cut and filled up last.
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        theirs = tokenizer.encode(PROBE, add_special_tokens=False).ids
     except Exception as error:  # The tokenizers library raises bare Exceptions.
         raise CheckpointError(f"{path} is damaged ({error}): copy it again.") from None
     if theirs != checkpoint.tokenizer.encode(PROBE):

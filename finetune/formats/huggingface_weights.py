@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from app.engine.bundle import Hparams
+from app.engine.checkpoint_folder import listed
 from app.engine.wrong_files import wrong_file
 from app.errors import CheckpointError
 from finetune.checkpoint import Array, variable_shapes
@@ -107,7 +108,9 @@ def weight_files(source: Path) -> list[Path]:
             for number in range(1, 1 + int(shards[0].stem[-5:]))
         ]
     refuse_other_weights(source)
-    raise CheckpointError(f"{whole} is missing: copy or download it too.")
+    others = sorted(path.name for path in source.glob("*.safetensors"))
+    rename = f"; if {listed(others)} has the whole model, rename it" if others else ""
+    raise CheckpointError(f"{whole} is missing: copy or download it too{rename}.")
 
 
 def refuse_other_weights(source: Path) -> None:

@@ -23,24 +23,30 @@ from finetune.commands.import_ import import_
 from tests.conftest import TEXTS
 from tests.damage import DAMAGES, become_another, delete, flip
 
-Weights = dict[str, np.ndarray]
+
+class Loaded:
+    """What a model computes with. It is no dataclass, since hypothesis would print every weight."""
+
+    def __init__(self, weights: dict[str, np.ndarray], tokenizer: Tokenizer) -> None:
+        self.weights = weights
+        self.tokenizer = tokenizer
 
 
-def read_run(folder: Path) -> tuple[Weights, Tokenizer]:
+def read_run(folder: Path) -> Loaded:
     """As --init reads it."""
     source, weights = newest_whole(folder)
-    return weights, source.tokenizer
+    return Loaded(weights, source.tokenizer)
 
 
-def read_imported(folder: Path) -> tuple[Weights, Tokenizer]:
+def read_imported(folder: Path) -> Loaded:
     import_(folder, folder.parent / "out")
     source = open_checkpoint(folder.parent / "out")
-    return read_weights(source), source.tokenizer
+    return Loaded(read_weights(source), source.tokenizer)
 
 
-def read_served(folder: Path) -> tuple[Weights, Tokenizer]:
+def read_served(folder: Path) -> Loaded:
     engine = OnnxEngine(open_bundle(folder), threads=1)
-    return {"logits": engine.decoder(1, 3).prefill(np.array([[1, 2, 3]])).copy()}, engine.tokenizer
+    return Loaded({"logits": engine.decoder(1, 3).prefill(np.array([[1, 2, 3]])).copy()}, engine.tokenizer)
 
 
 READERS = {"run": read_run, "theirs": read_imported, "bundle": read_served}
@@ -54,7 +60,7 @@ def models(checkpoint: Path, bundles: dict[int, Path], tmp_path_factory: pytest.
 
 
 @pytest.fixture(scope="module")
-def whole(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Weights, Tokenizer]]:
+def whole(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Loaded]:
     """What each computes when nothing has happened to it."""
     found = {}
     for kind, folder in models.items():
@@ -73,7 +79,7 @@ def accidents(draw: st.DrawFn) -> tuple[str, list[tuple[int, Callable[[Path], No
 @given(accidents())
 def test_one_sentence_or_the_same_model(
     models: dict[str, Path],
-    whole: dict[str, tuple[Weights, Tokenizer]],
+    whole: dict[str, Loaded],
     tmp_path_factory: pytest.TempPathFactory,
     accident: tuple[str, list[tuple[int, Callable[[Path], None]]]],
 ) -> None:
@@ -86,14 +92,14 @@ def test_one_sentence_or_the_same_model(
             damage(path)
     undetectable = (flip,) if kind == "theirs" else ()  # Hugging Face's weights have no checksums.
     try:
-        weights, tokenizer = READERS[kind](folder)
+        loaded = READERS[kind](folder)
     except FatalError as error:
         sentence = str(error)
     else:
         sentence = ""
-        assert tokenizer.encode(TEXTS[0]) == whole[kind][1].encode(TEXTS[0])
+        assert loaded.tokenizer.encode(TEXTS[0]) == whole[kind].tokenizer.encode(TEXTS[0])
         if not any(damage in undetectable for _, damage in damages):
-            assert all(np.array_equal(w, whole[kind][0][name]) for name, w in weights.items())
+            assert all(np.array_equal(w, whole[kind].weights[name]) for name, w in loaded.weights.items())
     assert not sentence or re.fullmatch(r"[^\n]+\.", sentence)
     assert sentence or not any(damage in {delete, become_another} and is_vital(files, n) for n, damage in damages)
     assert {path.name for path in place.iterdir()} <= {kind, "out"}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import tokenizers
 from safetensors.numpy import load_file, save_file
 
 
@@ -67,6 +68,21 @@ def as_other_files(folder: Path) -> None:
         path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
     merges = (folder / "merges.txt").read_text()
     (folder / "merges.txt").write_bytes(b"\xef\xbb\xbf" + merges.replace("\n", "\r\n").encode())
+
+
+def without_type(folder: Path) -> None:
+    """As OpenAI's own models on the hub, whose files are older than other types of tokenizers."""
+    path = folder / "tokenizer.json"
+    model = json.loads(path.read_text())["model"]
+    change(path, model={name: value for name, value in model.items() if name != "type"})
+
+
+def as_after_a_batch(folder: Path) -> None:
+    """A tokenizer that cut and filled up a batch writes that down."""
+    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(4)
+    tokenizer.enable_padding(length=128)
+    tokenizer.save(str(folder / "tokenizer.json"))
 
 
 def with_special_tokens_first(folder: Path) -> None:

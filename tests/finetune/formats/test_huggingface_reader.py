@@ -19,6 +19,7 @@ from finetune.checkpoint import read_weights
 from finetune.commands.import_ import import_
 from tests.conftest import TEXTS
 from tests.finetune.formats.huggingface_folders import (
+    as_after_a_batch,
     as_linear_layers,
     as_old_vocabulary,
     as_other_files,
@@ -30,6 +31,7 @@ from tests.finetune.formats.huggingface_folders import (
     with_merges_as_text,
     with_special_tokens_first,
     without_index,
+    without_type,
     without_version_line,
     wrap,
     wrap_with_head,
@@ -88,6 +90,8 @@ SAME: dict[str, Callable[[Path], object]] = {
     "names as other models have them": lambda folder: (folder / "config.json").write_text(
         '{"vocab_size": 300, "max_position_embeddings": 64, "hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 3}'
     ),
+    "a tokenizer without a type": without_type,
+    "a tokenizer that cuts and fills up": as_after_a_batch,
     "masks": lambda folder: change_weights(folder, with_masks),
     "the head once more": lambda folder: change_weights(
         folder, lambda weights: weights | {"lm_head.weight": weights["transformer.wte.weight"]}

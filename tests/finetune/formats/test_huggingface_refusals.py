@@ -33,6 +33,10 @@ from tests.finetune.formats.huggingface_folders import (
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no folder": (shutil.rmtree, "theirs is not a folder: name a Hugging Face folder on this disk"),
     "no model": (lambda f: remove(f, "model.safetensors"), "model.safetensors is missing"),
+    "weights under another name": (
+        lambda f: (f / "model.safetensors").rename(f / "model.fp16.safetensors"),
+        "model.safetensors is missing: copy or download it too; if model.fp16.safetensors has the whole model, rename it",
+    ),
     "a pickle": (only_a_pickle, "has pytorch_model.bin, which can run programs, and no model.safetensors: let"),
     "a shard missing": (only_the_first_shard, "is missing or damaged"),
     "truncated": (lambda f: truncate(f / "model.safetensors"), "model.safetensors is missing or damaged"),

@@ -82,6 +82,11 @@ def with_chat_template(folder: Path) -> None:
     )
 
 
+def with_prefix_space(folder: Path) -> None:
+    as_old_vocabulary(folder)
+    (folder / "tokenizer_config.json").write_text('{"add_prefix_space": true}')
+
+
 LEFT_OUT: dict[str, tuple[Callable[[Path], object], str]] = {
     "a padding token": (
         lambda f: add_tokens(f, "[PAD]"),
@@ -109,6 +114,10 @@ LEFT_OUT: dict[str, tuple[Callable[[Path], object], str]] = {
     "weights in 64 bits": (in_64_bits, "Rounded from 64 to 32 bits: the weights in model.safetensors."),
     "a value head": (with_value_head, "Left out: v_head.summary.weight, which does not write text."),
     "a chat template": (with_chat_template, "Left out: the chat template. `export --template` has those"),
+    "a space before each text": (
+        with_prefix_space,
+        "Left out: the space before each text (add_prefix_space). Begin prompts with one.",
+    ),
     "an end of text": (lambda _: None, "By config.json its texts end with token 299: `export --end 299`."),
 }
 
