@@ -18,6 +18,9 @@ GptError                        a sentence for a person: what is wrong and what 
 │       ├── QueueTimeout        the request's time was up before its turn came
 │       ├── GenerationTimeout   the request's time was up before its first token
 │       └── ShuttingDown        the server finishes its requests and takes no new ones
+├── Undelivered                 Telegram should send an update again; `retry_after` says when
+├── StoreError                  votes cannot be stored or read now; the cause is in the log
+├── UnknownText                 a vote is on a text that is not stored
 └── RequestError                an HTTP reply other than 200: a status and an error object
     ├── InvalidRequest          400, a field is wrong; `param` names it
     │   └── ContextExceeded     400, the prompt is longer than the window
@@ -30,9 +33,7 @@ GptError                        a sentence for a person: what is wrong and what 
     ├── RateLimited             429, with Retry-After
     ├── HeadersTooLarge         431
     ├── ServerError             500, a mistake of the server; the cause is in the log
-    ├── Overloaded              503, with Retry-After
-    ├── Undelivered             503, Telegram could not be reached and should send the update again
-    └── StoreError              503, votes cannot be stored or read now; the cause is in the log
+    └── Unavailable             503, with Retry-After
 """
 
 from __future__ import annotations
@@ -143,6 +144,24 @@ class ShuttingDown(QueueUnavailable):
         super().__init__("the server is shutting down: try again.", retry_after)
 
 
+class Undelivered(GptError):
+    """Nothing of an answer reached its chat, so Telegram should send the update again, after `retry_after` whole seconds."""
+
+    def __init__(self, message: str, retry_after: int = 2) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StoreError(GptError):
+    """The store of votes cannot be reached: nothing was stored or read. `retry_after` is in whole seconds."""
+
+    retry_after = 10
+
+
+class UnknownText(GptError):
+    pass
+
+
 class RequestError(GptError):
     """An HTTP reply other than 200. Class attributes are its status and the error object's `type`.
 
@@ -237,32 +256,10 @@ class ServerError(RequestError):
     pass
 
 
-class Overloaded(RequestError):
+class Unavailable(RequestError):
     status = 503
     kind = "unavailable_error"
 
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message, code="overloaded")
-        self.headers = {"Retry-After": str(retry_after)}
-
-
-class Undelivered(RequestError):
-    """Nothing of an answer reached its chat, so Telegram should send the update again."""
-
-    status = 503
-    kind = "unavailable_error"
-
-    def __init__(self, message: str, retry_after: int = 2) -> None:
-        super().__init__(message, code="undelivered")
-        self.headers = {"Retry-After": str(retry_after)}
-
-
-class StoreError(RequestError):
-    """The store of votes cannot be reached: nothing was stored or read."""
-
-    status = 503
-    kind = "unavailable_error"
-
-    def __init__(self, message: str, retry_after: int = 10) -> None:
-        super().__init__(message, code="store_unavailable")
+    def __init__(self, message: str, retry_after: int, code: str = "overloaded") -> None:
+        super().__init__(message, code=code)
         self.headers = {"Retry-After": str(retry_after)}

@@ -18,11 +18,11 @@ from app.errors import (
     MethodNotAllowed,
     ModelNotLoaded,
     NotFound,
-    Overloaded,
     PromptTooLong,
     QueueUnavailable,
     RequestError,
     ServerError,
+    Unavailable,
     UnknownModel,
 )
 
@@ -55,7 +55,7 @@ def http_error(error: GenerationError) -> RequestError:
         case ModelNotLoaded():
             return ServerError(str(error), code="model_not_loaded")
         case QueueUnavailable():
-            return Overloaded(str(error), error.retry_after)
+            return Unavailable(str(error), error.retry_after)
     return InvalidRequest(str(error), code="invalid_value")
 
 

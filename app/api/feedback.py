@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from app.api.body import read_object
 from app.api.state import State
 from app.api.validation import validate
-from app.errors import NotFound
+from app.errors import NotFound, StoreError, Unavailable
 from app.feedback.store import ShownText, Vote
 
 
@@ -41,8 +41,11 @@ async def feedback(request: Request[State]) -> Response:
         raise NotFound("this service stores no votes: set FEEDBACK to the address of a store.", code="feedback_off")
     fields = validate(await read_object(request, example='{"vote": "up", "text": "…"}'), FeedbackRequest)
     text, vote = text_and_vote(fields, request.state["models"].get(fields.model).name, datetime.now(UTC))
-    await store.add_text(text)
-    await store.vote(vote)
+    try:
+        await store.add_text(text)
+        await store.vote(vote)
+    except StoreError as error:
+        raise Unavailable(str(error), error.retry_after, "store_unavailable") from None
     return JSONResponse({"id": text.id, "vote": fields.vote})
 
 

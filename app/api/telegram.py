@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from app.api.body import parse_json, read_body
 from app.api.state import State
-from app.errors import BodyTooLarge, Forbidden, InvalidRequest, NotFound
+from app.errors import BodyTooLarge, Forbidden, InvalidRequest, NotFound, Unavailable, Undelivered
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,11 @@ async def telegram(request: Request[State]) -> Response:
         update = parse_json(await read_body(request))
     except (BodyTooLarge, InvalidRequest) as error:
         log.warning("an update is malformed: %s", error.code)
-    else:
+        return Response()
+    try:
         await updates.take(update)
+    except Undelivered as error:
+        raise Unavailable(str(error), error.retry_after, "undelivered") from None
     return Response()
 
 

@@ -13,7 +13,7 @@ from telegram.error import BadRequest, NetworkError
 
 from app.bot.client import NotCarriedOut, explain_failure
 from app.bot.updates import Updates
-from app.errors import QueueUnavailable, RequestError
+from app.errors import QueueUnavailable, Undelivered
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ async def answer(updates: Updates, update: dict[str, Any]) -> None:
     for pause in (min(2**n, MAX_PAUSE) for n in itertools.count(1)):
         try:
             await updates.take(update)
-        except (RequestError, QueueUnavailable):
+        except (Undelivered, QueueUnavailable):
             await asyncio.sleep(pause)
         else:
             return

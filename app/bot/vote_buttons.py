@@ -10,7 +10,7 @@ from telegram import CallbackQuery, Message
 from app.bot.chat_state import pseudonym
 from app.bot.outbox import Outbox
 from app.bot.strings import EXPIRED_BUTTON, THANKS, VOTE_COUNTED, VOTE_NOT_STORED
-from app.errors import NotFound, StoreError
+from app.errors import StoreError, UnknownText
 from app.feedback.store import Store, Vote
 
 VALUES: dict[str, Literal[1, -1]] = {"up": 1, "down": -1}
@@ -34,7 +34,7 @@ class VoteButtons:
             await self._store.vote(self._vote(query, action, text_id))
         except StoreError:
             await outbox.acknowledge(query, VOTE_NOT_STORED, alert=True)
-        except NotFound:
+        except UnknownText:
             await outbox.acknowledge(query, EXPIRED_BUTTON)
         else:
             await outbox.acknowledge(query, VOTE_COUNTED[action])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from app.errors import NotFound, StoreError
+from app.errors import StoreError, UnknownText
 from app.feedback.store import DAY, ShownText, Tally, UpdateLog, Vote, timestamp
 
 if TYPE_CHECKING:
@@ -134,9 +134,7 @@ class SqliteStore:
                 self._connection = connect(self._path)
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.IntegrityError:
-            raise NotFound(
-                "there is no text with this id to vote on.", param="text_id", code="text_not_found"
-            ) from None
+            raise UnknownText("there is no text with this id to vote on.") from None
         except sqlite3.Error as error:
             log.error("the votes in %s: %s", self._path, error)  # SQLite's messages quote no stored text.
             # The next call opens the file again, in case it has been repaired.

@@ -86,7 +86,7 @@ class Store(Protocol):
     async def vote(self, vote: Vote) -> None:
         """Store a vote. When a person votes on a text several times, the latest vote counts.
 
-        Raises NotFound if there is no such text. BigQuery does not check that, because the check would be a query of its own.
+        Raises UnknownText if there is no such text. BigQuery does not check that, because the check would be a query of its own.
         """
 
     async def tally(self) -> list[Tally]:

@@ -13,7 +13,7 @@ from typing import Literal
 
 import pytest
 
-from app.errors import NotFound
+from app.errors import UnknownText
 from app.feedback.sqlite_store import SqliteStore
 from app.feedback.store import Store, Tally
 from tests.conftest import ROOT
@@ -67,7 +67,7 @@ def test_a_vote_can_be_changed_and_the_latest_counts(path: Path) -> None:
 
 def test_a_vote_on_no_text_is_refused(path: Path) -> None:
     async def work(store: Store) -> None:
-        with pytest.raises(NotFound, match="there is no text with this id"):
+        with pytest.raises(UnknownText, match="there is no text with this id"):
             await store.vote(vote("anna"))
         assert await store.tally() == []
 
