@@ -24,7 +24,7 @@ def check_ranges(options: object) -> None:
 
 
 def check_range(name: str, value: Any, kind: Any) -> None:
-    """Raises SettingError where the value of --name is infinite, NaN or outside the range of `kind`.
+    """Raises SettingError where the value of --name is infinite, NaN, beyond 64 bits or outside the range of `kind`.
 
     `kind` is a number annotated with msgspec.Meta, or a union with one.
     """
@@ -34,6 +34,8 @@ def check_range(name: str, value: Any, kind: Any) -> None:
         raise SettingError(f"--{name} is {value} and should be {range_in_words(kind)}.") from None
     if isinstance(value, float) and not math.isfinite(value):
         raise SettingError(f"--{name} is {value} and should be a finite number.")
+    if isinstance(value, int) and value >= 2**63:
+        raise SettingError(f"--{name} is {value} and should be below {2**63}.")
 
 
 def number_in(kind: Any) -> IntType | FloatType | None:

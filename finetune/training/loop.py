@@ -12,7 +12,6 @@ import msgspec
 from tqdm import tqdm
 
 from app.engine.generation import GenerationOptions
-from finetune.charts import new_figure
 from finetune.data.packing import Batch, Packed, Rows, Windows, batch
 from finetune.data.prepared import Data
 from finetune.export.checkpoint_engine import engine_for
@@ -105,8 +104,6 @@ class TrainingLoop:
         self.rows = training_rows(options, data, start.hparams.n_ctx)
         self.entries = [entry for entry in run.log() if entry.step <= start.step] if options.resume else []
         self.validation = self.validation_loss()
-        with new_figure(1, 1):  # What Matplotlib cannot read should end the run now, and not at the first save.
-            pass
         if not options.resume:
             run.describe(describe_run(options, data))
         self.progress = tqdm(total=options.steps, initial=start.step, desc=run.folder.name, unit="step")

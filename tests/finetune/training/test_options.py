@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.errors import FatalError, SettingError
 from finetune.commands.train import train
@@ -94,3 +98,29 @@ def test_a_backend_that_is_not_installed_is_one_sentence() -> None:
 )
 def test_what_takes_less_memory_is_what_is_not_yet_chosen(changes: dict[str, Any], remedy: str) -> None:
     assert TrainingOptions(data=Path("data"), out=Path("run"), **changes).smaller() == remedy
+
+
+NUMBERS = [field.name for field in dataclasses.fields(TrainingOptions) if type(field.default) in (int, float)]
+
+
+@given(
+    st.sampled_from([*NUMBERS, "context", "freeze", "save"]),
+    st.one_of(st.integers(-(2**70), 2**70), st.integers(-3, 3), st.floats(width=64)),
+)
+def test_a_number_is_refused_by_its_name_or_used_as_it_is(name: str, value: Any) -> None:
+    """An infinite --clip was recorded as null, so that the run could not be resumed with it."""
+    given_options: dict[str, Any] = {"init": "scratch", name: value}
+    options = TrainingOptions(data=Path("data"), out=Path("run"), **given_options)
+    if (said := refusal(options)) is None:
+        assert msgspec.json.decode(msgspec.json.encode(options.as_dict()))[name] == value
+    else:
+        assert said.startswith((f"--{name} is {value}", "--save names the save"))
+        assert "\n" not in said
+
+
+def refusal(options: TrainingOptions) -> str | None:
+    try:
+        options.check()
+    except SettingError as error:
+        return str(error)
+    return None
