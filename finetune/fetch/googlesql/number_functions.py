@@ -22,6 +22,13 @@ def null_if(call: Call) -> str:
     return f"CASE WHEN {one.sql} = {other.sql} THEN NULL ELSE {one.sql} END"
 
 
+def concatenated(call: Call) -> str:
+    """ARRAY_CONCAT is NULL if one of the arrays is."""
+    arrays = [argument.sql for argument in call.arguments]
+    there = " AND ".join(f"{array} IS NOT NULL" for array in arrays)
+    return f"CASE WHEN {there} THEN list_concat({', '.join(arrays)}) END"
+
+
 def remainder(call: Call) -> str:
     """Has the sign of the number that is divided, as in DuckDB, which cannot divide the smallest number by -1."""
     number, divisor = call.arguments
@@ -113,10 +120,7 @@ NUMBER_FUNCTIONS = declared(
     ("TO_JSON_STRING(any) STRING", json),
     ("ARRAY_LENGTH(ARRAY<T>) INT64", "len({0})"),
     ("ARRAY_REVERSE(ARRAY<T>) ARRAY<T>", "list_reverse({0})"),
-    (
-        "ARRAY_CONCAT(ARRAY<T>, ARRAY<T>) ARRAY<T>",
-        "CASE WHEN {0} IS NOT NULL AND {1} IS NOT NULL THEN list_concat({0}, {1}) END",
-    ),
+    ("ARRAY_CONCAT(ARRAY<T>...) ARRAY<T>", concatenated),
     ("GENERATE_ARRAY(INT64, INT64) ARRAY<INT64>", "generate_series({0}, {1})"),
     (
         "GENERATE_ARRAY(INT64, INT64, INT64) ARRAY<INT64>",

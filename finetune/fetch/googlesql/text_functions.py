@@ -25,24 +25,32 @@ FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 def substring(call: Call) -> str:
     """SUBSTR: position 0 is 1, a negative one counts from the end, and one before the beginning is the beginning."""
     text, position, *length = call.arguments
-    start = f"least({position.sql}, {LARGEST})"
+    size = f"length({text.sql})"
     if position.is_constant:
         value = min(position.value, LARGEST)
-        start = str(max(value, 1)) if value >= 0 else f"greatest(length({text.sql}) - {-value}, 0) + 1"
+        start = str(max(value, 1)) if value >= 0 else f"greatest({size} - {-value}, 0) + 1"
     else:
         start = (
-            f"CASE WHEN {position.sql} > 0 THEN {start} WHEN {position.sql} = 0 THEN 1 "
-            f"ELSE greatest(length({text.sql}) + greatest({position.sql}, -{LARGEST}), 0) + 1 END"
+            f"CASE WHEN {position.sql} > 0 THEN {limited(position.sql)} WHEN {position.sql} = 0 THEN 1 "
+            f"WHEN {position.sql} < -{size} THEN 1 ELSE {size} + {position.sql} + 1 END"
         )
     if not length:
         return f"substring({text.sql}, {start})"
-    if length[0].is_constant and length[0].value >= 0:
-        return f"substring({text.sql}, {start}, {min(length[0].value, LARGEST)})"
     least = call.fail["the length in SUBSTR is negative"]
-    return (
-        f"substring({text.sql}, {start}, CASE WHEN {length[0].sql} < 0 THEN {least} "
-        f"ELSE least({length[0].sql}, {LARGEST}) END)"
-    )
+    count = f"CASE WHEN {length[0].sql} < 0 THEN {least} ELSE {limited(length[0].sql)} END"
+    return f"substring({text.sql}, {start}, {count})"
+
+
+def limited(number: str) -> str:
+    """A number of characters that DuckDB's functions take, which is NULL for NULL: least() would not be."""
+    return f"CASE WHEN {number} > {LARGEST} THEN {LARGEST} ELSE {number} END"
+
+
+def end_of_text(call: Call) -> str:
+    """LEFT and RIGHT."""
+    text, length = (argument.sql for argument in call.arguments)
+    negative = call.fail[f"the length in {call.name} is negative"]
+    return f"CASE WHEN {length} < 0 THEN {negative} ELSE {call.name.lower()}({text}, {limited(length)}) END"
 
 
 def instring(call: Call) -> str:
@@ -120,14 +128,7 @@ TEXT_FUNCTIONS = declared(
     ("RTRIM(STRING, STRING) STRING", "rtrim({0}, {1})"),
     ("SUBSTR|SUBSTRING(STRING, INT64) STRING", substring),
     ("SUBSTR|SUBSTRING(STRING, INT64, INT64) STRING", substring),
-    (
-        "LEFT(STRING, INT64) STRING",
-        f"CASE WHEN {{1}} < 0 THEN {{fail[the length in LEFT is negative]}} ELSE left({{0}}, least({{1}}, {LARGEST})) END",
-    ),
-    (
-        "RIGHT(STRING, INT64) STRING",
-        f"CASE WHEN {{1}} < 0 THEN {{fail[the length in RIGHT is negative]}} ELSE right({{0}}, least({{1}}, {LARGEST})) END",
-    ),
+    ("LEFT|RIGHT(STRING, INT64) STRING", end_of_text),
     ("STRPOS|INSTR(STRING, STRING) INT64", "strpos({0}, {1})"),
     ("INSTR(STRING, STRING, INT64) INT64", instring),
     ("INSTR(STRING, STRING, INT64, INT64) INT64", instring),

@@ -113,6 +113,40 @@ def test_what_is_an_error_on_bigquery_is_one_here(
         rows(connection, f"SELECT {expression} AS found")
 
 
+# Functions that are not NULL where an argument is, and arguments that have to be constant.
+NOT_NULL = {"COALESCE", "IFNULL", "TO_JSON_STRING", "NULLIF", "RAND", "FORMAT", "STRUCT", "ARRAY"}
+CONSTANT = {
+    "CHR": {0}, "FORMAT_DATE": {0}, "FORMAT_TIMESTAMP": {0, 2}, "PARSE_DATE": {0}, "PARSE_TIMESTAMP": {0, 2}, "DATE": {1},
+    "REGEXP_CONTAINS": {1}, "REGEXP_EXTRACT": {1}, "REGEXP_SUBSTR": {1}, "REGEXP_EXTRACT_ALL": {1}, "REGEXP_REPLACE": {1, 2},
+    "TIMESTAMP": {1}, "TIMESTAMP_TRUNC": {2}, "CURRENT_DATE": {0}, "ARRAY_TO_STRING": {2},
+}  # fmt: skip
+
+
+def with_nulls() -> Iterator[str]:
+    """The cases that are calls, each with NULL instead of one of its literals."""
+    for expression in VALUES:
+        call = parse(f"SELECT {expression}").expressions[0]
+        if not isinstance(call, exp.Anonymous) or call.name.upper() in NOT_NULL:
+            continue
+        for at, argument in enumerate(call.expressions):
+            literal = argument.this if isinstance(argument, exp.Cast) else argument
+            constant = at in CONSTANT.get(call.name.upper(), set()) and "(2016" not in expression
+            if not isinstance(literal, exp.Literal | exp.RawString) or constant:
+                continue
+            start, end = (literal.meta[name] - len("SELECT ") for name in ("start", "end"))
+            kind = "INT64" if isinstance(literal, exp.Literal) and not literal.is_string else "STRING"
+            before = re.search(r"(DATE|TIMESTAMP) $", expression[:start])
+            if before or not isinstance(argument, exp.Cast):
+                start, kind = (before.start(), before[1]) if before else (start, kind)
+                yield f"{expression[:start]}CAST(NULL AS {kind}){expression[end + 1 :]}"
+
+
+@pytest.mark.parametrize("call", sorted(set(with_nulls())))
+def test_a_function_of_null_is_null(call: str, connection: duckdb.DuckDBPyConnection) -> None:
+    """DuckDB's own concat, greatest, least and list_concat leave NULLs out."""
+    assert rows(connection, f"SELECT {call} AS found") == [[None]]
+
+
 def test_every_function_that_runs_has_a_case() -> None:
     """With each number of arguments that it takes."""
     written = [*(f"SELECT {expression}" for expression in VALUES), *CASES["queries"]]
