@@ -21,16 +21,11 @@ PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--faint)", MODEL: "var(--model)
 def new_figure(width: float, height: float, **style: Any) -> Iterator[Figure]:
     """A figure of this size in inches, to be drawn and saved within the block.
 
-    It has Matplotlib's own style with these changes, whatever a file matplotlibrc says. A $ in a text is a $. Raises
-    MachineError where Matplotlib cannot even read that file.
+    It has Matplotlib's own style with these changes, whatever a file matplotlibrc says. A $ in a text is a $.
     """
-    try:
-        from matplotlib import style as styles
-        from matplotlib.figure import Figure
-    except ValueError as error:
-        raise MachineError(
-            f"Matplotlib cannot read its file matplotlibrc ({error}): correct it or delete it."
-        ) from None
+    from matplotlib import style as styles
+    from matplotlib.figure import Figure
+
     with styles.context(["default", {"text.parse_math": False}, style]):
         yield Figure(figsize=(width, height), layout="constrained")
 
