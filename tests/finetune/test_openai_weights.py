@@ -20,6 +20,7 @@ from finetune.commands.download import download
 from finetune.openai_shapes import SHAPES
 from finetune.openai_weights import FILES
 from tests.conftest import write_tiny
+from tests.damage import point_to_lfs
 
 DATA = "model.ckpt.data-00000-of-00001"
 
@@ -250,6 +251,17 @@ def test_an_incomplete_folder_is_left_alone(site: Site, original: Path, tmp_path
     assert one_sentence(caught.value)
     assert site.asked == []
     assert len(list(folder.iterdir())) == len(FILES) - 1
+
+
+def test_a_clone_without_git_lfs_is_named(site: Site, original: Path, tmp_path: Path) -> None:
+    """Its files are all there, and are notes of where the files are."""
+    folder = Path(shutil.copytree(original, tmp_path / "124M"))
+    point_to_lfs(folder / "model.ckpt.index")
+    with pytest.raises(
+        SettingError, match=r"model\.ckpt\.index is a Git LFS pointer, for which `git lfs pull`"
+    ) as caught:
+        download("124M", tmp_path)
+    assert one_sentence(caught.value)
 
 
 def test_the_shapes_are_openais() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 
 from app.engine.bundle import Hparams
 from app.engine.checkpoint_folder import open_checkpoint
@@ -23,6 +24,7 @@ from finetune.commands.prepare import prepare
 from finetune.commands.train import train
 from finetune.data.prepared import open_data
 from finetune.run_folder import RunFolder
+from finetune.training.gpt_2_simple_trainer import name_save
 from tests.conftest import ROOT, in_a_process_of_its_own, run_module
 from tests.finetune.training.runs import logged, training_options
 
@@ -72,9 +74,10 @@ def test_a_run_of_gpt_2_simple_is_exported_with_the_end_and_the_template_of_its_
 def test_either_trainer_continues_a_run_of_gpt_2_simple(
     theirs: Path, questions: Path, keras: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """Also where its file `counter`, which it writes after the save, is one save behind."""
+    """Also where its file `counter`, which it writes after the save, is one save behind, and where the run comes from Colab."""
     for name in ("same", "keras"):
         shutil.copytree(theirs, tmp_path / name)
+    (tmp_path / "same/checkpoint").write_text('model_checkpoint_path: "/content/checkpoint/run1/model-3"\n')
     (tmp_path / "same/counter").write_text("1\n", encoding="utf-8")
     ended = run_module(*arguments(questions, tmp_path / "same", "--steps", "5", "--resume"))
     assert ended.returncode == 0, ended.stderr
@@ -105,6 +108,21 @@ def test_sigterm_saves(questions: Path, tmp_path: Path) -> None:
     assert said.endswith(f"Saved in {tmp_path}/run: the same command with --resume continues.\n")
     assert open_checkpoint(tmp_path / "run").step >= 1
     assert RunFolder(tmp_path / "run").description is not None
+
+
+def test_gpt_2_simple_is_told_which_save_to_continue(checkpoint: Path, tmp_path: Path) -> None:
+    """It knows only the newest save, and the number of steps from another file."""
+    run = Path(shutil.copytree(checkpoint, tmp_path / "run1"))
+    for part in ("index", "data-00000-of-00001"):
+        shutil.copy(run / f"model-7.{part}", run / f"model-9.{part}")
+    (run / "checkpoint").write_text(
+        'model_checkpoint_path: "C:\\\\run1\\\\model-9"\nall_model_checkpoint_paths: "model-7"\n'
+    )
+    for step in (9, 7):
+        name_save(run, step)
+        assert open_checkpoint(run).step == step
+        assert tf.train.latest_checkpoint(str(run)) == str(run / f"model-{step}")
+        assert (run / "counter").read_text() == f"{step}\n"
 
 
 def test_samples_longer_than_the_window_are_refused(base: Path, tmp_path: Path) -> None:
