@@ -14,7 +14,7 @@ def shield_libraries() -> None:
     for name in [name for name in os.environ if name.startswith("KERAS_") and name != "KERAS_BACKEND"]:
         del os.environ[name]
     os.environ["KERAS_HOME"] = NOWHERE  # Else Keras reads ~/.keras/keras.json, or writes it.
-    os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND", "").strip() or "tensorflow"
     os.environ["MPLBACKEND"] = (
         "agg"  # Charts are only written to files. A notebook's backend may not be installed here.
     )

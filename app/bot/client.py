@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import httpx
@@ -103,4 +104,6 @@ def explain_failure(error: TelegramError, settings: Settings) -> str:
         return f"Telegram refused: {said}."
     proxy = find_proxy(settings.telegram_api_url)
     way = f"the proxy in {proxy.variable}" if proxy else "your network"
-    return f"{settings.telegram_api_url} cannot be reached ({said}): check {way} and TELEGRAM_API_URL."
+    # A server of one's own may ask for a password in its address.
+    address = re.sub(r"//[^/]*@", "//", settings.telegram_api_url)
+    return f"{address} cannot be reached ({said}): check {way} and TELEGRAM_API_URL."

@@ -149,7 +149,7 @@ def create_client(project: str | None, location: str | None) -> Client:
     from google.cloud.bigquery import Client
 
     emulated = "BIGQUERY_EMULATOR_HOST" in os.environ
-    project = project or os.environ.get("GOOGLE_CLOUD_PROJECT")
+    project = project or os.environ.get("GOOGLE_CLOUD_PROJECT", "").strip() or None
     no_project = SettingError("BigQuery needs a project to bill: name yours with --project.")
     if emulated and project is None:
         raise no_project

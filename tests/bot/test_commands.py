@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.bot.strings import COMMANDS
+from tests.bot.conftest import GROUP
 from tests.conftest import ROOT, run_module
-from tests.fakes.bot_api import TOKEN
+from tests.fakes.bot_api import TOKEN, entities
 from tests.fakes.telegram import SECRET, Telegram
 
 
@@ -40,9 +42,17 @@ def test_the_webhook_is_set_shown_and_deleted(environ: dict[str, str]) -> None:
 
 
 def test_polling_answers_and_ends_with_ctrl_c(environ: dict[str, str]) -> None:
+    as_channel: dict[str, Any] = {
+        "from": {"id": 136817688, "is_bot": True, "first_name": "Channel"},
+        "sender_chat": {"id": -501, "type": "channel", "title": "Channel"},
+    }
     with Telegram().serving() as telegram:
         telegram.write(7, "Hello")
         telegram.write(8, "/help")
+        mine = telegram.write(GROUP, "/start@JokerBot", user=8)
+        for text in ("why, @JokerBot?", "/joke@JokerBot"):
+            telegram.write(GROUP, None, user=8, caption=text, caption_entities=entities(text), reply_to_message=mine)
+        telegram.write(GROUP, "/joke@JokerBot", **as_channel)
         environ["TELEGRAM_API_URL"] = telegram.url
         variables = os.environ | environ | {"PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "app.bot", "poll"]
@@ -54,7 +64,7 @@ def test_polling_answers_and_ends_with_ctrl_c(environ: dict[str, str]) -> None:
             out, err = child.communicate(timeout=20)
         assert (child.returncode, err) == (130, "")
         assert out.startswith("@JokerBot is listening")
-        assert len(telegram.said(7)) == len(telegram.said(8)) == 1
+        assert [len(telegram.said(chat)) for chat in (7, 8, GROUP)] == [1, 1, 4]
 
 
 @pytest.mark.parametrize(

@@ -74,12 +74,12 @@ def test_a_backend_that_cannot_train_is_one_sentence(
 
 
 def test_a_backend_that_is_not_installed_is_one_sentence() -> None:
-    """JAX is not among the requirements of training."""
+    """JAX is not among the requirements of training. White space around the variable does not count."""
     code = "import sys; sys.modules['jax'] = None; from finetune.__main__ import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "train", "--data", "data", "--out", "run"]
     ended = subprocess.run(
         command,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": " jax\n"},
         capture_output=True,
         text=True,
         check=False,

@@ -40,8 +40,9 @@ def test_missing_credentials_are_explained(
         fetch(FetchOptions("subreddit_comments", out, project="p", vocabulary=vocabulary))
 
 
-def test_a_missing_project_is_reported(run: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+@pytest.mark.parametrize("value", ["", " \n"])
+def test_a_missing_project_is_reported(run: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", value)
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     with pytest.raises(SettingError, match="BigQuery needs a project to bill: name yours with --project"):
