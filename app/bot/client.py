@@ -104,6 +104,9 @@ def explain_failure(error: TelegramError, settings: Settings) -> str:
         return f"Telegram refused: {said}."
     proxy = find_proxy(settings.telegram_api_url)
     way = f"the proxy in {proxy.variable}" if proxy else "your network"
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        # A proxy that reads what passes has certificates of its own.
+        way += ", whose certificates may be missing in SSL_CERT_FILE,"
     # A server of one's own may ask for a password in its address.
     address = re.sub(r"//[^/]*@", "//", settings.telegram_api_url)
     return f"{address} cannot be reached ({said}): check {way} and TELEGRAM_API_URL."

@@ -10,10 +10,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
@@ -137,13 +144,13 @@ def test_any_proxy_is_used_or_refused_by_name(value: str, excepted: str) -> None
 
 
 @contextmanager
-def answering(status: int, text: str = "{}") -> Iterator[str]:
-    """A server that answers every request so. The text may hold the request's path."""
+def answering(status: int, text: str = "{}", **options: Any) -> Iterator[str]:
+    """A server that answers every request so. The text may hold the request's path. `options` are uvicorn's."""
 
     async def answer(request: Request) -> Response:
         return PlainTextResponse(text.replace("PATH", request.url.path), status)
 
-    with on_loopback(Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])) as url:
+    with on_loopback(Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])]), **options) as url:
         yield url
 
 
@@ -185,6 +192,35 @@ def test_a_proxy_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch
         "https://api.telegram.org cannot be reached (All connection attempts failed): "
         "check the proxy in HTTPS_PROXY and TELEGRAM_API_URL."
     )
+
+
+def make_certificate(folder: Path) -> dict[str, Path]:
+    """A certificate for 127.0.0.1 that only itself vouches for, and its key, as uvicorn's options."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    addresses = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+    certificate = builder.add_extension(addresses, critical=True).sign(key, hashes.SHA256())
+    files = {"ssl_certfile": folder / "certificate.pem", "ssl_keyfile": folder / "key.pem"}
+    files["ssl_certfile"].write_bytes(certificate.public_bytes(Encoding.PEM))
+    files["ssl_keyfile"].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
+
+
+def test_a_network_with_certificates_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that reads what passes is believed only with SSL_CERT_FILE, and the sentence says so."""
+    files: dict[str, Any] = make_certificate(tmp_path)
+    with answering(401, **files) as address:
+        url = address.replace("http:", "https:")
+        refused = refusal(monkeypatch, TELEGRAM_API_URL=url)
+        assert refused.startswith(
+            f"{url} cannot be reached ([SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
+        )
+        assert refused.endswith(
+            "check your network, whose certificates may be missing in SSL_CERT_FILE, and TELEGRAM_API_URL."
+        )
+        believed = refusal(monkeypatch, TELEGRAM_API_URL=url, SSL_CERT_FILE=str(files["ssl_certfile"]))
+        assert believed.startswith("Telegram does not know this TELEGRAM_TOKEN")
 
 
 @pytest.mark.usefixtures("short_pauses")
