@@ -69,10 +69,15 @@ def matched(node: exp.Expr, scope: Scope, functions: Sequence[Function], argumen
 def rendered(node: exp.Expr, scope: Scope, match: Match, failure: Failure, **words: str) -> Typed:
     """The SQL of a call. Arguments that may not be computed twice, or would make the SQL very long, get a name."""
     name = match.function.name
+    level = sum(each.sql.count("lambda") for each in match.arguments)
     bound = {
-        at: each for at, each in enumerate(match.arguments) if (each.volatile or len(each.sql) > LONGEST) and not words
-    }
-    arguments = [each._replace(sql=f"bound{at}") if at in bound else each for at, each in enumerate(match.arguments)]
+        f"argument_{level}_{at}": each for at, each in enumerate(match.arguments)
+        if (each.volatile or len(each.sql) > LONGEST) and not words
+    }  # fmt: skip
+    arguments = [
+        each._replace(sql=f"argument_{level}_{at}") if f"argument_{level}_{at}" in bound else each
+        for at, each in enumerate(match.arguments)
+    ]
     if bound and any("SELECT" in each.sql for each in arguments):
         if any(each.volatile for each in bound.values()):
             raise scope.unsupported(node, f"{name} of RAND() and a subquery")
@@ -87,9 +92,8 @@ def rendered(node: exp.Expr, scope: Scope, match: Match, failure: Failure, **wor
     else:
         listed = [each.sql for each in arguments]
         sql = template.format(*listed, all=", ".join(listed), fail=failure, name=name.lower(), **words)
-    for at, each in bound.items():
-        level = each.sql.count("lambda")
-        sql = f"list_transform([{each.sql}], lambda bound{at}_{level}: {sql.replace(f'bound{at}', f'bound{at}_{level}')})[1]"
+    for own, each in bound.items():
+        sql = f"list_transform([{each.sql}], lambda {own}: {sql})[1]"
     volatile = [each for each in match.arguments if each.volatile] or name == "RAND"
     fails = match.function.native_errors or "error(" in sql
     return combined(f"({sql})", match.result, match.arguments, fails)._replace(volatile=bool(volatile))

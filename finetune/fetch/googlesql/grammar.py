@@ -38,6 +38,8 @@ def parse(sql: str) -> exp.Expr:
         first = error.errors[0]
         word, line = first["highlight"], first["line"]
         raise SqlError(f'Syntax error: Unexpected "{word}"', line, first["col"] - len(word) + 1) from None
+    except RecursionError:
+        raise SqlError("the query has too many parts within each other", 1, 1) from None
     except sqlglot.TokenError as error:
         raise SqlError(f"Syntax error: {error}", sql.count("\n") + 1, 1) from None
     if len(statements) != 1:

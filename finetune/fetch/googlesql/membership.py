@@ -89,6 +89,7 @@ def is_what(node: exp.Is, scope: Scope) -> Typed:
         found = operands(node, scope, "this")[0]
         return combined(f"({found.sql} IS NULL)", BOOL, [found])
     if isinstance(other, exp.Boolean):
+        operands(node, scope, "this")
         found = truth(node, scope, node.this)
         return combined(f"({found.sql} IS {'TRUE' if other.this else 'FALSE'})", BOOL, [found])
     raise scope.unsupported(node, "IS with anything but NULL, TRUE and FALSE")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from finetune.fetch.googlesql.runtime import json_string
 from finetune.fetch.googlesql.signatures import declared
+from finetune.fetch.googlesql.sql_types import SqlType, identifier
 from finetune.fetch.googlesql.typed import Call, text_literal
 
 
@@ -45,11 +47,8 @@ def json(call: Call) -> str:
     return f"({json_text(argument.sql, argument.type, call)})"
 
 
-def json_text(sql: str, kind: object, call: Call) -> str:
+def json_text(sql: str, kind: SqlType, call: Call) -> str:
     """A value as JSON, by its type: BigQuery writes large whole numbers as text, and control characters in its own way."""
-    from finetune.fetch.googlesql.sql_types import SqlType
-
-    assert isinstance(kind, SqlType)
     match kind.name:
         case "STRING":
             written = f"googlesql_json({sql})"
@@ -62,7 +61,7 @@ def json_text(sql: str, kind: object, call: Call) -> str:
             written = f"'\"' || strftime({sql}, '%Y-%m-%d') || '\"'"
         case "STRUCT":
             fields = [
-                f"{text_literal(f'{quoted(name)}:')} || ({json_text(f'({sql}).{column(name)}', field, call)})"
+                f"{text_literal(f'{json_string(name)}:')} || ({json_text(f'({sql}).{identifier(name)}', field, call)})"
                 for name, field in kind.fields
             ]
             written = " || ',' || ".join(fields)
@@ -73,14 +72,6 @@ def json_text(sql: str, kind: object, call: Call) -> str:
         case _:
             raise call.refuse(f"of {kind}")
     return f"CASE WHEN {sql} IS NULL THEN 'null' ELSE {written} END"
-
-
-def quoted(name: str) -> str:
-    return f'"{name}"'
-
-
-def column(name: str) -> str:
-    return quoted(name)
 
 
 NOT_FINITE = "the result is not a finite number"

@@ -28,6 +28,9 @@ def over(node: exp.Window, scope: Scope) -> Typed:
     if extra := unused_arguments(window, PARTS):
         raise scope.unsupported(node, f"OVER with {extra[0].upper()}")
     order, spec = window.args.get("order"), window.args.get("spec")
+    for term in order.expressions if order else []:
+        if scope.typed(term.this).volatile:
+            raise scope.unsupported(term.this, "OVER with ORDER BY RAND() (write FARM_FINGERPRINT of an id instead)")
     terms = [partitioned(scope, window)]
     terms += [order_terms(scope, order)] if order else []
     terms += [framed(scope, node, spec)] if spec else []

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from finetune.fetch.duckdb_session import open_duckdb
 from finetune.fetch.googlesql.queries import compiled
+from finetune.fetch.googlesql.regular_expressions import groups_of
 from finetune.fetch.googlesql.scopes import Column, Relation
 from finetune.fetch.googlesql.sql_types import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, SqlType
 
@@ -174,6 +175,16 @@ def test_regular_expressions(connection: duckdb.DuckDBPyConnection, text: str, p
         f"REGEXP_REPLACE({{x}}, r'{pattern}', r'<\\0>')": meant.sub(r"<\g<0>>", text),
     }
     check(connection, expected, x=text)
+
+
+@given(st.text("()[]\\\\?:P<>aQEi^-|+", max_size=12))
+@example(r"[](](a)\((?:b)(?P<n>c)(?i)\Q(\E")
+def test_the_groups_of_a_pattern_are_those_of_re2(connection: duckdb.DuckDBPyConnection, pattern: str) -> None:
+    try:
+        connection.execute("SELECT regexp_replace('', ?, ?)", [pattern, r"\9"]).fetchall()
+    except duckdb.Error as error:
+        if found := re.search(r"only has (\d+) parenthesized", str(error)):
+            assert groups_of(pattern) == int(found[1])
 
 
 @given(numbers, st.integers(-3, 6))
