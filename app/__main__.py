@@ -15,9 +15,10 @@ def main() -> int:
     # As process 1 of a container, it would not be stopped by a signal that it does not handle.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: os._exit(128 + number))
-    from app.log import configure_logging, fatal_line
+    from app.log import configure_logging, fatal_line, write_utf_8
     from app.settings import json_wanted, misspelt, read_settings
 
+    write_utf_8()
     as_json = json_wanted()
     try:
         from app.models import load_models

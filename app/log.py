@@ -6,6 +6,7 @@ may quote a request. Lines that are written while a request is answered carry th
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import sys
@@ -102,6 +103,13 @@ def configure_logging(level: str, as_json: bool, project: str = "") -> None:
     logging.basicConfig(handlers=[handler], level=max(logging.WARNING, getattr(logging, level.upper())), force=True)
     for name in ("app", "uvicorn"):
         logging.getLogger(name).setLevel(level.upper())
+
+
+def write_utf_8() -> None:
+    """Encode what is printed as UTF-8, whatever the locale says: a log line that cannot be encoded would be lost."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def fatal_line(error: Exception, as_json: bool) -> str:

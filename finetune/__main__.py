@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from argparse import Action
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, set_parsing_settings
 
-from app.errors import FatalError
+from app.errors import FatalError, MachineError, SettingError
+from finetune import terminal
 from finetune.commands.download import download
 from finetune.commands.evaluate import evaluate
 from finetune.commands.export import export
@@ -22,6 +24,7 @@ from finetune.commands.sample import sample
 from finetune.commands.starter import starter
 from finetune.commands.train import train
 from finetune.environment import shield_libraries
+from finetune.network_errors import network_problem
 from finetune.openai_shapes import OpenaiModel
 from finetune.out_of_memory import explain_memory
 from finetune.training.options import TrainingOptions
@@ -68,23 +71,44 @@ REPEATED: dict[str, dict[str, str]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb and return the exit code. An expected error is printed as one line, with exit code 2."""
-    given = parser().parse_args(arguments)
-    shield_libraries()
+    terminal.print_utf_8()
     try:
-        with explain_memory("close other programs, or use a machine with more"):
-            run(given.verb, given[given.verb])
+        with explained_errors():
+            given = parser().parse_args(arguments)
+            shield_libraries()
+            with explain_memory("close other programs, or use a machine with more"):
+                run(given.verb, given[given.verb])
+            terminal.flush()
     except FatalError as error:
-        print(f"error: {error}", file=sys.stderr)
+        terminal.print_error(str(error))
         return 2
-    except OSError as error:
-        print(
-            f"error: {error.filename or 'the disk'}: {error.strerror}; nothing was left half-written.", file=sys.stderr
-        )
-        return 2
+    except BrokenPipeError:
+        return terminal.PIPE_CLOSED
     except KeyboardInterrupt:
         print("interrupted; nothing was left half-written.", file=sys.stderr)
         return 130
+    finally:
+        terminal.print_nothing_more()
     return 0
+
+
+@contextmanager
+def explained_errors() -> Iterator[None]:
+    """Turn errors of the network, the disk and the locale into FatalErrors of one sentence."""
+    try:
+        yield
+    except (FatalError, BrokenPipeError):
+        raise
+    except UnicodeEncodeError as error:
+        text = error.object[max(0, error.start - 20) : error.end + 20]
+        raise SettingError(f"{text!r} has bytes that are not UTF-8: write it in UTF-8, or rename the file.") from None
+    except Exception as error:
+        if problem := network_problem(error):
+            raise MachineError(f"{problem}.") from None
+        if not isinstance(error, OSError):
+            raise
+        what = error.filename if error.filename is not None else "the disk"
+        raise MachineError(f"{what}: {error.strerror or error}; nothing was left half-written.") from None
 
 
 def parser() -> ArgumentParser:

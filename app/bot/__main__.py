@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from app.errors import FatalError, SettingError
+from app.log import write_utf_8
 from app.settings import Settings, misspelt, read_settings
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ VERBS: dict[str, Callable[..., Awaitable[None]]] = {
 
 
 def main() -> int:
+    write_utf_8()
     parser = argparse.ArgumentParser(
         prog="python -m app.bot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

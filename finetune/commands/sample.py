@@ -8,10 +8,7 @@ One text is printed as it is written. Several are printed one after another, eac
 
 from __future__ import annotations
 
-import io
-import os
 import secrets
-import sys
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -76,12 +73,6 @@ def sample(
 
 
 def print_pieces(pieces: Iterable[str]) -> None:
-    """Print each piece at once, as UTF-8, and stop quietly when the reader closes the pipe."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")
-    try:
-        for piece in pieces:
-            print(piece, end="", flush=True)
-    except BrokenPipeError:
-        # Python would otherwise flush the buffer again at exit, and fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Print each piece at once."""
+    for piece in pieces:
+        print(piece, end="", flush=True)

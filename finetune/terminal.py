@@ -1,0 +1,43 @@
+"""The terminal: what verbs print is UTF-8 whatever the locale says, and a reader that goes away ends them quietly."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from pathlib import Path
+
+PIPE_CLOSED = 141
+"""The exit code of programs that SIGPIPE ends."""
+
+
+def print_utf_8() -> None:
+    """Encode what is printed as UTF-8; bytes of file names that are not UTF-8 as escapes. Closed streams print nothing."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # As long as the process runs.
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def flush() -> None:
+    """Raises OSError, such as BrokenPipeError, if what was printed cannot be written."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def print_nothing_more() -> None:
+    """Python would otherwise write the rest at its exit, and fail again."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def print_error(sentence: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print(f"error: {sentence}", file=sys.stderr, flush=True)

@@ -1,0 +1,88 @@
+"""What verbs print reaches the terminal whatever its encoding, and a terminal that is gone ends in no traceback."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from finetune.__main__ import main
+from tests.finetune.votes.polls import few, fill
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> list[str]:
+    """A command whose output has characters that no old encoding has."""
+    return ["report", "--store", fill(f"sqlite:///{tmp_path}/feedback.db", few()), "--out", str(tmp_path / "report")]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8", "utf-16"])
+def test_output_is_utf_8_whatever_the_terminal_says(
+    encoding: str, report: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`PYTHONIOENCODING=latin-1 python -m finetune report` once ended in a UnicodeEncodeError, after it was done."""
+    printed = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, encoding=encoding))
+    assert main(report) == 0
+    assert re.search(r"\d+ % \(\d+–\d+\)", printed.getvalue().decode())
+
+
+def test_bytes_of_a_file_name_are_printed_as_escapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = io.BytesIO()
+    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(printed, encoding="ascii"))
+    assert main(["prepare", os.fsdecode(b"a\xff\xc3\xa9.txt"), "--out", str(tmp_path / "data")]) == 2
+    assert printed.getvalue().decode().startswith("error: a\\udcffé.txt matches no file")
+
+
+def test_a_reader_that_goes_away_ends_a_verb_quietly(
+    report: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`report | true` once said that the disk has a broken pipe."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", encoding="utf-8") as pipe:
+        monkeypatch.setattr("sys.stdout", pipe)
+        assert main(report) == 141
+    assert capsys.readouterr().err == ""
+
+
+def test_a_full_disk_behind_the_output_is_a_sentence(
+    report: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert main(report) == 2
+    assert capsys.readouterr().err.startswith("error: the disk: No space left on device")
+
+
+def test_a_closed_output_is_no_error(report: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python has no stdout and stderr at all where both are closed, as with `>&- 2>&-`."""
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    assert main(report) == 0
+    for stream in (sys.stdout, sys.stderr):
+        assert stream is not None
+        stream.close()
+
+
+def test_an_argument_that_is_not_utf_8_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.csv").write_text("text\nIt is one.\n")
+    command = [
+        "fetch",
+        "csv",
+        "--source",
+        str(tmp_path / "a.csv"),
+        "--out",
+        str(tmp_path / "o.jsonl"),
+        "--without",
+        "short,long",
+    ]
+    assert main([*command, "--param", "body=text", "label=" + os.fsdecode(b"\xff")]) == 2
+    assert (
+        capsys.readouterr().err
+        == "error: '\\udcff' has bytes that are not UTF-8: write it in UTF-8, or rename the file.\n"
+    )
