@@ -7,7 +7,6 @@ checksum.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from tqdm import tqdm
 from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
 from app.errors import CheckpointError
 from finetune.checkpoint import variable_shapes
+from finetune.network_errors import network_problem
 from finetune.openai_shapes import SHAPES, OpenaiModel
 
 # The address and the files of gpt_2_simple.download_gpt2, which checks no HTTP status and cannot resume.
@@ -93,11 +93,8 @@ def length_of(model: OpenaiModel, name: str) -> int:
     """A file's length in bytes, by a HEAD request. It comes first, so it is also what notices a missing network."""
     try:
         reply = requests.head(address(model, name), headers={"Accept-Encoding": "identity"}, timeout=TIMEOUT)
-    except requests.RequestException:
-        raise CheckpointError(
-            f"{host()} cannot be reached: connect to the internet and run `download` again; "
-            "it resumes where it stopped."
-        ) from None
+    except requests.RequestException as error:
+        raise CheckpointError(f"{unreachable(error)}; `download` resumes where it stopped.") from None
     if reply.status_code != requests.codes.ok or "content-length" not in reply.headers:
         raise CheckpointError(
             f"{address(model, name)} answered {reply.status_code} {reply.reason}: try again later; "
@@ -109,20 +106,28 @@ def length_of(model: OpenaiModel, name: str) -> int:
 def fetch(model: OpenaiModel, name: str, length: int, folder: Path) -> None:
     """Download a file to its full length, in several attempts if the connection breaks."""
     path = folder / name
+    cause = ""
     for _ in range(ATTEMPTS):
         have = path.stat().st_size if path.exists() else 0
         if path.exists() and have == length:
             return
-        with contextlib.suppress(requests.RequestException):
+        try:
             if 0 < have < length:
                 resume_file(model, name, length, path)
             else:
                 fetch_file(model, name, length, path)
+        except requests.RequestException as error:
+            cause = f" ({unreachable(error)})"
     if not path.exists() or path.stat().st_size != length:
         raise CheckpointError(
-            f"{address(model, name)} is not complete after {ATTEMPTS} attempts: run `download` again; "
+            f"{address(model, name)} is not complete after {ATTEMPTS} attempts{cause}: run `download` again; "
             "it resumes where it stopped."
         )
+
+
+def unreachable(error: requests.RequestException) -> str:
+    """What could not be reached and why."""
+    return network_problem(error, host()) or f"{host()} cannot be reached ({type(error).__name__})"
 
 
 def fetch_file(model: OpenaiModel, name: str, length: int, path: Path) -> None:

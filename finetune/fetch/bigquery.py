@@ -23,6 +23,7 @@ from finetune.fetch.journal import Journal, write_rows
 from finetune.fetch.parameters import bind
 from finetune.fetch.query import Query, split_tables
 from finetune.fetch.row_source import FetchedRows
+from finetune.network_errors import network_problem
 from finetune.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
 PAGE = 10_000
 """Rows of a page."""
-PATIENCE = 120.0
-"""Seconds for which a failing request is retried."""
+PATIENCE, PATIENCE_AT_FIRST = 120.0, 15.0
+"""Seconds for which a failing request is retried; the first one fails soon, while somebody is still looking."""
+LOG_IN = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file"
 LARGE = 50_000
 """Rows from which on the Storage Read API is worth opening a session for."""
 EXPORT_FORMATS = {".jsonl": "JSON", ".json": "JSON", ".parquet": "PARQUET"}
@@ -95,7 +97,7 @@ class BigQueryRows:
         name, location = journal.state["job"], journal.state["location"]
         with bigquery_errors(self.query):
             try:
-                job: QueryJob = self.client.get_job(name, location=location, retry=retry())  # type: ignore[assignment]
+                job: QueryJob = self.client.get_job(name, location=location, retry=retry(PATIENCE_AT_FIRST))  # type: ignore[assignment]
             except NotFound:
                 return None
         if job.error_result:
@@ -119,7 +121,8 @@ class BigQueryRows:
         """The most bytes that may be billed, after consent. Raises SettingError without it."""
         with bigquery_errors(self.query):
             config = self._job_config(dry_run=True, use_query_cache=False)
-            job = self.client.query(self.sql, job_config=config, retry=retry(), job_retry=None)
+            patience = retry(PATIENCE_AT_FIRST)
+            job = self.client.query(self.sql, job_config=config, retry=patience, job_retry=None)
         estimate = CostEstimate(int(job.total_bytes_processed or 0), len(job.referenced_tables))
         self.agree(estimate)
         return estimate.billing_limit
@@ -145,8 +148,9 @@ class BigQueryRows:
 def create_client(project: str | None, location: str | None) -> Client:
     """Raises SettingError without credentials or project."""
     from google.auth.credentials import AnonymousCredentials
-    from google.auth.exceptions import GoogleAuthError
+    from google.auth.exceptions import GoogleAuthError, TransportError
     from google.cloud.bigquery import Client
+    from requests import RequestException
 
     emulated = "BIGQUERY_EMULATOR_HOST" in os.environ
     project = project or os.environ.get("GOOGLE_CLOUD_PROJECT", "").strip() or None
@@ -156,10 +160,11 @@ def create_client(project: str | None, location: str | None) -> Client:
     try:
         credentials = AnonymousCredentials() if emulated else None
         return Client(project=project, credentials=credentials, location=location)
+    except (TransportError, RequestException) as error:
+        raise DataError(f"{network_problem(error, 'BigQuery')}.") from None
     except GoogleAuthError:
         raise SettingError(
-            "BigQuery needs credentials: run `gcloud auth application-default login`, or set "
-            "GOOGLE_APPLICATION_CREDENTIALS to a key file; --engine duckdb --source FILES needs none."
+            f"BigQuery needs credentials: {LOG_IN}; --engine duckdb --source FILES needs none."
         ) from None
     except OSError:
         raise no_project from None
@@ -169,7 +174,7 @@ def create_client(project: str | None, location: str | None) -> Client:
 def bigquery_errors(query: Query) -> Iterator[None]:
     """Turn BigQuery's errors into DataErrors of one sentence, with the line of the query's file where BigQuery has one."""
     from google.api_core.exceptions import GoogleAPICallError, NotFound, RetryError
-    from google.auth.exceptions import GoogleAuthError
+    from google.auth.exceptions import GoogleAuthError, TransportError
     from requests import RequestException
 
     try:
@@ -182,17 +187,24 @@ def bigquery_errors(query: Query) -> Iterator[None]:
         names = " or ".join(f"{table.name}=…" for table in query.tables)
         hint = f"; name another table with --param {names}" if isinstance(error, NotFound) and names else ""
         raise DataError(f"{query.path}: BigQuery says: {message.removesuffix('.')}{hint}.") from None
-    except (RetryError, GoogleAuthError, RequestException) as error:
-        raise DataError(
-            f"BigQuery cannot be reached ({type(error).__name__}): try again; the rows fetched so far are kept."
-        ) from None
+    except (RetryError, TransportError, RequestException) as error:
+        problem = (
+            network_problem(error, "BigQuery") or f"BigQuery cannot be reached ({type(error).__name__}): try again"
+        )
+        raise DataError(f"{problem}; the rows fetched so far are kept.") from None
+    except GoogleAuthError as error:
+        raise SettingError(f"BigQuery does not accept your credentials ({first_line(error)}): {LOG_IN}.") from None
 
 
-def retry() -> Any:
-    """Google's own choice of errors to retry, for PATIENCE seconds."""
+def first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def retry(patience: float = PATIENCE) -> Any:
+    """Google's own choice of errors to retry, for so many seconds."""
     from google.cloud.bigquery import DEFAULT_RETRY
 
-    return DEFAULT_RETRY.with_timeout(PATIENCE)
+    return DEFAULT_RETRY.with_timeout(patience)
 
 
 def add_pages(job: QueryJob, journal: Journal) -> None:

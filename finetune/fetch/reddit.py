@@ -19,6 +19,7 @@ from app.errors import DataError, SettingError
 from finetune.fetch.journal import Journal, Row, write_rows
 from finetune.fetch.row_source import FetchedRows
 from finetune.fetch.source_files import SourceText
+from finetune.network_errors import network_problem
 from finetune.progress_bar import progress_bar
 
 if TYPE_CHECKING:
@@ -107,9 +108,8 @@ def reddit_errors(subreddit: str) -> Iterator[None]:
             raise refused from None
         raise DataError(f"Reddit answered {status}: try again later; the posts read so far are kept.") from None
     except exceptions.PrawcoreException as error:
-        raise DataError(
-            f"Reddit cannot be reached ({type(error).__name__}): try again; the posts read so far are kept."
-        ) from None
+        problem = network_problem(error, "Reddit") or f"Reddit cannot be reached ({type(error).__name__}): try again"
+        raise DataError(f"{problem}; the posts read so far are kept.") from None
 
 
 def list_posts(reddit: Reddit, options: RedditOptions) -> Iterator[Submission]:

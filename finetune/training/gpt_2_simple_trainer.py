@@ -10,6 +10,7 @@ import random
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,8 @@ def finetune(options: TrainingOptions, tokens: Path, model: Path, run: Path, ste
     import gpt_2_simple
     import tensorflow as tf
 
+    # It writes samples in the locale's encoding, which may lack their characters, or be none that others read.
+    gpt_2_simple.gpt_2.open = partial(open, encoding="utf-8")  # It opens text files only, while it trains.
     random.seed(options.seed)  # gpt-2-simple draws its windows from this generator.
     tf.compat.v1.reset_default_graph()
     session = gpt_2_simple.start_tf_sess()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.errors import DataError, SettingError
+from finetune.network_errors import network_problem
 
 ADDRESS = re.compile(
     r"sqlite:///(?P<path>[^\0]+)|bigquery://(?P<project>[a-z0-9][a-z0-9.:-]+)\.(?P<dataset>\w{1,1024})"
@@ -37,6 +38,9 @@ WITH counted AS (
 SELECT `at`, counted.channel, generated_by, source, value, voter, text_id, prompt, text, settings
 FROM counted JOIN shown ON text_id = id ORDER BY `at`, text_id, voter
 """
+
+PATIENCE = 15.0
+"""Seconds for which a failing request to BigQuery is retried."""
 
 
 class StoredVote(NamedTuple):
@@ -83,15 +87,19 @@ def read_sqlite(path: Path) -> Iterator[StoredVote]:
 def read_bigquery(project: str, dataset: str) -> Iterator[StoredVote]:
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
-    from google.cloud.bigquery import Client
+    from google.cloud.bigquery import DEFAULT_RETRY, Client
 
     name = f"{project}.{dataset}"
     try:
-        rows: Any = Client(project=project).query_and_wait(BIGQUERY.format(dataset=name))
+        client, retry = Client(project=project), DEFAULT_RETRY.with_timeout(PATIENCE)
+        rows: Any = client.query_and_wait(BIGQUERY.format(dataset=name), retry=retry)
         for row in rows:
             yield StoredVote(*row.values())
     except (GoogleAPIError, GoogleAuthError, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise DataError(
-            f"the votes in {name} cannot be read ({reason}): check that the dataset exists and that you may read it."
-        ) from None
+        if problem := network_problem(error, "BigQuery"):
+            raise DataError(f"the votes in {name} cannot be read: {problem}.") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        remedy = "check that the dataset exists and that you may read it"
+        if isinstance(error, GoogleAuthError):
+            remedy = "run `gcloud auth application-default login`"
+        raise DataError(f"the votes in {name} cannot be read ({reason}): {remedy}.") from None
