@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app.engine.checkpoint_folder import open_checkpoint
@@ -18,7 +19,7 @@ from app.errors import TrainingError
 from finetune.commands.train import train
 from finetune.run_folder import RunFolder
 from tests.conftest import ROOT
-from tests.finetune.training.runs import logged, training_options
+from tests.finetune.training.runs import logged, training_options, weights_of
 
 
 def test_a_run_learns_and_leaves_its_log_plot_and_samples(
@@ -57,34 +58,27 @@ def test_early_stopping_when_the_validation_loss_no_longer_falls(
     assert steps[-1] == best[0] + 4 < 200
 
 
+def command(base: Path, run: Path, *more: str) -> list[str]:
+    places = ["--data", str(base / "data"), "--init", str(base / "init"), "--out", str(run)]
+    return [sys.executable, "-m", "finetune", "train", *places, *more]
+
+
 @pytest.mark.slow
-def test_ctrl_c_saves_says_so_and_leaves_no_process(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_saves_says_so_and_leaves_no_process(base: Path, tmp_path: Path, number: signal.Signals) -> None:
     run = tmp_path / "run"
-    command = [
-        sys.executable,
-        "-m",
-        "finetune",
-        "train",
-        "--data",
-        base / "data",
-        "--init",
-        base / "init",
-        "--out",
-        run,
-    ]
-    environ = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
-        [*map(str, command), "--steps", "100000", "--save_every", "5"],
-        env=environ,
+        command(base, run, "--steps", "100000", "--save_every", "5"),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     ) as child:
-        while not (run / "log.csv").exists() and child.poll() is None:
+        while not (run / "checkpoint").exists() and child.poll() is None:
             time.sleep(0.05)
-        child.send_signal(signal.SIGINT)
+        child.send_signal(number)
         _, said = child.communicate(timeout=60)
-    assert child.returncode == 130
+    assert child.returncode == 128 + number
     assert "--resume continues" in said
     assert "Traceback" not in said
     assert logged(run)[-1]["step"] == str(open_checkpoint(run).step)
@@ -92,6 +86,79 @@ def test_ctrl_c_saves_says_so_and_leaves_no_process(base: Path, tmp_path: Path) 
         os.killpg(child.pid, 0)
 
 
+@pytest.mark.slow
+def test_a_run_goes_on_when_nobody_reads_its_output(base: Path, tmp_path: Path) -> None:
+    """`train 2>&1 | head` ended it with a BrokenPipeError, and nothing was saved."""
+    run = tmp_path / "run"
+    with subprocess.Popen(
+        command(base, run, "--steps", "8", "--save_every", "2", "--samples", "1"),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as child:
+        assert child.stdout
+        child.stdout.readline()
+        child.stdout.close()
+        assert child.wait(timeout=120) == 0
+    assert open_checkpoint(run).step == 8
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(
+    base: Path, finished: Path, tmp_path: Path
+) -> None:
+    """It is killed as soon as a file of the next save appears, so in the middle of a save."""
+    run, more = tmp_path / "run", ["--steps", "12", "--save_every", "4", "--samples", "0", "--batch_size", "2"]
+    for save in (4, 8, 12):
+        resume = ["--resume"] if RunFolder(run).exists else []
+        with subprocess.Popen(
+            command(base, run, *more, "--learning_rate", "1e-2", *resume),
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stderr=subprocess.DEVNULL,
+        ) as child:
+            while not (run / "best" / f"model-{save}.index").exists() and child.poll() is None:
+                time.sleep(0.001)
+            child.kill()
+    ended = subprocess.run(
+        command(base, run, *more, "--learning_rate", "1e-2", *(["--resume"] if RunFolder(run).exists else [])),
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert ended.returncode in (0, 2)  # 2: the last save was complete, so there was nothing left to do.
+    assert RunFolder(run).lowest_validation == RunFolder(finished).lowest_validation
+    for folder, expected in ((run, finished), (run / "best", finished / "best")):
+        weights = weights_of(folder)
+        assert all(np.array_equal(weight, weights[name]) for name, weight in weights_of(expected).items())
+
+
 def test_a_loss_that_is_not_a_number_ends_the_run(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"the loss is not a number at step \d: give a lower --learning_rate\."):
         keras(train, training_options(base, tmp_path / "run", learning_rate=1e30, clip=0.0))
+    assert not list((tmp_path / "run").glob("model-*"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"learning_rate": 1000.0},
+            r"the validation loss is [\d,]+ nats per token at step 1: give a lower --learning_rate\.",
+        ),
+        ({"learning_rate": 1e30, "clip": 0.0}, r"the validation loss is not a number at step 1: give a lower"),
+        (
+            {"learning_rate": 1e30, "clip": 0.0, "validation_tokens": 0},
+            r"the weights are not numbers at step 1: give a",
+        ),
+    ],
+    ids=["too high", "not a number", "without validation"],
+)
+def test_what_diverged_is_not_saved(
+    base: Path, keras: Callable[..., Any], tmp_path: Path, changes: dict[str, Any], sentence: str
+) -> None:
+    """A loss above 709 was an OverflowError in exp; one that is not a number became the best."""
+    run = tmp_path / "run"
+    with pytest.raises(TrainingError, match=sentence):
+        keras(train, training_options(base, run, steps=1, save_every=1, **changes))
+    assert not list(run.rglob("model-*"))
+    RunFolder(run).refuse_existing()  # The next try may use the folder.
