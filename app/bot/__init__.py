@@ -6,12 +6,12 @@ python-telegram-bot is imported with the first update. Until then, and without a
 from __future__ import annotations
 
 from app.bot.comparison import read_comparison
-from app.bot.network import check_network
 from app.bot.updates import UpdateHandler, Updates
 from app.engine.generation_queue import GenerationQueue
 from app.errors import SettingError
 from app.feedback.store import Store
 from app.models import Models
+from app.network import check_certificates, check_proxy
 from app.settings import Settings
 
 
@@ -21,7 +21,8 @@ def open_updates(models: Models, queue: GenerationQueue, store: Store | None, se
         if settings.compare:
             raise SettingError("COMPARE is for the Telegram bot: set TELEGRAM_TOKEN too, or leave COMPARE out.")
         return None
-    check_network(settings.telegram_api_url)
+    check_proxy(settings.telegram_api_url, "httpx")
+    check_certificates()
     comparison = read_comparison(settings.compare, models.names)
 
     def open_handler() -> UpdateHandler:

@@ -12,7 +12,7 @@ from telegram import Bot
 from telegram.error import BadRequest, Conflict, InvalidToken, NetworkError, TelegramError
 from telegram.request import HTTPXRequest
 
-from app.bot.network import check_network, find_proxy
+from app.network import check_certificates, find_proxy
 from app.settings import Settings
 
 # With these errors the request cannot have reached the server. A ProxyError means that the proxy did not connect to it.
@@ -21,6 +21,7 @@ UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.Pro
 DEFAULT_RETRY_AFTER = 2.0
 # Seconds to wait for the answer to a call: less than what is kept for sending at the end of an update's time.
 READ_SECONDS = 8.0
+# Characters of an answer that an error message may quote.
 MAX_QUOTED = 200
 
 
@@ -39,8 +40,8 @@ class PerhapsCarriedOut(NetworkError):
 def open_client(settings: Settings) -> Bot:
     """A client that has sent no request yet, not even for its own name. Raises SettingError."""
     silence_libraries()
-    check_network(settings.telegram_api_url)
-    proxy = find_proxy(settings.telegram_api_url)
+    check_certificates()
+    proxy = find_proxy(settings.telegram_api_url, "httpx")
     request = ClassifyingRequest(
         connection_pool_size=128,
         read_timeout=READ_SECONDS,
@@ -102,7 +103,7 @@ def explain_failure(error: TelegramError, settings: Settings) -> str:
     refused = isinstance(error, BadRequest) or (isinstance(error, NotCarriedOut) and error.retry_after is not None)
     if refused or not isinstance(error, NetworkError):
         return f"Telegram refused: {said}."
-    proxy = find_proxy(settings.telegram_api_url)
+    proxy = find_proxy(settings.telegram_api_url, "httpx")
     way = f"the proxy in {proxy.variable}" if proxy else "your network"
     if "CERTIFICATE_VERIFY_FAILED" in said:
         # A proxy that reads what passes has certificates of its own.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from app.errors import SettingError
 from app.feedback.store import Store
+from app.network import check_proxy
 from app.settings import FEEDBACK_ADDRESS
+
+BIGQUERY = "https://bigquery.googleapis.com"
 
 
 def open_store(address: str, name: str = "FEEDBACK") -> Store:
@@ -21,6 +25,7 @@ def open_store(address: str, name: str = "FEEDBACK") -> Store:
         from app.feedback.sqlite_store import SqliteStore
 
         return SqliteStore(match["path"])
+    check_proxy(os.environ.get("BIGQUERY_EMULATOR_HOST") or BIGQUERY, "requests")
     from app.feedback.bigquery_store import BigQueryStore
 
     return BigQueryStore(match["project"], match["dataset"])

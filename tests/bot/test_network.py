@@ -30,8 +30,8 @@ from starlette.routing import Route
 
 from app.bot.__main__ import info, run
 from app.bot.client import open_client
-from app.bot.network import find_proxy
 from app.errors import SettingError
+from app.network import find_proxy
 from app.settings import Settings
 from tests.bot.conftest import MESSAGE, SECRET_HEADER, Failing, bot
 from tests.conftest import ROOT, run_module
@@ -56,10 +56,10 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 UNUSABLE = [
-    ("ALL_PROXY", f"socks5://ann:{PASSWORD}@127.0.0.1:1080", "ALL_PROXY names a SOCKS proxy, which the bot cannot use: set"),
+    ("ALL_PROXY", f"socks5://ann:{PASSWORD}@127.0.0.1:1080", "ALL_PROXY names a SOCKS proxy, which cannot be used here: set"),
     ("all_proxy", "socks5h://127.0.0.1:1080", "all_proxy names a SOCKS proxy"),
     ("HTTPS_PROXY", "socks4://127.0.0.1:1080", "HTTPS_PROXY names a SOCKS proxy"),
-    ("https_proxy", f"http://ann:{PASSWORD}@[::1", "https_proxy names no proxy that the bot can use: set it to http://HOST:PORT"),
+    ("https_proxy", f"http://ann:{PASSWORD}@[::1", "https_proxy names no proxy that can be used here: set it to http://HOST:PORT"),
     ("HTTPS_PROXY", "ftp://127.0.0.1:21", "HTTPS_PROXY names no proxy"),
     ("HTTPS_PROXY", "http://127.0.0.1:99999", "HTTPS_PROXY names no proxy"),
     ("HTTPS_PROXY", "http://127.0.0.1:port", "HTTPS_PROXY names no proxy"),
@@ -87,8 +87,8 @@ def test_a_proxy_of_a_kind_that_the_bot_cannot_use_stops_the_start(command: list
     ended = run_module(*command, **BOT | NONE | {"ALL_PROXY": "socks5://127.0.0.1:1080"})
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "error: ALL_PROXY names a SOCKS proxy, which the bot cannot use: set it to http://HOST:PORT, "
-        "or set NO_PROXY=api.telegram.org if the bot needs no proxy.\n"
+        "error: ALL_PROXY names a SOCKS proxy, which cannot be used here: set it to http://HOST:PORT, "
+        "or set NO_PROXY=api.telegram.org if no proxy is needed.\n"
     )
 
 
@@ -116,7 +116,7 @@ def test_the_proxy_on_the_way_to_telegram(
     """Only what concerns Telegram's host counts. A part of NO_PROXY that is no name once made every update a 500."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert find_proxy("https://api.telegram.org") == found
+    assert find_proxy("https://api.telegram.org", "httpx") == found
     open_client(Settings(telegram_token=TOKEN))
 
 

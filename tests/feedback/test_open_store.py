@@ -54,3 +54,18 @@ def test_ids_fit_into_a_button() -> None:
     ids = {new_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(re.fullmatch(r"[\w-]{16}", one) for one in ids)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "ftp://127.0.0.1", "http://[::1"])
+def test_a_proxy_that_bigquery_cannot_use_stops_the_start(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every vote was once answered with 503 instead, and only the log said why."""
+    for name in ("https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "NO_PROXY", "BIGQUERY_EMULATOR_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(
+        SettingError, match=r"^ALL_PROXY names .* or set NO_PROXY=bigquery\.googleapis\.com if no proxy is needed\.$"
+    ):
+        open_store("bigquery://project.dataset")
+    open_store("sqlite:///feedback.db")
+    monkeypatch.setenv("NO_PROXY", "googleapis.com")
+    open_store("bigquery://project.dataset")

@@ -1,6 +1,6 @@
-"""The way to the Bot API: the proxy and the certificates that the environment names.
+"""The way to other servers: the proxy and the certificates that the environment names, checked at the start.
 
-httpx would read the same variables, but all of them at once, and its errors name none.
+The libraries read the same variables, but only with the first request, and their errors do not name them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from app.errors import SettingError
@@ -19,6 +19,9 @@ PROXY_ADDRESS = re.compile(
     r"\w+://(?:[^\s\x00-\x1f\x7f/?#]*@)?(?P<host>[\w.-]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{0,5}))?(?:/[!-~]*)?",
     re.ASCII | re.IGNORECASE,
 )
+Library = Literal["httpx", "requests"]
+# What each library needs for SOCKS.
+SOCKS_PACKAGES: dict[Library, str] = {"httpx": "socksio", "requests": "socks"}
 # Where TLS looks for certificates, and a file to which it writes keys for debugging.
 TLS_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 
@@ -30,16 +33,18 @@ class Proxy(NamedTuple):
     address: str
 
 
-def check_network(address: str) -> None:
-    """Refuse a proxy or certificates that the bot cannot use on its way to `address`. Raises SettingError."""
+def check_proxy(address: str, library: Library) -> None:
+    """Refuse a proxy that cannot be used on the way to `address`. Raises SettingError."""
     # Without such a variable, nothing is imported for it.
     if any(value and name.lower().endswith("_proxy") for name, value in os.environ.items()):
-        find_proxy(address)
-    check_certificates()
+        find_proxy(address, library)
 
 
-def find_proxy(address: str) -> Proxy | None:
-    """The proxy for this address, or None if there is none or NO_PROXY excepts the address. Raises SettingError."""
+def find_proxy(address: str, library: Library) -> Proxy | None:
+    """The proxy for this address, or None if there is none or NO_PROXY excepts the address. Raises SettingError.
+
+    `library` is the one that will use the proxy.
+    """
     from urllib.request import getproxies, proxy_bypass
 
     url = urlsplit(address)
@@ -48,7 +53,7 @@ def find_proxy(address: str) -> Proxy | None:
     proxies = getproxies()
     for kind in (url.scheme, "all"):
         if value := proxies.get(kind, "").strip():
-            return None if proxy_bypass(host) else read_proxy(variable_of(kind), value, host)
+            return None if proxy_bypass(host) else read_proxy(variable_of(kind), value, host, library)
     return None
 
 
@@ -58,15 +63,15 @@ def variable_of(kind: str) -> str:
     return next((name for name in names if os.environ.get(name)), names[1])
 
 
-def read_proxy(variable: str, value: str, host: str) -> Proxy:
+def read_proxy(variable: str, value: str, host: str, library: Library) -> Proxy:
     """The proxy in a variable. Raises SettingError, which never quotes the value, because it may hold a password."""
     address = value if "://" in value else f"http://{value}"
     scheme = address.partition(":")[0].lower()
-    remedy = f"set it to http://HOST:PORT, or set NO_PROXY={host} if the bot needs no proxy."
-    if scheme.startswith("socks") and find_spec("socksio") is None:
-        raise SettingError(f"{variable} names a SOCKS proxy, which the bot cannot use: {remedy}")
+    remedy = f"set it to http://HOST:PORT, or set NO_PROXY={host} if no proxy is needed."
+    if scheme.startswith("socks") and find_spec(SOCKS_PACKAGES[library]) is None:
+        raise SettingError(f"{variable} names a SOCKS proxy, which cannot be used here: {remedy}")
     if scheme not in ("http", "https", "socks5", "socks5h") or not has_host_and_port(address):
-        raise SettingError(f"{variable} names no proxy that the bot can use: {remedy}")
+        raise SettingError(f"{variable} names no proxy that can be used here: {remedy}")
     return Proxy(variable, address)
 
 
@@ -83,7 +88,7 @@ def has_host_and_port(address: str) -> bool:
 
 
 def check_certificates() -> None:
-    """Read the certificates that the environment names, as httpx will. Raises SettingError."""
+    """Read the certificates that the environment names, as httpx will with the first request. Raises SettingError."""
     import ssl
 
     variable = next((name for name in TLS_VARIABLES if os.environ.get(name)), None)
