@@ -125,8 +125,8 @@ async function write(model, signal) {
     $("write").classList.remove("writing");
     const seed = closing?.seed ?? settings.seed;
     pace.end(closing?.usage.completion_tokens, ...reason(closing, texts));
-    if (cards) offer(cards, texts, { before, prefix, model, seed });
-    else if (texts[0]) steps.push({ before, after: field.value, ranges: old, prefix, text: texts[0], model, seed });
+    if (cards) offer(cards, texts, { before, prefix, spaced, model, seed });
+    else if (texts[0]) steps.push({ before, after: field.value, ranges: old, ...said(prefix, spaced, texts[0]), model, seed });
     announce(texts.filter(Boolean).join("\n") || $("count").textContent);
     draw();
   }
@@ -165,7 +165,10 @@ function withdraw(cards = null) {
   $("samples").replaceChildren(...(cards ?? []).map(({ card }) => card));
 }
 
-function offer(cards, texts, { before, prefix, model, seed }) {
+/** What a vote is about: the model's own words, which begin with the space that the prompt was asked without. */
+const said = (prefix, spaced, text) => ({ prefix, text: spaced && text ? ` ${text}` : text });
+
+function offer(cards, texts, { before, prefix, spaced, model, seed }) {
   if (texts.every((text) => !text)) return withdraw();
   offered = { before, seed };
   for (const [index, { card }] of cards.entries()) {
@@ -177,12 +180,12 @@ function offer(cards, texts, { before, prefix, model, seed }) {
       // Keep what was typed since the continuations were written.
       const start = field.value;
       add(text);
-      steps.push({ before: start, after: field.value, ranges: old, prefix, text, model, seed });
+      steps.push({ before: start, after: field.value, ranges: old, ...said(prefix, spaced, text), model, seed });
       changed();
       field.focus();
     });
     const keep = make("button", { type: "button" }, "Copy");
     keep.addEventListener("click", () => copy(before + text).then(() => flash(keep, "Copied")));
-    card.append(make("div", { className: "after" }, take, keep, ...votes.buttons({ text, prefix, model })));
+    card.append(make("div", { className: "after" }, take, keep, ...votes.buttons({ ...said(prefix, spaced, text), model })));
   }
 }

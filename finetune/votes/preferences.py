@@ -69,9 +69,11 @@ def score_texts(votes: Iterable[StoredVote]) -> list[ScoredText]:
 
 
 def as_document(scored: ScoredText) -> dict[str, Any]:
-    """A text that begins with its prompt continues it and is a document; any other text is an answer to its prompt."""
+    """A text that begins with its prompt, or with the white space after it, continues it; any other is an answer to it."""
     if not scored.prompt.strip() or scored.text.startswith(scored.prompt):
         return {"body": scored.text}
+    if scored.text[:1].isspace():
+        return {"body": scored.prompt + scored.text}
     return {"turns": [scored.prompt, scored.text]}
 
 

@@ -10,7 +10,7 @@ import pytest
 from app.errors import DataError, SettingError
 from finetune.commands.fetch import FetchOptions, fetch
 from finetune.commands.prepare import prepare
-from finetune.votes.preferences import PreferenceCounts, write_preferences
+from finetune.votes.preferences import PreferenceCounts, ScoredText, as_document, write_preferences
 from tests.finetune.votes.polls import fill, votes
 
 
@@ -43,3 +43,18 @@ def test_ratings_become_a_corpus_and_pairs(checkpoint: Path, tmp_path: Path) -> 
         fetch(FetchOptions("ratings", out, source=[address], param=["minimum=0"]))
     with pytest.raises(DataError, match="has no text with 4 more likes than dislikes"):
         write_preferences(address, out, minimum=4)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "document"),
+    [
+        ("Why?", "Because.", {"turns": ["Why?", "Because."]}),
+        ("Why did", " the duck stop?", {"body": "Why did the duck stop?"}),
+        ("[QUESTION] Why?\n[ANSWER]", " Because.", {"body": "[QUESTION] Why?\n[ANSWER] Because."}),
+        ("Why did", "Why did the duck stop?", {"body": "Why did the duck stop?"}),
+        (" ", " Because.", {"body": " Because."}),
+    ],
+)
+def test_a_text_that_goes_on_after_its_prompt_is_no_turn(prompt: str, text: str, document: dict[str, object]) -> None:
+    """What the page wrote after a beginning was an answer to it, and was trained with two tags in a row."""
+    assert as_document(ScoredText(prompt, text)) == document
