@@ -191,11 +191,7 @@ class ChatMessage(MessageCompatibilityFields, frozen=True, kw_only=True, forbid_
 
 Conversation = Annotated[
     list[ChatMessage],
-    Meta(
-        min_length=1,
-        max_length=2048,
-        description="the conversation, in which it is the model's turn; its oldest turns are left out when the window is full",
-    ),
+    Meta(min_length=1, max_length=2048, description="the conversation, in which it is the model's turn"),
 ]
 
 
