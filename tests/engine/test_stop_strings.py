@@ -84,7 +84,7 @@ def test_settled_characters_are_those_shown_or_dropped() -> None:
 
 STARTER = Tokenizer.from_file(ROOT / "models/starter/tokenizer.json")
 TAG = re.compile(r"[ \n]?\[(QUESTION|ANSWER)\]")
-PART_OF_A_TAG = re.compile(r"[ \n]?(\[|\[Q|\[QU|\[QUESTION|\[A|\[ANSWER)$")
+PART_OF_A_TAG = re.compile(r"[ \n]?(\[|\[Q|\[QU|\[QUESTION|\[A|\[ANSWER)\Z")
 pieces = st.sampled_from(
     ["Yes", ".", " ", "\n", "[", "]", "[QUESTION]", "[ANSWER]", "[ANSWER", "[QU", "[A", "[]", "[ANS]", "🦆"]
 )
