@@ -85,21 +85,23 @@ def as_after_a_batch(folder: Path) -> None:
     tokenizer.save(str(folder / "tokenizer.json"))
 
 
-def with_special_tokens_first(folder: Path) -> None:
-    """A tokenizer that lists the special tokens among the byte pairs and as added ones, as those trained from scratch do."""
+def with_special_tokens_first(folder: Path, text: str = "<|endoftext|>") -> None:
+    """A token of special text at id 0, listed among the byte pairs too, as tokenizers trained from scratch have it."""
     path = folder / "tokenizer.json"
-    added = [
-        {
-            "id": 299,
-            "content": "<|endoftext|>",
-            "special": True,
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-        }
-    ]
-    change(path, added_tokens=added)
+    model = json.loads(path.read_text())["model"]
+    first = next(token for token, number in model["vocab"].items() if number == 0)
+    vocab = {token: number for token, number in model["vocab"].items() if token != "<|endoftext|>"} | {
+        first: 299,
+        text: 0,
+    }
+    flags = dict.fromkeys(["single_word", "lstrip", "rstrip", "normalized"], False) | {"special": True}
+    change(path, model=model | {"vocab": vocab}, added_tokens=[{"id": 0, "content": text} | flags])
+
+    def exchanged(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        wte = weights["transformer.wte.weight"]
+        return weights | {"transformer.wte.weight": np.concatenate([wte[299:], wte[1:299], wte[:1]])}
+
+    change_weights(folder, exchanged)
 
 
 def as_old_vocabulary(folder: Path) -> None:

@@ -14,6 +14,8 @@ import tokenizers
 
 from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.tensorflow import TensorflowEngine
+from app.engine.tokenizer import byte_characters
+from app.engine.vocabulary_files import read_byte_pairs
 from app.errors import SettingError
 from finetune.checkpoint import read_weights
 from finetune.commands.import_ import import_
@@ -86,7 +88,6 @@ SAME: dict[str, Callable[[Path], object]] = {
     ),
     "shards without their index": without_index,
     "files formatted otherwise": as_other_files,
-    "special tokens first": with_special_tokens_first,
     "names as other models have them": lambda folder: (folder / "config.json").write_text(
         '{"vocab_size": 300, "max_position_embeddings": 64, "hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 3}'
     ),
@@ -150,6 +151,18 @@ def test_an_added_token_becomes_an_ordinary_token(theirs: Path, tmp_path: Path, 
     found = open_checkpoint(tmp_path / "out").tokenizer
     assert len(found) == 302
     assert found.decode([300, 301]) == "[PAD][A B]"
+
+
+@pytest.mark.parametrize("text", ["<|endoftext|>", "<s>", "<｜end of text｜>"])
+def test_special_tokens_may_come_first(checkpoint: Path, theirs: Path, tmp_path: Path, text: str) -> None:
+    """Also where their text is not spelled in the vocabulary's alphabet, with which gpt-2-simple could not decode it."""
+    with_special_tokens_first(theirs, text)
+    import_(theirs, tmp_path / "out")
+    ours, original = open_checkpoint(tmp_path / "out"), open_checkpoint(checkpoint)
+    assert ours.tokenizer.decode([0]) == text
+    assert ours.tokenizer.decode(ours.tokenizer.encode(TEXTS[0])) == TEXTS[0]
+    assert np.array_equal(read_weights(ours)["wte"][[0, 5, 299]], read_weights(original)["wte"][[299, 5, 0]])
+    assert set("".join(read_byte_pairs(tmp_path / "out").ids)) <= set(byte_characters())
 
 
 def test_an_existing_run_is_not_overwritten(checkpoint: Path, folder: Path) -> None:
