@@ -34,6 +34,8 @@ def validate(fields: Mapping[str, Any], schema: type[Schema], *, text: bool = Fa
     try:
         given = without_nulls(fields)
         for name, value in given.items():
+            if name not in schema.__struct_encode_fields__:
+                raise unknown_field(name, "", schema)
             check_value(name, value)
     except RecursionError:
         raise InvalidRequest("the body is nested too deeply: send a flat object.", code="invalid_json") from None
@@ -71,11 +73,11 @@ def check_value(name: str, value: object) -> None:
 
 def refusal(message: str, fields: Mapping[str, Any], schema: type[msgspec.Struct]) -> InvalidRequest:
     """Turn msgspec's "Expected `int` >= 1 - at `$.length`" into an error that names the field and its value."""
-    expected, _, path = message.partition(" - at ")
+    expected, _, path = message.rpartition(" - at ") if " - at " in message else (message, "", "")
     path = re.sub(r".*`\$\.?", "", path).rstrip("`")
     name = re.split(r"[.\[]", path)[0]
-    if unknown := re.search(r"unknown field `(.+)`", expected):
-        return unknown_field(unknown[1], path, name, schema)
+    if unknown := re.search(r"unknown field `(.*)`", expected, re.DOTALL):
+        return unknown_field(unknown[1], path, schema)
     if missing := re.search(r"missing required field `(.+)`", expected):
         where = f" from {path}" if path else ""
         return InvalidRequest(
@@ -85,9 +87,12 @@ def refusal(message: str, fields: Mapping[str, Any], schema: type[msgspec.Struct
     return invalid_value(name, f"{path} is {value}: {in_words(expected.partition(', got')[0], path, schema)}.")
 
 
-def unknown_field(field: str, path: str, name: str, schema: type[msgspec.Struct]) -> InvalidRequest:
+def unknown_field(field: str, path: str, schema: type[msgspec.Struct]) -> InvalidRequest:
+    """The error for a field of the request, or of its part at `path`, that is not known."""
     where = path or f"this request, which has {', '.join(documented_fields(schema))}"
-    return InvalidRequest(f"{field} is not a field of {where}.", param=name or field, code="unknown_field")
+    shown = field if re.fullmatch(r"[\w.-]{1,40}", field) else shorten(field)
+    param = re.split(r"[.\[]", path)[0] if path else field
+    return InvalidRequest(f"{shown} is not a field of {where}.", param=param, code="unknown_field")
 
 
 def documented_fields(schema: type[msgspec.Struct]) -> list[str]:

@@ -49,6 +49,20 @@ def test_a_wrong_value_in_a_body(url: str, field: str, value: object) -> None:
     assert_error(httpx.post(url, json={field: value}), 400, field)
 
 
+@pytest.mark.parametrize(
+    "name", ["", " ", "\n", "`", "a - at b", "a - at `$.length`", "[0]", "x" * 5000, "日本", "prefix.a"]
+)
+def test_a_field_with_a_strange_name_is_named(url: str, name: str) -> None:
+    """Seen: for an empty name and one with a line break, the message was msgspec's own, with the whole request in it."""
+    for path, field in (
+        ("/", {name: 1}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "a", name: 1}]}),
+    ):
+        error = assert_error(httpx.post(url + path, json=field), 400, name if path == "/" else "messages")
+        assert error["code"] == "unknown_field"
+        assert len(str(error["message"])) < 400
+
+
 def test_a_prompt_longer_than_the_window(url: str) -> None:
     error = assert_error(httpx.post(url, json={"prefix": "x" * 2000}), 400, "prefix", "exceed_context_size_error")
     assert (error["n_prompt_tokens"], error["n_ctx"]) == (2001, 1024)
