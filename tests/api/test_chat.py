@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from app.api.openai_prompts import turns_of
 from app.api.openai_requests import ChatMessage, TextPart
+from app.engine.bundle import open_bundle
 from app.engine.fake import SCRIPT, FakeEngine
+from app.engine.onnx import OnnxEngine
 from app.engine.prompts import turn_texts
-from tests.conftest import events, serving
+from tests.conftest import ROOT, events, serving
 
 HELLO = [{"role": "user", "content": "Hello!"}]
 
@@ -176,6 +178,18 @@ def test_no_tag_is_shown_in_a_reply_however_short(script: str, shown: str) -> No
             chunks = streamed(f"{address}/v1/chat/completions", **same)
             assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == said
         assert said.strip() == shown.strip()
+
+
+def test_the_starters_first_replies_show_no_tag() -> None:
+    """Nor those of its other texts, such as [USER]."""
+    with serving(OnnxEngine(open_bundle(ROOT / "models/starter"), threads=1)) as address:
+        for said in ("Hi!", "Good morning"):
+            messages = [{"role": "user", "content": said}]
+            fields = {"messages": messages, "n": 50, "seed": 0, "temperature": 1, "max_tokens": 60}
+            replies = [
+                choice["message"]["content"] for choice in ask(f"{address}/v1/chat/completions", **fields)["choices"]
+            ]
+            assert not [reply for reply in replies if "[" in reply]
 
 
 def streamed(url: str, **fields: Any) -> list[dict[str, Any]]:
