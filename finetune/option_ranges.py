@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, get_type_hints
 
 import msgspec
@@ -14,6 +13,8 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 CountOrZero = Annotated[int, msgspec.Meta(ge=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+LARGEST_FLOAT = 3.4e38
+"""Of 32 bits, as models compute with."""
 
 
 def check_ranges(options: object) -> None:
@@ -24,7 +25,7 @@ def check_ranges(options: object) -> None:
 
 
 def check_range(name: str, value: Any, kind: Any) -> None:
-    """Raises SettingError where the value of --name is infinite, NaN, beyond 64 bits or outside the range of `kind`.
+    """Raises SettingError where the value of --name is too large a number, NaN or outside the range of `kind`.
 
     `kind` is a number annotated with msgspec.Meta, or a union with one.
     """
@@ -32,8 +33,8 @@ def check_range(name: str, value: Any, kind: Any) -> None:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
         raise SettingError(f"--{name} is {value} and should be {range_in_words(kind)}.") from None
-    if isinstance(value, float) and not math.isfinite(value):
-        raise SettingError(f"--{name} is {value} and should be a finite number.")
+    if isinstance(value, float) and not abs(value) <= LARGEST_FLOAT:
+        raise SettingError(f"--{name} is {value} and should be a finite number of 32 bits.")
     if isinstance(value, int) and value >= 2**63:
         raise SettingError(f"--{name} is {value} and should be below {2**63}.")
 
