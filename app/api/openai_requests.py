@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from app.api.compatibility_fields import (
     CompatibilityFields,
@@ -178,11 +178,17 @@ class ChatMessage(MessageCompatibilityFields, frozen=True, kw_only=True, forbid_
     """One message of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    content: str | list[TextPart] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        # A reply without text may come back without content, in OpenAI's API too. msgspec adds which message it is.
+        if self.content is UNSET and self.role != "assistant":
+            raise ValueError("Object missing required field `content`")
 
     @property
     def text(self) -> str:
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+        content = self.content or ""
+        return content if isinstance(content, str) else "".join(part.text for part in content)
 
     @property
     def instructs(self) -> bool:

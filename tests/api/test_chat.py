@@ -133,6 +133,15 @@ def test_a_conversation_is_answered_as_it_was_held(url: str, turns: list[tuple[s
     assert bytes(counted["tokens"][1:]).decode() == f"{text}\n[ANSWER]"
 
 
+@pytest.mark.parametrize("content", [{}, {"content": None}, {"content": ""}, {"content": []}])
+def test_a_reply_without_text_comes_back_as_nothing(url: str, content: dict[str, Any]) -> None:
+    """OpenAI's schema lets the content of an assistant's message be null or missing."""
+    messages = [*HELLO, {"role": "assistant"} | content, *HELLO]
+    assert ask(url, messages=messages, max_tokens=1) | {"id": "", "created": 0} == ask(
+        url, messages=[{"role": "user", "content": "Hello!\nHello!"}], max_tokens=1
+    ) | {"id": "", "created": 0}
+
+
 turns = st.lists(
     st.fixed_dictionaries({
         "role": st.sampled_from(["system", "developer", "user", "assistant"]),
