@@ -17,7 +17,7 @@ import duckdb
 
 from app.engine.tokenizer import Tokenizer
 from finetune.fetch.duckdb_session import LARGEST_ROW
-from finetune.fetch.guardrails import REPLACEMENTS, GuardrailOptions, blocklist_pattern, read_tokenizer
+from finetune.fetch.guardrails import REPLACEMENTS, UNTAGGED, GuardrailOptions, blocklist_pattern, read_tokenizer
 
 # The schema of rows. Whatever else a row has is not read; what it lacks is NULL.
 READ_ROWS = """
@@ -153,7 +153,7 @@ class Cleaner:
         for name, expression in REPLACEMENTS.items() if "personal" in self._options.names else ():
             steps[name] = f"SELECT * REPLACE ({expression} AS text) FROM {last}"
             last = name
-        steps["cleaned_turns"] = f"SELECT * FROM {last}"
+        steps["cleaned_turns"] = f"SELECT *, {UNTAGGED} AS untagged FROM {last}"
         for name, query in steps.items():
             self._run(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
 

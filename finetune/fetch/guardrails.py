@@ -26,9 +26,9 @@ STOP_WORDS = (
 class Guardrail(NamedTuple):
     """A filter: it drops each text that meets `condition`, and counts it under `name`. `meaning` says what it drops.
 
-    The condition is SQL for DuckDB. It sees the columns `text`, `author` and `score` (the last two may be NULL), the
-    variables $min_tokens, $max_tokens, $min_score and $blocklist, and the function tokens(text), which counts GPT-2's
-    tokens. Without a condition, cleaning.py has code of its own for the guardrail.
+    The condition is SQL for DuckDB. It sees the columns `text`, `untagged` (the text without tags such as [QUESTION]), `author`
+    and `score` (the last two may be NULL), the variables $min_tokens, $max_tokens, $min_score and $blocklist, and the function
+    tokens(text), which counts GPT-2's tokens. Without a condition, cleaning.py has code of its own for the guardrail.
     """
 
     name: str
@@ -59,12 +59,16 @@ GUARDRAILS = (
         r"""CASE WHEN contains(text, '>') OR contains(text, '&gt;')
         THEN regexp_matches(text, '(?m)^\s*(?:>|&gt;)') ELSE FALSE END""",
     ),
-    Guardrail("shouting", "texts with five capital letters in a row", "regexp_matches(text, '[A-Z]{5}')"),
-    Guardrail("word", "texts with a word of more than thirty characters", r"regexp_matches(text, '\S{31}')"),
+    Guardrail(
+        "shouting",
+        "texts with five capital letters in a row, tags such as [ANSWER] aside",
+        "regexp_matches(untagged, '[A-Z]{5}')",
+    ),
+    Guardrail("word", "texts with a word of more than thirty characters", r"regexp_matches(untagged, '\S{31}')"),
     Guardrail(
         "stop_word",
         "texts without a common English word: other languages, code, lists",
-        rf"NOT regexp_matches(text, '(?i)\b(?:{STOP_WORDS.replace(' ', '|')})\b')",
+        rf"NOT regexp_matches(untagged, '(?i)\b(?:{STOP_WORDS.replace(' ', '|')})\b')",
     ),
     Guardrail(
         "repetition",
@@ -78,7 +82,7 @@ GUARDRAILS = (
     Guardrail(
         "short",
         "texts with fewer tokens than --min_tokens",
-        "CASE WHEN len(string_split(text, ' ')) < $min_tokens THEN tokens(text) < $min_tokens ELSE FALSE END",
+        "CASE WHEN len(string_split(untagged, ' ')) < $min_tokens THEN tokens(untagged) < $min_tokens ELSE FALSE END",
     ),
     Guardrail(
         "long",
@@ -92,6 +96,10 @@ GUARDRAILS = (
     ),
 )
 NAMES = tuple(guardrail.name for guardrail in GUARDRAILS)
+
+# One to three words in capital letters and brackets: [QUESTION], [VERDICT: NTA], [/INST]. They structure a text, and say nothing.
+UNTAGGED = r"""CASE WHEN contains(text, '[') THEN trim(regexp_replace(
+    text, '\s*\[/?[A-Z][A-Z0-9_:/.-]*(?: [A-Z0-9_:/.-]+){0,2}\]\s*', ' ', 'g')) ELSE text END"""
 
 # The steps of the guardrail "personal": what becomes of `text`, one step after the other.
 REPLACEMENTS = {

@@ -1,14 +1,13 @@
 """Votes as training data: liked texts as a corpus, and preference pairs for a ranker.
 
 liked.jsonl   one text per line, as `prepare` reads it: {"turns": [prompt, text]} for an answer, else {"body": text}
-pairs.jsonl   {"prompt", "chosen", "rejected"}: two texts on one prompt, the first liked more
+pairs.jsonl   {"prompt", "chosen", "rejected"}: two texts on one prompt, the first liked more; each text in a few pairs only
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from finetune.folder import replace_folder, written_aside
 from finetune.votes.stored_votes import StoredVote, read_votes
 
 FILES = ("liked.jsonl", "pairs.jsonl")
+PAIRS_PER_TEXT = 4
 
 
 class ScoredText(msgspec.Struct):
@@ -78,14 +78,33 @@ def as_document(scored: ScoredText) -> dict[str, Any]:
 
 
 def preference_pairs(texts: Iterable[ScoredText], margin: int) -> Iterator[dict[str, str]]:
-    """All pairs of texts on one prompt whose scores differ by `margin` or more."""
+    """Pairs of texts on one prompt whose scores differ by `margin` or more, those that differ most first.
+
+    A text is in at most PAIRS_PER_TEXT pairs: a thousand texts without a prompt would otherwise make half a million.
+    """
     by_prompt: dict[str, list[ScoredText]] = defaultdict(list)
     for text in texts:
         by_prompt[text.prompt].append(text)
-    for prompt, candidates in by_prompt.items():
-        for better, worse in combinations(sorted(candidates, key=lambda text: -text.score), 2):
-            if better.score - worse.score >= margin:
-                yield {"prompt": prompt, "chosen": better.text, "rejected": worse.text}
+    pairs = [pair for candidates in by_prompt.values() for pair in widest_pairs(candidates, margin)]
+    for better, worse in sorted(pairs, key=lambda pair: pair[1].score - pair[0].score):
+        yield {"prompt": better.prompt, "chosen": better.text, "rejected": worse.text}
+
+
+def widest_pairs(candidates: Sequence[ScoredText], margin: int) -> Iterator[tuple[ScoredText, ScoredText]]:
+    """The best texts with the worst ones: each text takes partners from the other end while both have pairs left."""
+    ranked = sorted(candidates, key=lambda text: -text.score)
+    left = [PAIRS_PER_TEXT] * len(ranked)
+    bottom = len(ranked) - 1
+    for top, better in enumerate(ranked):
+        while bottom > top and not left[bottom]:
+            bottom -= 1
+        for other in range(bottom, top, -1):
+            if not left[top] or better.score - ranked[other].score < margin:
+                break
+            if left[other]:
+                left[top] -= 1
+                left[other] -= 1
+                yield better, ranked[other]
 
 
 def write_json_lines(path: Path, values: Iterable[Any]) -> int:

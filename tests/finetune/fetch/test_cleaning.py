@@ -48,7 +48,12 @@ DROPPED = [
     ("quote", {"body": "> You are wrong.\n\nThat is what you say."}),
     ("quote", {"body": "So:\n &gt; You are wrong."}),
     ("shouting", {"body": "This is what I call SHOUTING."}),
+    ("shouting", {"body": "[ANSWER] This is what I call SHOUTING."}),
+    ("shouting", {"body": "[STOP SHOUTING AT ME] he said to me."}),
+    ("shouting", {"body": "It is LOUDER] than [it."}),
     ("word", {"body": f"This is what I call a{'a' * 30}."}),
+    ("stop_word", {"body": "[THE] lorem [IS] ipsum dolor [TO BE]"}),
+    ("short", {"body": "[QUESTION] I [ANSWER]"}),
     ("stop_word", {"body": "lorem ipsum dolor sit amet"}),
     ("stop_word", {"body": "それは犬です"}),
     ("repetition", {"body": "It is no no No way to say it."}),
@@ -61,6 +66,9 @@ KEPT = [
     {"body": "He ran from 10 > 9 to 8.", "author": None},
     {"body": "It is as it is: no no, that is it."},
     {"body": f"This is what I call a{'a' * 28}."},
+    {"body": "[QUESTION] Why is it?\n[ANSWER] It had to be."},
+    {"body": "[VERDICT: ESHALL] It is what it is. [END OF TEXT]"},
+    {"body": f"[ANSWER]{'a' * 28} it is[/ANSWER]"},
     {"body": "Don't you like 😀? It's 50% off.", "score": 1},
 ]
 

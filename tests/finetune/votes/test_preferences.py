@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from itertools import permutations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.errors import DataError, SettingError
 from finetune.commands.fetch import FetchOptions, fetch
 from finetune.commands.prepare import prepare
-from finetune.votes.preferences import PreferenceCounts, ScoredText, as_document, write_preferences
+from finetune.votes.preferences import PreferenceCounts, ScoredText, as_document, preference_pairs, write_preferences
 from tests.finetune.votes.polls import fill, votes
 
 
@@ -32,8 +36,8 @@ def test_ratings_become_a_corpus_and_pairs(checkpoint: Path, tmp_path: Path) -> 
     }  # fmt: skip
     pairs = [json.loads(line) for line in (out / "pairs.jsonl").read_text().splitlines()]
     assert [(pair["prompt"], pair["chosen"], pair["rejected"]) for pair in pairs] == [
-        ("Why?", "Because.", "Why? Oh well."), ("Why?", "Because.", "So what."), ("Why?", "Because.", "No."),
-        ("Why?", "Why? Oh well.", "So what."), ("Why?", "Why? Oh well.", "No."), ("Why?", "So what.", "No."),
+        ("Why?", "Because.", "No."), ("Why?", "Because.", "So what."), ("Why?", "Why? Oh well.", "No."),
+        ("Why?", "Because.", "Why? Oh well."), ("Why?", "So what.", "No."), ("Why?", "Why? Oh well.", "So what."),
     ]  # fmt: skip
     prepare([str(out / "liked.jsonl")], tmp_path / "prepared", vocabulary=checkpoint, template="qa", near_duplicates=0)
     write_preferences(address, out, minimum=3)
@@ -58,3 +62,39 @@ def test_ratings_become_a_corpus_and_pairs(checkpoint: Path, tmp_path: Path) -> 
 def test_a_text_that_goes_on_after_its_prompt_is_no_turn(prompt: str, text: str, document: dict[str, object]) -> None:
     """What the page wrote after a beginning was an answer to it, and was trained with two tags in a row."""
     assert as_document(ScoredText(prompt, text)) == document
+
+
+@pytest.mark.parametrize(("liked", "disliked"), [(1500, 1500), (100, 2900), (2900, 100), (3000, 0)])
+def test_many_texts_without_a_prompt_make_a_few_pairs_each(liked: int, disliked: int) -> None:
+    """3,000 such texts once made four million pairs."""
+    texts = [ScoredText("", f"{n}", 1 if n < liked else -1) for n in range(liked + disliked)]
+    pairs = list(preference_pairs(texts, margin=1))
+    assert len(pairs) == 4 * min(liked, disliked)
+    assert {pair["prompt"] for pair in pairs} <= {""}
+    for side in ("chosen", "rejected"):
+        counts = Counter(pair[side] for pair in pairs)
+        assert not counts or max(counts.values()) <= 4
+        assert len(counts) in (0, min(liked, disliked))
+    assert len({tuple(pair.values()) for pair in pairs}) == len(pairs)
+
+
+@given(
+    scores=st.lists(st.tuples(st.sampled_from(["", "Why?", "[SPORT]"]), st.integers(-9, 9)), max_size=40),
+    margin=st.integers(1, 3),
+)
+def test_pairs_are_of_one_prompt_and_bounded_and_the_widest_come_first(
+    scores: list[tuple[str, int]], margin: int
+) -> None:
+    texts = {str(n): ScoredText(prompt, str(n), score) for n, (prompt, score) in enumerate(scores)}
+    pairs = [(texts[pair["chosen"]], texts[pair["rejected"]]) for pair in preference_pairs(texts.values(), margin)]
+    widths = [better.score - worse.score for better, worse in pairs]
+    assert widths == sorted(widths, reverse=True)
+    assert all(width >= margin for width in widths)
+    assert all(better.prompt == worse.prompt for better, worse in pairs)
+    assert max(Counter(text.text for pair in pairs for text in pair).values(), default=0) <= 4
+    for prompt in {prompt for prompt, _ in scores}:
+        on_prompt = [score for other, score in scores if other == prompt]
+        possible = sum(one - other >= margin for one, other in permutations(on_prompt, 2))
+        made = sum(better.prompt == prompt for better, _ in pairs)
+        assert made == possible or (made < possible and len(on_prompt) > 5)
+        assert made or not possible
