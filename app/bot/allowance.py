@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from typing import Literal
 
 from telegram import Message
+from telegram.error import BadRequest, InvalidToken, NetworkError
 
+from app.errors import QueueUnavailable
 from app.rate_limit import RateLimiter
 
 # What is counted: texts that a model writes, and everything else that the bot answers, such as commands and votes.
 Kind = Literal["text", "command"]
+# After these errors, except a BadRequest, which the library counts among them, an update is sent again.
+SENT_AGAIN = (InvalidToken, NetworkError, QueueUnavailable)
 # How often a minute somebody is told that they may not ask, or not now. More messages than that are not answered.
 NOTICES = 3
 
@@ -30,7 +36,15 @@ class Allowance:
         """Whole seconds until the author may ask for the next one, 0 for now."""
         return self._limiters[kind].seconds_until_allowed(author)
 
-    def count(self, kind: Kind, author: int) -> None:
+    @contextmanager
+    def counting(self, kind: Kind, author: int) -> Iterator[None]:
+        """Count what is done in the block, also if it fails, unless Telegram will send its update again."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, BadRequest) or not isinstance(error, SENT_AGAIN):
+                self._limiters[kind].count(author)
+            raise
         self._limiters[kind].count(author)
 
     def takes_notice(self, author: int) -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 
 from telegram import CallbackQuery, Message, Update
 from telegram.constants import ChatType
-from telegram.error import BadRequest, InvalidToken, NetworkError, TelegramError
+from telegram.error import BadRequest, TelegramError
 
 from app.bot.address import AddressedText, AddressReader
-from app.bot.allowance import Allowance, Kind, author_of
+from app.bot.allowance import SENT_AGAIN, Allowance, Kind, author_of
 from app.bot.answers import Answers
 from app.bot.chat_commands import ChatCommands
 from app.bot.chat_settings import ChatSettings
@@ -88,7 +88,7 @@ class Dispatcher:
             await self._dispatch(parsed, Outbox(self._client, context))
         except BadRequest:
             log.warning("Telegram refused an answer")
-        except (InvalidToken, NetworkError, QueueUnavailable) as error:
+        except SENT_AGAIN as error:
             if context.answered:
                 log.warning("only a part of an answer was sent (%s)", type(error).__name__)
             elif isinstance(error, QueueUnavailable):
@@ -133,8 +133,8 @@ class Dispatcher:
             if self._allowance.takes_notice(author):
                 await outbox.send(message, wait_please(seconds))
         else:
-            await self._answer(message, addressed, outbox)
-            self._allowance.count(kind, author)
+            with self._allowance.counting(kind, author):
+                await self._answer(message, addressed, outbox)
 
     async def _answer(self, message: Message, addressed: AddressedText | None, outbox: Outbox) -> None:
         """Do what a message asks for. `addressed` is None for one that the bot cannot read."""
@@ -157,8 +157,8 @@ class Dispatcher:
         elif seconds := self._allowance.seconds_until_allowed(kind, person):
             await outbox.acknowledge(query, wait_please(seconds))
         else:
-            await self._obey(query, message, outbox, action, value)
-            self._allowance.count(kind, person)
+            with self._allowance.counting(kind, person):
+                await self._obey(query, message, outbox, action, value)
 
     async def _obey(
         self, query: CallbackQuery, message: Message | None, outbox: Outbox, action: str, value: str

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.bot.strings import EXPIRED_BUTTON
-from tests.bot.conftest import GROUP, SHOWN, ask, bot, press, rows
+from app.bot.strings import EXPIRED_BUTTON, STORE_DOWN
+from tests.bot.conftest import GROUP, SHOWN, Failing, ask, bot, press, rows
+from tests.fakes.bot_api import Fault
 from tests.fakes.telegram import Telegram
 
 WAIT = "You have reached the limit for now. Please wait "
@@ -52,6 +54,28 @@ def test_a_flood_is_not_answered_message_by_message() -> None:
             telegram.write(7, "Hello")
         telegram.settle()
         assert len(telegram.said(7)) == 3
+
+
+def test_what_fails_is_counted_too(tmp_path: Path) -> None:
+    """Else a text that is too long, or a command while the store is down, could be asked for without end."""
+    with bot(telegram_rate=2, feedback=f"sqlite:///{tmp_path}") as telegram:
+        assert [ask(telegram, "/stats")["text"] for _ in range(2)] == [STORE_DOWN] * 2
+        assert ask(telegram, "/stats")["text"].startswith(WAIT)
+    with bot(telegram_rate=2) as telegram:
+        for _ in range(2):
+            assert ask(telegram, "why " * 25_000)["text"].startswith("That is too long for me")
+        assert ask(telegram, "why " * 25_000)["text"].startswith(WAIT)
+
+
+@pytest.mark.usefixtures("short_pauses")
+def test_what_is_sent_again_is_counted_once() -> None:
+    with bot(telegram_rate=1) as telegram:
+        telegram.fault = Failing("sendMessage", Fault(status=502), 4)
+        assert ask(telegram, "/joke")["text"] == SHOWN
+        assert telegram.statuses == {503: 1, 200: 1}
+        telegram.fault = Failing("sendMessage", Fault(status=403), 1)
+        telegram.write(8, "/joke")
+        assert ask(telegram, "/joke", chat=8)["text"].startswith(WAIT)
 
 
 def test_votes_and_other_buttons_are_rate_limited(store: str) -> None:
