@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from telegram import Message
 
+from app.bot.address import AddressReader
+from app.bot.client import open_client
+from app.bot.outbox import Outbox
+from app.bot.updates import UpdateContext
+from app.settings import Settings
 from tests.bot.conftest import GROUP, SHOWN, ask, bot, press, rows
-from tests.fakes.bot_api import entities
+from tests.fakes.bot_api import TOKEN, entities, units
 
 
 @pytest.mark.parametrize(
@@ -117,6 +126,31 @@ def test_only_the_name_itself_is_taken_out_of_a_text(store: str) -> None:
         ask(telegram, "🦆 Joel or not Joe?", chat=GROUP, user=8, entities=[mention | {"offset": 15}])
         ask(telegram, "@JokerBotty or @JokerBot?", chat=GROUP, user=8)
     assert rows(store, "SELECT prompt FROM texts ORDER BY created") == [("🦆 Joel or not ?",), ("@JokerBotty or ?",)]
+
+
+@pytest.fixture(scope="module")
+def outbox() -> Outbox:
+    return Outbox(open_client(Settings(telegram_token=TOKEN)), UpdateContext(1, 0.0))
+
+
+PROSE = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+@given(before=PROSE, name=PROSE.filter(bool), after=PROSE, caption=st.booleans())
+def test_what_is_left_of_a_text_is_all_but_the_name(
+    outbox: Outbox, before: str, name: str, after: str, caption: bool
+) -> None:
+    """Telegram counts in UTF-16 code units, and a name may stand anywhere, more than once."""
+    me = {"id": 4242, "is_bot": True, "first_name": "Joker"}
+    mention = {"type": "text_mention", "offset": units(before), "length": units(name), "user": me}
+    written = {"caption" if caption else "text": before + name + after, f"{'caption_' * caption}entities": [mention]}
+    message = Message.de_json({"message_id": 1, "date": 1, "chat": {"id": GROUP, "type": "group"}} | written, None)
+    read = asyncio.run(AddressReader(TOKEN).read(message, outbox))
+    left = (before + after).strip()
+    if read is not None and not read.command:
+        assert read.text == left
+    else:
+        assert left.startswith("/")
 
 
 def test_an_answer_stays_in_its_topic() -> None:
