@@ -59,19 +59,19 @@ class Dispatcher:
         commands = ChatCommands(chats, store)
         self._client = open_client(settings)
         self._reader = AddressReader(settings.telegram_token)
-        self._app_settings = settings
+        self._settings = settings
         self._allowance = Allowance(settings.telegram_allowed, settings.telegram_rate)
         self._answers = Answers(writer, models.default, chats, store, comparison)
         self._votes = VoteButtons(store, key)
-        self._settings = ChatSettings(chats, models, comparison)
+        self._chat_settings = ChatSettings(chats, models, comparison)
         self._commands: dict[str, Command] = {
             "start": commands.help,
             "help": commands.help,
             "chat": commands.start_conversation,
             "reset": commands.end_conversation,
             "stats": commands.stats,
-            "model": self._settings.show_models,
-            "settings": self._settings.show,
+            "model": self._chat_settings.show_models,
+            "settings": self._chat_settings.show,
         }
 
     async def close(self) -> None:
@@ -94,7 +94,7 @@ class Dispatcher:
             elif isinstance(error, QueueUnavailable):
                 raise
             else:
-                log.warning("an update is to be sent again: %s", explain_failure(error, self._app_settings))
+                log.warning("an update is to be sent again: %s", explain_failure(error, self._settings))
                 raise Undelivered("Telegram cannot be reached: send the update again.") from error
         except TelegramError as error:
             # The bot was blocked, removed from the group, and so on.
@@ -171,7 +171,7 @@ class Dispatcher:
         elif action in ("joke", "again"):
             await self._write_another(query, message, outbox, action)
         else:
-            await self._settings.choose(query, message, outbox, action, value)
+            await self._chat_settings.choose(query, message, outbox, action, value)
 
     async def _write_another(self, query: CallbackQuery, message: Message, outbox: Outbox, action: str) -> None:
         """Another joke, or another answer to the message that `message` answers."""
