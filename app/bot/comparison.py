@@ -76,7 +76,7 @@ def read_people(path: Path, models: Sequence[str]) -> Contender:
             f"COMPARE names {str(path)!r}, which is neither a model served here ({served}) nor a .jsonl or .txt file."
         )
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingError(f"COMPARE names {path}, which cannot be read ({reason}).") from None

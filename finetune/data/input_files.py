@@ -93,7 +93,9 @@ def files_of(given: str) -> list[InputFile]:
 
 
 def paths_of(given: str) -> list[Path]:
-    """The files that a name, a folder or a pattern stands for."""
+    """The files that a name, a folder or a pattern stands for; none for an empty name, which is no folder."""
+    if not given:
+        return []
     found = [Path(given)] if Path(given).exists() else matching(given)
     return list(chain.from_iterable(map(files_under, found)))
 
@@ -101,7 +103,10 @@ def paths_of(given: str) -> list[Path]:
 def matching(pattern: str) -> list[Path]:
     """The paths that match a pattern, sorted, without hidden ones. It may be absolute, which Path.glob does not take."""
     path = Path(pattern)
-    found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    try:
+        found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    except (ValueError, NotImplementedError):  # No pattern that Python knows, such as **.txt.
+        return []
     return [match for match in found if not any(part.startswith(".") for part in {*match.parts} - {*path.parts})]
 
 

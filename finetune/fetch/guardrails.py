@@ -165,7 +165,7 @@ def blocklist_pattern(path: Path) -> str:
     Raises DataError.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise DataError(f"{path} is not utf-8: convert it.") from None
     phrases = [re.escape(line.strip()) for line in lines if line.strip()]

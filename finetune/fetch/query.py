@@ -99,7 +99,7 @@ def read_query(name: str) -> Query:
     if not path.is_file():
         raise SettingError(f"{name} is no query: name a .sql file, or one of {', '.join(query_names())}.")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{path} is not utf-8: convert it.") from None
     parameters: list[Parameter] = []

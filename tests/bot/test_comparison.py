@@ -65,7 +65,7 @@ def test_a_jsonl_file_is_read_as_prepare_reads_it(tmp_path: Path) -> None:
         '{"turns": ["One."]}\n',
         '{"turns": ["1", "2", "3"]}',
     ]
-    (tmp_path / "people.jsonl").write_text("".join(lines), encoding="utf-8")
+    (tmp_path / "people.jsonl").write_text("".join(lines), encoding="utf-8-sig")
     comparison = read_comparison(f"a,b,{tmp_path}/people.jsonl", ["a", "b"])
     told = {joke.shown for _ in range(50) for joke in comparison.pick().jokes}
     assert told == {"Why do ducks fly?\n\nIt is too far to walk.", "A text.", "One.", "1\n\n2\n3"}

@@ -20,8 +20,9 @@ def test_files_folders_and_patterns_name_each_file_once_and_in_order(tmp_path: P
 
 
 def test_an_input_that_is_nothing_or_of_no_known_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"lost\.txt matches no file"):
-        find_files([f"{tmp_path}/lost.txt"])
+    for wrong in (f"{tmp_path}/lost.txt", "", f"{tmp_path}/**.txt", "["):
+        with pytest.raises(SettingError, match=r" ?matches no file: name a file, a folder or a pattern"):
+            find_files([wrong])
     (tmp_path / "notes.md").touch()
     with pytest.raises(SettingError, match=r"notes\.md is none of \.txt, "):
         find_files([f"{tmp_path}/notes.md"])

@@ -105,7 +105,7 @@ def test_personal_data_is_replaced(said: str, left: str, clean: Clean) -> None:
 
 
 def test_a_blocklist_matches_whole_words_and_phrases(clean: Clean, tmp_path: Path) -> None:
-    (tmp_path / "blocked.txt").write_text("darn\n\nwhat the heck\nc++\n")
+    (tmp_path / "blocked.txt").write_text("\ufeffdarn\n\nwhat the heck\nc++\n")
     rows = [
         {"body": body} for body in ("It is a Darned cat.", "DARN it all!", "So what the heck is it.", "I like C++.")
     ]

@@ -37,7 +37,7 @@ def test_conversations_and_jokes_become_turns(run: Fetch, tmp_path: Path) -> Non
 
 def test_a_query_may_be_your_own(run: Fetch, tmp_path: Path) -> None:
     query = tmp_path / "mine.sql"
-    query.write_text("""-- What is it?
+    query.write_text("""\ufeff-- What is it?
 -- Parameters:
 --   least  INT64  3  the least
 -- Tables:
