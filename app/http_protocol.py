@@ -94,6 +94,10 @@ class HttpProtocol(H11Protocol):
             return h11.RemoteProtocolError("the head is too long", error_status_hint=431)
         return None
 
+    def _should_upgrade(self) -> bool:
+        """Never: there is nothing but HTTP/1.1 here. Uvicorn would log advice to install a package for WebSockets."""
+        return False
+
     def send_400_response(self, msg: str) -> None:
         """Uvicorn calls this while it handles h11's error."""
         error = sys.exc_info()[1]

@@ -164,6 +164,14 @@ def test_a_request_may_follow_an_empty_line_and_another_request(url: str) -> Non
         assert json.loads(second.read())["model"] == "fake"
 
 
+def test_an_upgrade_is_answered_in_http_1(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """`curl --http2` asks for one. Uvicorn advised in the log to install a package, at each request."""
+    for name in (b"h2c", b"websocket"):
+        asked = b"GET /health HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: " + name + b"\r\n\r\n"
+        assert send(url, asked).json() == {"status": "ok"}
+    assert "install" not in caplog.text
+
+
 def test_a_body_may_turn_out_malformed_after_the_reply(url: str) -> None:
     head = b"GET /health HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
     address = urlsplit(url)

@@ -24,7 +24,9 @@ EXAMPLE = '{"length": 100}'
 
 
 async def read_body(request: Request[Any], limit: int = MAX_BODY) -> bytes:
-    """Read the whole body, of up to `limit` bytes. Raises BodyTooLarge, RequestTimeout."""
+    """Read the whole body, of up to `limit` bytes. Raises InvalidRequest, BodyTooLarge, RequestTimeout."""
+    if (coding := request.headers.get("content-encoding", "identity")) != "identity":
+        raise InvalidRequest(f"the body is compressed ({coding}): send it as it is.", code="compressed_body")
     chunks, size = [], 0
     try:
         async with asyncio.timeout(RECEIVE_SECONDS):
@@ -89,17 +91,17 @@ def parse_query(query: bytes) -> dict[str, str]:
 
 def parse_json(body: bytes, example: str = EXAMPLE) -> dict[str, Any]:
     """The fields of a JSON object. An empty body counts as an empty object. Raises InvalidRequest."""
-    if not body.strip():
+    try:
+        # Some programs on Windows begin with a byte-order mark.
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidRequest("the body is not UTF-8: encode it as UTF-8.", code="invalid_utf8") from None
+    if not text.strip():
         return {}
     try:
         value = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=unique_fields,
-            parse_float=read_float,
-            parse_constant=refuse_constant,
+            text, object_pairs_hook=unique_fields, parse_float=read_float, parse_constant=refuse_constant
         )
-    except UnicodeDecodeError:
-        raise InvalidRequest("the body is not UTF-8: encode it as UTF-8.", code="invalid_utf8") from None
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(
             f"the body is not JSON ({error}): send an object such as {example}.", code="invalid_json"
@@ -114,7 +116,8 @@ def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in pairs:
         if has_surrogates(name):
-            raise InvalidRequest("a field's name holds half a character (a lone surrogate): send whole characters.")
+            message = "a field's name holds half a character (a lone surrogate): send whole characters."
+            raise InvalidRequest(message, code="invalid_value")
         if name in fields:
             raise InvalidRequest(f"{name} is given more than once: give it once.", param=name, code="duplicate_field")
         fields[name] = value

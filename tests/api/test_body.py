@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -30,6 +31,18 @@ def test_nan_and_infinity_are_not_json(url: str) -> None:
 )
 def test_a_body_that_is_no_json_object(url: str, body: bytes) -> None:
     assert_error(httpx.post(url, content=body), 400, None)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_body(url: str) -> None:
+    assert httpx.post(url, content=b'\xef\xbb\xbf{"length": 3}').json()["usage"]["completion_tokens"] == 3
+    assert httpx.post(url, content=b"\xef\xbb\xbf").status_code == 200
+
+
+def test_a_compressed_body_is_refused(url: str) -> None:
+    """Seen: "the body is not UTF-8", which the sender cannot see."""
+    reply = httpx.post(url, content=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"})
+    assert "the body is compressed (gzip)" in str(assert_error(reply, 400, None)["message"])
+    assert httpx.post(url, content=b"{}", headers={"Content-Encoding": "identity"}).status_code == 200
 
 
 def test_a_field_given_twice(url: str) -> None:
