@@ -101,6 +101,7 @@ def instr(text: str, part: str, position: int, occurrence: int) -> int | str:
 @given(texts, whole, small)
 @example("apple", 0, 2)
 @example("é😀", -2, 1)
+@example("a", -(2**63), 1)
 def test_substr(connection: duckdb.DuckDBPyConnection, text: str, position: int, length: int) -> None:
     expected = {
         "SUBSTR({x}, {p}, {n})": substr(text, position, length),
