@@ -15,7 +15,7 @@ from openai.types.chat import completion_create_params as of_chat
 
 from app.engine.fake import FakeEngine
 from tests.api.error_checks import assert_error
-from tests.conftest import serving
+from tests.conftest import events, serving
 
 COMPLETIONS, CHAT, PLAIN, FEEDBACK = "/v1/completions", "/v1/chat/completions", "/", "/feedback"
 HELLO: dict[str, Any] = {"role": "user", "content": "Hello!"}
@@ -80,6 +80,17 @@ def test_nulls_change_nothing_all_at_once(url: str, plain: dict[str, Any]) -> No
         "logit_bias": {"5": None},
     }
     assert answer(url, CHAT, nothing | nested) == plain[CHAT]
+
+
+@pytest.mark.parametrize(
+    "options", [None, {}, {"include_usage": None}, {"include_usage": False, "include_obfuscation": None}]
+)
+def test_a_stream_with_options_that_ask_for_nothing(url: str, options: dict[str, Any] | None) -> None:
+    def pieces(more: dict[str, Any]) -> list[Any]:
+        reply = httpx.post(url + CHAT, json=ASKED[CHAT] | {"stream": True} | more)
+        return [json.loads(event)["choices"] for event in events(reply.text)[:-1]]
+
+    assert pieces({"stream_options": options}) == pieces({})
 
 
 HINTS: list[dict[str, Any]] = [
