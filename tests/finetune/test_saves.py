@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from finetune.commands.evaluate import evaluate
 from finetune.commands.export import export
 from finetune.commands.sample import sample
 from finetune.commands.train import train
+from finetune.data.prepared import open_data
+from finetune.run_folder import RunFolder
+from finetune.training.starting_point import starting_point
 from tests.finetune.training.runs import training_options, weights_of
 
 
@@ -68,16 +72,14 @@ def test_evaluate_takes_the_save_that_is_named(two: Path, data: Path, tmp_path: 
     assert reports[3]["validation"]["nats"] != reports[7]["validation"]["nats"]
 
 
+@pytest.mark.parametrize(("path", "save"), [("", 3), ("model-3", None)])
 def test_training_begins_at_the_save_that_is_named(
-    base: Path, two: Path, keras: Callable[..., Any], tmp_path: Path
+    base: Path, two: Path, tmp_path: Path, path: str, save: int | None
 ) -> None:
-    """One step at a learning rate of almost 0 changes almost nothing."""
+    options = training_options(base, tmp_path / "run", init=str(two / path), save=save)
+    start = starting_point(options, open_data(options.data), RunFolder(options.out))
     expected = read_weights(open_checkpoint(two, 3))
-    options: dict[str, Any] = {"steps": 1, "learning_rate": 1e-30, "weight_decay": 0.0}
-    starts: dict[str, dict[str, Any]] = {"a": {"init": str(two), "save": 3}, "b": {"init": str(two / "model-3")}}
-    for name, start in starts.items():
-        keras(train, training_options(base, tmp_path / name, **options | start))
-        assert all(np.allclose(w, expected[n], rtol=0, atol=1e-25) for n, w in weights_of(tmp_path / name).items())
+    assert all(np.array_equal(weight, expected[name]) for name, weight in start.weights.items())
 
 
 def test_a_run_goes_back_to_an_older_save(
@@ -91,17 +93,18 @@ def test_a_run_goes_back_to_an_older_save(
     assert all(np.array_equal(w, before[name]) for name, w in weights_of(run).items())
 
 
-def test_a_run_without_its_note_is_resumed(
-    base: Path, finished: Path, keras: Callable[..., Any], tmp_path: Path
-) -> None:
-    run = Path(shutil.copytree(finished, tmp_path / "run"))
-    (run / "checkpoint").unlink()
+def test_a_run_without_its_note_is_resumed(base: Path, finished: Path, tmp_path: Path) -> None:
+    run = RunFolder(Path(shutil.copytree(finished, tmp_path / "run")))
+    (run.folder / "checkpoint").unlink()
+    options = training_options(base, run.folder, resume=True, steps=13)
+    data = open_data(options.data)
     with pytest.raises(
         CheckpointError, match="has no file `checkpoint`, which names its newest save: the saves there are"
     ):
-        train(training_options(base, run, resume=True, steps=13))
-    keras(train, training_options(base, run, resume=True, steps=13, save=12))
-    assert {path.stem for path in run.glob("model-*.index")} == {"model-12", "model-13"}
+        starting_point(options, data, run)
+    start = starting_point(replace(options, save=8), data, run)
+    assert start.step == 8
+    assert start.state is not None
 
 
 def test_a_save_that_is_damaged_is_not_replaced_by_another(two: Path, tmp_path: Path) -> None:
