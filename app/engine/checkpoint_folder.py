@@ -132,8 +132,10 @@ def noted_save(folder: Path, there: Sequence[str]) -> str:
     if (folder / "checkpoint").is_file():
         try:
             return newest_save(folder)
-        except CheckpointError:
-            if len(there) != 1:
+        except CheckpointError as error:
+            if len(there) > 1:
+                raise CheckpointError(error.problem, advice(folder, there)) from None
+            if not there:
                 raise
     if not there:
         refuse_other_folder(folder)
@@ -147,7 +149,7 @@ def newest_save(folder: Path) -> str:
     path = folder / "checkpoint"
     found = re.search(r'^model_checkpoint_path: *"(.+)"', read_text(path), re.MULTILINE)
     if found is None:
-        raise CheckpointError(f'{path} does not name a save: it should say model_checkpoint_path: "model-N".')
+        raise CheckpointError(f"{path} does not name a save", 'it should say model_checkpoint_path: "model-N"')
     # A note from another machine may hold a whole path of that machine.
     return re.split(r"[/\\]", found[1])[-1]
 
@@ -166,7 +168,7 @@ def refuse_incomplete(folder: Path, save: str) -> None:
 def advice(folder: Path, there: Sequence[str]) -> str:
     """Which save could be named instead."""
     saves = [*there, *(f"best/{name}" for name in saves_in(folder / "best"))]
-    return f"the saves there are {listed(saves)}; name one, as in {folder / saves[-1]}"
+    return f"the saves there are {listed(saves)}; name one, as in {folder / (there or saves)[-1]}"
 
 
 def refuse_other_folder(folder: Path) -> None:

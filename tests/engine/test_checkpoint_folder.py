@@ -58,7 +58,7 @@ def test_every_way_to_name_a_save(run: Path, path: str, save: int | None, expect
     assert found.prefix.with_suffix(".index").is_file()
 
 
-THERE = "the saves there are model-7, model-500, model-1000 and best/model-300; name one, as in .*/run1/best/model-300"
+THERE = "the saves there are model-7, model-500, model-1000 and best/model-300; name one, as in .*/run1/model-1000"
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,9 @@ def test_without_a_note_the_only_save_is_meant(checkpoint: Path, run: Path, tmp_
     assert open_checkpoint(one).save == "model-7"
     (run / "checkpoint").unlink()
     with pytest.raises(CheckpointError, match=f"run1 has no file `checkpoint`, which names its newest save: {THERE}"):
+        open_checkpoint(run)
+    (run / "checkpoint").write_text("")
+    with pytest.raises(CheckpointError, match=f"run1/checkpoint is empty: {THERE}"):
         open_checkpoint(run)
 
 
