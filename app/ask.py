@@ -47,19 +47,25 @@ class Generation:
     """One request to a model: its texts, as an async iterator of deltas, and what is known about them.
 
     `prompts` are token ids. `options.samples` texts follow each prompt, numbered on from prompt to prompt.
+    Its time is counted from `since`, a time of time.monotonic() before the prompts were read, by default from now.
     The constructor raises PromptTooLong or BatchTooLarge. The first delta raises QueueFull, QueueTimeout, GenerationTimeout,
     ModelNotLoaded or ShuttingDown.
     """
 
     def __init__(
-        self, queue: GenerationQueue, engine: Engine, prompts: Sequence[Sequence[int]], options: GenerationOptions
+        self,
+        queue: GenerationQueue,
+        engine: Engine,
+        prompts: Sequence[Sequence[int]],
+        options: GenerationOptions,
+        since: float | None = None,
     ) -> None:
         for tokens in prompts:
             check(engine, tokens, options)
         self.engine = engine
         self.options = options
         self._timer = GenerationTimer(queue.stats, sum(map(len, prompts)), len(prompts) * options.samples)
-        self._deltas: AsyncGenerator[TextDelta] = queue.deltas(engine, prompts, options, self._timer)
+        self._deltas: AsyncGenerator[TextDelta] = queue.deltas(engine, prompts, options, self._timer, since)
 
     @property
     def prompt_tokens(self) -> int:

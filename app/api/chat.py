@@ -5,6 +5,8 @@ The model's template, in app.engine.prompts, turns a conversation into tokens.
 
 from __future__ import annotations
 
+import time
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,6 +27,7 @@ EXAMPLE = '{"messages": [{"role": "user", "content": "Hello!"}]}'
 
 
 async def chat(request: Request[State]) -> Response:
+    began = time.monotonic()
     fields = validate(await read_object(request, EXAMPLE), ChatRequest)
     engine = request.state["models"].get(fields.model)
     with naming_fields(prompt="messages", samples="n"):
@@ -34,7 +37,7 @@ async def chat(request: Request[State]) -> Response:
         length = fields.length or max(1, min(max_length, engine.n_ctx - len(prompt)))
         check_limits(fields, engine, length, max_length)
         options = turn_options(engine, chat_options(fields, length))
-        generation = Generation(request.state["queue"], engine, [prompt], options)
+        generation = Generation(request.state["queue"], engine, [prompt], options, since=began)
     return await respond(request, ChatReply(generation, fields), stream=fields.stream)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from starlette.requests import Request
@@ -26,6 +27,7 @@ EXAMPLE = '{"prompt": "Why", "max_tokens": 16}'
 
 
 async def completions(request: Request[State]) -> Response:
+    began = time.monotonic()
     fields = validate(await read_object(request, EXAMPLE), CompletionRequest)
     engine = request.state["models"].get(fields.model)
     check_limits(fields, engine, request.state["settings"].max_length)
@@ -33,7 +35,7 @@ async def completions(request: Request[State]) -> Response:
     options = completion_options(fields)
     check_logprobs(scored_tokens(prompts, options), options.logprobs)
     with naming_fields(prompt="prompt", samples="n" if fields.best_of is None else "best_of"):
-        generation = Generation(request.state["queue"], engine, prompts, options)
+        generation = Generation(request.state["queue"], engine, prompts, options, since=began)
     # Without `echo`, the texts begin with nothing, and no thread is needed to find that out.
     echoes = await asyncio.to_thread(read_echoes, engine, prompts) if fields.echo else [""] * len(prompts)
     return await respond(request, CompletionReply(generation, fields, echoes), stream=fields.stream)

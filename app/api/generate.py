@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -20,12 +22,13 @@ from app.ask import Generation, read_prompt
 async def generate(request: Request[State]) -> Response:
     if request.method == "HEAD":
         return JSONResponse({"text": ""})
+    began = time.monotonic()
     fields = await read_fields(request)
     check_length("length", fields.length, request.state["settings"].max_length)
     engine = request.state["models"].get(fields.model)
     prompt = await read_prompt(engine, fields.prefix)
     with naming_fields(prompt="prefix", samples="nsamples"):
-        generation = Generation(request.state["queue"], engine, [prompt], generate_options(fields))
+        generation = Generation(request.state["queue"], engine, [prompt], generate_options(fields), since=began)
     reply = PlainReply(generation, prefix=fields.prefix if fields.include_prefix else "")
     return await respond(request, reply, stream=fields.stream)
 

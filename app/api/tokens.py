@@ -23,7 +23,7 @@ from app.engine.prompts import all_turn_tokens
 async def tokenize(request: Request[State]) -> Response:
     fields = validate(await read_object(request, '{"prompt": "Why"}'), TokenizeRequest)
     engine = request.state["models"].get(fields.model)
-    return MsgspecResponse(await asyncio.to_thread(tokenized, fields, engine))
+    return await asyncio.to_thread(lambda: MsgspecResponse(tokenized(fields, engine)))
 
 
 async def detokenize(request: Request[State]) -> Response:

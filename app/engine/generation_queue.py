@@ -100,13 +100,20 @@ class GenerationQueue:
         return len(self._waiting)
 
     async def deltas(
-        self, engine: Engine, prompts: Sequence[Sequence[int]], options: GenerationOptions, timer: GenerationTimer
+        self,
+        engine: Engine,
+        prompts: Sequence[Sequence[int]],
+        options: GenerationOptions,
+        timer: GenerationTimer,
+        since: float | None = None,
     ) -> AsyncGenerator[TextDelta]:
         """Generate on a thread and yield deltas as they come: the texts of the first prompt, then those of the next.
 
+        The time is counted from `since`, in seconds of time.monotonic(), or from now.
         Raises QueueFull, QueueTimeout, GenerationTimeout, ModelNotLoaded or ShuttingDown at the first delta.
         """
-        generation = self._admit(QueuedGeneration(engine, prompts, options, timer, asyncio.get_running_loop()))
+        generation = QueuedGeneration(engine, prompts, options, timer, asyncio.get_running_loop())
+        self._admit(generation, time.monotonic() if since is None else since)
         try:
             while (event := await generation.events.get()) is not None:
                 if isinstance(event, Exception):
@@ -131,15 +138,14 @@ class GenerationQueue:
             self._end(generation, DeadlinePassed())
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _admit(self, generation: QueuedGeneration) -> QueuedGeneration:
+    def _admit(self, generation: QueuedGeneration, since: float) -> None:
         if self.draining:
             raise ShuttingDown
         if self.pending >= self._capacity:
             raise QueueFull(self.pending, self._retry_after())
         self._waiting.append(generation)
-        self._bring_forward(generation, time.monotonic() + self._timeout)
+        self._bring_forward(generation, since + self._timeout)
         self._begin_waiting()
-        return generation
 
     def _begin_waiting(self) -> None:
         """Begin what waits, in its order, as far as threads and memory allow."""

@@ -17,6 +17,8 @@ from app.engine.vocabulary_files import read_byte_pairs, refuse_gaps
 from app.errors import CheckpointError
 
 END_OF_TEXT = "<|endoftext|>"
+# Characters. The library encodes batches without Python's lock, so that other threads go on; for a short text that is slower.
+LONG = 1000
 
 
 class Tokenizer:
@@ -63,6 +65,8 @@ class Tokenizer:
         return found
 
     def encode(self, text: str) -> list[int]:
+        if len(text) > LONG:
+            return self.encode_batch([text])[0]
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
