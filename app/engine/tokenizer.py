@@ -28,6 +28,8 @@ class Tokenizer:
         self._tokenizer = tokenizer
         # The library writes each byte as one printable character; this maps the characters back to bytes.
         self._alphabet = {character: byte for byte, character in enumerate(byte_characters())}
+        # By token, of those that were asked for: the log probabilities of long texts ask a hundred thousand times.
+        self._bytes: dict[int, bytes] = {}
 
     @classmethod
     def from_file(cls, path: Path) -> Tokenizer:
@@ -76,12 +78,17 @@ class Tokenizer:
 
     def bytes_of(self, token: int) -> bytes:
         """The bytes that a token stands for; none for an id that the vocabulary lacks."""
+        found = self._bytes.get(token)
+        if found is None:
+            found = self._bytes[token] = self._read_bytes(token)
+        return found
+
+    def _read_bytes(self, token: int) -> bytes:
         spelled: str = self._tokenizer.id_to_token(token) or ""
         try:
             return bytes(self._alphabet[character] for character in spelled)
-        except (
-            KeyError
-        ):  # A token that was added by hand, with a space or the like: it stands for itself, as in the library.
+        except KeyError:
+            # A token that was added by hand, with a space or the like: it stands for itself, as in the library.
             return spelled.encode()
 
     def decode(self, tokens: Iterable[int]) -> str:

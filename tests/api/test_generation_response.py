@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
+from typing import Any
 
 import httpx
+import pytest
 
-from app.engine.fake import FakeEngine
-from tests.conftest import serving
+from app.engine.base import Logits, Tokens
+from app.engine.deadline import NEVER, Deadline
+from app.engine.fake import FakeDecoder, FakeEngine
+from tests.conftest import events, serving
 
 
 def together(url: str, count: int, **ask: object) -> list[httpx.Response]:
@@ -57,3 +62,128 @@ def test_a_request_that_waits_past_its_deadline_is_refused() -> None:
     with serving(FakeEngine(seconds_per_token=0.05), request_timeout=0.5) as url:
         replies = together(url, 3, length=1000)
     assert sorted(reply.status_code for reply in replies) == [200, 503, 503]
+
+
+class CountingEngine(FakeEngine):
+    """Counts the steps that it has begun, of a twentieth of a second each."""
+
+    def __init__(self) -> None:
+        super().__init__(seconds_per_token=0.05)
+        self.steps = 0
+
+    def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
+        decoder, step = super().decoder(rows, positions, reuse), FakeDecoder.step
+
+        def counted(tokens: Tokens) -> Logits:
+            self.steps += 1
+            return step(decoder, tokens)
+
+        decoder.step = counted  # type: ignore[method-assign]
+        return decoder
+
+
+# Requests that would take half a minute or more.
+DEAREST: dict[str, tuple[str, dict[str, Any]]] = {
+    "a long text": ("/generate", {"length": 4000}),
+    "many texts": ("/generate", {"length": 60, "nsamples": 100, "prefix": "x"}),
+    "a scored prompt": ("/v1/completions", {"prompt": "x" * 800, "max_tokens": 1, "echo": True, "logprobs": 5}),
+    "scored prompts": ("/v1/completions", {"prompt": ["x" * 40] * 40, "max_tokens": 1, "echo": True, "logprobs": 1}),
+    "many prompts": ("/v1/completions", {"prompt": ["x"] * 120, "max_tokens": 9}),
+    "best of twenty": ("/v1/completions", {"prompt": "x", "max_tokens": 400, "best_of": 20}),
+    "a chat with log probabilities": (
+        "/v1/chat/completions",
+        {"messages": [{"role": "user", "content": "x"}], "max_tokens": 1000, "logprobs": True, "top_logprobs": 20},
+    ),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", DEAREST)
+def test_the_dearest_requests_end_in_time(name: str, stream: bool) -> None:
+    """With 0.2 seconds, forty prompts took 2.1, since each was still read, and scored ones as long as they liked.
+
+    The texts that there are by then are the answer, on every route, and the engine is free at once.
+    """
+    path, body = DEAREST[name]
+    if stream and "best_of" in body:
+        body = body | {"n": 20}
+    engine = CountingEngine()
+    with serving(engine, request_timeout=0.4) as url:
+        reply = httpx.post(url + path, json=body | {"stream": stream}, timeout=20)
+        steps = engine.steps
+        assert httpx.post(f"{url}/generate", json={"length": 1}).status_code == 200
+    assert reply.status_code == 200
+    assert engine.steps <= steps + 1
+    assert 3 <= steps <= 60
+    if stream:
+        *found, done = events(reply.text)
+        assert done == "[DONE]"
+        bodies = [json.loads(event) for event in found]
+    else:
+        bodies = [reply.json()]
+    reasons = [reason for body in bodies for reason in finish_reasons(body)]
+    samples = body.get("nsamples", body.get("best_of") if stream else 1) or 1
+    prompts = body["prompt"] if isinstance(body.get("prompt"), list) else [0]
+    assert reasons[-1] == ("timeout" if path == "/generate" else "length")
+    assert len(reasons) == samples * len(prompts)
+
+
+def finish_reasons(body: dict[str, Any]) -> list[str]:
+    choices = body.get("choices") or [{"finish_reason": reason} for reason in body.get("finish_reasons", [])] or [body]
+    return [choice["finish_reason"] for choice in choices if choice.get("finish_reason")]
+
+
+@pytest.mark.parametrize("path", ["/generate", "/v1/completions", "/v1/chat/completions"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_prompt_that_cannot_be_read_in_time_is_refused(path: str, stream: bool) -> None:
+    """There is no text that could be the answer, so it is the same as for one whose turn does not come."""
+
+    class Reading(FakeDecoder):
+        def prefill(self, tokens: Tokens, deadline: Deadline = NEVER) -> Logits:
+            for _ in range(200):
+                deadline.check()
+                time.sleep(0.1)
+            return super().prefill(tokens, deadline)
+
+    class Slow(FakeEngine):
+        def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
+            return Reading(self)
+
+    body = {"messages": [{"role": "user", "content": "x"}]} if "chat" in path else {}
+    with serving(Slow(), request_timeout=0.3) as url:
+        reply = httpx.post(url + path, json=body | {"stream": stream}, timeout=15)
+    assert reply.status_code == 503
+    assert reply.json()["error"]["message"] == (
+        "the request's time was up before its first token: shorten the prompt, or try again later."
+    )
+    assert int(reply.headers["retry-after"]) >= 1
+
+
+def test_the_time_is_counted_from_the_arrival() -> None:
+    """A long conversation is tokenized before it is queued, and that took as long as it liked."""
+
+    class Tokenizing(FakeEngine):
+        def __init__(self) -> None:
+            super().__init__()
+            encode = self.tokenizer.encode
+
+            def slowly(text: str) -> list[int]:
+                time.sleep(0.5)
+                return encode(text)
+
+            self.tokenizer.encode = slowly  # type: ignore[method-assign]
+
+    with serving(Tokenizing(), request_timeout=0.3) as url:
+        assert httpx.post(f"{url}/generate", json={"prefix": "x"}).status_code == 503
+
+
+def test_a_client_that_leaves_frees_the_engine_in_every_loop() -> None:
+    """The engine went on with the prompts of somebody who was gone, and the others waited."""
+    engine = CountingEngine()
+    with serving(engine) as url:
+        for path, body in DEAREST.values():
+            before = engine.steps
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(url + path, json=body, timeout=0.4)
+            assert httpx.post(f"{url}/generate", json={"length": 1}, timeout=10).status_code == 200
+            assert engine.steps - before <= 40
