@@ -21,6 +21,7 @@ def main() -> int:
     write_utf_8()
     as_json = json_wanted()
     try:
+        from app.engine.heap import share_heap
         from app.models import load_models
         from app.port import listen, reserve
 
@@ -29,6 +30,7 @@ def main() -> int:
         for warning in misspelt():
             logging.getLogger(__name__).warning(warning)
         port = reserve(settings.port)
+        share_heap()
         # On a thread, so that this one hears a signal to stop while a large model is loaded.
         with ThreadPoolExecutor(1) as thread:
             models = thread.submit(load_models, settings).result()

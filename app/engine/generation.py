@@ -163,11 +163,12 @@ def extend_rows(
         # A finished row reads a token that is never shown.
         chosen = np.zeros(len(rows), np.int64)
         last: FinishReason | None = "length" if count == options.length else None
+        deltas: list[TextDelta] = []
         for row in rows:
-            if not row.finished:
-                deadline.check()
+            if not row.finished and not deadline.passed:
                 chosen[row.index] = token = row.choose(logits[row.index])
-                yield row.add(token, last)
+                deltas.append(row.add(token, last))
+        yield from deltas
         if all(row.finished for row in rows):
             return
         history.append(chosen)
@@ -180,10 +181,7 @@ def extend_rows(
 
 
 def score_prompt(engine: Engine, tokens: Sequence[int], top: int, deadline: Deadline) -> Iterator[TokenScore]:
-    """Score each token of the prompt. They are read one at a time, since a decoder returns the newest token's logits only.
-
-    Raises DeadlinePassed.
-    """
+    """Score each token of the prompt. Reads one at a time, as a decoder returns the newest one's logits. Raises DeadlinePassed."""
     text, ends = StopStringFilter(engine.tokenizer, ()), end_tokens(engine)
     logits: Logits | None = None
     with closing(engine.decoder(1, len(tokens))) as decoder:

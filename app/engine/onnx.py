@@ -6,7 +6,6 @@ as an input past_* is bound as the output too, so no step copies the cache. The 
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Mapping
 from functools import cached_property
@@ -23,6 +22,7 @@ import onnxruntime
 from app.engine.base import Logits, Tokens
 from app.engine.bundle import WEIGHTS, Bundle
 from app.engine.deadline import NEVER, Deadline
+from app.engine.heap import return_free_memory
 from app.engine.prefix_cache import PrefixCache
 from app.engine.tokenizer import Tokenizer
 from app.errors import BundleError
@@ -116,12 +116,6 @@ def open_session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
         raise BundleError(
             f"{bundle.model} is not a graph that ONNX Runtime {onnxruntime.__version__} reads: export it again."
         ) from None
-
-
-def return_free_memory() -> None:
-    """Give what has been freed back to the system, where the C library (glibc) would keep it for itself."""
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-        trim(0)
 
 
 class OnnxDecoder:
