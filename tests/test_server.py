@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -110,45 +111,56 @@ ASKED: dict[str, dict[str, Any]] = {
 }
 
 
-def ask_everything(url: str, pool: ThreadPoolExecutor) -> dict[str, Future[httpx.Response]]:
-    asked = {}
-    for name, request in ASKED.items():
-        path, rest = request["path"], {key: value for key, value in request.items() if key != "path"}
-        asked[name] = pool.submit(httpx.post, url + path, timeout=30, **rest)
-        # In this order, so that the last generation has to wait.
-        time.sleep(0.1)
-    return asked
-
-
 @contextlib.contextmanager
-def busy_server() -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server of whose five generations four run, while Telegram does not answer."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+def busy_server() -> Iterator[tuple[subprocess.Popen[str], dict[str, Future[httpx.Response]]]]:
+    """A server that does all of this: five generations run, one waits, and Telegram does not answer. Yields the requests too."""
+    with (
+        contextlib.ExitStack() as opened,
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        ThreadPoolExecutor(len(ASKED)) as pool,
+    ):
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         telegram = {"TELEGRAM_TOKEN": "1:a", "TELEGRAM_SECRET": "secret", "TELEGRAM_API_URL": address}
-        with process("-c", BUSY, ENGINE="fake", FEEDBACK="", CONCURRENCY="5", **telegram) as started:
-            yield started
+        with process("-c", BUSY, ENGINE="fake", FEEDBACK="", CONCURRENCY="5", **telegram) as (child, url):
+            asked = {}
+            for name, request in ASKED.items():
+                rest = {key: value for key, value in request.items() if key != "path"}
+                asked[name] = pool.submit(httpx.post, url + request["path"], timeout=30, **rest)
+                if name == "telling Telegram":
+                    opened.enter_context(silent.accept()[0])
+                else:
+                    await_pending(url, len(asked))
+            yield child, asked
+
+
+def await_pending(url: str, count: int) -> None:
+    """Wait until the server has this many generations."""
+    pending = 0.0
+    while pending < count:
+        found = re.findall(r"^num_requests_(?:running|waiting) (.+)$", httpx.get(f"{url}/metrics").text, re.MULTILINE)
+        pending = sum(map(float, found))
 
 
 @pytest.mark.slow
 def test_sigterm_ends_the_process_in_ten_seconds_whatever_it_does() -> None:
     """While prompts were scored it took twenty seconds, and a thread that loads a model cannot be stopped at all."""
-    with busy_server() as (child, url), ThreadPoolExecutor(len(ASKED)) as pool:
-        asked = ask_everything(url, pool)
+    with busy_server() as (child, asked):
         child.send_signal(signal.SIGTERM)
         assert child.wait(timeout=10) == 0
         replies = {name: request.result() for name, request in asked.items()}
         assert child.stdout is not None
         assert "Traceback" not in child.stdout.read()
+    # It may have heard of the answer, as far as the bot knows.
+    assert replies.pop("telling Telegram").status_code in (200, 503)
     begun = ["generating", "streaming", "scoring prompts"]
     assert {name: reply.status_code for name, reply in replies.items()} == {
-        name: 200 if name in begun else 503 for name in ASKED
+        name: 200 if name in begun else 503 for name in replies
     }
     assert replies["generating"].json()["finish_reason"] == "timeout"
     assert events(replies["streaming"].text)[-1] == "[DONE]"
     choices = replies["scoring prompts"].json()["choices"]
     assert [choice["finish_reason"] for choice in choices] == ["length"] * 40
-    for name in set(ASKED) - set(begun):
+    for name in set(replies) - set(begun):
         assert replies[name].json()["error"]["type"] == "unavailable_error"
         assert int(replies[name].headers["retry-after"]) >= 1
 
@@ -156,8 +168,7 @@ def test_sigterm_ends_the_process_in_ten_seconds_whatever_it_does() -> None:
 @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_the_process_soon(again: signal.Signals) -> None:
     """Those who have waited long enough get what is written."""
-    with busy_server() as (child, url), ThreadPoolExecutor(len(ASKED)) as pool:
-        asked = ask_everything(url, pool)
+    with busy_server() as (child, asked):
         child.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         child.send_signal(again)

@@ -181,7 +181,7 @@ def extend_rows(
 
 
 def score_prompt(engine: Engine, tokens: Sequence[int], top: int, deadline: Deadline) -> Iterator[TokenScore]:
-    """Score each token of the prompt. Reads one at a time, as a decoder returns the newest one's logits. Raises DeadlinePassed."""
+    """Score the prompt's tokens, read one by one as a decoder returns the newest logits only. Raises DeadlinePassed."""
     text, ends = StopStringFilter(engine.tokenizer, ()), end_tokens(engine)
     logits: Logits | None = None
     with closing(engine.decoder(1, len(tokens))) as decoder:
