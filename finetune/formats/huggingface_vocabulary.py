@@ -16,6 +16,13 @@ from finetune.formats.huggingface import ADDED_TOKENS, MERGES, TOKENIZER, VOCABU
 
 # Words, contractions, numbers, punctuation, runs of spaces, other scripts, other forms of a letter: wherever tokenizers differ.
 PROBE = "Why didn't 3 ducks\n\n  cross, at 10:45?\t12345 DON'T  Żółć e\u0301 ﬁ Ａ\u00a0鸭子 🦆\r\n "
+# Files of other tokenizers, which Chinese, Japanese and Swedish models have.
+OTHER_KINDS = {
+    "vocab.txt": "WordPiece",
+    "spiece.model": "SentencePiece",
+    "tokenizer.model": "SentencePiece",
+    "sentencepiece.bpe.model": "SentencePiece",
+}
 SHOWN = 5
 """Tokens to name in a sentence."""
 
@@ -47,16 +54,25 @@ def read_tokenizer_files(source: Path) -> tuple[BytePairs, list[AddedToken]]:
         file = read_json(source / TOKENIZER, TokenizerFile, "a GPT-2 tokenizer")
         return BytePairs(file.model.vocab, [pair_of(merge, source) for merge in file.model.merges]), file.added_tokens
     if not is_there(source / VOCABULARY):
-        raise CheckpointError(
-            f"{source} has no tokenizer ({TOKENIZER}, or {VOCABULARY} and {MERGES}): "
-            "copy it from the model that was trained, or let transformers write it, "
-            f"AutoTokenizer.from_pretrained('gpt2').save_pretrained({str(source)!r})."
-        )
+        refuse_without_vocabulary(source)
     path = source / ADDED_TOKENS
     added = read_json(path, dict[str, int], "a list of tokens") if is_there(path) else {}
     return (
         read_byte_pairs(source, (VOCABULARY, MERGES)),
         [AddedToken(number, text) for text, number in added.items()],
+    )
+
+
+def refuse_without_vocabulary(source: Path) -> None:
+    """Raises CheckpointError that says which tokenizer is missing, or that there is one of another kind."""
+    if other := next((name for name in OTHER_KINDS if is_there(source / name)), None):
+        raise CheckpointError(
+            f"{source} splits text by {OTHER_KINDS[other]} ({other}) and not into GPT-2's byte pairs: "
+            "this model cannot be imported."
+        )
+    raise CheckpointError(
+        f"{source} has no tokenizer ({TOKENIZER}, or {VOCABULARY} and {MERGES}): copy it from the model that was trained; "
+        f"if that was OpenAI's, AutoTokenizer.from_pretrained('gpt2').save_pretrained({str(source)!r}) writes it."
     )
 
 

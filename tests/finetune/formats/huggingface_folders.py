@@ -118,6 +118,11 @@ def only_merges(folder: Path, merges: bytes) -> None:
     (folder / "merges.txt").write_bytes(merges)
 
 
+def only_another_vocabulary(folder: Path, name: str) -> None:
+    remove(folder, "tokenizer.json", "vocab.json", "merges.txt")
+    (folder / name).write_bytes(b"[PAD]\n[UNK]\n")
+
+
 def with_merges_as_text(folder: Path) -> None:
     """As tokenizers before 0.20 wrote them."""
     path = folder / "tokenizer.json"

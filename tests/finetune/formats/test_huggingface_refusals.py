@@ -20,6 +20,7 @@ from tests.finetune.formats.huggingface_folders import (
     change_weights,
     in_a_folder,
     only_a_pickle,
+    only_another_vocabulary,
     only_merges,
     only_the_first_shard,
     remove,
@@ -145,6 +146,11 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: remove(f, "tokenizer.json", "vocab.json"),
         r"theirs has no tokenizer \(tokenizer.json, or vocab.json and merges.txt\): copy it",
     ),
+    "WordPiece": (
+        lambda f: only_another_vocabulary(f, "vocab.txt"),
+        r"theirs splits text by WordPiece \(vocab.txt\) and not into GPT-2's byte pairs: this model cannot be imported",
+    ),
+    "SentencePiece": (lambda f: only_another_vocabulary(f, "spiece.model"), "theirs splits text by SentencePiece"),
     "no merges": (
         lambda f: remove(f, "tokenizer.json", "merges.txt"),
         "merges.txt cannot be read",
