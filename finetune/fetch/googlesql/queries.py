@@ -244,6 +244,8 @@ def grouping(node: exp.Select, scope: Scope, named: Scope, found: Sequence[Proje
     keys = []
     for key in group.expressions:
         number = ordinal(scope, key, len(found)) or position_of(key, named, found)
+        if number and isinstance(key, exp.Column):
+            named.resolve(key)  # refuses a name that is a column's too
         value = found[number - 1].value if number else named.typed(key)
         if not value.type.is_scalar or value.volatile:
             raise scope.unsupported(
@@ -254,28 +256,24 @@ def grouping(node: exp.Select, scope: Scope, named: Scope, found: Sequence[Proje
 
 
 def position_of(key: exp.Expr, named: Scope, found: Sequence[Projection]) -> int | None:
-    """The number of the SELECT list's expression that a bare name means."""
+    """The number of the SELECT list's expression that a bare name means; None for other expressions."""
     if not isinstance(key, exp.Column) or key.table or key.name.lower() not in named.aliases:
         return None
-    named.resolve(key)
-    return [each.name.lower() for each in found].index(key.name.lower()) + 1
+    names = [each.name.lower() for each in found]
+    if names.count(key.name.lower()) > 1:
+        raise named.error(key, f"Column name {key.name} is ambiguous")
+    return names.index(key.name.lower()) + 1
 
 
 def ordering(node: exp.Select, named: Scope, found: Sequence[Projection]) -> str:
+    """ORDER BY takes a bare name for one of the SELECT list."""
     if not (order := node.args.get("order")):
         return ""
     terms = []
     for term in order.expressions:
         number = ordinal(named, term.this, len(found))
-        if (
-            number is None
-            and isinstance(term.this, exp.Column)
-            and not term.this.table
-            and node.args.get("kind") is None
-        ):
-            names = [each.name.lower() for each in found if each.given]
-            number = names.index(term.this.name.lower()) + 1 if term.this.name.lower() in names else None
-            number = [each.name.lower() for each in found].index(term.this.name.lower()) + 1 if number else None
+        if number is None and not node.args.get("kind"):
+            number = position_of(term.this, named, found)
         value = Typed(str(number), found[number - 1].value.type) if number else named.typed(term.this)
         if number is None and (value.is_constant or value.type == NULL):
             raise named.unsupported(term.this, "ORDER BY of a constant")

@@ -119,6 +119,8 @@ class Scope:
                 node,
                 f"{first} is ambiguous: name the column with its table, or the SELECT list's {first} by its number",
             )
+        if alias and alias.volatile:
+            raise self.unsupported(node, f"{first}, which is RAND() and would be computed anew,")
         if alias:
             return alias if not rest else self._field(node, Column(first, alias.sql, alias.type), rest)
         if column:
