@@ -41,7 +41,7 @@ def send(url: str, *pieces: bytes) -> httpx.Response:
 @pytest.mark.parametrize(
     ("request_", "says"),
     [
-        (b"GET /?prefix=Why did HTTP/1.1\r\n" + HOST + b"\r\n", "percent-encode spaces in the address"),
+        (b"GET /?prefix=Why did HTTP/1.1\r\n" + HOST + b"\r\n", "percent-encode spaces and the like in the address"),
         (b"GET /\tx HTTP/1.1\r\n" + HOST + b"\r\n", "the first line is not METHOD ADDRESS HTTP/1.1"),
         (b"GE(T / HTTP/1.1\r\n" + HOST + b"\r\n", "the first line is not METHOD ADDRESS HTTP/1.1"),
         (b"HEAD /a b HTTP/1.1\r\n" + HOST + b"\r\n", "the first line is not METHOD ADDRESS HTTP/1.1"),

@@ -90,3 +90,13 @@ def test_pages_of_the_listed_origins_may_read(url: str, origin: str, allowed: bo
     preflight = httpx.options(url, headers=asked)
     assert preflight.headers.get("access-control-allow-origin") == (origin if allowed else None)
     assert preflight.is_success == allowed
+
+
+def test_a_preflight_that_is_refused_says_why(url: str) -> None:
+    asked = {"Origin": "https://y.example", "Access-Control-Request-Method": "POST"}
+    reply = httpx.options(url, headers=asked)
+    assert (reply.status_code, reply.json()["error"]["type"]) == (403, "permission_error")
+    assert (
+        reply.json()["error"]["message"]
+        == "pages of https://y.example may not send POST here: CORS_ORIGINS lists who may."
+    )

@@ -15,7 +15,7 @@ from app.errors import HeadersTooLarge, InvalidRequest, RequestError
 ADVICE = {
     "TLS": "this port speaks HTTP and was asked in HTTPS: write http:// in the address.",
     "HTTP/2": "this port speaks HTTP/1.1 and was asked in HTTP/2: use HTTP/1.1.",
-    "illegal request line": "the first line is not METHOD ADDRESS HTTP/1.1: percent-encode spaces in the address.",
+    "illegal request line": "the first line is not METHOD ADDRESS HTTP/1.1: percent-encode spaces and the like in the address.",
     "no request line": "the first line is empty: begin with METHOD ADDRESS HTTP/1.1.",
     "illegal header line": "a header is malformed: write NAME: VALUE, without a space before the colon.",
     "continuation line": "the first header begins with a space: write NAME: VALUE.",
