@@ -1,4 +1,4 @@
-"""DuckDB for fetch: opening it, quoting names, results and errors."""
+"""DuckDB for fetch: opening it, results and errors."""
 
 from __future__ import annotations
 
@@ -29,25 +29,10 @@ def open_duckdb() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def string_literal(text: str) -> str:
-    """A text as a string of SQL, for the places where DuckDB takes no parameter."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def identifier(name: str) -> str:
-    """A column's name as SQL, whatever characters it has."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def rows_of(found: duckdb.DuckDBPyRelation) -> Iterator[Mapping[str, Any]]:
     """The rows of a result as dictionaries, a batch at a time."""
     for batch in found.to_arrow_reader(BATCH):
-        columns = [column.to_pylist() for column in batch.columns]
-        for number, field in enumerate(batch.schema):
-            # DuckDB's sums of integers are DECIMAL(38, 0); BigQuery's are INT64.
-            if str(field.type).endswith(", 0)"):
-                columns[number] = [None if value is None else int(value) for value in columns[number]]
-        for values in zip(*columns, strict=True):
+        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             yield dict(zip(batch.schema.names, values, strict=True))
 
 

@@ -14,10 +14,10 @@ import duckdb
 
 from app.errors import DataError, SettingError
 from finetune.data.input_files import InputFile, printable
-from finetune.fetch.duckdb_session import identifier, open_duckdb, rows_of, runtime_errors, sql_errors, string_literal
+from finetune.fetch.duckdb_session import open_duckdb, rows_of, runtime_errors, sql_errors
 from finetune.fetch.googlesql.queries import CompiledQuery, compiled
 from finetune.fetch.googlesql.scopes import Column, Relation
-from finetune.fetch.googlesql.sql_types import FLOAT64, STRING, SqlType
+from finetune.fetch.googlesql.sql_types import FLOAT64, STRING, SqlType, identifier, string_literal
 from finetune.fetch.journal import Journal, write_rows
 from finetune.fetch.parameters import Value, bind
 from finetune.fetch.predicate_pushdown import pushed_down_predicate

@@ -19,7 +19,8 @@ from app.errors import DataError
 from finetune.data.input_files import InputFile, printable
 from finetune.data.tables import open_table
 from finetune.fetch import dumps
-from finetune.fetch.duckdb_session import LARGEST_ROW, identifier
+from finetune.fetch.duckdb_session import LARGEST_ROW
+from finetune.fetch.googlesql.sql_types import identifier
 from finetune.fetch.journal import Journal, write_rows
 from finetune.fetch.parquet_rows import open_parquet
 from finetune.fetch.predicate_pushdown import Predicate

@@ -9,10 +9,10 @@ import re
 
 from finetune.fetch.googlesql.casts import moment
 from finetune.fetch.googlesql.signatures import declared
-from finetune.fetch.googlesql.sql_types import DATE, TIMESTAMP
+from finetune.fetch.googlesql.sql_types import DATE, TIMESTAMP, string_literal
 from finetune.fetch.googlesql.time_formats import formatted, parsed
 from finetune.fetch.googlesql.timestamp_text import zone_named
-from finetune.fetch.googlesql.typed import Call, Typed, text_literal
+from finetune.fetch.googlesql.typed import Call, Typed
 
 WEEKDAYS = ("SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY")
 MICROSECONDS = {
@@ -68,7 +68,7 @@ def local(call: Call, timestamp: str, at: int) -> str:
     """A timestamp as the local time of the zone that the argument `at` names, by default UTC."""
     zone = zone_offset(call, call.arguments[at]) if len(call.arguments) > at else 0
     if isinstance(zone, str):
-        return f"({timestamp} AT TIME ZONE {text_literal(zone)})"
+        return f"({timestamp} AT TIME ZONE {string_literal(zone)})"
     return f"make_timestamp(epoch_us({timestamp}){f' + {zone}' if zone else ''})"
 
 
@@ -76,7 +76,7 @@ def global_time(call: Call, time: str, at: int) -> str:
     """The timestamp of a local time; the inverse of `local`."""
     zone = zone_offset(call, call.arguments[at]) if len(call.arguments) > at else 0
     if isinstance(zone, str):
-        return f"(CAST({time} AS TIMESTAMP) AT TIME ZONE {text_literal(zone)})"
+        return f"(CAST({time} AS TIMESTAMP) AT TIME ZONE {string_literal(zone)})"
     return f"make_timestamptz(epoch_us({time}){f' - {zone}' if zone else ''})"
 
 

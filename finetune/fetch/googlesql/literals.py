@@ -9,8 +9,8 @@ from sqlglot import exp
 from finetune.fetch.googlesql import operators
 from finetune.fetch.googlesql.grammar import position_of
 from finetune.fetch.googlesql.scopes import Scope
-from finetune.fetch.googlesql.sql_types import BOOL, BYTES, FLOAT64, INT64, INTERVAL, NULL, STRING
-from finetune.fetch.googlesql.typed import Typed, text_literal
+from finetune.fetch.googlesql.sql_types import BOOL, BYTES, FLOAT64, INT64, INTERVAL, NULL, STRING, string_literal
+from finetune.fetch.googlesql.typed import Typed
 from finetune.fetch.query import SqlError
 
 
@@ -20,7 +20,7 @@ def literal(node: exp.Expr, scope: Scope) -> Typed:
     if isinstance(node, exp.RawString) or node.is_string:
         if "\0" in node.name:
             raise scope.unsupported(node, "a text with a NUL character")
-        return Typed(text_literal(node.name), STRING, node.name)
+        return Typed(string_literal(node.name), STRING, node.name)
     if node.name.isdecimal():
         return whole_number(node, int(node.name), scope)
     number = float(node.name)

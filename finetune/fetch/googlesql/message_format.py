@@ -6,8 +6,8 @@ import re
 
 from finetune.fetch.googlesql.casts import text_of
 from finetune.fetch.googlesql.signatures import declared
-from finetune.fetch.googlesql.sql_types import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP
-from finetune.fetch.googlesql.typed import Call, Typed, coerced, text_literal
+from finetune.fetch.googlesql.sql_types import BOOL, DATE, FLOAT64, INT64, STRING, TIMESTAMP, string_literal
+from finetune.fetch.googlesql.typed import Call, Typed, coerced
 
 SPECIFIER = re.compile(r"%(?:(%)|(0?\d*)(\.\d+)?('?)([a-zA-Z]))|([^%]+)|(%.?)", re.DOTALL)
 
@@ -24,7 +24,7 @@ def formatted(call: Call) -> str:
         if other is not None:
             raise call.refuse(f"with the specifier {other}")
         if letter is None:
-            pieces.append(text_literal("%" if percent else text))
+            pieces.append(string_literal("%" if percent else text))
             continue
         if not waiting:
             raise call.refuse("with fewer values than specifiers")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from finetune.fetch.googlesql.runtime import json_string
 from finetune.fetch.googlesql.signatures import declared
-from finetune.fetch.googlesql.sql_types import SqlType, identifier
-from finetune.fetch.googlesql.typed import Call, text_literal
+from finetune.fetch.googlesql.sql_types import SqlType, identifier, string_literal
+from finetune.fetch.googlesql.typed import Call
 
 
 def extreme(call: Call) -> str:
@@ -61,7 +61,7 @@ def json_text(sql: str, kind: SqlType, call: Call) -> str:
             written = f"'\"' || strftime({sql}, '%Y-%m-%d') || '\"'"
         case "STRUCT":
             fields = [
-                f"{text_literal(f'{json_string(name)}:')} || ({json_text(f'({sql}).{identifier(name)}', field, call)})"
+                f"{string_literal(f'{json_string(name)}:')} || ({json_text(f'({sql}).{identifier(name)}', field, call)})"
                 for name, field in kind.fields
             ]
             written = " || ',' || ".join(fields)

@@ -6,7 +6,8 @@ import re
 import warnings
 
 from finetune.fetch.googlesql.signatures import declared
-from finetune.fetch.googlesql.typed import Call, Typed, text_literal
+from finetune.fetch.googlesql.sql_types import string_literal
+from finetune.fetch.googlesql.typed import Call, Typed
 
 # What opens a group that captures: not \(, not within [ ] or \Q \E, and not (?: … or (?i).
 TOKENS = re.compile(
@@ -85,7 +86,7 @@ def replace(call: Call) -> str:
 
 def like(text: Typed, pattern: Typed) -> str:
     """LIKE, where a backslash takes the meaning from the character behind it."""
-    escape = "" if pattern.is_constant and "\\" not in str(pattern.value) else rf" ESCAPE {text_literal(chr(92))}"
+    escape = "" if pattern.is_constant and "\\" not in str(pattern.value) else rf" ESCAPE {string_literal(chr(92))}"
     return f"({text.sql} LIKE {pattern.sql}{escape})"
 
 

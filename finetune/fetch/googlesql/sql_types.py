@@ -64,6 +64,11 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def string_literal(text: str) -> str:
+    """A text as a string of SQL, for the places where DuckDB takes no parameter."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def supertype(types: Sequence[SqlType]) -> SqlType | None:
     """The type that values of all these types become together; None if BigQuery has none."""
     known = [kind for kind in types if kind != NULL]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from finetune.fetch.googlesql.casts import text_of
 from finetune.fetch.googlesql.signatures import declared
-from finetune.fetch.googlesql.sql_types import STRING
-from finetune.fetch.googlesql.typed import Call, text_literal
+from finetune.fetch.googlesql.sql_types import STRING, string_literal
+from finetune.fetch.googlesql.typed import Call
 
 # What Unicode calls White_Space, which TRIM removes.
-WHITE_SPACE = text_literal(
+WHITE_SPACE = string_literal(
     "".join(map(chr, (*range(9, 14), 32, 133, 160, 5760, *range(8192, 8203), 8232, 8233, 8239, 8287, 12288)))
 )
 # Characters that become several: DuckDB maps one to one. (Of capital letters, Σ depends on its neighbours, İ becomes two.)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from finetune.fetch.googlesql.sql_types import DATE
-from finetune.fetch.googlesql.typed import Call, text_literal
+from finetune.fetch.googlesql.sql_types import DATE, string_literal
+from finetune.fetch.googlesql.typed import Call
 
 ELEMENT = re.compile(r"%(E4Y|E3S|E6S|Ez|E.|O.|.|$)|[^%]+", re.DOTALL)
 # Elements of a date, and of the time of day, as strftime of DuckDB has them.
@@ -65,7 +65,7 @@ def native_element(element: str, of_date: bool, zoned: bool) -> str | None:
 
 def strftime(call: Call, time: str, native: str) -> str:
     """BigQuery writes %Y and %G of the years before 1000 with fewer digits."""
-    text = f"strftime({time}, {text_literal(native)})"
+    text = f"strftime({time}, {string_literal(native)})"
     if not {"%Y", "%G"} & set(re.findall("%.", native)):
         return text
     return f"CASE WHEN year({time}) <= 1000 THEN {call.fail['the year is before 1001']} ELSE {text} END"
@@ -91,8 +91,8 @@ def parsed(call: Call) -> str:
         raise call.refuse(f"with the element %{times[0]}")
     error = call.fail[f"the text is not written as {constant_format(call)}, with all digits"]
     return (
-        f"CASE WHEN regexp_full_match({text}, {text_literal(expected)}) AND {text} IS NOT NULL "
-        f"THEN coalesce(try_strptime({text}, {text_literal(native)}), {error}) WHEN {text} IS NOT NULL THEN {error} END"
+        f"CASE WHEN regexp_full_match({text}, {string_literal(expected)}) AND {text} IS NOT NULL "
+        f"THEN coalesce(try_strptime({text}, {string_literal(native)}), {error}) WHEN {text} IS NOT NULL THEN {error} END"
     )
 
 

@@ -6,7 +6,17 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from finetune.fetch.googlesql.sql_types import DATE, FLOAT64, INT64, NULL, STRING, TIMESTAMP, SqlType, supertype
+from finetune.fetch.googlesql.sql_types import (
+    DATE,
+    FLOAT64,
+    INT64,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    SqlType,
+    string_literal,
+    supertype,
+)
 from finetune.fetch.googlesql.timestamp_text import micros_of
 
 UNKNOWN = object()
@@ -42,7 +52,7 @@ class Failure:
         if self.safe:
             return "NULL"
         line, column = self.place
-        return f"error({text_literal(f'line {line}, column {column}: {message}')})"
+        return f"error({string_literal(f'line {line}, column {column}: {message}')})"
 
 
 class Call(NamedTuple):
@@ -52,11 +62,6 @@ class Call(NamedTuple):
     arguments: Sequence[Typed]
     fail: Failure
     refuse: Callable[[str], Exception]
-
-
-def text_literal(text: str) -> str:
-    """A text as a string of SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def combined(sql: str, kind: SqlType, parts: Sequence[Typed], fails: bool = False) -> Typed:
