@@ -128,9 +128,12 @@ class RunFolder:
         """Whether the folder is empty, or left by a run that ended before its first save."""
         if not self.folder.is_dir():
             return False
+        if not any(self.folder.iterdir()):
+            return True
         with contextlib.suppress(CheckpointError):
-            return not any(self.folder.iterdir()) or (
-                self.description is not None and not any(self.folder.glob("model-*.index"))
+            # A save writes `counter` at its end. Where only that is left, somebody has moved the rest.
+            return self.description is not None and not any(
+                [*self.folder.glob("model-*.index"), *self.folder.glob("counter")]
             )
         return False
 

@@ -16,6 +16,7 @@ import pytest
 
 from app.engine.bundle import Hparams
 from app.engine.checkpoint_folder import open_checkpoint
+from app.errors import SettingError
 from finetune.checkpoint import initial_weights, newest_whole, read_weights
 from finetune.run_folder import LogEntry, RunDescription, RunFolder, RunSave
 from tests.conftest import ROOT, write_tiny
@@ -63,6 +64,22 @@ sys.exit(main(sys.argv[1:]))
     assert "Traceback" not in ended.stderr
     assert newest_whole(run)[0].step == 4
     assert {path.name for path in run.glob("model-8*")} == set()
+
+
+def test_a_folder_is_begun_again_only_if_it_has_no_save(finished: Path, tmp_path: Path) -> None:
+    """A run that failed before its first save left a folder that every later command refused."""
+    run = shutil.copytree(finished, tmp_path / "run")
+    with pytest.raises(SettingError, match="a run at step 12: add --resume"):
+        RunFolder(run).refuse_existing()
+    for path in [run / "checkpoint", *run.glob("model-*")]:
+        path.unlink()
+    with pytest.raises(SettingError, match="exists and is not a run: name a new folder"):
+        RunFolder(run).refuse_existing()  # There is still `best`, and perhaps that is all that somebody copied.
+    (run / "counter").unlink()
+    RunFolder(run).refuse_existing()
+    (run / "description.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(SettingError, match="exists and is not a run: name a new folder"):
+        RunFolder(run).refuse_existing()
 
 
 class Killed(BaseException):
