@@ -41,7 +41,8 @@ def export(
     """Turn a gpt-2-simple checkpoint into a bundle that the app serves, or into what other programs load.
 
     Args:
-        checkpoint: the folder that gpt-2-simple or `train` wrote, such as checkpoint/run1
+        checkpoint: the folder that gpt-2-simple or `train` wrote, such as checkpoint/run1, or a save in it, such as
+            checkpoint/run1/model-500
         out: the folder to write, such as models/NAME; an older export of the same format there is replaced
         bits: bits per weight: 8 (fast, nearly exact), 4 (fastest, less exact) or 32 (exact); 8 by default, and always
             32 in a Hugging Face folder

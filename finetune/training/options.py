@@ -37,7 +37,7 @@ class TrainingOptions:
     out: Path
     """the run's folder, such as checkpoint/NAME"""
     init: str = "124M"
-    """the weights to start from: a model in models/, a checkpoint's folder, or scratch (random weights)"""
+    """the weights to start from: a model in models/, a checkpoint's folder or a save in it, or scratch (random weights)"""
     steps: Count = 1000
     """optimizer steps in total; a resumed run counts those it already made"""
     batch_size: Count = 1
