@@ -13,9 +13,9 @@ from app.api.body import read_object
 from app.api.error_responses import naming_fields
 from app.api.generation_options import completion_options
 from app.api.generation_response import respond
-from app.api.model_limits import check_length, check_logprobs, check_min_tokens, check_option_tokens
+from app.api.model_limits import check_length, check_logprobs, check_min_tokens, check_option_tokens, with_default
 from app.api.openai_prompts import read_prompts
-from app.api.openai_requests import CompletionRequest
+from app.api.openai_requests import DEFAULT_MAX_TOKENS, CompletionRequest
 from app.api.replies.completion import CompletionReply
 from app.api.state import State
 from app.api.validation import validate
@@ -28,9 +28,11 @@ EXAMPLE = '{"prompt": "Why", "max_tokens": 16}'
 
 async def completions(request: Request[State]) -> Response:
     began = time.monotonic()
-    fields = validate(await read_object(request, EXAMPLE), CompletionRequest)
+    max_length = request.state["settings"].max_length
+    known = with_default(await read_object(request, EXAMPLE), "max_tokens", DEFAULT_MAX_TOKENS, max_length)
+    fields = validate(known, CompletionRequest)
     engine = request.state["models"].get(fields.model)
-    check_limits(fields, engine, request.state["settings"].max_length)
+    check_limits(fields, engine, max_length)
     prompts = await asyncio.to_thread(read_prompts, fields, engine)
     options = completion_options(fields)
     check_logprobs(scored_tokens(prompts, options), options.logprobs)

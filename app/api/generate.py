@@ -9,10 +9,10 @@ from starlette.responses import JSONResponse, Response
 
 from app.api.body import read_object, read_query
 from app.api.error_responses import naming_fields
-from app.api.generate_request import GenerateRequest
+from app.api.generate_request import DEFAULT_LENGTH, GenerateRequest
 from app.api.generation_options import generate_options
 from app.api.generation_response import respond
-from app.api.model_limits import check_length
+from app.api.model_limits import check_length, with_default
 from app.api.replies.plain import PlainReply
 from app.api.state import State
 from app.api.validation import validate
@@ -36,4 +36,5 @@ async def generate(request: Request[State]) -> Response:
 async def read_fields(request: Request[State]) -> GenerateRequest:
     """The fields from the query of a GET or the body of a POST, which mean the same. Raises RequestError."""
     fields = await (read_object(request) if request.method == "POST" else read_query(request))
-    return validate(fields, GenerateRequest, text=True)
+    known = with_default(fields, "length", DEFAULT_LENGTH, request.state["settings"].max_length)
+    return validate(known, GenerateRequest, text=True)

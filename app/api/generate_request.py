@@ -11,11 +11,13 @@ from app.api.field_types import FrequencyPenalty, MinP, PresencePenalty, Repetit
 from app.engine.generation import Length, Seed
 from app.engine.sampling import Probability, Temperature, TopK
 
+DEFAULT_LENGTH = 100
+
 
 class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`/` and `/generate`."""
 
-    length: Annotated[Length, Meta(description="the maximum number of new tokens")] = 100
+    length: Annotated[Length, Meta(description="the maximum number of new tokens")] = DEFAULT_LENGTH
     temperature: Annotated[
         Temperature,
         Meta(description="divides the logits: below 1 the text is safer, above 1 wilder, at 0 greedy"),

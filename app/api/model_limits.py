@@ -5,7 +5,8 @@ app.ask.Generation checks the length of the prompt and the size of the batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from app.api.openai_requests import OpenAIRequest
 from app.api.validation import invalid_value, shorten
@@ -19,6 +20,11 @@ def check_length(field: str, length: int, max_length: int) -> None:
     """Refuse more new tokens than MAX_LENGTH allows. `field` is the name of the field. Raises InvalidRequest."""
     if length > max_length:
         raise invalid_value(field, f"{field} is {length}: expected at most {max_length}.")
+
+
+def with_default(fields: Mapping[str, Any], name: str, default: int, max_length: int) -> Mapping[str, Any]:
+    """The fields with a default number of new tokens, which nobody asked for and MAX_LENGTH therefore lowers."""
+    return fields if fields.get(name) is not None else {**fields, name: min(default, max_length)}
 
 
 def check_option_tokens(request: OpenAIRequest, tokenizer: Tokenizer) -> None:

@@ -26,6 +26,7 @@ from app.engine.sampling import Probability, TypicalP
 
 # In one request, over all its prompts.
 MAX_TEXTS = 128
+DEFAULT_MAX_TOKENS = 16
 TokenCount = Annotated[int, Meta(ge=0, lt=2**31)]
 PositiveCount = Annotated[int, Meta(ge=1, lt=2**31)]
 TokenId = Annotated[int, Meta(ge=0, lt=2**31)]
@@ -114,7 +115,7 @@ class CompletionRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown
         str | list[str | TokenId | list[TokenId]],
         Meta(description="the text to continue, its token ids, or a list of texts or of lists of token ids"),
     ] = ""
-    max_tokens: Annotated[TokenCount, Meta(description="the maximum number of new tokens")] = 16
+    max_tokens: Annotated[TokenCount, Meta(description="the maximum number of new tokens")] = DEFAULT_MAX_TOKENS
     best_of: Annotated[
         Annotated[int, Meta(ge=1, le=20)] | None,
         Meta(description="generate this number of texts for each prompt and return the n likeliest"),

@@ -37,6 +37,16 @@ def test_a_get_with_a_query(url: str) -> None:
     }
 
 
+def test_a_default_length_is_never_more_than_the_limit() -> None:
+    """Seen with MAX_LENGTH=50: `curl localhost:8080` got "length is 100: expected at most 50", which nobody had asked for."""
+    with serving(FakeEngine(), max_length=5) as address:
+        assert httpx.get(address).json()["usage"]["completion_tokens"] == 5
+        for path, name in (("/", "length"), ("/v1/completions", "max_tokens")):
+            for ask in ({}, {name: None}, {name: 5}):
+                assert httpx.post(address + path, json=ask).json()["usage"]["completion_tokens"] == 5
+            assert_error(httpx.post(address + path, json={name: 6}), 400, name)
+
+
 def test_generate_is_the_same_handler(url: str) -> None:
     ask = {"length": 20, "seed": 1}
     assert httpx.post(f"{url}/generate", json=ask).json() == httpx.post(url, json=ask).json()
