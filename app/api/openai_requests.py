@@ -215,8 +215,8 @@ class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_field
     max_completion_tokens: Annotated[
         PositiveCount | None,
         Meta(
-            description="the maximum number of new tokens, for which older turns make room; if left out, as many as fit in the "
-            f"window, of which older turns leave {FREE_SHARE:.0%} free"
+            description="the maximum number of new tokens, for which older turns make room, up to half of the window; if left "
+            f"out, as many as fit in the window, of which older turns leave {FREE_SHARE:.0%} free"
         ),
     ] = None
     max_tokens: Annotated[PositiveCount | None, Meta(description="the old name of max_completion_tokens")] = None

@@ -101,12 +101,11 @@ def fitting_turn_tokens(engine: Engine, turns: Sequence[Turn], room: int | None)
     """The tokens of the newest `turns` that leave `room` tokens of the window free for the model's turn.
 
     The oldest turns are left out, up to a person's turn. The newest turn of a person and all instructions stay, so less than
-    `room` may be left. If `room` is None, or as large as the window, it is FREE_SHARE of the window.
+    `room` may be left. `room` is half of the window at most, since a longer answer slides it anyway; None is FREE_SHARE of it.
 
     Raises PromptTooLong if what stays is longer than the window.
     """
-    if room is None or room >= engine.n_ctx:
-        room = int(FREE_SHARE * engine.n_ctx)
+    room = int(FREE_SHARE * engine.n_ctx) if room is None else min(room, engine.n_ctx // 2)
     firsts = [0] + [number for number, turn in enumerate(turns) if number and not (turn.by_model or turn.instructs)]
 
     def tokens_from(first: int) -> list[int]:

@@ -86,7 +86,7 @@ def test_turns_are_two_voices_in_alternation() -> None:
 
 
 def test_without_a_number_history_leaves_a_share_of_the_window_free_and_with_one_that_much() -> None:
-    """It once was cut at half the window, whatever was asked for."""
+    """It once was cut at half the window if no number was asked for."""
     turns = [{"role": ["user", "assistant"][number % 2], "content": "x" * 9} for number in range(201)]
     with serving(FakeEngine(n_ctx=1024, template="chat")) as address:
 
@@ -97,9 +97,10 @@ def test_without_a_number_history_leaves_a_share_of_the_window_free_and_with_one
         assert prompt_tokens(messages=turns[:71]) == 711
         assert prompt_tokens(messages=turns) == 751
         assert prompt_tokens(messages=turns, max_tokens=23) == 991
-        assert prompt_tokens(messages=turns, max_tokens=900) == 111
+        assert prompt_tokens(messages=turns, max_tokens=400) == 611
+        assert prompt_tokens(messages=turns, max_tokens=900) == prompt_tokens(messages=turns, max_tokens=4000) == 511
         instructions = {"role": "developer", "content": "s" * 99}
-        assert prompt_tokens(messages=[instructions, *turns], max_tokens=900) == 1 + 100 + 10
+        assert prompt_tokens(messages=[instructions, *turns], max_tokens=900) == 1 + 100 + 410
 
 
 CONVERSATIONS: dict[str, tuple[list[tuple[str, str]], str]] = {
