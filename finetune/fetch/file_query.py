@@ -66,7 +66,7 @@ class FileQueryRows:
             with sql_errors(self.query.text):
                 rows = rows_of(connection.sql(found.sql, params=found.values or None))
                 with journal.adding(anew=True) as file:
-                    write_rows(file, without_null_arrays(rows, found.columns))
+                    write_rows(file, returned_rows(rows, found.columns))
             columns = [column.name for column in found.columns]
         sources = [printable(str(file)) for files in self.files.values() for file in files]
         return FetchedRows(columns, self._origin() | {"sources": sources, "size": self._size()} | files_read(journal))
@@ -153,14 +153,23 @@ def finite(column: Column) -> str:
     return f"CASE WHEN isfinite({name}) = FALSE THEN error({error}) ELSE {name} END AS {name}"
 
 
-def without_null_arrays(rows: Iterator[Mapping[str, Any]], columns: Sequence[Column]) -> Iterator[Mapping[str, Any]]:
-    """Rows as BigQuery returns them: an array is never NULL, and has no NULL in it. Raises DataError."""
-    arrays = [column.name for column in columns if column.type.name == "ARRAY"]
-    for row in rows:
-        whole = {**row, **{name: row[name] or [] for name in arrays}} if arrays else row
-        if name := next((name for name in arrays if None in whole[name]), None):
+def returned(value: Any, kind: SqlType, name: str) -> Any:
+    """A value as BigQuery returns it: an array is never NULL, and has no NULL in it. Raises DataError."""
+    if kind.name == "ARRAY":
+        if None in (value or []):
             raise DataError(
                 f"{name} is an array with a NULL in it, which BigQuery does not return: leave NULLs out, "
                 "for example with ARRAY_AGG(… IGNORE NULLS)."
             )
-        yield whole
+        return [returned(each, kind.element, name) for each in value or []]
+    if kind.name == "STRUCT" and value is not None:
+        return {own: returned(value[own], field, f"{name}.{own}") for own, field in kind.fields}
+    return value
+
+
+def returned_rows(rows: Iterator[Mapping[str, Any]], columns: Sequence[Column]) -> Iterator[Mapping[str, Any]]:
+    """Rows with their arrays as BigQuery returns them. Raises DataError."""
+    nested = [column for column in columns if not column.type.is_scalar]
+    if not nested:
+        return rows
+    return ({**row, **{each.name: returned(row[each.name], each.type, each.name) for each in nested}} for row in rows)

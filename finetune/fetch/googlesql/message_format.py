@@ -44,8 +44,8 @@ def piece(call: Call, specifier: str, value: Typed, kind: str) -> str:
         return f"printf('%{kind[1:]}d', {whole.sql})"
     if kind in ("d'", "i'") and (whole := coerced(value, INT64)):
         return f"format('{{:,}}', {whole.sql})"
-    if re.fullmatch(r"f(\.\d\d?)?", kind) and (number := coerced(value, FLOAT64)):
-        return f"printf('%{kind[1:] or '.6'}f', {number.sql})"
+    if re.fullmatch(r"f(\.\d\d?)?", kind) and value.type == FLOAT64:
+        return f"printf('%{kind[1:] or '.6'}f', {value.sql})"
     if kind == "t" and value.type in (STRING, INT64, BOOL, DATE, TIMESTAMP):
         return f"coalesce({text_of(value)}, 'NULL')"
     raise call.refuse(f"with the specifier {specifier} for {value.type}")

@@ -173,10 +173,11 @@ def test_an_error_in_the_header_names_its_line(header: str, sentence: str, run: 
 
 def test_an_array_with_a_null_is_refused_as_on_bigquery(run: Fetch, tmp_path: Path) -> None:
     (tmp_path / "mine.sql").write_text(
-        "-- Tables:\n--   c  p.d.c  id STRING, body STRING\nSELECT [id, body] AS pair, ARRAY<STRING>[] AS none FROM `p.d.c`\n"
+        "-- Tables:\n--   c  p.d.c  id STRING, body STRING\n"
+        "SELECT [id, body] AS pair, STRUCT(ARRAY<STRING>[] AS none) AS s FROM `p.d.c`\n"
     )
     path = write(tmp_path / "a.jsonl", [{"id": "a", "body": "x"}])
-    assert run(str(tmp_path / "mine.sql"), path) == [{"pair": ["a", "x"], "none": []}]
+    assert run(str(tmp_path / "mine.sql"), path) == [{"pair": ["a", "x"], "s": {"none": []}}]
     path = write(tmp_path / "b.jsonl", [{"id": "a", "body": None}])
     with pytest.raises(DataError, match="pair is an array with a NULL in it, which BigQuery does not return"):
         run(str(tmp_path / "mine.sql"), path)
