@@ -14,6 +14,16 @@ from sqlglot.tokenizer_core import Token, TokenType
 from finetune.fetch.googlesql.string_literals import text_of_literal
 from finetune.fetch.query import Query, SqlError
 
+NAMES_AND_VALUES = (
+    TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.RAW_STRING, TokenType.BYTE_STRING, TokenType.HEX_STRING,
+    TokenType.NUMBER,
+)  # fmt: skip
+POSITIONS = ("OFFSET", "ORDINAL", "SAFE_OFFSET", "SAFE_ORDINAL")
+WORDS = {
+    *POSITIONS, "CAST", "SAFE_CAST", "EXTRACT", "IF", "SAFE", "NULLS", "IGNORE", "RESPECT", "FIRST", "LAST", "AT", "TIME", "ZONE",
+    "UNBOUNDED", "PRECEDING", "FOLLOWING", "CURRENT", "ROW", "YEAR", "ISOYEAR", "QUARTER", "MONTH", "WEEK", "ISOWEEK", "DAY",
+    "DAYOFWEEK", "DAYOFYEAR", "DATE", "HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND", "RECURSIVE", "ANY", "ALL", "SOME",
+}  # fmt: skip
 SPECIAL_SYNTAX = ("CAST", "SAFE_CAST", "EXTRACT")
 
 
@@ -22,6 +32,8 @@ class GoogleSQL(BigQuery):
 
     class Parser(BigQuery.Parser):  # type: ignore[misc, valid-type]
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
+        # With these, ARRAY(SELECT …)[OFFSET(1)] would be read as the array [OFFSET(1)].
+        ARRAY_CONSTRUCTORS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
             name: BigQuery.Parser.FUNCTION_PARSERS[name] for name in SPECIAL_SYNTAX
         }
@@ -84,6 +96,22 @@ def selected_columns(query: Query) -> list[str]:
         if not isinstance(tree, exp.Query):
             raise SqlError("it is a statement that changes something, and should be a query", 1, 1)
         return tree.named_selects
+
+
+def word_left_out(tree: exp.Expr, sql: str) -> Token | None:
+    """A name, text or number of the query that the tree has not: the parser can drop what it takes for something else.
+
+    Words of the language have no node of their own, nor have parameters, and the numbers in INTERVAL 3 DAY and [OFFSET(1)].
+    """
+    starts = {node.meta["start"] for node in tree.walk() if "start" in node.meta}
+    tokens = GoogleSQL().tokenize(sql)
+    for number, token in enumerate(tokens):
+        before = [each.text.upper() for each in tokens[max(number - 2, 0) : number]]
+        known = token.token_type == TokenType.VAR and (token.text.upper() in WORDS or before[-1:] == ["@"])
+        counted = token.token_type == TokenType.NUMBER and {*before} & {"INTERVAL", "[", *POSITIONS}
+        if token.token_type in NAMES_AND_VALUES and token.start not in starts and not known and not counted:
+            return token
+    return None
 
 
 def position(sql: str, offset: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from finetune.fetch.googlesql.sql_types import INT64, NULL, SqlType, array_of, i
 from finetune.fetch.googlesql.typed import Failure, Typed, coerced, combined, unified
 
 
-def array(node: exp.Array, scope: Scope) -> Typed:
+def array(node: exp.Array | exp.Bracket, scope: Scope) -> Typed:
     found = [scope.typed(each) for each in node.expressions]
     together = unified(found)
     if together is None or (together and together[0].type.name == "ARRAY"):
@@ -32,13 +32,15 @@ def array_of_kind(node: exp.Array, kind: SqlType, scope: Scope) -> Typed:
 
 def element(node: exp.Bracket, scope: Scope) -> Typed:
     """array[OFFSET(n)] counts from 0, array[ORDINAL(n)] from 1; SAFE_ gives NULL where there is no such element."""
+    if isinstance(node.this, exp.Column) and node.this.name.upper() == "ARRAY" and not node.this.this.quoted:
+        return array(node, scope)  # ARRAY[1, 2]
     if len(node.expressions) != 1:
         raise scope.unsupported(node, scope.written(node))
     found, index = scope.typed(node.this), scope.typed(node.expressions[0])
     if found.type.name != "ARRAY" or index.type != INT64:
         raise scope.unsupported(node, f"an element of {found.type} by {index.type}")
     number = index.sql if node.args.get("offset") == 1 else f"({index.sql} + 1)"
-    failure = Failure(call_place(node, scope.statement.sql), safe=bool(node.args.get("safe")))
+    failure = Failure(call_place(node, scope.statement.sql), bool(node.args.get("safe")))
     sql = (
         f"(CASE WHEN {number} < 1 OR {number} > len({found.sql}) THEN {failure['there is no such element in the array']} "
         f"ELSE list_extract({found.sql}, {number}) END)"

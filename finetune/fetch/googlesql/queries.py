@@ -11,12 +11,13 @@ from sqlglot import exp
 from finetune.fetch.googlesql.expressions import typed
 from finetune.fetch.googlesql.from_clause import sources_of
 from finetune.fetch.googlesql.gathering import limit_of, order_term
-from finetune.fetch.googlesql.grammar import parse, unused_arguments
+from finetune.fetch.googlesql.grammar import parse, position, unused_arguments, word_left_out
 from finetune.fetch.googlesql.operators import truth
 from finetune.fetch.googlesql.scopes import Column, Relation, Scope, Statement
 from finetune.fetch.googlesql.selection import Projection, projections
 from finetune.fetch.googlesql.sql_types import NULL, SqlType, identifier, supertype
 from finetune.fetch.googlesql.typed import Typed
+from finetune.fetch.query import SqlError
 
 SELECT = (
     "expressions", "from_", "joins", "where", "group", "having", "qualify", "windows", "distinct", "order", "limit", "offset",
@@ -47,6 +48,8 @@ def compiled(sql: str, tables: Mapping[str, Relation], values: Mapping[str, Any]
         relation = query(tree, Scope(statement))
     except RecursionError:
         raise statement.error(tree, "the query has too many parts within each other") from None
+    if word := word_left_out(tree, sql):
+        raise SqlError(f'Syntax error: Unexpected "{word.text}"', *position(sql, word.start))
     names = [column.name.lower() for column in relation.columns]
     if double := next((name for name in names if names.count(name) > 1), None):
         raise statement.error(tree, f"Duplicate column names in the result are not supported: {double}")
@@ -275,6 +278,8 @@ def ordering(node: exp.Select, named: Scope, found: Sequence[Projection]) -> str
         if number is None and not node.args.get("kind"):
             number = position_of(term.this, named, found)
         value = Typed(str(number), found[number - 1].value.type) if number else named.typed(term.this)
+        if number is None and node.args.get("distinct") and value.sql not in {each.value.sql for each in found}:
+            raise named.error(term.this, "ORDER BY takes expressions of the SELECT list after SELECT DISTINCT")
         if number is None and (value.is_constant or value.type == NULL):
             raise named.unsupported(term.this, "ORDER BY of a constant")
         terms.append(order_term(named, term, value))

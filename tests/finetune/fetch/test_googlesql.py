@@ -16,7 +16,7 @@ from finetune.fetch.googlesql.aggregates import AGGREGATES, GATHERING, WINDOW_FU
 from finetune.fetch.googlesql.calls import FUNCTIONS
 from finetune.fetch.googlesql.casts import CERTAIN, FALLIBLE
 from finetune.fetch.googlesql.expressions import NODES
-from finetune.fetch.googlesql.grammar import parse
+from finetune.fetch.googlesql.grammar import parse, word_left_out
 from finetune.fetch.googlesql.queries import compiled
 from finetune.fetch.googlesql.scopes import Column, Relation
 from finetune.fetch.googlesql.sql_types import FLOAT64, INT64, STRING
@@ -222,6 +222,16 @@ def test_a_refusal_has_its_position(sql: str, message: str, line: int, column: i
         compiled(sql, {"t": T}, {})
     assert message in str(error.value)
     assert (error.value.line, error.value.column) == (line, column)
+
+
+def test_a_word_that_the_parser_drops_is_found() -> None:
+    """Sqlglot read ARRAY(SELECT n FROM t)[OFFSET(1)] as the array [OFFSET(1)], and list[0] as the array [0]."""
+    for sql in (*(f"SELECT {expression}" for expression in VALUES), *CASES["queries"]):
+        assert word_left_out(parse(sql), sql) is None
+    for shorter, sql in (("SELECT a", "SELECT a, b"), ("SELECT 1", "SELECT 1 + 2"), ("SELECT 'x'", "SELECT 'x', 'y'")):
+        word = word_left_out(parse(shorter), sql)
+        assert word is not None
+        assert word.text in ("b", "2", "y")
 
 
 def test_a_chain_of_a_thousand_conditions_runs(connection: duckdb.DuckDBPyConnection) -> None:
