@@ -11,10 +11,10 @@ from msgspec import Meta
 
 from app.engine import sampling
 
-StopString = Annotated[str, Meta(min_length=1, max_length=1000)]
+StopString = Annotated[str, Meta(max_length=1000)]
 Stop = Annotated[
     StopString | Annotated[list[StopString], Meta(max_length=4)] | None,
-    Meta(description="end the text before this string, or before any of up to four"),
+    Meta(description="end the text before this string, or before any of up to four; an empty one ends nothing"),
 ]
 Stream = Annotated[bool, Meta(description="answer with server-sent events while the text is generated")]
 MinP = Annotated[

@@ -86,4 +86,5 @@ def seed_or_random(seed: int | None) -> int:
 
 
 def stop_list(stop: Stop) -> list[str]:
-    return [stop] if isinstance(stop, str) else stop or []
+    """The stop strings without empty ones, which forms send for lines that nobody filled in."""
+    return [each for each in ([stop] if isinstance(stop, str) else stop or []) if each]

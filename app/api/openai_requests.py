@@ -28,7 +28,8 @@ from app.engine.sampling import Probability, TypicalP
 MAX_TEXTS = 128
 DEFAULT_MAX_TOKENS = 16
 TokenCount = Annotated[int, Meta(ge=0, lt=2**31)]
-PositiveCount = Annotated[int, Meta(ge=1, lt=2**31)]
+# -1 is as many as fit in the window, as in vLLM, llama.cpp and LM Studio.
+TokenLimit = Annotated[int, Meta(ge=-1, lt=2**31)]
 TokenId = Annotated[int, Meta(ge=0, lt=2**31)]
 LogitBias = Annotated[float, Meta(ge=-100, le=100)]
 
@@ -85,7 +86,7 @@ class OpenAIRequest(CompatibilityFields, frozen=True, kw_only=True, forbid_unkno
         bool, Meta(description="keep the stop string or stop token that ended the text")
     ] = False
     truncate_prompt_tokens: Annotated[
-        Annotated[int, Meta(ge=-1, lt=2**31)] | None,
+        TokenLimit | None,
         Meta(description="use only this number of the prompt's last tokens, -1 for as many as the window holds"),
     ] = None
 
@@ -94,8 +95,7 @@ class OpenAIRequest(CompatibilityFields, frozen=True, kw_only=True, forbid_unkno
             raise invalid_value(
                 "stream_options", "stream_options is only for streams: set stream to true, or leave it out."
             )
-        if self.truncate_prompt_tokens == 0:
-            raise invalid_value("truncate_prompt_tokens", "truncate_prompt_tokens is 0: expected -1, or 1 or more.")
+        check_not_zero("truncate_prompt_tokens", self.truncate_prompt_tokens)
 
     @property
     def fixed_seed(self) -> int | None:
@@ -106,6 +106,12 @@ class OpenAIRequest(CompatibilityFields, frozen=True, kw_only=True, forbid_unkno
     def usage_wanted(self) -> bool:
         """Whether a stream ends with a chunk that has the usage."""
         return self.stream_options is not None and self.stream_options.include_usage
+
+
+def check_not_zero(field: str, tokens: int | None) -> None:
+    """Refuse a limit of 0 tokens where nothing would be left. Raises InvalidRequest."""
+    if tokens == 0:
+        raise invalid_value(field, f"{field} is 0: expected -1, or 1 or more.")
 
 
 class CompletionRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -213,13 +219,13 @@ class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_field
 
     messages: Conversation
     max_completion_tokens: Annotated[
-        PositiveCount | None,
+        TokenLimit | None,
         Meta(
             description="the maximum number of new tokens, for which older turns make room, up to half of the window; if left "
-            f"out, as many as fit in the window, of which older turns leave {FREE_SHARE:.0%} free"
+            f"out or -1, as many as fit in the window, of which older turns leave {FREE_SHARE:.0%} free"
         ),
     ] = None
-    max_tokens: Annotated[PositiveCount | None, Meta(description="the old name of max_completion_tokens")] = None
+    max_tokens: Annotated[TokenLimit | None, Meta(description="the old name of max_completion_tokens")] = None
     logprobs: Annotated[bool, Meta(description="return the log probability of each token")] = False
     top_logprobs: Annotated[
         Annotated[int, Meta(ge=0, le=20)] | None,
@@ -232,6 +238,8 @@ class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         super().__post_init__()
         check_conversation(self.messages)
+        check_not_zero("max_tokens", self.max_tokens)
+        check_not_zero("max_completion_tokens", self.max_completion_tokens)
         if self.max_tokens is not None and self.max_completion_tokens is not None:
             raise invalid_value("max_tokens", "max_tokens is the old name of max_completion_tokens: give one of them.")
         if self.top_logprobs and not self.logprobs:
@@ -239,8 +247,9 @@ class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def length(self) -> int | None:
-        """The maximum number of new tokens under either name, if it was given."""
-        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+        """The maximum number of new tokens under either name, None for as many as fit."""
+        given = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+        return None if given == -1 else given
 
     @property
     def length_field(self) -> str:

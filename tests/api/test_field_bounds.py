@@ -62,7 +62,8 @@ def test_what_leaves_only_the_likeliest_token_is_greedy(url: str, path: str, fie
     "fields",
     [
         {"top_k": 0}, {"top_k": -1}, {"top_k": 2**31 - 1}, {"top_p": 1}, {"min_p": 0}, {"typical_p": 1}, {"logit_bias": {}},
-        {"presence_penalty": 0}, {"frequency_penalty": -0.0}, {"repetition_penalty": 1}, {"stop": []}, {"stop_token_ids": []},
+        {"presence_penalty": 0}, {"frequency_penalty": -0.0}, {"repetition_penalty": 1}, {"stop": []}, {"stop": ""},
+        {"stop": ["", ""]}, {"stop_token_ids": []},
         {"min_tokens": 0}, {"n": 1}, {"temperature": 1}, {"seed": 5},
     ],
 )  # fmt: skip
@@ -96,6 +97,20 @@ def test_no_new_tokens_are_an_empty_text_or_the_prompt(url: str) -> None:
         assert text(url, COMPLETIONS, max_tokens=0, **fields) == expected
         if "best_of" not in fields:
             assert streamed(url, COMPLETIONS, max_tokens=0, **fields) == expected
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_minus_one_new_tokens_are_as_many_as_fit(name: str) -> None:
+    """LM Studio's examples send it, and llama.cpp takes it. It was refused."""
+    with serving(FakeEngine(n_ctx=40), max_length=30) as small:
+        for said, length in (("x" * 20, 19), ("x", 30)):
+            asked = {"messages": [{"role": "user", "content": said}], name: -1, "min_tokens": length}
+            assert httpx.post(small + CHAT, json=asked).json()["usage"]["completion_tokens"] == length
+
+
+def test_empty_stop_strings_beside_others_end_nothing(url: str) -> None:
+    for path in (COMPLETIONS, CHAT):
+        assert text(url, path, stop=["", "qu"], temperature=0) == "The "
 
 
 def test_no_likeliest_tokens_may_be_asked_for_with_and_without_logprobs(url: str) -> None:

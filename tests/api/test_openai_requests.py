@@ -28,14 +28,14 @@ def url() -> Iterator[str]:
     ("field", "value"),
     [
         ("temperature", -0.1), ("temperature", 2.1), ("temperature", "1"), ("top_p", 1.1), ("top_p", -1), ("n", 0),
-        ("n", 129), ("n", 1.5), ("stop", ["a"] * 5), ("stop", ""), ("stop", [1]), ("stream", "yes"),
+        ("n", 129), ("n", 1.5), ("stop", ["a"] * 5), ("stop", [1]), ("stream", "yes"),
         ("stream_options", {"include_usage": True}), ("seed", 2**63), ("seed", 0.5), ("presence_penalty", 2.5),
         ("frequency_penalty", -3), ("logit_bias", {"1": 101}), ("logit_bias", {"x": 1}), ("logit_bias", {"257": 1}),
         ("logit_bias", {"-1": 1}), ("logit_bias", []), ("logit_bias", {"1": "a"}), ("logit_bias", {"\u0661": 1}), ("user", 5),
         ("top_k", -2), ("min_p", 2), ("typical_p", 0), ("typical_p", 1.1), ("repetition_penalty", 0), ("min_tokens", -1),
         ("min_tokens", 5000), ("ignore_eos", 1), ("stop_token_ids", [300]), ("stop_token_ids", ["a"]), ("stop_token_ids", 5),
         ("include_stop_str_in_output", "no"), ("truncate_prompt_tokens", 0), ("truncate_prompt_tokens", -2),
-        ("max_tokens", 4097), ("max_tokens", -1), ("max_tokens", 10**30), ("logprobs", 6), ("unknown", 0), ("length", 5),
+        ("max_tokens", 4097), ("max_tokens", -2), ("max_tokens", 10**30), ("logprobs", 6), ("unknown", 0), ("length", 5),
         ("model", 5), ("best_off", 1),
     ],
 )  # fmt: skip
