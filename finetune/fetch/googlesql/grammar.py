@@ -43,7 +43,6 @@ def parse(sql: str) -> exp.Expr:
     """The syntax tree of one GoogleSQL statement. Raises SqlError."""
     try:
         tokens = GoogleSQL().tokenize(sql)
-        refuse_other_syntax(tokens, sql)
         read_literals(tokens, sql)
         statements = [tree for tree in GoogleSQL().parser().parse(tokens, sql) if tree is not None]
     except sqlglot.ParseError as error:
@@ -59,8 +58,13 @@ def parse(sql: str) -> exp.Expr:
     return statements[0]
 
 
-def refuse_other_syntax(tokens: Sequence[Token], sql: str) -> None:
-    """Refuse what the parser would read though BigQuery does not, and the pipe syntax, which it would read as something else."""
+def refuse_other_syntax(sql: str) -> None:
+    """Refuse what the parser reads though BigQuery does not, and the pipe syntax, which it reads as something else."""
+    tokens = GoogleSQL().tokenize(sql)
+    for token, after in pairwise(tokens):
+        literal = token.token_type in (TokenType.NUMBER, TokenType.STRING, TokenType.RAW_STRING)
+        if literal and after.token_type == TokenType.VAR and after.start == token.end + 1:
+            raise SqlError("Syntax error: Missing whitespace between literal and alias", *position(sql, after.start))
     kinds = [TokenType.L_PAREN, *(token.token_type for token in tokens)]
     for token, before in zip(tokens, kinds, strict=False):
         first = token.token_type == TokenType.FROM and before == TokenType.L_PAREN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from sqlglot import exp
 
@@ -77,10 +78,9 @@ def interval(node: exp.Interval, scope: Scope) -> Typed:
     if not isinstance(unit, exp.Var):
         raise scope.unsupported(node, scope.written(node))
     if isinstance(count, exp.Literal) and count.is_string:
-        try:
-            found = whole_number(node, int(count.name), scope)
-        except ValueError:
-            raise scope.unsupported(node, scope.written(node)) from None
+        if not re.fullmatch(r"[+-]?\d+", count.name, re.ASCII):
+            raise scope.unsupported(node, scope.written(node))
+        found = whole_number(node, int(count.name), scope)
     else:
         found = scope.typed(count)
     if found.type != INT64:

@@ -11,7 +11,7 @@ from sqlglot import exp
 from finetune.fetch.googlesql.expressions import typed
 from finetune.fetch.googlesql.from_clause import sources_of
 from finetune.fetch.googlesql.gathering import limit_of, order_term
-from finetune.fetch.googlesql.grammar import parse, position, unused_arguments, word_left_out
+from finetune.fetch.googlesql.grammar import parse, position, refuse_other_syntax, unused_arguments, word_left_out
 from finetune.fetch.googlesql.operators import truth
 from finetune.fetch.googlesql.scopes import Column, Relation, Scope, Statement
 from finetune.fetch.googlesql.selection import Projection, projections
@@ -41,6 +41,7 @@ def compiled(sql: str, tables: Mapping[str, Relation], values: Mapping[str, Any]
     Raises SqlError, with line and column, for everything that is not known to mean the same on DuckDB.
     """
     tree = parse(sql)
+    refuse_other_syntax(sql)
     statement = statement_of(sql, tables, values)
     if not isinstance(tree, exp.Query):
         raise statement.error(tree, "it is a statement that changes something, and should be a query")
