@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from app.errors import SettingError
@@ -10,6 +11,8 @@ from app.errors import SettingError
 EVERY = "*"
 # What browsers send for a page without an address, such as one in a sandboxed frame or on the disk.
 NO_ADDRESS = "null"
+# What browsers take for an IP address, which they send in its usual form: 127.0.0.1 for 127.1.
+NUMERIC = re.compile(r".*:.*|(.*\.)?(\d+|0x[0-9a-f]*)\.?")
 HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -33,6 +36,7 @@ def origin(written: str) -> str:
         raise refusal(written, "has no scheme: write https:// or http:// in front of it")
     try:
         host, port = urlsplit(f"//{rest}").hostname or "", urlsplit(f"//{rest}").port
+        host = ip_address(host).compressed if NUMERIC.fullmatch(host) else host
     except ValueError:
         raise refusal(written, "has no valid host and port: write SCHEME://HOST or SCHEME://HOST:PORT") from None
     host = f"[{host}]" if ":" in host else host

@@ -25,6 +25,8 @@ FEEDBACK_ADDRESS = r"sqlite:///(?P<path>[^\0]+)|bigquery://(?P<project>[a-z0-9][
 BLANKS = r"[\s\ufeff\u200b-\u200f\u2060]+"
 # Elsewhere an empty value means the default. Here it means no store, or is a mistake: it would serve another model or let all in.
 EMPTY_COUNTS = ("FEEDBACK", "MODEL", "CORS_ORIGINS")
+# Their values are words, which may be written in capitals: Python's own logging writes INFO.
+WORDS = ("ENGINE", "LOG_LEVEL", "LOG_FORMAT")
 # How much a name must resemble a setting's to be taken for a misspelling of it, from 0 to 1. TELEGRAM_BOT_TOKEN is at 0.875.
 RESEMBLANCE = 0.87
 
@@ -192,7 +194,10 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def setting(name: str, environ: Mapping[str, str]) -> str:
-    """A variable's value without the blanks around it, empty if it is not set. Raises SettingError for one in quotes."""
+    """A variable's value without the blanks around it, in small letters if it is one of WORDS, and empty if it is not set.
+
+    Raises SettingError for a value in quotes.
+    """
     raw = environ.get(name, "")
     value = without_blanks(raw)
     if raw and not value and name in secrets():
@@ -200,7 +205,7 @@ def setting(name: str, environ: Mapping[str, str]) -> str:
         raise SettingError(f"{name} is nothing but white space: give it a value, or leave it out.")
     if any(is_quoted(part) for part in (value, *map(str.strip, value.split(",")))):
         raise SettingError(f"{name} is {shown(name, value)}: leave out the quotes, which would be part of the value.")
-    return value
+    return value.lower() if name in WORDS else value
 
 
 def without_blanks(value: str) -> str:
@@ -235,7 +240,7 @@ def json_wanted(environ: Mapping[str, str] = os.environ) -> bool:
 
     Not part of `Settings`, because the error about a wrong setting is printed in the log's format too.
     """
-    asked = without_blanks(environ.get("LOG_FORMAT", ""))
+    asked = without_blanks(environ.get("LOG_FORMAT", "")).lower()
     return asked == "json" or (asked != "text" and on_cloud_run(environ))
 
 

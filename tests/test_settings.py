@@ -121,6 +121,15 @@ def test_numbers_may_be_written_in_any_usual_way(name: str, value: str, right: f
     assert read(name, value) == right
 
 
+@pytest.mark.parametrize("name", ["ENGINE", "LOG_LEVEL", "LOG_FORMAT"])
+def test_words_may_be_written_in_capitals(name: str) -> None:
+    """LOG_LEVEL=INFO, which most programs take, stopped the start."""
+    value, right = VALUES[name]
+    for given_value in (value.upper(), value.title(), f" {value.upper()}\n"):
+        assert read(name, given_value) == right
+    assert read("MODEL", "models/Mine") == "models/Mine"
+
+
 @pytest.mark.parametrize("name", ["PORT", "THREADS", "REQUEST_TIMEOUT", "RATE_LIMIT"])
 @pytest.mark.parametrize(
     "value",
@@ -199,6 +208,7 @@ def test_a_name_that_is_nearly_a_settings_is_noticed() -> None:
 
 def test_the_format_of_the_log_is_read_alike() -> None:
     assert json_wanted({"LOG_FORMAT": "json\n"})
+    assert json_wanted({"LOG_FORMAT": "JSON"})
     assert not json_wanted({"LOG_FORMAT": " text ", "K_SERVICE": "jokes"})
     assert json_wanted({"LOG_FORMAT": "", "K_SERVICE": "jokes"})
 
