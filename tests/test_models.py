@@ -6,6 +6,8 @@ import asyncio
 import gc
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -24,7 +26,7 @@ from app.engine.onnx import OnnxEngine, open_session
 from app.errors import BundleError, SettingError, UnknownModel
 from app.models import load_models
 from app.settings import Settings
-from tests.conftest import process, serving
+from tests.conftest import ROOT, process, serving
 
 
 def named(folder: Path, source: Path, name: str) -> Path:
@@ -185,6 +187,30 @@ def ask_together(url: str, bodies: list[dict[str, Any]]) -> list[httpx.Response]
             return await asyncio.gather(*(client.post(url, json=body) for body in bodies))
 
     return asyncio.run(all_of_them())
+
+
+LITTLE_MEMORY = """
+import resource
+from pathlib import Path
+from app.errors import FatalError
+from app.models import Settings, bundle_models
+
+models = bundle_models(Settings(threads=1))
+size = int(Path("/proc/self/status").read_text().split("VmSize:")[1].split()[0]) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (size + 2**20, resource.RLIM_INFINITY))
+try:
+    models.load_default()
+except FatalError as error:
+    print(error)
+"""
+
+
+def test_too_little_memory_for_a_model_is_said() -> None:
+    """It was told to be no graph that ONNX Runtime reads."""
+    ended = subprocess.run([sys.executable, "-c", LITTLE_MEMORY], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout == (
+        "there is not enough memory for models/starter: allow more, or export the model with fewer bits.\n"
+    )
 
 
 def test_models_of_one_name_or_of_a_wrong_path_stop_the_start(bundles: dict[int, Path], tmp_path: Path) -> None:

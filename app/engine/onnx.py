@@ -25,7 +25,7 @@ from app.engine.deadline import NEVER, Deadline
 from app.engine.heap import return_free_memory
 from app.engine.prefix_cache import PrefixCache
 from app.engine.tokenizer import Tokenizer
-from app.errors import BundleError
+from app.errors import BundleError, MachineError
 
 # The largest KV cache of one request. One text as long as the window is always allowed.
 CACHE_BYTES = 192 * 2**20
@@ -34,6 +34,8 @@ CACHE_BYTES = 192 * 2**20
 CHUNK = 128
 # The size of the prefix cache.
 PREFIX_CACHE_BYTES = 96 * 2**20
+# How ONNX Runtime says that memory is too small.
+NO_MEMORY = ("bad_alloc", "Cannot allocate memory")
 # For each row, bytes for each token of the vocabulary: its logit, what is remembered of it, and what memory is lost between.
 ROW_BYTES = 10
 
@@ -105,14 +107,18 @@ def read_tokenizer(bundle: Bundle) -> Tokenizer:
 
 
 def open_session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
-    """The graph, ready to run on `threads` threads. Raises BundleError."""
+    """The graph, ready to run on `threads` threads. Raises BundleError, and MachineError where memory is too small."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(str(bundle.model), options, providers=["CPUExecutionProvider"])
-    except Exception:  # Its exceptions have no common base.
+    except Exception as error:  # Its exceptions have no common base.
+        if any(sign in str(error) for sign in NO_MEMORY):
+            raise MachineError(
+                f"there is not enough memory for {bundle.folder}: allow more, or export the model with fewer bits."
+            ) from None
         raise BundleError(
             f"{bundle.model} is not a graph that ONNX Runtime {onnxruntime.__version__} reads: export it again."
         ) from None
