@@ -204,7 +204,7 @@ class ChatMessage(MessageCompatibilityFields, frozen=True, kw_only=True, forbid_
 
 Conversation = Annotated[
     list[ChatMessage],
-    Meta(min_length=1, max_length=2048, description="the conversation, in which it is the model's turn"),
+    Meta(min_length=1, max_length=2048, description="the conversation, up to the message that the model answers"),
 ]
 
 

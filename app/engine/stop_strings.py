@@ -69,9 +69,9 @@ class StopStringFilter:
         """The characters that were held back, when no more tokens come. Half a character or mark at the very end is not shown."""
         if self.stopped:
             return ""
-        broken_off = max((overlap(self._held, mark) for mark in self._marks), default=0)
-        # A mere blank is text.
-        return self._release(len(self._held) - (broken_off if self._held[-broken_off:].strip() else 0))
+        end = len(self._held) - max((overlap(self._held, mark) for mark in self._marks), default=0)
+        # Blanks with which a mark may begin are text.
+        return self._release(end if self._held[end:].strip() else len(self._held))
 
     def _release(self, end: int) -> str:
         shown, self._held = self._held[:end], self._held[end:]
