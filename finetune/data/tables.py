@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -59,25 +59,27 @@ class CsvDialect:
 
 @dataclass(frozen=True)
 class CsvTable:
-    """A table that is open for reading: its first row, which may be a header, and its other rows with their lines."""
+    """A table that is open for reading. Its first row has been read, and may be a header."""
 
     name: str
     dialect: CsvDialect
+    reader: CsvReader
     first: Sequence[str]
-    rest: Iterator[tuple[int, list[str]]]
 
     def rows(self, on_misfit: Callable[[str], object] | None = None) -> Iterator[list[str]]:
         """The rows after the first. One with more or fewer columns is told to `on_misfit`, or else raises DataError."""
-        for line, row in self.rest:
-            if len(row) == len(self.first):
-                yield row
-            elif len(row) > 1 or row[0].strip(" \t\x1a"):  # Else it is a blank line, or DOS's end of a file.
-                sentence = self._misfit(line, row)
-                if on_misfit is None:
-                    raise DataError(sentence)
-                on_misfit(sentence)
+        columns = len(self.first)
+        with quotes_explained(self.name, self.dialect, self.reader):
+            for row in self.reader:
+                if len(row) == columns:
+                    yield row
+                elif len(row) > 1 or "".join(row).strip(" \t\x1a"):  # Else it is a blank line, or DOS's end of a file.
+                    if on_misfit is None:
+                        raise DataError(self._misfit(row))
+                    on_misfit(self._misfit(row))
 
-    def _misfit(self, line: int, row: Sequence[str]) -> str:
+    def _misfit(self, row: Sequence[str]) -> str:
+        line = self.reader.line_num + self.dialect.first_line - 1
         return (
             f"{self.name}, line {line}: {len(row)} columns, and the first line has {len(self.first)}: "
             f'put "quotes" around a text that contains {self.dialect.separators}.'
@@ -105,9 +107,10 @@ def open_table(name: str, lines: Iterable[str], wanted: Collection[str]) -> CsvT
     sample = list(sampled(lines))
     usual = "\t" if suffix_of(name) == ".tsv" else ","
     dialect = find_dialect(sample, {name.strip().casefold() for name in wanted}, usual)
-    rows = numbered_rows(name, dialect, chain(sample[dialect.first_line - 1 :], lines))
-    _, first = next(rows, (1, [""]))
-    return CsvTable(name, dialect, first, rows)
+    reader = dialect.reader(chain(sample[dialect.first_line - 1 :], lines))
+    with quotes_explained(name, dialect, reader):
+        first = next((row for row in reader if row), [""])
+    return CsvTable(name, dialect, reader, first)
 
 
 def sampled(lines: Iterator[str]) -> Iterator[str]:
@@ -119,13 +122,11 @@ def sampled(lines: Iterator[str]) -> Iterator[str]:
             break
 
 
-def numbered_rows(name: str, dialect: CsvDialect, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the number of its last line."""
-    reader = dialect.reader(lines)
+@contextmanager
+def quotes_explained(name: str, dialect: CsvDialect, reader: CsvReader) -> Iterator[None]:
+    """Turn an error of the reader, which is about a quote, into a DataError that names the line."""
     try:
-        for row in reader:
-            if row:
-                yield reader.line_num + dialect.first_line - 1, row
+        yield
     except csv.Error as error:
         line = reader.line_num + dialect.first_line - 1
         raise DataError(

@@ -105,14 +105,16 @@ def check_utf_8(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in blocks: what is too short tells little about its encoding."""
-    block = bytearray()
+    block: list[bytes] = []
+    size = 0
     for chunk in chunks:
-        block += chunk
-        if len(block) >= BLOCK:
-            yield bytes(block)
-            block.clear()
+        block.append(chunk)
+        size += len(chunk)
+        if size >= BLOCK:
+            yield b"".join(block)
+            block, size = [], 0
     if block:
-        yield bytes(block)
+        yield b"".join(block)
 
 
 class EncodingChecker:
@@ -172,7 +174,7 @@ class EncodingChecker:
         """Whether UTF-8 may have control characters. Searching the bytes is faster than searching the text."""
         if b"\0" in data or b"\x1b" in data:
             return True
-        return not self._is_json and not data.isascii() and UTF_8_CONTROLS.search(data) is not None
+        return not self._is_json and b"\xc2" in data and UTF_8_CONTROLS.search(data) is not None
 
     def _refuse_controls(self, data: bytes, text: str) -> None:
         """Raises DataError for the first control character that no text has."""
@@ -198,7 +200,9 @@ class EncodingChecker:
         before = data[:offset]
         if self._is_unicode and not self._is_utf_8:
             before = before.decode(self.encoding, "ignore").encode()
-        lines = before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n")
+        lines = before.count(b"\n")
+        if b"\r" in before:
+            lines += before.count(b"\r") - before.count(b"\r\n")
         lines -= self._after_return and before.startswith(b"\n")
         return Position(self._start.line + lines, self._start.byte + offset)
 
