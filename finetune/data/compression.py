@@ -68,7 +68,7 @@ def decompressed(path: Path, file: IO[bytes], progress: Callable[[int], object])
     while chunk:
         progress(len(chunk))
         yield chunk
-        chunk = file.read(8 * CHUNK)
+        chunk = file.read(CHUNK)
 
 
 def decompress(
