@@ -1,6 +1,6 @@
 """The rate limiter (GCRA): caps each client's requests per minute.
 
-The API counts requests by key or address; the Telegram bot counts texts by person. Each container counts for itself.
+The API counts requests by key or address; the Telegram bot counts texts and commands by author. Each container counts for itself.
 
 No library does this here: `limits` and `pyrate-limiter` take about 0.1 s to import, a tenth of a cold start, for storage in Redis
 and SQL databases that a single container does not use.
@@ -46,3 +46,8 @@ class RateLimiter:
         self._arrivals[client] = max(self._arrivals.pop(client, now), now) + self._interval
         if len(self._arrivals) > MAX_CLIENTS:
             del self._arrivals[next(iter(self._arrivals))]
+
+    def take_back(self, client: Hashable) -> None:
+        """Undo one `count`, for a request that will come again."""
+        if client in self._arrivals:
+            self._arrivals[client] -= self._interval

@@ -34,6 +34,15 @@ def test_all_requests_of_a_minute_may_come_at_once() -> None:
     assert [take(limiter, "a") for _ in range(4)] == [0, 0, 0, 20]
 
 
+def test_what_is_taken_back_may_come_again() -> None:
+    limiter = RateLimiter(2, Clock())
+    limiter.take_back("a")
+    assert [take(limiter, "a") for _ in range(3)] == [0, 0, 30]
+    limiter.take_back("a")
+    assert [take(limiter, "a") for _ in range(2)] == [0, 30]
+    RateLimiter(0).take_back("a")
+
+
 @pytest.mark.parametrize("per_minute", [1, 2, 7, 20])
 def test_the_average_is_never_above_the_limit(per_minute: int) -> None:
     """A client that asks four times a second for ten minutes gets its first minute at once, and then the limit a minute."""

@@ -38,14 +38,17 @@ class Allowance:
 
     @contextmanager
     def counting(self, kind: Kind, author: int) -> Iterator[None]:
-        """Count what is done in the block, also if it fails, unless Telegram will send its update again."""
+        """Count what is done in the block, unless it fails such that Telegram will send its update again.
+
+        It is counted when it begins, since an author may write in several chats at the same time.
+        """
+        self._limiters[kind].count(author)
         try:
             yield
-        except Exception as error:
-            if isinstance(error, BadRequest) or not isinstance(error, SENT_AGAIN):
-                self._limiters[kind].count(author)
+        except SENT_AGAIN as error:
+            if not isinstance(error, BadRequest):
+                self._limiters[kind].take_back(author)
             raise
-        self._limiters[kind].count(author)
 
     def takes_notice(self, author: int) -> bool:
         """Whether to tell the author of a refusal. Counts it if so."""

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from app.bot.strings import EXPIRED_BUTTON, STORE_DOWN
-from tests.bot.conftest import GROUP, SHOWN, Failing, ask, bot, press, rows
+from app.engine.fake import FakeEngine
+from tests.bot.conftest import GROUP, JOKE, SHOWN, Failing, ask, bot, press, rows
 from tests.fakes.bot_api import Fault
 from tests.fakes.telegram import Telegram
 
@@ -65,6 +66,19 @@ def test_what_fails_is_counted_too(tmp_path: Path) -> None:
         for _ in range(2):
             assert ask(telegram, "why " * 25_000)["text"].startswith("That is too long for me")
         assert ask(telegram, "why " * 25_000)["text"].startswith(WAIT)
+
+
+def test_writing_in_many_chats_at_once_is_no_way_around_the_limit() -> None:
+    """A text was counted when it was written, so that one person in ten groups got ten at the same time."""
+    with bot(FakeEngine(JOKE, template="qa", seconds_per_token=0.005), telegram_rate=2) as telegram:
+        groups = [GROUP - number for number in range(10)]
+        for chat in groups:
+            telegram.write(chat, "/joke@JokerBot", user=8)
+        telegram.settle()
+        said = [message["text"] for chat in groups for message in telegram.said(chat)]
+        assert said.count(SHOWN) == 2
+        # Nobody is told to wait more than three times a minute.
+        assert len(said) == 5
 
 
 @pytest.mark.usefixtures("short_pauses")
