@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-SIGNS = {
+POINTERS = {
     rb"version https://(git-lfs|hawser)\.github\.com/": (
         "is a Git LFS pointer, for which `git lfs pull` fetches the file itself",
         "run it where the folder was cloned",
@@ -14,10 +15,16 @@ SIGNS = {
         "is a git-annex pointer, for which `git annex get .` fetches the file itself",
         "run it where the folder was cloned",
     ),
+}
+PAGES = {
     rb"(\xef\xbb\xbf)?\s*<(?i:!doctype html|html|\?xml)": (
         "is a web page and not the file itself",
         "download the file, not the page that shows it",
     ),
+}
+SIGNS = {
+    **POINTERS,
+    **PAGES,
     # What Hugging Face and GitHub send instead of a file, without any markup.
     rb"(Entry not found|Repository not found|Invalid username or password\.|404: Not Found)\s*$": (
         "holds a server's refusal and not the file itself",
@@ -33,7 +40,7 @@ HEAD = 512
 """Bytes to look at."""
 
 
-def wrong_file(path: Path) -> tuple[str, str] | None:
+def wrong_file(path: Path, signs: Mapping[bytes, tuple[str, str]] = SIGNS) -> tuple[str, str] | None:
     """What is wrong with a file that holds something else, and what to do about it. None where its first bytes do not tell."""
     if path.is_symlink() and not path.exists():
         return (
@@ -44,5 +51,5 @@ def wrong_file(path: Path) -> tuple[str, str] | None:
         return None
     with path.open("rb") as file:
         head = file.read(HEAD)
-    found = next((meaning for sign, meaning in SIGNS.items() if re.match(sign, head)), None)
+    found = next((meaning for sign, meaning in signs.items() if re.match(sign, head)), None)
     return found and (f"{path} {found[0]}", found[1])

@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from app.engine.wrong_files import PAGES, POINTERS, wrong_file
 from app.errors import DataError, SettingError
 from finetune.data import compression
 
@@ -119,7 +120,10 @@ def files_under(path: Path) -> list[Path]:
 
 
 def files_in(path: Path, named: bool) -> list[InputFile]:
-    """The file, or the files of a .zip. What was not `named` itself needs a telling suffix, or lines of JSON with a text."""
+    """The file, or the files of a .zip. What was not `named` itself needs a telling suffix, or lines of JSON with a text.
+
+    Raises DataError for a file that only points to the one that is meant.
+    """
     if not path.is_file():  # A pipe can be read only once.
         return [InputFile(path, kind_of(path.name, b"", named))]
     try:
@@ -129,7 +133,12 @@ def files_in(path: Path, named: bool) -> list[InputFile]:
             raise
         return [InputFile(path, None)]
     if members is None:
-        return [InputFile(path, kind_of(path.name, head_of(path), named))]
+        kind = kind_of(path.name, head_of(path), named)
+        # HTML may be a text to learn from, but is no table.
+        signs = POINTERS if kind in (None, "text") else {**POINTERS, **PAGES}
+        if (kind or named) and (found := wrong_file(path, signs)):
+            raise DataError(f"{found[0]}: {found[1]}.")
+        return [InputFile(path, kind)]
     if members and all(member.endswith(".npy") for member in members):
         return [InputFile(path, "npz")]
     if "[Content_Types].xml" in members:

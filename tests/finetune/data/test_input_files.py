@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import SettingError
+from app.errors import DataError, SettingError
 from finetune.data.input_files import find_files
+from tests.damage import point_to_lfs, show_a_page
 
 
 def test_files_folders_and_patterns_name_each_file_once_and_in_order(tmp_path: Path) -> None:
@@ -28,3 +29,21 @@ def test_an_input_that_is_nothing_or_of_no_known_kind_is_refused(tmp_path: Path)
         find_files([f"{tmp_path}/notes.md"])
     with pytest.raises(SettingError, match=r"holds no file that is \.txt, "):
         find_files([str(tmp_path)])
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl", "a.npz", "RC_2019-08"])
+def test_a_pointer_to_a_file_is_not_taken_for_the_file(name: str, tmp_path: Path) -> None:
+    """The three lines of a Git LFS pointer were once trained on."""
+    point_to_lfs(tmp_path / name)
+    with pytest.raises(DataError, match=rf"{name} is a Git LFS pointer, for which `git lfs pull` fetches"):
+        find_files([str(tmp_path / name)])
+
+
+def test_a_page_that_shows_a_table_is_no_table_and_html_is_a_text(tmp_path: Path) -> None:
+    show_a_page(tmp_path / "a.csv")
+    with pytest.raises(DataError, match=r"a\.csv is a web page and not the file itself"):
+        find_files([str(tmp_path)])
+    (tmp_path / "a.csv").rename(tmp_path / "a.txt")
+    point_to_lfs(tmp_path / "picture.png")
+    files, others = find_files([str(tmp_path)])
+    assert [[file.name for file in files], [path.name for path in others]] == [["a.txt"], ["picture.png"]]
