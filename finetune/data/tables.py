@@ -29,11 +29,12 @@ EVEN = 0.9
 """The share of rows that an unusual separator has to split like the first."""
 TEXT_COLUMNS = ("body", "text")
 """The columns that hold the text unless another is named."""
-# A table of one column has a header if its first cell is one of these, in singular or plural.
+# A table of one column has a header if its first cell is one of these, or a name made with one; in singular or plural.
 HEADERS = {
     "abstract", "answer", "article", "body", "caption", "comment", "completion", "content", "description", "dialogue",
     "document", "essay", "headline", "joke", "line", "lyric", "message", "note", "paragraph", "phrase", "poem", "post",
-    "prompt", "question", "quote", "response", "review", "sentence", "story", "summary", "text", "title", "tweet", "utterance",
+    "prompt", "question", "quote", "response", "review", "selftext", "sentence", "story", "summary", "text", "title", "tweet",
+    "utterance",
 }  # fmt: skip
 
 
@@ -210,7 +211,7 @@ def text_column(table: CsvTable, column: str | None) -> tuple[int, bool]:
         return table.column(column), True
     names = [cell.strip().casefold() for cell in table.first]
     if len(names) == 1:
-        return 0, names[0].removesuffix("s") in HEADERS
+        return 0, is_header(table.first[0])
     for usual in TEXT_COLUMNS:
         if usual in names:
             return table.column(usual), True
@@ -218,6 +219,13 @@ def text_column(table: CsvTable, column: str | None) -> tuple[int, bool]:
         f"{table.name} has {len(names)} columns, and none is called body or text: choose with --column: "
         f"{listing([cell.strip() for cell in table.first])}."
     )
+
+
+def is_header(cell: str) -> bool:
+    """Whether the first cell of a table of one column is its name, such as Joke, full_text, commentBody or pandas' 0."""
+    name = cell.strip()
+    words = re.findall(r"[A-Z]*[a-z]+|[A-Z]+", name) if re.fullmatch(r"[\w.-]+", name) else [name]
+    return name == "0" or any(re.sub("ies$", "y", word.casefold()).removesuffix("s") in HEADERS for word in words)
 
 
 def listing(names: Sequence[str]) -> str:

@@ -66,6 +66,17 @@ def test_a_table_without_a_clear_text_is_refused(table: str, column: str | None,
     assert sentence in str(error.value)
 
 
+@pytest.mark.parametrize("header", ["Stories", "full_text", "commentBody", "joke.1", "SELFTEXT", "0"])
+def test_a_column_that_is_named_after_its_text_has_a_header(header: str, tmp_path: Path) -> None:
+    """Names such as `full_text`, and the 0 that pandas writes for a column without a name, were once trained on."""
+    assert read(written(tmp_path / "a.csv", f"{header}\nWhy did the duck\n")) == ["Why did the duck"]
+
+
+@pytest.mark.parametrize("text", ["Hello", "A comment of mine", "Texture", "1"])
+def test_a_column_without_a_name_begins_with_a_text(text: str, tmp_path: Path) -> None:
+    assert read(written(tmp_path / "a.csv", f"{text}\nWhy did the duck\n")) == [text, "Why did the duck"]
+
+
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r\0\x1a", exclude_categories=["Cc"]) | st.just("\n"))
 
 
