@@ -19,8 +19,8 @@ from finetune.fetch.row_source import FetchedRows
 from finetune.fetch.source_files import SourceText
 from finetune.progress_bar import progress_bar
 
-NO_LABEL = {"", "NaN", "nan", "null", "NULL", "None", "<NA>", "\\N"}
-"""What programs write where a table has no value."""
+NO_VALUE = {"", "NaN", "nan", "null", "NULL", "None", "<NA>", "\\N", "NA", "N/A", "n/a", "#N/A"}
+"""What programs write where a table has no value: pandas, SQL, R and Excel."""
 
 
 class CsvOptions(msgspec.Struct, frozen=True):
@@ -121,7 +121,7 @@ def rows_of_parquet(file: InputFile, columns: Mapping[str, str], progress: Calla
 
 
 def is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value)) or str(value).strip() in NO_LABEL
+    return value is None or (isinstance(value, float) and math.isnan(value)) or str(value).strip() in NO_VALUE
 
 
 def document_of(row: Row, names: Sequence[str], file: InputFile) -> dict[str, Any]:
@@ -150,8 +150,11 @@ def label_name(label: str, names: Sequence[str], file: InputFile) -> str:
 
 
 def score_of(score: Any, file: InputFile) -> float:
-    """An empty score is 0. Raises DataError for one that is no number."""
+    """A missing score is 0. Raises DataError for one that is no number."""
     try:
-        return float(score or 0)
+        number = 0.0 if is_missing(score) else float(score)
     except ValueError:
-        raise DataError(f"{file} has the score {score!r}, which is no number.") from None
+        number = math.inf
+    if not math.isfinite(number):
+        raise DataError(f"{file} has the score {score!r}, which is no number.")
+    return number

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from app.errors import SettingError
+from app.errors import DataError, SettingError
 from finetune.data import compression
-from finetune.data.input_files import InputFile, Kind, files_in, paths_of, suffix_of
+from finetune.data.input_files import InputFile, Kind, files_in, head_of, paths_of, suffix_of
 from finetune.data.text_encoding import decode, lines_of
 
 SUFFIXES: dict[Kind, tuple[str, ...]] = {
@@ -47,15 +47,31 @@ class SourceText(NamedTuple):
 
 def files_of_kinds(path: Path, named: bool, kinds: Sequence[Kind]) -> Iterator[InputFile]:
     """What a path stands for, as far as it is of these kinds. The manifest of a corpus is JSON too, and no source."""
-    for file in files_in(path, named):
+    files = files_in(path, named)
+    meant = named and len(files) == 1  # Not whatever else is in a .zip, such as a README.
+    for file in files:
         if file.name.endswith(".manifest.json"):
             continue
-        if file.kind in kinds:
-            yield file
-        elif (file.kind is None and (named or suggests(file.name, kinds[0]))) or (
-            file.kind == "text" and named and kinds[0] == "table"
-        ):
-            yield InputFile(file.path, kinds[0], file.member)
+        if file.kind not in kinds:
+            if not is_of_kind(file, meant, kinds[0]):
+                continue
+            file = InputFile(file.path, kinds[0], file.member)  # noqa: PLW2901
+        if file.kind == "jsonl":
+            refuse_array(file)
+        yield file
+
+
+def refuse_array(file: InputFile) -> None:
+    """Raises DataError for a JSON array. All its lines but the last end with a comma, and would count as corrupt."""
+    if file.path.is_file() and head_of(file.path, file.member).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+        raise DataError(f"{file} is one JSON array: write an object on each line, as `jq -c '.[]'` does.")
+
+
+def is_of_kind(file: InputFile, meant: bool, kind: Kind) -> bool:
+    """Whether a file of another kind, or of none, is taken for one of this kind. `meant` is the file that --source names."""
+    if file.kind is None:
+        return meant or suggests(file.name, kind)
+    return meant and file.kind == "text" and kind == "table"
 
 
 def suggests(name: str, kind: Kind) -> bool:

@@ -18,12 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
-from pyarrow import parquet
 
 from app.errors import DataError, SettingError
 from finetune.commands.fetch import FetchOptions, fetch
@@ -141,26 +139,26 @@ def test_rows_that_do_not_fit_are_counted_and_the_first_is_named(
         run("csv", tmp_path / "d.csv", param=["body=text"])
 
 
-@pytest.mark.parametrize("label", ["", " ", "NaN", "nan", "null", "NULL", "None", "<NA>", "\\N"])
-def test_a_missing_label_is_no_control_code(
-    label: str, run: Fetch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """An empty cell once became the control code `None`."""
-    (tmp_path / "a.csv").write_text(f"text,label\nIt is one.,{label}\nIt is two.,1.0\n")
-    for query, param, code in (("hf-csv", [], "positive"), ("csv", ["body=text", "label=label"], "1.0")):
-        found = run(query, tmp_path / "a.csv", param=param)
-        assert [row.get("meta") for row in found] == [None, code]
-        assert "1 rows have no label, and so no control code." in capsys.readouterr().out
+@pytest.mark.parametrize("query", ["jsonl", "subreddit_comments"])
+@pytest.mark.parametrize("kind", ["plain", "gz"])
+def test_a_json_array_is_refused(kind: str, query: str, run: Fetch, tmp_path: Path) -> None:
+    """With an element on each line only the last was kept, since the others end with a comma."""
+    text = "\ufeff[\n" + ",\n".join(map(json.dumps, COMMENTS)) + "\n]\n"
+    (tmp_path / "a.json").write_bytes(PACK[kind](text.encode()))
+    with pytest.raises(DataError, match=r"a\.json is one JSON array: write an object on each line, as `jq -c"):
+        run(query, tmp_path / "a.json")
 
 
-def test_a_parquet_file_may_have_missing_labels_and_texts_as_bytes(run: Fetch, tmp_path: Path) -> None:
-    table = pa.table({"text": [b"It is one.", b"It is two."], "label": [float("nan"), 1.0]})
-    parquet.write_table(table, tmp_path / "a.parquet")
-    assert [row.get("meta") for row in run("hf-csv", tmp_path / "a.parquet")] == [None, "positive"]
-    assert [row["body"] for row in run("hf-csv", tmp_path / "a.parquet")] == ["It is one.", "It is two."]
-    parquet.write_table(pa.table({"text": [b"\xff"], "label": [1]}), tmp_path / "b.parquet")
-    with pytest.raises(DataError, match=r"b\.parquet: the column 'text' has bytes that are not utf-8 text"):
-        run("hf-csv", tmp_path / "b.parquet")
+@pytest.mark.parametrize("query", ["csv", "subreddit_comments"])
+def test_what_else_is_in_a_zip_is_no_table(query: str, run: Fetch, tmp_path: Path) -> None:
+    """The README beside a table was once read as another table, or as a dump without any row."""
+    path = write(tmp_path / "a.csv", COMMENTS)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, "data/a.csv")
+        archive.writestr("README.txt", "The table has comments.\n")
+        archive.writestr("LICENSE", "Anyone may use them.\n")
+    param = ["body=body"] if query == "csv" else []
+    assert run(query, tmp_path / "a.zip", param=param) == run(query, path, param=param)
 
 
 def test_every_kind_of_line_keeps_what_it_has(run: Fetch, out: Path, tmp_path: Path) -> None:
@@ -201,13 +199,6 @@ def test_no_name_is_ever_a_pattern_or_a_part_of_a_query(ugly: str, tmp_path: Pat
         fetch(FetchOptions(query, out, source=[str(source)], param=param, vocabulary=vocabulary))
         assert out.is_file()
         assert manifest_of(out)["kept"] == (20 if query == "subreddit_comments" else 40)
-
-
-def test_columns_and_labels_may_have_any_characters(run: Fetch, tmp_path: Path) -> None:
-    name = 'it\'s "the" body; DROP TABLE x -- %s \\ *?['
-    with (tmp_path / "a.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([[name, "n"], ["It is one.", name]])
-    assert run("csv", tmp_path / "a.csv", param=[f"body={name}", "label=n"]) == [{"body": "It is one.", "meta": name}]
 
 
 def test_an_encoding_without_text_is_refused(run: Fetch, tmp_path: Path) -> None:
