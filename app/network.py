@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from app.errors import SettingError
 
 PROXY_ADDRESS = re.compile(
-    r"\w+://(?:[^\s\x00-\x1f\x7f/?#]*@)?(?P<host>[\w.-]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{0,5}))?(?:/[!-~]*)?",
+    r"\w+://(?:[^\s\x00-\x1f\x7f/?#]*@)?(?P<host>[\w.-]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?(?:/[!-~]*)?",
     re.ASCII | re.IGNORECASE,
 )
 Library = Literal["httpx", "requests"]

@@ -64,6 +64,7 @@ UNUSABLE = [
     ("HTTPS_PROXY", "http://127.0.0.1:99999", "HTTPS_PROXY names no proxy"),
     ("HTTPS_PROXY", "http://127.0.0.1:port", "HTTPS_PROXY names no proxy"),
     ("HTTPS_PROXY", "http://", "HTTPS_PROXY names no proxy"),
+    ("HTTPS_PROXY", "http:/127.0.0.1:8080", "HTTPS_PROXY names no proxy"),
     ("SSL_CERT_FILE", "/nowhere.pem", "SSL_CERT_FILE is '/nowhere.pem', which cannot be used (No such file or directory): "),
     ("SSL_CERT_FILE", "/etc/passwd", "SSL_CERT_FILE is '/etc/passwd', which cannot be used (it holds no certificates): "),
     ("SSL_CERT_DIR", "/nowhere", "SSL_CERT_DIR is '/nowhere', which cannot be used (No such file or directory): "),
