@@ -27,7 +27,7 @@ EXAMPLE = '{"length": 100}'
 
 async def read_body(request: Request[Any], limit: int = MAX_BODY) -> bytes:
     """Read the whole body, of up to `limit` bytes. Raises InvalidRequest, BodyTooLarge, RequestTimeout."""
-    if (coding := request.headers.get("content-encoding", "identity")) != "identity":
+    if (coding := request.headers.get("content-encoding", "")).lower() not in ("", "identity"):
         raise InvalidRequest(f"the body is compressed ({coding}): send it as it is.", code="compressed_body")
     chunks, size = [], 0
     try:

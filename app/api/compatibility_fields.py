@@ -34,6 +34,7 @@ class CompatibilityFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
     prompt_cache_options: dict[str, Any] | None = None
+    cache_control: dict[str, Any] | None = None
     cache_prompt: bool | None = None
     cache_salt: str | None = None
     id_slot: int | None = None

@@ -5,6 +5,7 @@ app.ask.Generation checks the length of the prompt and the size of the batch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from app.engine.tokenizer import Tokenizer
 
 # In one reply. More would not fit in memory while they are encoded.
 MAX_LOGPROBS = 100_000
+# One spelling for each token: of 5 and 05, one would be ignored.
+TOKEN_ID = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
 def check_length(field: str, length: int, max_length: int) -> None:
@@ -34,7 +37,7 @@ def check_option_tokens(request: OpenAIRequest, tokenizer: Tokenizer) -> None:
         if token > last:
             raise invalid_value("stop_token_ids", f"stop_token_ids has {token}: the model's tokens are 0 to {last}.")
     for key in request.logit_bias:
-        if not (key.isascii() and key.isdecimal() and int(key) <= last):
+        if not (TOKEN_ID.fullmatch(key) and int(key) <= last):
             raise invalid_value("logit_bias", f"logit_bias has {shorten(key)}: the model's tokens are 0 to {last}.")
 
 

@@ -32,6 +32,8 @@ def url() -> Iterator[str]:
         ("stream_options", {"include_usage": True}), ("seed", 2**63), ("seed", 0.5), ("presence_penalty", 2.5),
         ("frequency_penalty", -3), ("logit_bias", {"1": 101}), ("logit_bias", {"x": 1}), ("logit_bias", {"257": 1}),
         ("logit_bias", {"-1": 1}), ("logit_bias", []), ("logit_bias", {"1": "a"}), ("logit_bias", {"\u0661": 1}), ("user", 5),
+        # Seen: 05 was taken for 5, of which one was ignored, and too many digits were a 500.
+        ("logit_bias", {"5": 1, "05": 2}), ("logit_bias", {"9" * 5000: 1}),
         ("top_k", -2), ("min_p", 2), ("typical_p", 0), ("typical_p", 1.1), ("repetition_penalty", 0), ("min_tokens", -1),
         ("min_tokens", 5000), ("ignore_eos", 1), ("stop_token_ids", [300]), ("stop_token_ids", ["a"]), ("stop_token_ids", 5),
         ("include_stop_str_in_output", "no"), ("truncate_prompt_tokens", 0), ("truncate_prompt_tokens", -2),
