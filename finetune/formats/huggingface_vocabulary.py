@@ -12,7 +12,7 @@ from app.engine.checkpoint_folder import CheckpointFolder, listed
 from app.engine.tokenizer import END_OF_TEXT, byte_characters
 from app.engine.vocabulary_files import BytePairs, read_byte_pairs
 from app.errors import CheckpointError
-from finetune.formats.huggingface import ADDED_TOKENS, MERGES, TOKENIZER, VOCABULARY, read_json
+from finetune.formats.huggingface import ADDED_TOKENS, MERGES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, read_json
 
 # Words, contractions, numbers, punctuation, runs of spaces, other scripts, other forms of a letter: wherever tokenizers differ.
 PROBE = "Why didn't 3 ducks\n\n  cross, at 10:45?\t12345 DON'T  Żółć e\u0301 ﬁ Ａ\u00a0鸭子 🦆\r\n "
@@ -32,6 +32,18 @@ class AddedToken(msgspec.Struct, frozen=True):
 
     id: int
     content: str
+
+
+class TokenContent(msgspec.Struct, frozen=True):
+    """A token as tokenizer_config.json lists it, under its id."""
+
+    content: str
+
+
+class TokenizerSettings(msgspec.Struct, frozen=True):
+    """The parts of a tokenizer_config.json that say which tokens there are."""
+
+    added_tokens_decoder: dict[int, TokenContent] = {}
 
 
 class TokenizerModel(msgspec.Struct, frozen=True):
@@ -55,12 +67,18 @@ def read_tokenizer_files(source: Path) -> tuple[BytePairs, list[AddedToken]]:
         return BytePairs(file.model.vocab, [pair_of(merge, source) for merge in file.model.merges]), file.added_tokens
     if not is_there(source / VOCABULARY):
         refuse_without_vocabulary(source)
-    path = source / ADDED_TOKENS
-    added = read_json(path, dict[str, int], "a list of tokens") if is_there(path) else {}
-    return (
-        read_byte_pairs(source, (VOCABULARY, MERGES)),
-        [AddedToken(number, text) for text, number in added.items()],
-    )
+    return read_byte_pairs(source, (VOCABULARY, MERGES)), read_added_tokens(source)
+
+
+def read_added_tokens(source: Path) -> list[AddedToken]:
+    """The added tokens beside the older files: in a list of their own, in the tokenizer's settings, or in both."""
+    added: dict[str, int] = {}
+    if is_there(path := source / TOKENIZER_CONFIG):
+        decoder = read_json(path, TokenizerSettings, "a tokenizer's settings").added_tokens_decoder
+        added |= {token.content: number for number, token in decoder.items()}
+    if is_there(path := source / ADDED_TOKENS):
+        added |= read_json(path, dict[str, int], "a list of tokens")
+    return [AddedToken(number, text) for text, number in added.items()]
 
 
 def refuse_without_vocabulary(source: Path) -> None:

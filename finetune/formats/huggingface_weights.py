@@ -14,7 +14,7 @@ import numpy as np
 
 from app.engine.bundle import Hparams
 from app.engine.checkpoint_folder import listed
-from app.engine.wrong_files import wrong_file
+from app.engine.wrong_files import POINTERS, wrong_file
 from app.errors import CheckpointError
 from finetune.checkpoint import Array, variable_shapes
 from finetune.formats.huggingface import WEIGHTS, read_json, tensor_name
@@ -22,8 +22,9 @@ from finetune.formats.huggingface import WEIGHTS, read_json, tensor_name
 DTYPES = ("F32", "F16", "BF16", "F64")
 # Parts of names that programs put around a model: torch.compile, DataParallel, FSDP, activation checkpointing, DeepSpeed.
 WRAPPERS = {"_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"}
-# Names of the attribute that holds the GPT-2: in transformers, PEFT, Lightning and TRL.
-HOLDERS = {"transformer", "base_model", "model", "pretrained_model"}
+# What the names of GPT-2's tensors begin with. Before it are the attributes that held the GPT-2 in a program.
+OWN_NAMES = re.compile(r"(?:^|\.)((?:wte|wpe|ln_f)\.|h\.\d+\.)")
+HEADS = re.compile(r"(?:^|\.)((?:lm_head|v_head|multiple_choice_head)\.)")
 # Outputs beside the text, which training leaves in a folder: TRL's value head, and the choice of transformers' double heads.
 OTHER_HEADS = ("v_head.", "multiple_choice_head.")
 HEAD = "lm_head.weight"
@@ -63,7 +64,7 @@ def stored_tensors(source: Path, notes: list[str]) -> Iterator[tuple[Path, str, 
         try:
             with safe_open(path, framework="numpy") as file:
                 for name in file.keys():  # noqa: SIM118  It is not a mapping.
-                    if re.search(r"\.attn\.(masked_)?bias$", name):
+                    if re.search(r"\.attn\.(masked_)?bias$", canonical_name(name)):
                         continue
                     if (dtype := file.get_slice(name).get_dtype()) not in DTYPES:
                         raise CheckpointError(f"{path} has {name} as {dtype}: save it in 32 or 16 bits.")
@@ -79,11 +80,11 @@ def stored_tensors(source: Path, notes: list[str]) -> Iterator[tuple[Path, str, 
 
 def canonical_name(given: str) -> str:
     """A tensor's name in transformers: without what programs put around it, and with the `transformer.` of its GPT-2."""
-    parts = [part for part in given.split(".") if part not in WRAPPERS]
-    while len(parts) > 1 and parts[0] in HOLDERS:
-        parts.pop(0)
-    name = ".".join(parts)
-    return f"transformer.{name}" if parts[0] in {"wte", "wpe", "h", "ln_f"} else name
+    name = ".".join(part for part in given.split(".") if part not in WRAPPERS)
+    if own := OWN_NAMES.search(name):
+        return f"transformer.{name[own.start(1) :]}"
+    head = HEADS.search(name)
+    return name[head.start(1) :] if head else name
 
 
 def refuse_adapters(stored: Mapping[str, Array], source: Path) -> None:
@@ -115,6 +116,10 @@ def weight_files(source: Path) -> list[Path]:
 
 def refuse_other_weights(source: Path) -> None:
     """Raises CheckpointError where the weights are in another program's file."""
+    others = ("pytorch_model*.bin", "tf_model.h5", "flax_model.msgpack")
+    for path in sorted(path for pattern in others for path in source.glob(pattern)):
+        if found := wrong_file(path, POINTERS):
+            raise CheckpointError(*found)
     convert = f"GPT2LMHeadModel.from_pretrained({str(source)!r}{{}}).save_pretrained('NEW')"
     if list(source.glob("pytorch_model*.bin")):
         raise CheckpointError(

@@ -11,6 +11,8 @@ import numpy as np
 import tokenizers
 from safetensors.numpy import load_file, save_file
 
+from tests.damage import point_to_lfs
+
 
 def change(path: Path, **values: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
@@ -145,6 +147,11 @@ def without(name: str) -> Callable[[dict[str, np.ndarray]], dict[str, np.ndarray
 
 def only_a_pickle(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def only_a_pointer_for_a_pickle(folder: Path) -> None:
+    only_a_pickle(folder)
+    point_to_lfs(folder / "pytorch_model.bin")
 
 
 def wrap_with_head(folder: Path) -> None:

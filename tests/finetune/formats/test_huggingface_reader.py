@@ -14,7 +14,7 @@ import tokenizers
 
 from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.tensorflow import TensorflowEngine
-from app.engine.tokenizer import byte_characters
+from app.engine.tokenizer import END_OF_TEXT, byte_characters
 from app.engine.vocabulary_files import read_byte_pairs
 from app.errors import SettingError
 from finetune.checkpoint import read_weights
@@ -78,6 +78,7 @@ SAME: dict[str, Callable[[Path], object]] = {
     "PEFT, merged": wrap("base_model.model."),
     "Lightning": wrap("model."),
     "Lightning and torch.compile": wrap("model._orig_mod."),
+    "an attribute of their own": wrap("net.student."),
     "FSDP, layer by layer": rename(lambda name: name.replace(".h.1.", ".h.1._fsdp_wrapped_module.")),
     "activation checkpointing": rename(lambda name: name.replace(".mlp.", "._checkpoint_wrapped_module.mlp.")),
     "a wrapped head": wrap_with_head,
@@ -132,13 +133,18 @@ def test_16_bit_weights_keep_their_values(theirs: Path, tmp_path: Path, kind: An
     assert np.array_equal(weights["wte"], rounded["transformer.wte.weight"].astype(np.float32))
 
 
-@pytest.mark.parametrize("where", ["tokenizer.json", "added_tokens.json"])
+@pytest.mark.parametrize("where", ["tokenizer.json", "added_tokens.json", "tokenizer_config.json"])
 def test_an_added_token_becomes_an_ordinary_token(theirs: Path, tmp_path: Path, where: str) -> None:
     """Such as a padding token, or one with a space, which the vocabulary spells in its own alphabet."""
     if where == "tokenizer.json":
         tokenizer = tokenizers.Tokenizer.from_file(str(theirs / where))
         tokenizer.add_tokens(["[PAD]", "[A B]"])
         tokenizer.save(str(theirs / where))
+    elif where == "tokenizer_config.json":
+        as_old_vocabulary(theirs)
+        tokens = {"299": END_OF_TEXT, "300": "[PAD]", "301": "[A B]"}
+        decoder = {number: {"content": text, "special": True} for number, text in tokens.items()}
+        (theirs / where).write_text(json.dumps({"added_tokens_decoder": decoder}))
     else:
         as_old_vocabulary(theirs)
         (theirs / where).write_text('{"[PAD]": 300, "[A B]": 301}')

@@ -20,6 +20,7 @@ from tests.finetune.formats.huggingface_folders import (
     change_weights,
     in_a_folder,
     only_a_pickle,
+    only_a_pointer_for_a_pickle,
     only_another_vocabulary,
     only_merges,
     only_the_first_shard,
@@ -39,6 +40,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         "model.safetensors is missing: copy or download it too; if model.fp16.safetensors has the whole model, rename it",
     ),
     "a pickle": (only_a_pickle, "has pytorch_model.bin, which can run programs, and no model.safetensors: let"),
+    "a pointer for a pickle": (
+        only_a_pointer_for_a_pickle,
+        "pytorch_model.bin is a Git LFS pointer, for which `git lfs pull` fetches the file itself",
+    ),
     "a shard missing": (only_the_first_shard, "is missing or damaged"),
     "truncated": (lambda f: truncate(f / "model.safetensors"), "model.safetensors is missing or damaged"),
     "a pointer of Git LFS": (
@@ -80,8 +85,8 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         "has score.weight, which no GPT-2 has",
     ),
     "a copy of the weights": (
-        lambda f: change_weights(f, lambda w: w | {f"ema.{name}": x for name, x in w.items()}),
-        "has ema.transformer.h.0.attn.c_attn.bias, which no GPT-2 has",
+        lambda f: change_weights(f, lambda w: w | {f"ema.{name}": x + 1 for name, x in w.items()}),
+        r"has two different tensors for transformer\.\S+, one of them (ema\.)?transformer",
     ),
     "no matrices of one model": (
         lambda f: change_weights(
