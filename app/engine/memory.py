@@ -43,7 +43,7 @@ def memory_allowed(cgroup: Path = CGROUP) -> int | None:
 class MemoryClaim:
     """What one generation may use: the model `engine`, and `work` bytes for its KV cache and scratch memory.
 
-    `prepare` makes it so, on the generation's thread. `loads` says that the weights are not in memory yet.
+    `prepare` makes it so, on the generation's thread. `loads` says that it has yet to load the weights, or to free others.
     """
 
     engine: Engine
@@ -95,7 +95,8 @@ class ModelMemory:
     def claim(self, engine: Engine, work: int = 0) -> MemoryClaim | None:
         """Claim the engine's weights, and `work` bytes besides scratch memory. None if the generation has to wait.
 
-        It waits for memory that others use. If its model has to be loaded, it waits while any other is, and never loads it twice.
+        It waits for memory that others use. If its model has to be loaded, it waits while any other is loaded or freed, so that
+        none is loaded twice, or freed right after it was loaded.
         """
         claim = MemoryClaim(engine, SCRATCH + work, loads=engine.name not in self._loaded)
         if any(other.loads and (claim.loads or other.engine is engine) for other in self._claims):
@@ -108,6 +109,7 @@ class ModelMemory:
         # Alone, it begins in any case: `fit` has seen to it that there is room.
         if missing > 0 and self._claims:
             return None
+        claim.loads = claim.loads or bool(claim.freed)
         for other in claim.freed:
             del self._loaded[other.name]
         self._loaded[engine.name] = self._loaded.pop(engine.name, engine)

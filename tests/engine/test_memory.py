@@ -114,6 +114,22 @@ def test_a_model_in_use_is_not_freed_and_another_waits_until_it_can_be() -> None
     assert claim.freed == [A]
 
 
+def test_a_model_is_not_loaded_again_while_another_thread_is_about_to_free_it() -> None:
+    """Both began at once, and the model could be freed just after it was loaded: the next request loaded it a second time."""
+    heavy = [LargeEngine(name) for name in "abc"]
+    for engine in heavy:
+        engine.weight_bytes = 2 * SCRATCH
+    memory = memory_with(*heavy, room=6 * SCRATCH)
+    larger = memory.claim(heavy[2], 1)
+    assert larger is not None
+    assert larger.freed == [heavy[0]]
+    assert memory.claim(heavy[0]) is None
+    memory.settle(larger, loaded=True)
+    again = memory.claim(heavy[0])
+    assert again is not None
+    assert again.freed == [heavy[1]]
+
+
 def test_one_model_is_loaded_at_a_time_and_none_twice() -> None:
     memory = memory_with(A, room=10**9)
     first = memory.claim(B)
