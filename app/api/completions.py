@@ -35,7 +35,9 @@ async def completions(request: Request[State]) -> Response:
     check_limits(fields, engine, max_length)
     prompts = await asyncio.to_thread(read_prompts, fields, engine)
     options = completion_options(fields)
-    check_logprobs(scored_tokens(prompts, options), options.logprobs)
+    check_logprobs(
+        scored_tokens(prompts, options), options.logprobs, "best_of" if fields.logprobs is None else "logprobs"
+    )
     with naming_fields(prompt="prompt", samples="n" if fields.best_of is None else "best_of"):
         generation = Generation(request.state["queue"], engine, prompts, options, since=began)
     # Without `echo`, the texts begin with nothing, and no thread is needed to find that out.

@@ -56,13 +56,15 @@ def check_token_ids(field: str, tokens: Iterable[int], tokenizer: Tokenizer) -> 
         raise invalid_value(field, f"{field} has a token that the model lacks: its tokens are 0 to {size - 1}.")
 
 
-def check_logprobs(tokens: int, likeliest: int | None) -> None:
+def check_logprobs(tokens: int, likeliest: int | None, field: str = "logprobs") -> None:
     """Refuse a reply with more than MAX_LOGPROBS log probabilities. Raises InvalidRequest.
 
     The reply has one for each of `tokens` tokens and for the `likeliest` tokens at its position; None asks for none at all.
+    `field` asks for them.
     """
     if likeliest is not None and tokens * (1 + likeliest) > MAX_LOGPROBS:
         requested = f"{tokens} tokens with {likeliest} others each"
         raise invalid_value(
-            "logprobs", f"logprobs of {requested} are more than {MAX_LOGPROBS}: ask for fewer or shorter texts."
+            field,
+            f"{field} needs the log probabilities of {requested}, more than {MAX_LOGPROBS}: ask for fewer or shorter texts.",
         )

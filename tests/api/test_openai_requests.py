@@ -56,6 +56,8 @@ def test_a_wrong_value(url: str, path: str, field: str, value: object) -> None:
         ({"n": 3, "best_of": 2}, "best_of"), ({"best_of": 21}, "best_of"), ({"best_of": 0}, "best_of"),
         ({"best_of": 2, "stream": True}, "best_of"), ({"n": 100, "max_tokens": 1000}, "n"),
         ({"best_of": 20, "max_tokens": 1000}, "best_of"),
+        # Seen: this named logprobs, which nobody had asked for.
+        ({"prompt": ["a"] * 6, "best_of": 20, "max_tokens": 1000}, "best_of"),
         ({"stream": True, "stream_options": {"include_usage": 1}}, "stream_options"),
         ({"stream": True, "stream_options": {"include_obfuscation": True}}, "stream_options"),
         ({"stream": True, "stream_options": {"continuous_usage_stats": True}}, "stream_options"),
