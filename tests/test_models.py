@@ -167,6 +167,30 @@ def test_a_model_that_is_being_loaded_delays_nobody_else() -> None:
         assert slow.result().json()["text"] == "bbb"
 
 
+def test_who_waits_for_a_model_that_is_being_loaded_lets_others_pass() -> None:
+    """A second request for it waited at the head of the queue, and behind it one for a loaded model, with a thread free."""
+    loading, may_load = threading.Event(), threading.Event()
+
+    class Slow(FakeEngine):
+        def load(self) -> None:
+            loading.set()
+            assert may_load.wait(20)
+
+    engines = [FakeEngine("a"), Slow("b", name="slow"), FakeEngine("c", name="other")]
+    with serving(*engines, concurrency=2) as url, ThreadPoolExecutor(3) as threads:
+        replies = [threads.submit(httpx.get, f"{url}/?length=3&model=slow", timeout=30)]
+        assert loading.wait(20)
+        replies += [
+            threads.submit(httpx.get, f"{url}/?length=3&model={name}", timeout=30) for name in ("slow", "other")
+        ]
+        while "num_requests_waiting 2" not in httpx.get(f"{url}/metrics").text:
+            time.sleep(0.01)
+        assert httpx.get(f"{url}/?length=3").json()["text"] == "aaa"
+        assert not any(reply.done() for reply in replies)
+        may_load.set()
+        assert [reply.result().json()["text"] for reply in replies] == ["bbb", "bbb", "ccc"]
+
+
 def test_a_model_that_takes_too_long_to_load_is_an_answer_in_time() -> None:
     """The load goes on, and the next request profits from it."""
     may_load = threading.Event()

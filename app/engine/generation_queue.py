@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import math
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -82,7 +81,7 @@ class GenerationQueue:
         self._concurrency = concurrency
         self._capacity = concurrency + queue_limit
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="generate")
-        self._waiting: deque[QueuedGeneration] = deque()
+        self._waiting: list[QueuedGeneration] = []
         self._running: set[QueuedGeneration] = set()
         self._mean_seconds = 1.0
 
@@ -148,19 +147,25 @@ class GenerationQueue:
         self._begin_waiting()
 
     def _begin_waiting(self) -> None:
-        """Begin what waits, in its order, as far as threads and memory allow."""
-        while self._waiting and self.running < self._concurrency:
-            generation = self._waiting[0]
+        """Begin what waits, in its order, as far as threads and memory allow.
+
+        Who waits for a model that is being loaded lets others pass. Who waits for memory does not, or would wait for ever.
+        """
+        for generation in [*self._waiting]:
+            if self.running == self._concurrency:
+                return
             if generation.deadline.passed:
                 self._end(generation, DeadlinePassed())
-                continue
-            claim = self._memory.claim(generation.engine, generation.work)
-            if claim is None:
+            elif claim := self._memory.claim(generation.engine, generation.work):
+                self._begin(generation, claim)
+            elif not self._memory.loading:
                 return
-            self._waiting.popleft()
-            self._running.add(generation)
-            generation.timer.leave_queue()
-            self._threads.submit(self._run, generation, claim)
+
+    def _begin(self, generation: QueuedGeneration, claim: MemoryClaim) -> None:
+        self._waiting.remove(generation)
+        self._running.add(generation)
+        generation.timer.leave_queue()
+        self._threads.submit(self._run, generation, claim)
 
     def _run(self, generation: QueuedGeneration, claim: MemoryClaim) -> None:
         """Load the model if need be, and generate. Called on a thread."""

@@ -77,6 +77,11 @@ class ModelMemory:
         """The models in memory, from the least to the most recently used."""
         return list(self._loaded)
 
+    @property
+    def loading(self) -> bool:
+        """Whether a model is being loaded or freed."""
+        return any(claim.loads for claim in self._claims)
+
     def fit(self, engine: Engine, where: Path) -> None:
         """Limit the engine's batches to what fits beside its weights. Raises MachineError if not even one text fits."""
         if self._allowed is None:
