@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 
 from app.engine.bundle import Hparams, Template
 from app.engine.checkpoint_folder import CheckpointFolder, newest_save, open_checkpoint, saves_in, step_of
+from app.engine.vocabulary_files import read_text
+from app.engine.wrong_files import POINTERS, wrong_file
 from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import Array, older_saves, remove_save, replace_text, write_checkpoint
 from finetune.readable_json import readable_json
@@ -91,8 +93,8 @@ class RunFolder:
         if not path.is_file():
             return None
         try:
-            return msgspec.json.decode(path.read_bytes(), type=RunDescription)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return msgspec.json.decode(read_text(path), type=RunDescription)
+        except msgspec.DecodeError as error:
             raise CheckpointError(f"{path} does not describe a run ({error}): give another folder.") from None
 
     def describe(self, description: RunDescription) -> None:
@@ -169,6 +171,8 @@ class RunFolder:
         path = self.folder / f"training-{source.step}.npz"
         if not path.is_file():
             return None
+        if found := wrong_file(path, POINTERS):
+            raise CheckpointError(*found)
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return {name: stored[name] for name in stored.files}

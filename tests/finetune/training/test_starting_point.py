@@ -18,6 +18,7 @@ from finetune.checkpoint import initial_weights, newest_whole, write_checkpoint
 from finetune.commands.prepare import prepare
 from finetune.commands.train import train
 from tests.conftest import write_tiny
+from tests.damage import point_to_lfs
 from tests.finetune.training.runs import logged, stopped_after, training_options, weights_of
 
 
@@ -127,6 +128,15 @@ def test_a_damaged_optimizer_state_is_refused(base: Path, finished: Path, tmp_pa
     run = shutil.copytree(finished, tmp_path / "run")
     (run / "training-12.npz").write_bytes(b"PK")
     with pytest.raises(CheckpointError, match=r"training-12\.npz is damaged: delete it"):
+        train(training_options(base, run, resume=True, steps=13))
+
+
+@pytest.mark.parametrize("name", ["training-12.npz", "description.json"])
+def test_a_pointer_beside_the_weights_is_named_too(name: str, base: Path, finished: Path, tmp_path: Path) -> None:
+    """The advice was to delete an optimizer state that `git lfs pull` would have fetched."""
+    run = shutil.copytree(finished, tmp_path / "run")
+    point_to_lfs(run / name)
+    with pytest.raises(CheckpointError, match=f"{name} is a Git LFS pointer, for which `git lfs pull` fetches"):
         train(training_options(base, run, resume=True, steps=13))
 
 
