@@ -73,6 +73,8 @@ class OnnxEngine:
             self._bundle.check(WEIGHTS)
             return_free_memory()
             self._session = open_session(self._bundle, self._threads)
+            # What loading took besides the weights, which is tens of megabytes even for a small model.
+            return_free_memory()
 
     def free(self) -> None:
         self._session = None
