@@ -25,6 +25,7 @@ JSON_CONTROLS = re.compile("[\0\ud800-\udfff]")
 UTF_8_CONTROLS = re.compile(rb"\xc2[\x80-\x84\x86-\x9f]")
 NOT_TEXT = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined")
 """Python calls these encodings too."""
+ASCII = bytes(range(128))
 
 BLOCK = 2**20
 """Bytes that are decoded at a time at least."""
@@ -125,6 +126,7 @@ class EncodingChecker:
         codec = codecs.lookup(encoding).name
         self._is_utf_8 = codec in ("utf-8", "utf-8-sig")
         self._is_unicode = codec.startswith("utf")
+        self._is_wide = codec.startswith(("utf-16", "utf-32"))
         self._is_seven_bit = codec.startswith(("iso2022", "hz", "utf-7"))
         self._could_be_utf_8 = not self._is_utf_8
         self._is_json = is_json
@@ -137,6 +139,8 @@ class EncodingChecker:
 
         The last `waiting` bytes of `data` are part of a character that continues in the next.
         """
+        if self._is_wide and b"\0" not in data and len(data.translate(None, ASCII)) < len(data) / 4:
+            self.refuse_bytes(data, 0)  # Two letters would be read as one Chinese character.
         if self._could_be_utf_8:
             self._refuse_utf_8(data, text)
         if not self._is_utf_8 or self._is_suspicious(data):

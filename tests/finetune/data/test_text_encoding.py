@@ -64,6 +64,7 @@ def test_text_in_another_encoding_is_refused_by_its_name(
         ("ok\n“été".encode(), "cp1252", "is utf-8, and not cp1252 on line 2 (byte 3): give --encoding utf-8."),
         ("ok\nété".encode("utf-8-sig"), "latin-1", "is utf-8, and not latin-1 on line 1 (byte 0)"),
         (b"Plain.", "utf-16", "is not utf-16 on line 1 (byte 0): convert it, or give --encoding utf-8"),
+        ("Le café, c’est à côté!\r\n".encode("cp1252"), "utf-16-be", "line 1 (byte 0): convert it, or give --encoding cp1252"),
         (b"Plain.", "cp037", "is utf-8, and not cp037 on line 1 (byte 0)"),
         ("你好".encode(), "ascii", "is not ascii on line 1 (byte 0): convert it, or give --encoding utf-8"),
         (bytes(range(256)), "utf-8", "it looks like no known encoding, so convert it to utf-8, or name"),
@@ -86,6 +87,7 @@ def test_text_that_is_read_wrongly_is_refused(data: bytes, encoding: str, senten
         ("été".encode("utf-8-sig"), "utf-8", "été"),
         ("été".encode("utf-8-sig"), "utf-8-sig", "été"),
         ("été \n".encode("utf-16"), "utf-16", "été"),
+        ("为什么鸡要过马路因为它想到另一边去".encode("utf-16-le"), "utf-16-le", "为什么鸡要过马路因为它想到另一边去"),
         ("hi".encode("cp037"), "cp037", "hi"),
     ],
 )
