@@ -39,8 +39,9 @@ class CompatibilityFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     cache_salt: str | None = None
     id_slot: int | None = None
     keep_alive: str | int | None = None
-    priority: int | None = None
     request_id: str | None = None
+    # No request overtakes another, as in vLLM unless it is told to schedule by priority.
+    priority: Literal[0] | None = None
     # Samplers that are switched off, with what they would need if they were on.
     length_penalty: Literal[1] | None = None
     repeat_penalty: Literal[1] | None = None
