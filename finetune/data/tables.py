@@ -138,7 +138,10 @@ def quotes_explained(name: str, dialect: CsvDialect, reader: CsvReader) -> Itera
 def find_dialect(sample: Sequence[str], wanted: Collection[str], usual: str) -> CsvDialect:
     """The dialect of a table that begins with these lines. `wanted` are names of columns in lower case."""
     if sample and (said := re.fullmatch(r'"?sep=(.)"?\s*', sample[0], re.IGNORECASE)):
-        return completed(CsvDialect(said[1], first_line=2), sample)
+        dialect = completed(CsvDialect(said[1], first_line=2), sample)
+        found = replace(find_dialect(sample[1:], wanted, usual), first_line=2)
+        # The line may say what is not so.
+        return found if columns_of(dialect, sample[1:]) < 2 <= columns_of(found, sample[1:]) else dialect
     candidates = [
         candidate
         for separator in possible_separators(sample)
@@ -147,6 +150,11 @@ def find_dialect(sample: Sequence[str], wanted: Collection[str], usual: str) -> 
     if not candidates:
         return completed(CsvDialect(usual), sample)
     return max(candidates, key=lambda candidate: candidate[0])[1]
+
+
+def columns_of(dialect: CsvDialect, sample: Sequence[str]) -> int:
+    """How many columns the first row has."""
+    return len(next(iter(rows_of_sample(dialect, sample)), []))
 
 
 def possible_separators(sample: Sequence[str]) -> list[str]:

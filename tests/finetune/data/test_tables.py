@@ -26,6 +26,8 @@ from tests.finetune.data.reading import read, written
         ("a.csv", "sep=;\nid;text\n1;Hello.\n", None, ["Hello."]),
         ("a.csv", '"SEP=\t"\r\nid\ttext\r\n1\tHello.\r\n', None, ["Hello."]),
         ("a.csv", "\ufeffsep=,\nid,text\n1,Hello.\n", None, ["Hello."]),
+        ("a.csv", "sep=;\nid,text\n1,Hello.\n", None, ["Hello."]),
+        ("a.csv", "sep=;\ntext\nHello, you.\n", "text", ["Hello, you."]),
         ("a.csv", '\ufeff"id";"text"\n"1";"Hello; ""you"""\n', None, ['Hello; "you"']),
         ("a.csv", "id;price;text\n1;2,50;Hello.\n2;3,10;Bye, bye.\n", None, ["Hello.", "Bye, bye."]),
         ("a.csv", 'id;"price, EUR";text\n1;2,50;Hi.\n2;3,50;Bye.\n', None, ["Hi.", "Bye."]),
