@@ -1,9 +1,11 @@
 """Generations on threads, off the event loop: a bounded queue, each generation with a deadline.
 
-At most `concurrency` generations run at a time and `queue_limit` more wait, in the order of their arrival; further ones are
-refused. A thread generates, after loading the model if it is not in memory, and the event loop reads. When the reader stops (the
-client left), the thread stops before its next step. When the deadline passes, the texts end as they are; a generation without a
-single token by then is refused. The reader does not wait for a thread that is late, such as one that is loading a large model.
+At most `concurrency` generations run at a time and `queue_limit` more wait; further ones are refused. They begin in the order of
+their arrival, but for those whose model is being loaded.
+
+A thread generates, after loading the model if it is not in memory, and the event loop reads. When the reader stops (the client
+left), the thread stops before its next step. When the deadline passes, the texts end as they are; a generation without a single
+token by then is refused. The reader does not wait for a thread that is late, such as one that is loading a large model.
 
 The event loop alone changes what is in here. Threads only generate, and report to it.
 """
