@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import secrets
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -42,9 +44,8 @@ from tests.fakes.loopback import on_loopback
 ROOT = Path(__file__).parent.parent
 # A shell makes background processes, such as `make test &`, ignore SIGINT, and tests interrupt processes that inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# The same examples every time, with no time limit, and nothing written into the repository.
-hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None, max_examples=60)
-hypothesis.settings.load_profile("same")
+# Else each httpx.post reads 140 certificates, which takes 20 ms, to speak plain HTTP.
+ssl.create_default_context = functools.cache(ssl.create_default_context)  # type: ignore[assignment]
 TEXTS = ["Why did the duck cross the road? It had a bill to pay.", "<|startoftext|>Yes, we do.<|endoftext|>"] * 8
 
 
@@ -55,6 +56,15 @@ def write_tiny(folder: Path, **changes: int) -> None:
     hparams = Hparams(**{"n_vocab": size, "n_ctx": 64, "n_embd": 32, "n_head": 4, "n_layer": 3} | changes)
     weights = {name: w * 8 if w.ndim > 1 else w for name, w in initial_weights(hparams, seed=1).items()}
     write_checkpoint(folder, hparams, weights, vocabulary=folder, step=7)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The same invented examples every time, with no time limit, and nothing written into the repository."""
+    few = config.option.markexpr == "not slow"
+    hypothesis.settings.register_profile(
+        "same", derandomize=True, deadline=None, database=None, max_examples=20 if few else 100
+    )
+    hypothesis.settings.load_profile("same")
 
 
 def open_vocabulary(folder: Path) -> dict[str, int]:

