@@ -74,8 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
     terminal.print_utf_8()
     try:
         with explained_errors():
-            shield_libraries()
             given = parser().parse_args(arguments)
+            shield_libraries()
             with explain_memory("close other programs, or use a machine with more"):
                 run(given.verb, given[given.verb])
             terminal.flush()

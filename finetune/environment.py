@@ -9,9 +9,9 @@ NOWHERE = f"{os.devnull}/keras"
 
 
 def shield_libraries() -> None:
-    """Set the variables that TensorFlow, Keras, Matplotlib and tqdm read when they are imported. Call this before."""
+    """Set the variables that TensorFlow, Keras and Matplotlib read when they are imported. Call this before."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Silences TensorFlow's notes on hardware.
-    for name in [name for name in os.environ if name.startswith(("KERAS_", "TQDM_")) and name != "KERAS_BACKEND"]:
+    for name in [name for name in os.environ if name.startswith("KERAS_") and name != "KERAS_BACKEND"]:
         del os.environ[name]
     os.environ["KERAS_HOME"] = NOWHERE  # Else Keras reads ~/.keras/keras.json, or writes it.
     os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND", "").strip() or "tensorflow"

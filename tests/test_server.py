@@ -165,7 +165,7 @@ def test_sigterm_ends_the_process_in_ten_seconds_whatever_it_does() -> None:
         assert int(replies[name].headers["retry-after"]) >= 1
 
 
-@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("again", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_second_signal_ends_the_process_soon(again: signal.Signals) -> None:
     """Those who have waited long enough get what is written."""
     with busy_server() as (child, asked):

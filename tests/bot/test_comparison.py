@@ -23,6 +23,7 @@ def human(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_jokes_by_models_and_by_people_look_the_same(human: Path, store: str) -> None:
     engines = [
         FakeEngine(f" Q{name}\n[ANSWER] A{name}\n[QUESTION]", name=name, template="qa") for name in ("a", "b", "c")

@@ -244,6 +244,7 @@ def test_the_log_says_why_an_update_is_to_be_sent_again(caplog: pytest.LogCaptur
     assert "an update is to be sent again: Telegram does not know this TELEGRAM_TOKEN: copy it again" in caplog.text
 
 
+@pytest.mark.slow
 def test_polling_waits_as_long_as_telegram_asks_and_says_why(tmp_path: Path) -> None:
     with Telegram().serving() as telegram:
         faults = iter([Fault(status=502), Fault(retry_after=1)])

@@ -186,6 +186,7 @@ def test_an_answer_under_way_when_the_time_is_up_is_not_sent_twice(monkeypatch: 
         assert telegram.statuses == {200: 3, 503: 1}
 
 
+@pytest.mark.slow
 def test_an_update_is_asked_for_again_when_the_queue_is_full() -> None:
     with bot(FakeEngine(seconds_per_token=0.005), queue_limit=0, telegram_rate=1) as telegram:
         for chat in range(1, 5):

@@ -53,7 +53,7 @@ def test_keras_and_matplotlib_read_no_settings(tmp_path: Path) -> None:
 import os
 from finetune.environment import shield_libraries
 shield_libraries()
-import keras, matplotlib.pyplot, tqdm
+import keras, matplotlib.pyplot
 assert keras.config.floatx() == "float32"
 assert keras.config.backend() == "tensorflow"
 assert matplotlib.get_backend() == "agg"
@@ -63,7 +63,6 @@ assert matplotlib.get_backend() == "agg"
         "MPLBACKEND": "module://missing",
         "KERAS_MAX_EPOCHS": "many",
         "KERAS_BACKEND": "",
-        "TQDM_MININTERVAL": "often",
     }
     environ = os.environ | {"PYTHONPATH": str(ROOT)} | variables
     subprocess.run([sys.executable, "-c", code], env=environ, check=True)

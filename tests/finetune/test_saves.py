@@ -62,6 +62,7 @@ def test_sample_takes_the_save_that_is_named(two: Path, capsys: pytest.CaptureFi
     assert printed["run1", 3] == printed["model-3", None] != printed["run1", 7]
 
 
+@pytest.mark.slow
 def test_evaluate_takes_the_save_that_is_named(two: Path, data: Path, tmp_path: Path) -> None:
     reports = {}
     for save in (3, 7):
@@ -82,6 +83,7 @@ def test_training_begins_at_the_save_that_is_named(
     assert all(np.array_equal(weight, expected[name]) for name, weight in start.weights.items())
 
 
+@pytest.mark.slow
 def test_a_run_goes_back_to_an_older_save(
     base: Path, finished: Path, keras: Callable[..., Any], tmp_path: Path
 ) -> None:

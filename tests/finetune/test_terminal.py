@@ -20,7 +20,10 @@ def report(tmp_path: Path) -> list[str]:
     return ["report", "--store", fill(f"sqlite:///{tmp_path}/feedback.db", few()), "--out", str(tmp_path / "report")]
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8", "utf-16"])
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("latin-1", "cp1252", "utf-16")]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8", *OTHERS])
 def test_output_is_utf_8_whatever_the_terminal_says(
     encoding: str, report: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

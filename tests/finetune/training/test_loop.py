@@ -133,6 +133,7 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(
         assert all(np.array_equal(weight, weights[name]) for name, weight in weights_of(expected).items())
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_a_number_ends_the_run(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"the loss is not a number at step \d: give a lower --learning_rate\."):
         keras(train, training_options(base, tmp_path / "run", learning_rate=1e30, clip=0.0))

@@ -88,6 +88,7 @@ def test_a_save_that_cannot_be_used_is_skipped(
     assert capsys.readouterr().err.endswith(": using the save before it, model-8.\n")
 
 
+@pytest.mark.slow
 def test_after_a_damaged_save_the_one_that_was_used_is_kept(
     base: Path, finished: Path, keras: Callable[..., Any], tmp_path: Path
 ) -> None:

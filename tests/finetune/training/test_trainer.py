@@ -76,6 +76,7 @@ def test_gradient_accumulation_is_one_large_batch(base: Path, keras: Callable[..
     assert np.abs(momenta - whole).max() < 1e-4 * np.abs(whole).max()
 
 
+@pytest.mark.slow
 def test_frozen_weights_do_not_change(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
     before = weights_of(base / "init")
     for name, freeze in (("embeddings", "embeddings"), ("layers", 1)):
@@ -86,6 +87,7 @@ def test_frozen_weights_do_not_change(base: Path, keras: Callable[..., Any], tmp
     assert kept == {"wte", "wpe", *(name for name in before if name.startswith("h0/"))}
 
 
+@pytest.mark.slow
 def test_lora_learns_is_merged_on_save_and_resumes(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
     common = training_options(base, tmp_path / "whole", steps=8, lora=4, learning_rate=1e-2)
     keras(train, common)
