@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 NOWHERE = f"{os.devnull}/keras"
 """A folder that can be neither read nor created."""
@@ -13,6 +14,9 @@ def shield_libraries() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Silences TensorFlow's notes on hardware.
     for name in [name for name in os.environ if name.startswith("KERAS_") and name != "KERAS_BACKEND"]:
         del os.environ[name]
+    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+        # Under `ulimit -v`, the allocator of TensorFlow's oneDNN waits for minutes before it says that memory has run out.
+        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     os.environ["KERAS_HOME"] = NOWHERE  # Else Keras reads ~/.keras/keras.json, or writes it.
     os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND", "").strip() or "tensorflow"
     os.environ["MPLBACKEND"] = (

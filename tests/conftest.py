@@ -42,8 +42,10 @@ from finetune.data.vocabulary import learn_vocabulary
 from tests.fakes.loopback import on_loopback
 
 ROOT = Path(__file__).parent.parent
-# A shell makes background processes, such as `make test &`, ignore SIGINT, and tests interrupt processes that inherit this.
+# A shell makes background processes, such as `make test &`, ignore SIGINT, and nohup SIGHUP. Tests send both to processes that
+# inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Else each httpx.post reads 140 certificates, which takes 20 ms, to speak plain HTTP.
 ssl.create_default_context = functools.cache(ssl.create_default_context)  # type: ignore[assignment]
 TEXTS = ["Why did the duck cross the road? It had a bill to pay.", "<|startoftext|>Yes, we do.<|endoftext|>"] * 8
