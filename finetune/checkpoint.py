@@ -25,6 +25,7 @@ from app.engine.checkpoint_folder import (
     find_save,
     lacking_files,
     listed,
+    name_of_save,
     open_checkpoint,
     saves_in,
 )
@@ -178,7 +179,7 @@ def older_saves(folder: Path) -> list[str]:
         return []
     note = read_text(folder / "checkpoint")
     saves = re.findall(r'^all_model_checkpoint_paths: *"(.+)"', note, re.MULTILINE)
-    return [re.split(r"[/\\]", save)[-1] for save in reversed(saves)][1:]
+    return [name_of_save(save) for save in reversed(saves)][1:]
 
 
 def write_checkpoint(

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 PIPE_CLOSED = 141
 """The exit code of programs that SIGPIPE ends."""
@@ -34,8 +35,13 @@ def print_nothing_more() -> None:
         try:
             stream.flush()
         except OSError:
-            with contextlib.suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            drop_output(stream)
+
+
+def drop_output(stream: TextIO) -> None:
+    """Drop what the stream still holds, which it would try to write again at exit, and what is written to it from now on."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_error(sentence: str) -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from app.engine.bundle import Hparams
 from app.engine.tokenizer import Tokenizer
-from app.engine.vocabulary_files import VOCABULARY_FILES, read_text
+from app.engine.vocabulary_files import COPY_FILE_AGAIN, VOCABULARY_FILES, read_text
 from app.engine.wrong_files import wrong_file
 from app.errors import CheckpointError
 
@@ -150,8 +150,12 @@ def newest_save(folder: Path) -> str:
     found = re.search(r'^model_checkpoint_path: *"(.+)"', read_text(path), re.MULTILINE)
     if found is None:
         raise CheckpointError(f"{path} does not name a save", 'it should say model_checkpoint_path: "model-N"')
-    # A note from another machine may hold a whole path of that machine.
-    return re.split(r"[/\\]", found[1])[-1]
+    return name_of_save(found[1])
+
+
+def name_of_save(noted: str) -> str:
+    """The name of a save in TensorFlow's note, which may hold a whole path of another machine."""
+    return re.split(r"[/\\]", noted)[-1]
 
 
 def refuse_incomplete(folder: Path, save: str) -> None:
@@ -201,17 +205,16 @@ def listed(names: Sequence[str]) -> str:
 def read_hparams(folder: Path) -> Hparams:
     """The shape of the model, from hparams.json. Raises CheckpointError."""
     path = folder / "hparams.json"
-    remedy = "copy it again from the model it belongs to"
     try:
         hparams = msgspec.json.decode(read_text(path), type=Hparams)
     except msgspec.DecodeError as error:
-        raise CheckpointError(f"{path} does not describe a GPT-2 ({error})", remedy) from None
+        raise CheckpointError(f"{path} does not describe a GPT-2 ({error})", COPY_FILE_AGAIN) from None
     for name, largest in LARGEST.items():
         if not 1 <= getattr(hparams, name) <= largest:
-            raise CheckpointError(f"{path} has {name} {getattr(hparams, name)}, which no GPT-2 has", remedy)
+            raise CheckpointError(f"{path} has {name} {getattr(hparams, name)}, which no GPT-2 has", COPY_FILE_AGAIN)
     if hparams.n_embd % hparams.n_head:
         raise CheckpointError(
-            f"{path} has n_embd {hparams.n_embd}, which {hparams.n_head} heads cannot share equally", remedy
+            f"{path} has n_embd {hparams.n_embd}, which {hparams.n_head} heads cannot share equally", COPY_FILE_AGAIN
         )
     return hparams
 

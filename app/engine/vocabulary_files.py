@@ -19,6 +19,7 @@ from app.errors import CheckpointError
 VOCABULARY_FILES = ("encoder.json", "vocab.bpe")
 LOST = 0.01
 """The share of the tokens that begin with a space and that no merge makes: more are not added by hand but lost in a file."""
+COPY_FILE_AGAIN = "copy it again from the model it belongs to"
 VERSION_LINE = "#version: 0.2"
 
 
@@ -46,9 +47,7 @@ def read_ids(path: Path) -> dict[str, int]:
     try:
         return msgspec.json.decode(read_text(path), type=dict[str, int])
     except msgspec.DecodeError as error:
-        raise CheckpointError(
-            f"{path} is not a vocabulary ({error})", "copy it again from the model it belongs to"
-        ) from None
+        raise CheckpointError(f"{path} is not a vocabulary ({error})", COPY_FILE_AGAIN) from None
 
 
 def read_merges(path: Path) -> list[tuple[str, str]]:
@@ -60,7 +59,7 @@ def read_merges(path: Path) -> list[tuple[str, str]]:
         if len(parts) != 2:
             raise CheckpointError(
                 f"{path} is not a list of merges (line {number} is not two tokens)",
-                "copy it again from the model it belongs to",
+                COPY_FILE_AGAIN,
             )
         merges.append((parts[0], parts[1]))
     return merges
@@ -77,7 +76,7 @@ def read_text(path: Path) -> str:
             f"{path} cannot be read ({error.strerror})", "copy it from the model it belongs to"
         ) from None
     except UnicodeDecodeError:
-        raise CheckpointError(f"{path} is not text", "copy it again from the model it belongs to") from None
+        raise CheckpointError(f"{path} is not text", COPY_FILE_AGAIN) from None
 
 
 def refuse_gaps(byte_pairs: BytePairs, folder: Path) -> None:
@@ -87,7 +86,7 @@ def refuse_gaps(byte_pairs: BytePairs, folder: Path) -> None:
     if numbers != set(range(size)):
         raise CheckpointError(
             f"{encoder} has {size} tokens, whose ids should be 0 to {size - 1}, each once",
-            "copy it again from the model it belongs to",
+            COPY_FILE_AGAIN,
         )
     # Tokens that are added by hand seldom begin with a space, which is Ġ in the alphabet.
     lost = [token for token in byte_pairs.outside if token.startswith("Ġ")]

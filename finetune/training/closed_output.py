@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TextIO
+
+from finetune.terminal import drop_output
 
 
 class DroppedWhenClosed:
@@ -33,9 +34,7 @@ class DroppedWhenClosed:
         try:
             yield
         except (OSError, ValueError):  # ValueError: closed by this process.
-            with contextlib.suppress(OSError, ValueError):
-                # The stream keeps what it could not write, and tries again at exit.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            drop_output(self._stream)
 
 
 @contextmanager
