@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 
 import httpx
-import numpy as np
 import pytest
 
 from app.engine.base import Decoder
-from app.engine.fake import FakeDecoder, FakeEngine
+from app.engine.fake import FakeEngine
+from tests.api.breaking_engine import BreakingEngine
 from tests.api.error_checks import assert_error
 from tests.conftest import events, serving
 
@@ -46,16 +46,7 @@ def test_an_unexpected_exception_is_an_error_object_too() -> None:
 
 def test_an_exception_in_the_middle_of_a_stream_is_its_last_event() -> None:
     """Many clients would take a stream that just breaks off for a complete one."""
-
-    class Breaking(FakeDecoder):
-        def step(self, tokens: np.ndarray) -> np.ndarray:
-            raise ZeroDivisionError
-
-    class Broken(FakeEngine):
-        def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
-            return Breaking(self)
-
-    with serving(Broken()) as url:
+    with serving(BreakingEngine()) as url:
         last = json.loads(events(httpx.get(f"{url}/?stream=true").text)[-1])
         assert last["error"]["type"] == "server_error"
         assert httpx.get(f"{url}/?length=1").status_code == 200

@@ -13,6 +13,7 @@ import openai
 import pytest
 
 from app.engine.fake import SCRIPT, FakeEngine
+from tests.api.breaking_engine import BreakingEngine
 from tests.conftest import serving
 
 HELLO: Any = [{"role": "user", "content": "Hello!"}]
@@ -193,16 +194,6 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream_frees_the_engine(route: 
 
 
 def test_a_stream_that_breaks_is_an_error() -> None:
-    from app.engine.fake import FakeDecoder
-
-    class Breaking(FakeDecoder):
-        def step(self, tokens: Any) -> Any:
-            raise ZeroDivisionError
-
-    class Broken(FakeEngine):
-        def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
-            return Breaking(self)
-
-    with serving(Broken()) as address, client(address) as api, pytest.raises(openai.APIError) as broken:
+    with serving(BreakingEngine()) as address, client(address) as api, pytest.raises(openai.APIError) as broken:
         list(api.completions.create(model="fake", prompt="Why", stream=True))
     assert json.dumps(broken.value.body).count("internal_error") == 1

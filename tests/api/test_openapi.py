@@ -12,10 +12,11 @@ import jsonschema
 import pytest
 
 from app.application import create_application
-from app.engine.fake import FakeDecoder, FakeEngine
+from app.engine.fake import FakeEngine
 from app.engine.generation_queue import GenerationQueue
 from app.models import Models
 from app.settings import Settings
+from tests.api.breaking_engine import BreakingEngine
 from tests.api.test_keys import routes
 from tests.conftest import events, serving
 from tests.fakes.loopback import on_loopback
@@ -120,15 +121,7 @@ def test_streams_are_as_described(url: str, document: dict[str, Any], path: str,
 
 
 def test_an_error_in_a_stream_is_as_described(document: dict[str, Any]) -> None:
-    class Breaking(FakeDecoder):
-        def step(self, tokens: Any) -> Any:
-            raise ZeroDivisionError
-
-    class Broken(FakeEngine):
-        def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
-            return Breaking(self)
-
-    with serving(Broken()) as url:
+    with serving(BreakingEngine()) as url:
         for path, ask in (("/", {}), ("/v1/completions", {}), ("/v1/chat/completions", {"messages": HELLO})):
             reply = httpx.post(url + path, json=ask | {"stream": True})
             assert "internal_error" in reply.text

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +9,8 @@ import pytest
 
 from app.bot.strings import COMMANDS
 from tests.bot.conftest import GROUP
-from tests.conftest import ROOT, run_module
+from tests.bot.polling_process import poll
+from tests.conftest import run_module
 from tests.fakes.bot_api import TOKEN, entities
 from tests.fakes.telegram import SECRET, Telegram
 
@@ -53,16 +50,7 @@ def test_polling_answers_and_ends_with_ctrl_c(environ: dict[str, str]) -> None:
         for text in ("why, @JokerBot?", "/joke@JokerBot"):
             telegram.write(GROUP, None, user=8, caption=text, caption_entities=entities(text), reply_to_message=mine)
         telegram.write(GROUP, "/joke@JokerBot", **as_channel)
-        environ["TELEGRAM_API_URL"] = telegram.url
-        variables = os.environ | environ | {"PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "app.bot", "poll"]
-        with subprocess.Popen(
-            command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as child:
-            telegram.settle()
-            child.send_signal(signal.SIGINT)
-            out, err = child.communicate(timeout=20)
-        assert (child.returncode, err) == (130, "")
+        out = poll(telegram, environ)
         assert out.startswith("@JokerBot is listening")
         assert [len(telegram.said(chat)) for chat in (7, 8, GROUP)] == [1, 1, 4]
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -34,7 +30,8 @@ from app.errors import SettingError
 from app.network import find_proxy
 from app.settings import Settings
 from tests.bot.conftest import MESSAGE, SECRET_HEADER, Failing, bot
-from tests.conftest import ROOT, run_module
+from tests.bot.polling_process import poll
+from tests.conftest import run_module
 from tests.fakes.bot_api import TOKEN, Fault
 from tests.fakes.loopback import on_loopback
 from tests.fakes.telegram import SECRET, Telegram
@@ -250,15 +247,7 @@ def test_polling_waits_as_long_as_telegram_asks_and_says_why(tmp_path: Path) -> 
         faults = iter([Fault(status=502), Fault(retry_after=1)])
         telegram.fault = lambda method: next(faults, None) if method == "getUpdates" else None
         telegram.write(7, "/help")
-        variables = os.environ | BOT | NONE | {"TELEGRAM_API_URL": telegram.url, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "app.bot", "poll"]
-        with subprocess.Popen(
-            command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as child:
-            telegram.settle()
-            child.send_signal(signal.SIGINT)
-            out, err = child.communicate(timeout=20)
-        assert (child.returncode, err) == (130, "")
+        out = poll(telegram, BOT | NONE)
         assert len(telegram.said(7)) == 1
     assert "(HTTP status 502): check your network and TELEGRAM_API_URL. Trying again in 2 s.\n" in out
     assert "Telegram refused: Too Many Requests: retry after 1 s. Trying again in 1 s.\n" in out
