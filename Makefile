@@ -9,6 +9,9 @@ PYTEST := $(BIN)/pytest --numprocesses=logical --dist=loadgroup --cov --duration
 IMAGE ?= gpt-2-cloud-run
 CONTAINERS = $(firstword $(foreach name,docker podman buildah,$(shell $(name) info >/dev/null 2>&1 && echo $(name))))
 
+# With it, every process of the tests would compile TensorFlow's modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: serve test test-all browser lint format hooks image image-check starter bench docs lock help
 
 serve: .venv/container  ## Serve models/starter, or MODEL=..., on http://localhost:8080

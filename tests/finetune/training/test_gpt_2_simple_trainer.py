@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,8 +99,9 @@ def test_sigterm_saves(questions: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-u", "-m", *arguments(questions, tmp_path / "run", "--steps", "100000")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout
-        while "loss=" not in child.stdout.readline() and child.poll() is None:
-            time.sleep(0.01)
+        printed = 0
+        while printed < 2 and child.poll() is None:  # It counts a step after it has printed the loss.
+            printed += "loss=" in child.stdout.readline()
         child.send_signal(signal.SIGTERM)
         _, said = child.communicate(timeout=60)
     assert child.returncode == 128 + signal.SIGTERM
