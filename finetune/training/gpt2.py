@@ -6,13 +6,11 @@
     logits = model.head(hidden)          # [batch, length, n_vocab]
 
 Packing needs attention that stays within each document of a row, and positions that restart with it; KerasHub's GPT-2 has
-neither. The loss is computed in chunks along the row: with GPT-2's vocabulary, the logits of a whole window and their
-gradients would take more memory than all other activations.
+neither. Attention and the loss over the vocabulary are modules of their own.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -23,13 +21,13 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from app.engine.bundle import Hparams
+from finetune.training.attention import Attend, plain_attention
+from finetune.training.cross_entropy import cross_entropy
 
 Array = NDArray[np.float32]
 Tensor = Any
-CHUNK_TOKENS = 1024
-"""Tokens whose logits are in memory at the same time."""
-MASKED = -3e4
-"""Added to masked attention scores. Within float16's range, unlike the usual -1e9."""
+PIECE_TOKENS = 1024
+"""Tokens whose logits are in memory at the same time, unless a device has more room."""
 
 
 class Block(layers.Layer):  # type: ignore[misc]
@@ -53,11 +51,10 @@ class Block(layers.Layer):  # type: ignore[misc]
         self.mlp_c_proj.build((None, None, 4 * d if d else None))
         self.built = True
 
-    def call(self, x: Tensor, bias: Tensor) -> Tensor:
-        """[batch, length, n_embd] → the same shape. `bias` [batch, 1, length, length] is MASKED where attention is masked."""
+    def call(self, x: Tensor, attend: Attend) -> Tensor:
+        """[batch, length, n_embd] → the same shape."""
         query, key, value = (self.split(part) for part in ops.split(self.c_attn(self.ln_1(x)), 3, axis=-1))
-        # Attention is recomputed in the backward pass: stored for all layers, its weights would be most of the memory.
-        x += self.attn_c_proj(self.merge(recompute(partial(attend, bias=bias), remat=True)(query, key, value)))
+        x += self.attn_c_proj(self.merge(attend(query, key, value)))
         return x + self.mlp_c_proj(keras.activations.gelu(self.c_fc(self.ln_2(x)), approximate=True))
 
     def split(self, x: Tensor) -> Tensor:
@@ -83,10 +80,29 @@ class Block(layers.Layer):  # type: ignore[misc]
 class GPT2(keras.Model):  # type: ignore[misc]
     """Takes {"tokens", "positions", "segments"}, each [batch, length]. Attention is causal and within one segment."""
 
-    def __init__(self, hparams: Hparams, *, remat: bool = False, unlikelihood: float = 0.0, end: int = -1) -> None:
-        """`remat`: gradient checkpointing. `unlikelihood`: the weight of that loss, from which the token `end` is exempt."""
+    def __init__(
+        self,
+        hparams: Hparams,
+        *,
+        attention: Callable[[Tensor], Attend] | None = None,
+        remat: bool = False,
+        unlikelihood: float = 0.0,
+        end: int = -1,
+    ) -> None:
+        """A model with weights yet to be loaded.
+
+        Args:
+            hparams: the shape
+            attention: makes the attention of rows with these segments; by default the plain one
+            remat: gradient checkpointing
+            unlikelihood: the weight of that loss
+            end: the token that is exempt from it
+        """
         super().__init__(name="gpt2")
         self.hparams = hparams
+        self.attention = attention or recomputed_plain_attention
+        self.piece_tokens = PIECE_TOKENS
+        self.multiple = 1
         self.remat = remat
         self.unlikelihood = unlikelihood
         self.end = end
@@ -105,10 +121,9 @@ class GPT2(keras.Model):  # type: ignore[misc]
         """The last layer's output after the final layer norm, [batch, length, n_embd]."""
         segments = inputs["segments"]
         x = self.wte(inputs["tokens"]) + self.wpe(inputs["positions"])
-        visible = (segments[:, None, :, None] == segments[:, None, None, :]) & causal(segments)
-        bias = ops.where(visible, 0.0, MASKED)
+        attend = self.attention(segments)
         for block in self.blocks:
-            x = recompute(partial(block.__call__, bias=bias), self.remat)(x)
+            x = recompute(partial(block.__call__, attend=attend), self.remat)(x)
         return self.ln_f(x)
 
     def head(self, hidden: Tensor) -> Tensor:
@@ -116,48 +131,56 @@ class GPT2(keras.Model):  # type: ignore[misc]
         table = ops.cast(self.wte.embeddings, hidden.dtype)
         return ops.cast(ops.matmul(hidden, ops.transpose(table)), "float32")
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
+    def mean_loss(
+        self, inputs: Mapping[str, Tensor], targets: Tensor, weights: Tensor, counted: Tensor, *, training: bool
     ) -> Tensor:
-        """Cross-entropy in nats per token, plus the unlikelihood loss in training.
+        """Cross-entropy in nats, plus the unlikelihood loss in training: the weighted sum over all targets, divided by `counted`.
 
-        The mean over the targets y [batch, length], weighted by the loss mask sample_weight [batch, length]. x are the
-        inputs, and y_pred the hidden states [batch, length, n_embd]. x["counted"] [batch], if it is there, is the number of
-        targets to divide by instead: with gradient accumulation, the mean number of the step's batches.
+        The loss mask `weights` is [batch, length], as the targets are, and `counted` a number.
         """
-        rows, length = y.shape
-        step = max(1, CHUNK_TOKENS // (rows or 1))
-        total = 0.0
-        for start in range(0, length, step):
-            chunk = slice(start, min(start + step, length))
-            chunk_loss = partial(self.chunk_loss, targets=y[:, chunk], weights=sample_weight[:, chunk])
-            if training and self.unlikelihood:
-                chunk_loss = partial(chunk_loss, negatives=negative_tokens(x, y, chunk, self.end), tokens=x["tokens"])
-            total += recompute(chunk_loss, remat=step < length)(y_pred[:, chunk])
-        counted = ops.mean(x["counted"]) if "counted" in x else ops.maximum(ops.sum(sample_weight), 1.0)
-        return total / counted
+        hidden = self(inputs)
+        if training and self.unlikelihood:
+            return self.loss_with_unlikelihood(hidden, inputs, targets, weights) / counted
+        piece = self.piece(targets)
+        table = self.wte.embeddings
+        return cross_entropy(hidden, table, targets, weights, piece=piece, multiple=self.multiple) / counted
 
-    def chunk_loss(
-        self, hidden: Tensor, targets: Tensor, weights: Tensor, negatives: Tensor = None, tokens: Tensor = None
+    def piece(self, targets: Tensor) -> int:
+        """How many positions of each row have their logits in memory at the same time."""
+        return max(1, self.piece_tokens // (targets.shape[0] or 1))
+
+    def loss_with_unlikelihood(
+        self, hidden: Tensor, inputs: Mapping[str, Tensor], targets: Tensor, weights: Tensor
     ) -> Tensor:
-        """The weighted sum of the losses of a chunk.
+        """The weighted sum of both losses, in pieces whose logits are computed again in the backward pass."""
+        total, piece = 0.0, self.piece(targets)
+        for start in range(0, targets.shape[1], piece):
+            part = slice(start, start + piece)
+            loss = partial(
+                self.unlikelihood_loss,
+                tokens=inputs["tokens"],
+                negatives=negative_tokens(inputs, targets, part, self.end),
+                targets=targets[:, part],
+                weights=weights[:, part],
+            )
+            total += recompute(loss, remat=True)(hidden[:, part])
+        return total
 
-        hidden [batch, chunk, n_embd], targets and weights [batch, chunk]. For the unlikelihood loss also tokens
-        [batch, length] and which of them are negatives at each position, [batch, chunk, length].
+    def unlikelihood_loss(
+        self, hidden: Tensor, tokens: Tensor, negatives: Tensor, targets: Tensor, weights: Tensor
+    ) -> Tensor:
+        """The weighted sum of the losses of a piece.
+
+        hidden [batch, piece, n_embd], targets and weights [batch, piece], tokens [batch, length], and which of them are
+        negatives at each position, [batch, piece, length].
         """
         logits = self.head(hidden)
         log_total = ops.logsumexp(logits, axis=-1)
         loss = log_total - ops.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
-        if negatives is not None:
-            rows = ops.broadcast_to(tokens[:, None, :], ops.shape(negatives))
-            probabilities = ops.exp(ops.take_along_axis(logits, rows, axis=-1) - log_total[..., None])
-            penalty = -ops.log(ops.maximum(1.0 - probabilities, 1e-5))
-            loss += self.unlikelihood * ops.sum(ops.where(negatives, penalty, 0.0), axis=-1)
+        rows = ops.broadcast_to(tokens[:, None, :], ops.shape(negatives))
+        probabilities = ops.exp(ops.take_along_axis(logits, rows, axis=-1) - log_total[..., None])
+        penalty = -ops.log(ops.maximum(1.0 - probabilities, 1e-5))
+        loss += self.unlikelihood * ops.sum(ops.where(negatives, penalty, 0.0), axis=-1)
         return ops.sum(loss * weights)
 
     def named(self) -> Iterator[tuple[str, layers.Layer, str]]:
@@ -189,17 +212,9 @@ class GPT2(keras.Model):  # type: ignore[misc]
         return weights
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """Scaled dot-product attention. All [batch, length, heads, size]. The softmax is in float32."""
-    scores = ops.einsum("bqhd,bkhd->bhqk", query, key) * (1 / math.sqrt(query.shape[-1]))
-    weights = ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"), axis=-1)
-    return ops.einsum("bhqk,bkhd->bqhd", ops.cast(weights, value.dtype), value)
-
-
-def causal(segments: Tensor) -> Tensor:
-    """The causal mask, [1, 1, length, length]: true at and below the diagonal."""
-    positions = ops.arange(segments.shape[1])
-    return (positions[:, None] >= positions[None, :])[None, None]
+def recomputed_plain_attention(segments: Tensor) -> Attend:
+    """Plain attention, recomputed in the backward pass: stored for all layers, its weights would be most of the memory."""
+    return recompute(plain_attention(segments), remat=True)
 
 
 def recompute(function: Callable[..., Tensor], remat: bool) -> Callable[..., Tensor]:
@@ -208,10 +223,10 @@ def recompute(function: Callable[..., Tensor], remat: bool) -> Callable[..., Ten
     return keras.remat(function) if remat else function
 
 
-def negative_tokens(x: Mapping[str, Tensor], targets: Tensor, chunk: slice, end: int) -> Tensor:
+def negative_tokens(x: Mapping[str, Tensor], targets: Tensor, piece: slice, end: int) -> Tensor:
     """The negative candidates of the unlikelihood loss: which earlier tokens a position should not repeat.
 
-    Returns a mask [batch, chunk, length]. As in the token-level loss of arXiv 1908.04319, the candidates are the set of all
+    Returns a mask [batch, piece, length]. As in the token-level loss of arXiv 1908.04319, the candidates are the set of all
     earlier tokens of the document without the target. A token that occurred several times counts once, where it occurred
     first. The end of text is never a candidate.
     """
@@ -220,5 +235,5 @@ def negative_tokens(x: Mapping[str, Tensor], targets: Tensor, chunk: slice, end:
     same = segments[:, :, None] == segments[:, None, :]
     again = (tokens[:, :, None] == tokens[:, None, :]) & same & (positions[:, None] > positions[None, :])[None]
     first = ~ops.any(again, axis=-1) & (tokens != end)
-    earlier = same[:, chunk] & (positions[chunk, None] >= positions[None, :])[None]
-    return earlier & first[:, None, :] & (tokens[:, None, :] != targets[:, chunk, None])
+    earlier = same[:, piece] & (positions[piece, None] >= positions[None, :])[None]
+    return earlier & first[:, None, :] & (tokens[:, None, :] != targets[:, piece, None])

@@ -139,7 +139,7 @@ class TrainingLoop:
         interval = LogInterval()
         while step < target and not self.stop.signal:
             batches = self.batches(step)
-            loss = self.trainer.step(batches)
+            loss = float(self.trainer.step(batches))
             step += 1
             # A penalty of the unlikelihood loss adds up to 11.5 nats for each token that is almost certain.
             refuse_divergence(loss / (1 + self.options.unlikelihood), step, "loss")

@@ -7,8 +7,8 @@ With several GPUs JAX splits each batch among them (data parallelism).
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -22,6 +22,13 @@ from finetune.run_folder import TrainingState
 from finetune.training.gpt2 import GPT2, Array
 from finetune.training.learning_rate_schedule import learning_rate_schedule
 from finetune.training.options import Freeze, TrainingOptions
+
+if TYPE_CHECKING:
+    from finetune.training.jax_step import CompiledStep
+    from finetune.training.tensorflow_step import GraphStep
+
+Loss = Any
+"""A number on its device: float() waits until it is computed."""
 
 
 class Trainer:
@@ -44,10 +51,11 @@ class Trainer:
         freeze(self.model, options.freeze)
         self.accumulate = options.accumulate
         self.schedule = learning_rate_schedule(options)
-        self.model.compile(optimizer=self.optimizer(options), jit_compile=options.xla)
-        self.model.optimizer.build(self.model.trainable_variables)
+        self.optimizer = self.adamw(options)
+        self.optimizer.build(self.model.trainable_variables)
+        self.compiled = training_step(self.model, self.optimizer, options)
 
-    def optimizer(self, options: TrainingOptions) -> keras.optimizers.Optimizer:
+    def adamw(self, options: TrainingOptions) -> keras.optimizers.Optimizer:
         optimizer = keras.optimizers.AdamW(
             self.schedule,
             weight_decay=options.weight_decay,
@@ -58,37 +66,31 @@ class Trainer:
         )
         # Biases and the gains of layer norms are not decayed, as is usual: decay would change what the network computes.
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+        if options.precision == "float16":  # Without a scale, small gradients would be zero in 16 bits.
+            return keras.optimizers.LossScaleOptimizer(optimizer)
         return optimizer
 
-    def step(self, batches: Sequence[Batch]) -> float:
+    def step(self, batches: Sequence[Batch]) -> Loss:
         """One optimizer step from all these batches (gradient accumulation). Returns the mean loss before it, nats per token.
 
-        Every token counts the same, whatever batch it is in: the step is that of one large batch.
+        On JAX this returns before the step is computed, and float() waits for the loss. Every token counts the same,
+        whatever batch it is in: the step is that of one large batch.
         """
         counted = max(1.0, float(np.mean([batch.counted for batch in batches])))
-        losses = []
-        for batch in batches:
-            inputs, targets, weights = batch.for_keras()
-            inputs["counted"] = np.full(len(batch.tokens), counted, np.float32)
-            self.model.reset_metrics()
-            losses.append(float(self.model.train_on_batch(inputs, targets, sample_weight=weights)))
-        return float(np.mean(losses))
+        losses = [self.compiled.train(batch, counted) for batch in batches]
+        return losses[0] if len(losses) == 1 else sum(losses) / len(losses)
 
-    def loss(self, batches: Iterable[Batch]) -> float:
+    def loss(self, batches: Sequence[Batch]) -> float:
         """The loss in nats per token, averaged over the tokens of all batches."""
-        total = count = 0.0
-        for batch in batches:
-            inputs, targets, weights = batch.for_keras()
-            self.model.reset_metrics()
-            total += float(self.model.test_on_batch(inputs, targets, sample_weight=weights)) * batch.counted
-            count += batch.counted
-        return total / max(count, 1.0)
+        losses = [self.compiled.evaluate(batch) for batch in batches]
+        return sum(map(float, losses)) / max(sum(batch.counted for batch in batches), 1.0)
 
     def learning_rate(self, step: int) -> float:
         return float(ops.convert_to_numpy(self.schedule(step)))
 
     def weights(self) -> dict[str, Array]:
         """The weights under their names in a checkpoint, LoRA adapters merged in."""
+        self.compiled.settle()
         return self.model.weights_of_checkpoint()
 
     def state(self) -> TrainingState:
@@ -96,6 +98,7 @@ class Trainer:
 
         With LoRA also the model's own, since the saved weights have the adapters merged in.
         """
+        self.compiled.settle()
         return {
             f"v{number}": exact(ops.convert_to_numpy(variable.value)) for number, variable in enumerate(self.stateful())
         }
@@ -110,10 +113,24 @@ class Trainer:
             )
         for variable, array in zip(variables, stored, strict=True):
             variable.assign(array)
+        self.compiled.read_variables()
 
     def stateful(self) -> list[keras.Variable]:
         """The variables that `state` returns, in its order."""
-        return [*self.model.optimizer.variables, *(self.model.variables if self.lora else [])]
+        return [*self.optimizer.variables, *(self.model.variables if self.lora else [])]
+
+
+def training_step(
+    model: GPT2, optimizer: keras.optimizers.Optimizer, options: TrainingOptions
+) -> CompiledStep | GraphStep:
+    """The step on the backend that Keras has."""
+    if keras.config.backend() == "jax":
+        from finetune.training.jax_step import CompiledStep
+
+        return CompiledStep(model, optimizer)
+    from finetune.training.tensorflow_step import GraphStep
+
+    return GraphStep(model, optimizer, compiled=options.xla)
 
 
 def exact(array: NDArray[Any]) -> NDArray[Any]:

@@ -90,5 +90,5 @@ def unlikelihood_loss(folder: Path) -> tuple[np.ndarray, float, list[int], list[
     }
     hidden = model(inputs)
     x = {name: ops.convert_to_tensor(array, "int32") for name, array in inputs.items()}
-    loss = model.compute_loss(x, ops.convert_to_tensor([targets], "int32"), hidden, ops.ones((1, 12)))
+    loss = model.mean_loss(x, ops.convert_to_tensor([targets], "int32"), ops.ones((1, 12)), 12.0, training=True)
     return ops.convert_to_numpy(model.head(hidden))[0].astype(np.float64), float(loss), tokens, targets

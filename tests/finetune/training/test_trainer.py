@@ -62,8 +62,8 @@ def loss_and_momenta(folder: Path, options: TrainingOptions) -> tuple[float, np.
         row.weights[0, counted:] = 0
     size = options.batch_size
     batches = [side_by_side(rows[first : first + size]) for first in range(0, 4, size)]
-    loss = trainer.step(batches)
-    momenta = [variable for variable in trainer.model.optimizer.variables if "momentum" in variable.path]
+    loss = float(trainer.step(batches))
+    momenta = [variable for variable in trainer.optimizer.variables if "momentum" in variable.path]
     return loss, np.concatenate([np.asarray(variable.value).ravel() for variable in momenta])
 
 

@@ -1,0 +1,77 @@
+"""The training step on JAX: one compiled function of the whole state, which it updates in place.
+
+Calls return before the step is computed. The next one is queued behind it, so that the GPU never waits for Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import keras
+
+from finetune.data.packing import Batch
+from finetune.training.gpt2 import GPT2
+
+Arrays = list[jax.Array]
+State = tuple[Arrays, Arrays, Arrays]
+"""The trained variables, those that are not trained, and the optimizer's."""
+
+
+class CompiledStep:
+    """Trains a model. Its variables hold the newest weights only after `settle`."""
+
+    def __init__(self, model: GPT2, optimizer: keras.optimizers.Optimizer) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.variables = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
+        self.read_variables()
+        self._train = jax.jit(self.trained, donate_argnums=0)
+        self._evaluate = jax.jit(self.evaluated)
+
+    def read_variables(self) -> None:
+        """Take over weights that were assigned to the variables."""
+        trained, fixed, state = ([variable.value for variable in variables] for variables in self.variables)
+        self.state: State = (trained, fixed, state)
+
+    def settle(self) -> None:
+        """Give the variables the newest weights."""
+        for variables, arrays in zip(self.variables, self.state, strict=True):
+            for variable, array in zip(variables, arrays, strict=True):
+                variable.assign(array)
+
+    def train(self, batch: Batch, counted: float) -> jax.Array:
+        """Queue a step. Returns the loss before it, divided by `counted`; float() waits for it."""
+        self.state, loss = self._train(self.state, *batch.for_keras(), counted)
+        return loss
+
+    def evaluate(self, batch: Batch) -> jax.Array:
+        """The sum of the losses of a batch's tokens, in nats."""
+        loss: jax.Array = self._evaluate(self.state, *batch.for_keras())
+        return loss
+
+    def trained(self, state: State, inputs: Any, targets: Any, weights: Any, counted: Any) -> tuple[State, jax.Array]:
+        trained, fixed, optimizer = state
+
+        def scaled_loss(trained: Arrays) -> tuple[jax.Array, jax.Array]:
+            with self.holding((trained, fixed, optimizer)):
+                loss = self.model.mean_loss(inputs, targets, weights, counted, training=True)
+                return self.optimizer.scale_loss(loss), loss
+
+        gradients, loss = jax.grad(scaled_loss, has_aux=True)(trained)
+        trained, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trained)
+        return (trained, fixed, optimizer), loss
+
+    def evaluated(self, state: State, inputs: Any, targets: Any, weights: Any) -> Any:
+        with self.holding(state):
+            return self.model.mean_loss(inputs, targets, weights, 1.0, training=False)
+
+    def holding(self, state: Sequence[Arrays]) -> keras.StatelessScope:
+        """Let the variables have these values while the function is traced."""
+        pairs = [
+            pair
+            for variables, arrays in zip(self.variables, state, strict=True)
+            for pair in zip(variables, arrays, strict=True)
+        ]
+        return keras.StatelessScope(state_mapping=pairs)
