@@ -10,7 +10,7 @@ Row N depends only on the seed and N, so a resumed run reads the same rows.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -60,20 +60,19 @@ class Batch(NamedTuple):
 class Rows(Protocol):
     """An endless sequence of rows with random access."""
 
-    def row(self, number: int) -> Batch:
-        """Row `number`, counted from 0, as a batch of one."""
+    @property
+    def segments(self) -> int:
+        """The most documents in any row."""
+        ...
+
+    def read(self, first: int, count: int) -> Batch:
+        """`count` rows, from number `first` on, counted from 0."""
         ...
 
 
 def batch(rows: Rows, number: int, size: int) -> Batch:
     """Batch `number`, counted from 0."""
-    return side_by_side([rows.row(number * size + index) for index in range(size)])
-
-
-def side_by_side(rows: Sequence[Batch]) -> Batch:
-    """Concatenate batches along the batch axis."""
-    tokens, positions, segments, targets, weights = map(np.concatenate, zip(*rows, strict=True))
-    return Batch(tokens, positions, segments, targets, weights)
+    return rows.read(number * size, size)
 
 
 class DocumentSpan(NamedTuple):
@@ -82,6 +81,14 @@ class DocumentSpan(NamedTuple):
     document: int
     start: int
     stop: int
+
+
+class SpanText(NamedTuple):
+    """The tokens of a span and their roles, and the token before them."""
+
+    before: int
+    tokens: NDArray[np.int32]
+    roles: NDArray[np.uint8]
 
 
 class Packed:
@@ -108,51 +115,95 @@ class Packed:
         self.learned = LEARNED[learn]
         self.ignore_meta = ignore_meta
         self.tokenizer = tokenizer
-        self._spans, self._row_ends = pack(documents, length)
+        self._spans, row_ends = pack(documents, length)
+        self._spans_in = np.diff(row_ends, prepend=0)
+        self._first_span = row_ends - self._spans_in
+        self._document_starts = np.concatenate([[0], documents.ends])
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def __len__(self) -> int:
         """The rows of one epoch."""
-        return len(self._row_ends)
+        return len(self._spans_in)
 
-    def row(self, number: int) -> Batch:
-        epoch, index = divmod(number, len(self))
+    @property
+    def segments(self) -> int:
+        return int(self._spans_in.max(initial=0))
+
+    def read(self, first: int, count: int) -> Batch:
+        numbers = np.arange(first, first + count)
+        epochs, places = np.divmod(numbers, len(self))
+        indices = np.concatenate([self.order(epoch)[places[epochs == epoch]] for epoch in np.unique(epochs).tolist()])
+        return self.fill(indices, self.dropped(numbers, indices) if self.ignore_meta else None)
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """The indices of the rows in the order of an epoch."""
         if epoch != self._epoch:
             self._epoch, self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self))
-        return self.fill(int(self._order[index]), np.random.default_rng([self.seed, number]))
+        return self._order
 
-    def in_order(self) -> Iterator[Batch]:
-        """Every row once, with all control codes, for validation."""
-        for index in range(len(self)):
-            yield self.fill(index, None)
+    def dropped(self, numbers: NDArray[np.int64], indices: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each span of these rows loses its control code."""
+        rows = zip(numbers.tolist(), self._spans_in[indices].tolist(), strict=True)
+        drawn = np.concatenate([np.random.default_rng([self.seed, number]).random(spans) for number, spans in rows])
+        return drawn < self.ignore_meta
 
-    def fill(self, index: int, random: np.random.Generator | None) -> Batch:
-        """Row `index` of the packing. Without `random` no control code is dropped."""
-        row = empty(self.length)
-        at = 0
-        start = self._row_ends[index - 1] if index else 0
-        for segment, span in enumerate(self._spans[start : self._row_ends[index]], 1):
-            at += self.write(row, at, segment, DocumentSpan(*map(int, span)), random)
-        return row
+    def in_order(self, size: int = 1) -> Iterator[Batch]:
+        """Every row once, with all control codes, for validation: in batches of `size`, the last one padded."""
+        for first in range(0, len(self), size):
+            yield self.fill(np.arange(first, min(first + size, len(self))), size=size)
 
-    def write(self, row: Batch, at: int, segment: int, span: DocumentSpan, random: np.random.Generator | None) -> int:
-        """Write a document, or a part of it, into a row from `at` on. Returns the number of tokens written."""
-        tokens, roles = self.documents[span.document]
-        start, stop = span.start, span.stop
-        if random is not None and self.ignore_meta and random.random() < self.ignore_meta:
-            bare = without_code(tokens, roles, self.tokenizer)
-            # In the rare document that would get longer, for which the row has no room, the code stays.
-            if (dropped := len(tokens) - len(bare[0])) >= 0:
-                (tokens, roles), start, stop = bare, max(0, start - dropped), max(0, stop - dropped)
-        before = tokens[start - 1] if start else self.end
-        tokens, roles = tokens[start:stop], roles[start:stop]
-        place = slice(at, at + len(tokens))
-        row.targets[0, place] = tokens
-        row.tokens[0, place] = [before, *tokens[:-1]]
-        row.positions[0, place] = np.arange(len(tokens))
-        row.segments[0, place] = segment
-        row.weights[0, place] = np.isin(roles, self.learned)
-        return len(tokens)
+    def fill(self, indices: NDArray[np.int64], dropped: NDArray[np.bool_] | None = None, size: int = 0) -> Batch:
+        """Rows of the packing by their indices, padded to `size` rows. Without `dropped` no control code is dropped.
+
+        One gather reads all documents of all rows. Only those without their codes are written one by one.
+        """
+        counts = self._spans_in[indices]
+        spans = self._spans[ranges(self._first_span[indices], counts)]
+        bare = {} if dropped is None else self.bare_texts(spans, np.flatnonzero(dropped))
+        sizes = spans[:, 2] - spans[:, 1]
+        sizes[list(bare)] = [len(text.tokens) for text in bare.values()]
+        tokens, targets, roles = self.gather(spans, sizes, bare)
+        row_sizes = np.zeros(max(size, len(indices)), np.int64)
+        row_sizes[: len(indices)] = np.add.reduceat(sizes, np.cumsum(counts) - counts)
+        batch = empty(len(row_sizes), self.length)
+        used = np.arange(self.length) < row_sizes[:, None]
+        batch.tokens[used] = tokens
+        batch.positions[used] = ranges(np.zeros_like(sizes), sizes)
+        batch.segments[used] = np.repeat(ranges(np.ones_like(counts), counts), sizes)
+        batch.targets[used] = targets
+        batch.weights[used] = np.isin(roles, self.learned)
+        return batch
+
+    def gather(
+        self, spans: NDArray[np.int64], sizes: NDArray[np.int64], bare: dict[int, SpanText]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
+        """Tokens, targets and the targets' roles of all spans, concatenated."""
+        document, start, _ = spans.T
+        begin = self._document_starts[document] + start
+        source = ranges(begin, sizes)
+        targets, roles = self.documents.tokens[source].astype(np.int32), self.documents.roles[source]
+        before = np.where(start > 0, self.documents.tokens[begin - 1], self.end)
+        at = np.cumsum(sizes) - sizes
+        for index, text in bare.items():
+            place = slice(at[index], at[index] + sizes[index])
+            before[index], targets[place], roles[place] = text
+        tokens = np.roll(targets, 1)
+        tokens[at[sizes > 0]] = before[sizes > 0]
+        return tokens, targets, roles
+
+    def bare_texts(self, spans: NDArray[np.int64], chosen: NDArray[np.int64]) -> dict[int, SpanText]:
+        """The texts of the chosen spans without their documents' control codes, by the spans' indices."""
+        texts = ((index, self.bare_text(DocumentSpan(*spans[index].tolist()))) for index in chosen.tolist())
+        return {index: text for index, text in texts if text is not None}
+
+    def bare_text(self, span: DocumentSpan) -> SpanText | None:
+        """None in the rare document that would get longer, for which the row has no room: its code stays."""
+        document = self.documents[span.document]
+        tokens, roles = without_code(*document, self.tokenizer)
+        if (shorter := len(document[0]) - len(tokens)) < 0:
+            return None
+        start, stop = max(0, span.start - shorter), max(0, span.stop - shorter)
+        return SpanText(int(tokens[start - 1]) if start else self.end, tokens[start:stop], roles[start:stop])
 
 
 @dataclass(frozen=True)
@@ -164,25 +215,35 @@ class Windows:
     seed: int = 0
     learn: Learn = "all"
 
-    def row(self, number: int) -> Batch:
+    @property
+    def segments(self) -> int:
+        return 1
+
+    def read(self, first: int, count: int) -> Batch:
         tokens, roles = self.documents.tokens, self.documents.roles
-        row = empty(self.length)
-        start = int(np.random.default_rng([self.seed, number]).integers(max(1, len(tokens) - self.length + 1)))
-        window = tokens[start : start + self.length].astype(np.int32)
-        used = len(window)
-        row.tokens[0, :used] = window
-        row.positions[0, :used] = np.arange(used)
-        row.segments[0, :used] = 1
-        row.targets[0, : used - 1] = window[1:]
+        places, used = max(1, len(tokens) - self.length + 1), min(self.length, len(tokens))
+        drawn = [np.random.default_rng([self.seed, number]).integers(places) for number in range(first, first + count)]
+        window = np.array(drawn)[:, None] + np.arange(used)
+        batch = empty(count, self.length)
+        batch.tokens[:, :used] = tokens[window]
+        batch.positions[:, :used] = np.arange(used)
+        batch.segments[:, :used] = 1
         # The token after the window is not read, so the last position has no target, as in gpt-2-simple.
-        row.weights[0, : used - 1] = np.isin(roles[start + 1 : start + used], LEARNED[self.learn])
-        return row
+        batch.targets[:, : used - 1] = batch.tokens[:, 1:used]
+        batch.weights[:, : used - 1] = np.isin(roles[window[:, 1:]], LEARNED[self.learn])
+        return batch
 
 
-def empty(length: int) -> Batch:
-    """A row of padding."""
-    tokens, positions, segments, targets = np.zeros((4, 1, length), np.int32)
-    return Batch(tokens, positions, segments, targets, np.zeros((1, length), np.float32))
+def empty(rows: int, length: int) -> Batch:
+    """Rows of padding."""
+    tokens, positions, segments, targets = np.zeros((4, rows, length), np.int32)
+    return Batch(tokens, positions, segments, targets, np.zeros((rows, length), np.float32))
+
+
+def ranges(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Whole numbers from each start on, as many as its size, concatenated."""
+    before = np.cumsum(sizes) - sizes
+    return np.repeat(starts - before, sizes) + np.arange(sizes.sum(), dtype=np.int64)
 
 
 def pack(documents: Documents, length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

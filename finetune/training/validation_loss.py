@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from finetune.data.document_sample import sample_documents
-from finetune.data.packing import Batch, Packed, empty, side_by_side
+from finetune.data.packing import Batch, Packed
 from finetune.data.prepared import Data
 from finetune.training.options import TrainingOptions
 from finetune.training.trainer import Trainer
@@ -52,9 +52,6 @@ def validation_batches(options: TrainingOptions, data: Data, n_ctx: int) -> list
     """
     length = options.context or n_ctx
     sample = sample_documents(data.validation, options.validation_tokens)
-    rows = list(Packed(sample, data.description.end_of_text, length, learn=options.learn).in_order())
-    if not any(row.counted for row in rows):
-        return []
-    size = options.batch_size
-    rows += [empty(length)] * (-len(rows) % size)
-    return [side_by_side(rows[first : first + size]) for first in range(0, len(rows), size)]
+    rows = Packed(sample, data.description.end_of_text, length, learn=options.learn)
+    batches = list(rows.in_order(options.batch_size))
+    return batches if any(batch.counted for batch in batches) else []

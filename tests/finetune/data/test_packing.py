@@ -38,7 +38,7 @@ def test_every_token_is_a_target_exactly_once() -> None:
 
 def test_a_document_begins_with_the_end_of_text_and_at_position_0() -> None:
     """As every prompt does when the model is served."""
-    row = Packed(documents(4, 6), END, length=10).fill(0, None)
+    (row,) = Packed(documents(4, 6), END, length=10).in_order()
     starts = row.positions[0] == 0
     assert starts.sum() == 2
     assert (row.tokens[0][starts] == END).all()
@@ -67,7 +67,8 @@ def test_rows_are_well_filled() -> None:
 def test_each_epoch_has_every_row_once_in_another_order() -> None:
     packed = Packed(documents(*range(2, 40)), END, length=40, seed=3)
     first, second = (
-        [packed.row(number + start).targets.tobytes() for number in range(len(packed))] for start in (0, len(packed))
+        [packed.read(number + start, 1).targets.tobytes() for number in range(len(packed))]
+        for start in (0, len(packed))
     )
     assert sorted(first) == sorted(second)
     assert first != second
@@ -77,16 +78,16 @@ def test_a_row_depends_only_on_the_seed_and_its_number() -> None:
     texts = documents(*range(2, 40), meta=1)
     one, other = (Packed(texts, END, 40, seed=3, ignore_meta=0.5) for _ in range(2))
     for number in (70, 5, 19):
-        other.row(number + 1)
-        assert np.array_equal(one.row(number).targets, other.row(number).targets)
+        other.read(number + 1, 1)
+        assert np.array_equal(one.read(number, 1).targets, other.read(number, 1).targets)
 
 
 def test_a_control_code_never_counts_in_the_loss_and_is_dropped_as_often_as_asked() -> None:
     packed = Packed(documents(*[8] * 200, meta=2), END, length=8, ignore_meta=0.3)
-    lengths = [int((packed.row(number).segments > 0).sum()) for number in range(len(packed))]
+    lengths = [int((packed.read(number, 1).segments > 0).sum()) for number in range(len(packed))]
     assert set(lengths) == {6, 8}
     assert 0.2 < lengths.count(6) / len(lengths) < 0.4
-    whole = packed.fill(0, None)
+    whole = next(packed.in_order())
     assert whole.weights[0].tolist() == [0, 0, 1, 1, 1, 1, 1, 1]
 
 
@@ -108,7 +109,7 @@ def packed_without_code(coded: tuple[NDArray[np.int32], NDArray[np.uint8]], leng
     tokens, roles = coded
     documents = Documents(tokens.astype(np.uint16), roles, np.array([len(tokens)], np.int64))
     packed = Packed(documents, END, length, ignore_meta=1.0, tokenizer=STARTER)
-    return [packed.fill(index, np.random.default_rng(0)) for index in range(len(packed))]
+    return [packed.read(number, 1) for number in range(len(packed))]
 
 
 @given(turns=st.lists(said, min_size=1, max_size=4), code=said)
@@ -144,12 +145,12 @@ def test_a_code_stays_where_the_document_would_be_too_long_for_its_row_without_i
 def test_the_chosen_turns_count_in_the_loss(learn: str, learned: list[int]) -> None:
     roles = np.array([Role.PROMPT, Role.REPLY, Role.TEXT], np.uint8)
     turns = Documents(np.array([1, 2, END], np.uint16), roles, np.array([3], np.int64))
-    assert Packed(turns, END, 3, learn=learn).fill(0, None).weights[0].tolist() == learned  # type: ignore[arg-type]
+    assert next(Packed(turns, END, 3, learn=learn).in_order()).weights[0].tolist() == learned  # type: ignore[arg-type]
 
 
 def test_a_window_is_a_stretch_of_the_text_across_documents() -> None:
     texts = documents(3, 5, 30)
-    row = Windows(texts, length=16, seed=1).row(4)
+    row = Windows(texts, length=16, seed=1).read(4, 1)
     start = texts.tokens.tolist().index(int(row.tokens[0, 0]))
     assert row.tokens[0].tolist() == texts.tokens[start : start + 16].tolist()
     assert row.weights[0].tolist() == [1] * 15 + [0]
@@ -157,11 +158,13 @@ def test_a_window_is_a_stretch_of_the_text_across_documents() -> None:
 
 
 def test_text_shorter_than_a_window_is_padded() -> None:
-    row = Windows(documents(5), length=16).row(0)
+    row = Windows(documents(5), length=16).read(0, 1)
     assert row.segments[0].tolist() == [1] * 5 + [0] * 11
     assert row.weights[0].sum() == 4
 
 
 def test_a_batch_is_its_rows() -> None:
     packed = Packed(documents(*range(2, 40)), END, length=40)
-    assert np.array_equal(batch(packed, 2, 3).targets, np.concatenate([packed.row(row).targets for row in (6, 7, 8)]))
+    assert np.array_equal(
+        batch(packed, 2, 3).targets, np.concatenate([packed.read(row, 1).targets for row in (6, 7, 8)])
+    )

@@ -12,7 +12,7 @@ import pytest
 
 from finetune.checkpoint import newest_whole
 from finetune.commands.train import train
-from finetune.data.packing import Packed, side_by_side
+from finetune.data.packing import Batch, Packed
 from finetune.data.prepared import open_data
 from finetune.training.options import TrainingOptions
 from tests.conftest import run_module
@@ -57,11 +57,11 @@ def loss_and_momenta(folder: Path, options: TrainingOptions) -> tuple[float, np.
     source, weights = newest_whole(folder)
     trainer = Trainer(options, source.hparams, weights, end=299)
     data = open_data(options.data)
-    rows = [Packed(data.train, 299, 64).fill(index, None) for index in range(4)]
-    for row, counted in zip(rows, (60, 3, 20, 1), strict=True):
-        row.weights[0, counted:] = 0
+    rows = next(Packed(data.train, 299, 64).in_order(4))
+    for row, counted in enumerate((60, 3, 20, 1)):
+        rows.weights[row, counted:] = 0
     size = options.batch_size
-    batches = [side_by_side(rows[first : first + size]) for first in range(0, 4, size)]
+    batches = [Batch._make(array[first : first + size] for array in rows) for first in range(0, 4, size)]
     loss = float(trainer.step(batches))
     momenta = [variable for variable in trainer.optimizer.variables if "momentum" in variable.path]
     return loss, np.concatenate([np.asarray(variable.value).ravel() for variable in momenta])
