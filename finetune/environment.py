@@ -18,7 +18,10 @@ def shield_libraries() -> None:
         # Under `ulimit -v`, the allocator of TensorFlow's oneDNN waits for minutes before it says that memory has run out.
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     os.environ["KERAS_HOME"] = NOWHERE  # Else Keras reads ~/.keras/keras.json, or writes it.
-    os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND", "").strip() or "tensorflow"
+    os.environ["KERAS_BACKEND"] = os.environ.get(
+        "KERAS_BACKEND", ""
+    ).strip()  # Empty, `train` chooses; else TensorFlow.
+    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"  # Else TensorFlow takes all memory of all GPUs at once.
     os.environ["MPLBACKEND"] = (
         "agg"  # Charts are only written to files. A notebook's backend may not be installed here.
     )

@@ -17,6 +17,7 @@ from finetune.data.prepared import open_data
 from finetune.out_of_memory import explain_memory
 from finetune.run_folder import RunFolder
 from finetune.training.closed_output import output_may_close
+from finetune.training.devices import choose_backend
 from finetune.training.options import TrainingOptions
 from finetune.training.starting_point import starting_point
 
@@ -33,6 +34,7 @@ def train(options: TrainingOptions) -> None:
             if number := train_with_gpt_2_simple(options, data, run):
                 end_interrupted(run, number)
             return
+        choose_backend()
         start = starting_point(options, data, run)
         options.check_model(start.hparams)
         from finetune.training.loop import train_with_keras
