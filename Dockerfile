@@ -33,7 +33,8 @@ RUN if [ "$ENGINE" = tensorflow ]; then name=training; else name=container; fi \
     && find numpy -type d -name tests -prune -exec rm -r {} + \
     && python3 -m compileall -q /opt/venv/lib
 
-# The image for training: `docker build --target training`. With CUDA's libraries it has eight gigabytes.
+# The image for training: `docker build --target training`. It trains on JAX, which brings CUDA's libraries: eight gigabytes in all.
+# TensorFlow is there for checkpoints and for `--trainer gpt-2-simple`, and computes on the processor.
 FROM pip AS training
 COPY requirements/gpu.txt /requirements/
 RUN pip install --quiet --no-deps --require-hashes --requirement /requirements/gpu.txt
