@@ -27,7 +27,9 @@ class CompiledStep:
         self.optimizer = optimizer
         self.variables = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
         self.read_variables()
-        self._train = jax.jit(self.trained, donate_argnums=0)
+        # Each variable stays where Keras has put it, on one GPU or spread over several.
+        places = jax.tree.map(lambda array: array.sharding, self.state)
+        self._train = jax.jit(self.trained, donate_argnums=0, out_shardings=(places, None))
         self._evaluate = jax.jit(self.evaluated)
 
     def read_variables(self) -> None:
@@ -43,12 +45,12 @@ class CompiledStep:
 
     def train(self, batch: Batch, counted: float) -> jax.Array:
         """Queue a step. Returns the loss before it, divided by `counted`; float() waits for it."""
-        self.state, loss = self._train(self.state, *batch.for_keras(), counted)
+        self.state, loss = self._train(self.state, *placed(batch), counted)
         return loss
 
     def evaluate(self, batch: Batch) -> jax.Array:
         """The sum of the losses of a batch's tokens, in nats."""
-        loss: jax.Array = self._evaluate(self.state, *batch.for_keras())
+        loss: jax.Array = self._evaluate(self.state, *placed(batch))
         return loss
 
     def trained(self, state: State, inputs: Any, targets: Any, weights: Any, counted: Any) -> tuple[State, jax.Array]:
@@ -75,3 +77,11 @@ class CompiledStep:
             for pair in zip(variables, arrays, strict=True)
         ]
         return keras.StatelessScope(state_mapping=pairs)
+
+
+def placed(batch: Batch) -> Any:
+    """The batch's arrays, with the rows split among several GPUs where Keras says so."""
+    arrays, distribution = batch.for_keras(), keras.distribution.distribution()
+    if distribution is None:
+        return arrays
+    return jax.device_put(arrays, distribution.get_data_layout(batch.tokens.shape).backend_layout)

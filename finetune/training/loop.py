@@ -153,7 +153,7 @@ class TrainingLoop:
     def batches(self, step: int) -> list[Batch]:
         """The batches whose gradients step number `step`, counted from 0, accumulates."""
         first = step * self.options.accumulate
-        return [batch(self.rows, first + index, self.options.batch_size) for index in range(self.options.accumulate)]
+        return [batch(self.rows, first + index, self.options.rows) for index in range(self.options.accumulate)]
 
     def log(self, step: int, interval: LogInterval) -> None:
         before = self.entries[-1].seconds if self.entries else 0.0

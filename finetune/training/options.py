@@ -20,11 +20,12 @@ from finetune.data.packing import Learn
 from finetune.option_ranges import Count, CountOrZero, NotNegative, Share, check_ranges
 
 Precision = Literal["float32", "bfloat16", "float16"]
+Parallel = Literal["auto", "data", "model", "none"]
 Freeze = Literal["nothing", "embeddings"] | CountOrZero
 
 # Options that may differ when a run is resumed. A change of any other would make it a different run.
 MAY_CHANGE = {
-    "data", "out", "init", "resume", "save", "steps", "save_every", "patience", "samples", "sample_length", "xla",
+    "data", "out", "init", "resume", "save", "steps", "save_every", "patience", "samples", "sample_length", "xla", "parallel",
 }  # fmt: skip
 
 
@@ -40,10 +41,12 @@ class TrainingOptions:
     """the weights to start from: a model in models/, a checkpoint's folder or a save in it, or scratch (random weights)"""
     steps: Count = 1000
     """optimizer steps in total; a resumed run counts those it already made"""
-    batch_size: Count = 1
-    """rows of text per batch"""
+    batch_size: Count | Literal["auto"] = 1
+    """rows of text per batch; auto takes the largest that fits into memory and makes training faster"""
     accumulate: Count = 1
     """gradient accumulation: batches per optimizer step"""
+    tokens_per_step: Count | None = None
+    """tokens per optimizer step, instead of --accumulate: as many batches as come nearest"""
     learning_rate: Annotated[float, Meta(gt=0)] = 1e-4
     """peak learning rate, reached after the warm-up"""
     warmup: CountOrZero = 0
@@ -59,9 +62,11 @@ class TrainingOptions:
     precision: Precision = "float32"
     """data type of the computation; bfloat16 and float16 are mixed precision, with weights in float32"""
     xla: bool = False
-    """compile the training step with XLA: faster on GPUs, slower to start"""
+    """compile the training step with XLA, which JAX and GPUs always do: slower to start"""
     gradient_checkpointing: bool = False
     """recompute each layer in the backward pass instead of storing its activations: less memory, a third slower"""
+    parallel: Parallel = "auto"
+    """several GPUs, on JAX: data splits each batch among them, and auto does too; model splits the model; none uses one GPU"""
     freeze: Freeze = "nothing"
     """weights that are not trained: nothing, embeddings, or N for the embeddings and the lowest N layers"""
     lora: CountOrZero = 0
@@ -108,6 +113,12 @@ class TrainingOptions:
         described: dict[str, Any] = msgspec.to_builtins(dataclasses.asdict(self), enc_hook=str)
         return described
 
+    @property
+    def rows(self) -> int:
+        """The batch size, once `auto` has become a number."""
+        assert self.batch_size != "auto"
+        return self.batch_size
+
     def check(self) -> None:
         """Raises SettingError naming the first option that is out of range or contradicts another."""
         check_ranges(self)
@@ -139,6 +150,8 @@ class TrainingOptions:
 
     def smaller(self) -> str:
         """What to change where these options need more memory than there is."""
+        if self.batch_size == "auto":
+            return "give --batch_size 1; --tokens_per_step makes up for it"
         if self.batch_size > 1:
             return f"give a --batch_size below {self.batch_size}; --accumulate makes up for it"
         saving = {"--gradient_checkpointing": self.gradient_checkpointing, "--lora 8": self.lora}

@@ -1,12 +1,10 @@
 """Trainer: the model, its optimizer (AdamW) and the training step, on any Keras backend.
 
 KERAS_BACKEND chooses the backend. Neither this module nor the loop around it calls TensorFlow itself, so JAX trains too.
-With several GPUs JAX splits each batch among them (data parallelism).
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +14,14 @@ from keras import ops
 from numpy.typing import NDArray
 
 from app.engine.bundle import Hparams
-from app.errors import CheckpointError, SettingError
+from app.errors import CheckpointError
 from finetune.data.packing import Batch
 from finetune.run_folder import TrainingState
+from finetune.training.devices import found_devices
 from finetune.training.gpt2 import GPT2, Array
 from finetune.training.learning_rate_schedule import learning_rate_schedule
 from finetune.training.options import Freeze, TrainingOptions
+from finetune.training.parallel import distribute
 
 if TYPE_CHECKING:
     from finetune.training.jax_step import CompiledStep
@@ -34,7 +34,7 @@ Loss = Any
 class Trainer:
     """Trains a GPT-2: takes a checkpoint's weights and returns them trained.
 
-    `end` is the id of the end-of-text token. Raises SettingError where a batch cannot be split among the GPUs.
+    `end` is the id of the end-of-text token. Raises SettingError where several GPUs cannot share the work.
     """
 
     def __init__(self, options: TrainingOptions, hparams: Hparams, weights: Mapping[str, Array], end: int) -> None:
@@ -42,7 +42,7 @@ class Trainer:
         keras.config.set_dtype_policy(
             options.precision if options.precision == "float32" else f"mixed_{options.precision}"
         )
-        distribute(options.batch_size)
+        distribute(options, hparams.n_embd)
         self.model = GPT2(hparams, remat=options.gradient_checkpointing, unlikelihood=options.unlikelihood, end=end)
         self.model.load(weights)
         self.lora = options.lora > 0
@@ -130,7 +130,7 @@ def training_step(
         return CompiledStep(model, optimizer)
     from finetune.training.tensorflow_step import GraphStep
 
-    return GraphStep(model, optimizer, compiled=options.xla)
+    return GraphStep(model, optimizer, compiled=options.xla or found_devices().gpu)
 
 
 def exact(array: NDArray[Any]) -> NDArray[Any]:
@@ -161,18 +161,3 @@ def freeze(model: GPT2, what: Freeze) -> None:
     if isinstance(what, int):
         for block in model.blocks[:what]:
             block.trainable = False
-
-
-def distribute(batch_size: int) -> None:
-    """Split each batch among several GPUs, if the backend is JAX."""
-    devices = len(keras.distribution.list_devices())
-    if devices < 2:
-        return
-    if keras.config.backend() != "jax":
-        print(f"TensorFlow uses one of {devices} GPUs: KERAS_BACKEND=jax splits each batch among all.", file=sys.stderr)
-        return
-    if batch_size % devices:
-        raise SettingError(
-            f"--batch_size is {batch_size} and each batch is split among {devices} devices: give a multiple of {devices}."
-        )
-    keras.distribution.set_distribution(keras.distribution.DataParallel())

@@ -53,5 +53,5 @@ def validation_batches(options: TrainingOptions, data: Data, n_ctx: int) -> list
     length = options.context or n_ctx
     sample = sample_documents(data.validation, options.validation_tokens)
     rows = Packed(sample, data.description.end_of_text, length, learn=options.learn)
-    batches = list(rows.in_order(options.batch_size))
+    batches = list(rows.in_order(options.rows))
     return batches if any(batch.counted for batch in batches) else []

@@ -60,7 +60,7 @@ def loss_and_momenta(folder: Path, options: TrainingOptions) -> tuple[float, np.
     rows = next(Packed(data.train, 299, 64).in_order(4))
     for row, counted in enumerate((60, 3, 20, 1)):
         rows.weights[row, counted:] = 0
-    size = options.batch_size
+    size = options.rows
     batches = [Batch._make(array[first : first + size] for array in rows) for first in range(0, 4, size)]
     loss = float(trainer.step(batches))
     momenta = [variable for variable in trainer.optimizer.variables if "momentum" in variable.path]
