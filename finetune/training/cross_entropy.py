@@ -32,7 +32,9 @@ def cross_entropy(
     @ops.custom_gradient  # type: ignore[untyped-decorator]
     def total(hidden: Tensor, table: Tensor) -> tuple[Tensor, Any]:
         columns = ops.pad(ops.cast(table, hidden.dtype), ((0, -n_vocab % multiple), (0, 0)))
-        loss, of_hidden, of_table = 0.0, [], 0.0
+        loss: Tensor = 0.0
+        of_hidden: list[Tensor] = []
+        of_table: Tensor = 0.0
         for start in range(0, length, piece):
             part = slice(start, min(start + piece, length))
             found = losses_and_gradients(hidden[:, part], columns, targets[:, part], weights[:, part], n_vocab)

@@ -45,6 +45,7 @@ class CompiledStep:
 
     def train(self, batch: Batch, counted: float) -> jax.Array:
         """Queue a step. Returns the loss before it, divided by `counted`; float() waits for it."""
+        loss: jax.Array
         self.state, loss = self._train(self.state, *placed(batch), counted)
         return loss
 

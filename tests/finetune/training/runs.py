@@ -44,7 +44,7 @@ def stopped_after(options: TrainingOptions, steps: int) -> None:
     class Stopping(Trainer):
         count = 0
 
-        def step(self, batches: Any) -> float:
+        def step(self, batches: Any) -> Any:
             Stopping.count += 1
             if Stopping.count == steps:
                 signal.raise_signal(signal.SIGINT)
