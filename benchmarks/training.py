@@ -98,11 +98,11 @@ def ours(steps: int, precision: Precision) -> dict[str, Any]:
         data=WORK, out=WORK, precision=precision, learning_rate=LEARNING_RATE, decay_to=1.0, weight_decay=0.0, clip=0.0
     )
     source, data = open_checkpoint(CHECKPOINT), corpus()
-    trainer = Trainer(options, source.hparams, read_weights(source), data.description.end_of_text)
+    trainer = Trainer(options, source.hparams, read_weights(source), data.description.end_of_text, segments=1)
     rows, losses, seconds = Windows(data.train, WINDOW), [], []
     for number in range(steps):
         began = time.perf_counter()
-        losses.append(trainer.step([batch(rows, number, 1)]))
+        losses.append(float(trainer.step([batch(rows, number, 1)])))
         seconds.append(time.perf_counter() - began)
     return {"losses": losses, "seconds": seconds[:-1], "peak_mb": resident(field="VmHWM")}
 
@@ -115,9 +115,9 @@ def curve(precision: Precision, seed: int) -> dict[str, Any]:
     data = corpus()
     hparams = Hparams(n_vocab=data.description.n_vocab, n_ctx=256, n_embd=256, n_head=2, n_layer=4)
     options = TrainingOptions(data=WORK, out=WORK, steps=CURVE, precision=precision, learning_rate=1e-3, warmup=20)
-    trainer = Trainer(options, hparams, initial_weights(hparams), data.description.end_of_text)
     rows = Packed(data.train, data.description.end_of_text, hparams.n_ctx, seed)
-    return {"losses": [trainer.step([batch(rows, number, 1)]) for number in range(CURVE)]}
+    trainer = Trainer(options, hparams, initial_weights(hparams), data.description.end_of_text, rows.segments)
+    return {"losses": [float(trainer.step([batch(rows, number, 1)])) for number in range(CURVE)]}
 
 
 def run(*command: str) -> dict[str, Any]:

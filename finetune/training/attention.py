@@ -14,13 +14,46 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import keras
 from keras import ops
+
+from app.engine.bundle import Hparams
+from app.errors import SettingError
+from finetune.training.options import TrainingOptions
 
 Tensor = Any
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Query, key and value, each [batch, length, heads, size] → the same shape."""
 MASKED = -3e4
 """Added to masked attention scores. Within float16's range, unlike the usual -1e9."""
+
+
+def uses_flash(options: TrainingOptions, hparams: Hparams) -> bool:
+    """Whether the run computes flash attention. Raises SettingError where --attention flash asks for it in vain."""
+    if options.attention == "plain":
+        return False
+    missing = missing_for_flash(options.precision, hparams.n_embd // hparams.n_head)
+    if missing and options.attention == "flash":
+        raise SettingError(f"--attention is flash, and {missing}; auto computes plain attention where it has to.")
+    return not missing
+
+
+def missing_for_flash(precision: str, size: int) -> str:
+    """Why flash attention cannot be computed for heads of this size; empty where it can."""
+    if keras.config.backend() != "jax":
+        return "Keras has it on JAX only: set KERAS_BACKEND=jax"
+    import jax
+
+    device = jax.devices()[0]
+    if device.platform != "gpu":
+        return "it needs a GPU"
+    if float(device.compute_capability) < 8:
+        return f"it needs a GPU of the Ampere generation or a later one, which the {device.device_kind} is not"
+    if precision == "float32":
+        return "it computes in 16 bits: give --precision bfloat16"
+    if size % 8 or size > 128:
+        return f"it needs heads whose size is a multiple of 8 up to 128, and this model's is {size}"
+    return ""
 
 
 def plain_attention(segments: Tensor) -> Attend:

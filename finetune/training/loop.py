@@ -43,7 +43,8 @@ def train_with_keras(options: TrainingOptions, data: Data, run: RunFolder, start
 
     Raises TrainingError when the loss becomes NaN or infinite.
     """
-    trainer = Trainer(options, start.hparams, start.weights, data.description.end_of_text)
+    segments = training_rows(options, data, start.hparams.n_ctx).segments
+    trainer = Trainer(options, start.hparams, start.weights, data.description.end_of_text, segments)
     if start.state is not None:
         trainer.restore(start.state)
     start = replace(start, weights={}, state=None)  # The trainer holds them now, and they are large.

@@ -26,6 +26,7 @@ Freeze = Literal["nothing", "embeddings"] | CountOrZero
 # Options that may differ when a run is resumed. A change of any other would make it a different run.
 MAY_CHANGE = {
     "data", "out", "init", "resume", "save", "steps", "save_every", "patience", "samples", "sample_length", "xla", "parallel",
+    "attention",
 }  # fmt: skip
 
 
@@ -61,6 +62,8 @@ class TrainingOptions:
     """clip the gradient to this global norm; 0 is off"""
     precision: Precision = "float32"
     """data type of the computation; bfloat16 and float16 are mixed precision, with weights in float32"""
+    attention: Literal["auto", "flash", "plain"] = "auto"
+    """flash: cuDNN's flash attention, on JAX in 16 bits on GPUs since Ampere; plain: anywhere; auto: flash where possible"""
     xla: bool = False
     """compile the training step with XLA, which JAX and GPUs always do: slower to start"""
     gradient_checkpointing: bool = False

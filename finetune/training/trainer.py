@@ -6,6 +6,7 @@ KERAS_BACKEND chooses the backend. Neither this module nor the loop around it ca
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -17,6 +18,7 @@ from app.engine.bundle import Hparams
 from app.errors import CheckpointError
 from finetune.data.packing import Batch
 from finetune.run_folder import TrainingState
+from finetune.training.attention import flash_attention, uses_flash
 from finetune.training.devices import found_devices
 from finetune.training.gpt2 import GPT2, Array
 from finetune.training.learning_rate_schedule import learning_rate_schedule
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from finetune.training.jax_step import CompiledStep
     from finetune.training.tensorflow_step import GraphStep
 
+PIECE_TOKENS_ON_GPU = 4096
+"""Tokens whose logits are in memory at the same time: 1.6 GB with GPT-2's vocabulary."""
+COLUMNS_ON_GPU = 128
+"""The vocabulary is padded to a multiple of this, on which matrix units are fast."""
 Loss = Any
 """A number on its device: float() waits until it is computed."""
 
@@ -34,16 +40,33 @@ Loss = Any
 class Trainer:
     """Trains a GPT-2: takes a checkpoint's weights and returns them trained.
 
-    `end` is the id of the end-of-text token. Raises SettingError where several GPUs cannot share the work.
+    `end` is the id of the end-of-text token, and `segments` the most documents in a row. Raises SettingError where several
+    GPUs cannot share the work, or attention not be computed as asked.
     """
 
-    def __init__(self, options: TrainingOptions, hparams: Hparams, weights: Mapping[str, Array], end: int) -> None:
+    def __init__(
+        self,
+        options: TrainingOptions,
+        hparams: Hparams,
+        weights: Mapping[str, Array],
+        end: int,
+        segments: int,
+    ) -> None:
         keras.utils.set_random_seed(options.seed)
         keras.config.set_dtype_policy(
             options.precision if options.precision == "float32" else f"mixed_{options.precision}"
         )
         distribute(options, hparams.n_embd)
-        self.model = GPT2(hparams, remat=options.gradient_checkpointing, unlikelihood=options.unlikelihood, end=end)
+        self.flash = uses_flash(options, hparams)
+        self.model = GPT2(
+            hparams,
+            attention=partial(flash_attention, most=segments) if self.flash else None,
+            remat=options.gradient_checkpointing,
+            unlikelihood=options.unlikelihood,
+            end=end,
+        )
+        if found_devices().gpu:
+            self.model.piece_tokens, self.model.multiple = PIECE_TOKENS_ON_GPU, COLUMNS_ON_GPU
         self.model.load(weights)
         self.lora = options.lora > 0
         if self.lora:

@@ -55,7 +55,7 @@ def loss_and_momenta(folder: Path, options: TrainingOptions) -> tuple[float, np.
     from finetune.training.trainer import Trainer
 
     source, weights = newest_whole(folder)
-    trainer = Trainer(options, source.hparams, weights, end=299)
+    trainer = Trainer(options, source.hparams, weights, end=299, segments=64)
     data = open_data(options.data)
     rows = next(Packed(data.train, 299, 64).in_order(4))
     for row, counted in enumerate((60, 3, 20, 1)):

@@ -100,7 +100,7 @@ def losses_of_batches(folder: Path, options: TrainingOptions) -> list[float]:
     from finetune.training.validation_loss import validation_batches
 
     source, weights = newest_whole(folder)
-    trainer = Trainer(options, source.hparams, weights, end=299)
+    trainer = Trainer(options, source.hparams, weights, end=299, segments=64)
     data = open_data(options.data)
     sizes = (1, 3, 8)
     return [trainer.loss(validation_batches(replace(options, batch_size=size), data, n_ctx=64)) for size in sizes]
