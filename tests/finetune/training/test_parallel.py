@@ -52,7 +52,7 @@ def losses_and_weights(init: Path, options: TrainingOptions) -> tuple[list[float
     from finetune.training.trainer import Trainer
 
     source, weights = newest_whole(init)
-    trainer = Trainer(options, source.hparams, weights, end=299)
+    trainer = Trainer(options, source.hparams, weights, end=299, segments=64)
     rows = Packed(open_data(options.data).train, 299, 64)
     batches = [batch(rows, number, options.rows) for number in range(3 * options.accumulate)]
     steps = [batches[first : first + options.accumulate] for first in range(0, len(batches), options.accumulate)]
