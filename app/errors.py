@@ -44,6 +44,10 @@ from collections.abc import Mapping, Sequence
 class GptError(Exception):
     """A sentence that says what is wrong and what to do about it."""
 
+    def _render_traceback_(self) -> list[str]:
+        """A notebook shows this sentence instead of a traceback."""
+        return [str(self)]
+
 
 class FatalError(GptError):
     pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,19 +15,26 @@ if TYPE_CHECKING:
 
 def plot_losses(entries: list[LogEntry], title: str, path: Path) -> None:
     """Write the PNG file, replacing an older one in one go."""
+    validation = [(entry.step, entry.validation) for entry in entries if entry.validation is not None]
+    aside = path.with_name(f".{path.name}")
+    aside.write_bytes(draw_losses([(entry.step, entry.train) for entry in entries], validation, title))
+    aside.replace(path)
+
+
+def draw_losses(training: list[tuple[int, float]], validation: list[tuple[int, float]], title: str) -> bytes:
+    """A PNG file of these losses, each with its step."""
+    png = BytesIO()
     with new_figure(8, 4.5) as figure:
         axes = figure.subplots()
-        steps, losses = [entry.step for entry in entries], [entry.train for entry in entries]
-        axes.plot(steps, losses, label="training", color="#7aa6d8")
-        plot_validation(axes, [(entry.step, entry.validation) for entry in entries if entry.validation is not None])
+        axes.plot(*zip(*training, strict=True), label="training", color="#7aa6d8")
+        plot_validation(axes, validation)
         axes.set_xlabel("step")
         axes.set_ylabel("nats per token")
         axes.set_title(title)
         axes.grid(alpha=0.3)
         axes.legend()
-        aside = path.with_name(f".{path.name}")
-        figure.savefig(aside, format="png", dpi=120)
-        aside.replace(path)
+        figure.savefig(png, format="png", dpi=120)
+    return png.getvalue()
 
 
 def plot_validation(axes: Axes, measured: list[tuple[int, float]]) -> None:

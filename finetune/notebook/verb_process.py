@@ -1,0 +1,65 @@
+"""A verb in a process of its own: what it prints is shown as it is printed, and an interrupt lets it save."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from app.errors import MachineError
+from finetune.notebook.cell_output import CellOutput
+
+Show = Callable[[str, bool], None]
+"""Shows a line. The flag says that the next line replaces it, as the next state of a progress bar does."""
+CURSOR_MOVES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+INTERRUPTED = "Interrupting: wait for the save. A second interrupt ends it at once, without a save."
+
+
+def run_verb(verb: str, *arguments: str | Path) -> None:
+    """`python -m finetune VERB ARGUMENTS`. Raises MachineError if it fails, so that a notebook does not go on."""
+    if follow(verb_command(verb, *arguments), CellOutput().show):
+        raise MachineError(f"`{verb}` did not finish: the last line above says why.")
+
+
+def verb_command(verb: str, *arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "finetune", verb, *map(str, arguments)]
+
+
+def follow(command: list[str], show: Show) -> int:
+    """Run a command, show what it prints line by line, and return its exit code. Ctrl-C goes to the command as SIGINT.
+
+    The command gets a session of its own. Jupyter interrupts the whole process group of a kernel: the command would get the
+    signal twice, and end without a save.
+    """
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "TQDM_MININTERVAL": "1"},
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    with io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace", newline="") as lines:
+        try:
+            return follow_to_end(process, lines, show)
+        finally:
+            if process.poll() is None:  # Something here failed: nobody would see what it prints.
+                process.terminate()
+                process.wait()
+
+
+def follow_to_end(process: subprocess.Popen[bytes], lines: io.TextIOWrapper, show: Show) -> int:
+    while True:
+        try:
+            for line in lines:
+                show(CURSOR_MOVES.sub("", line).rstrip(), line.endswith("\r"))
+            return process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            show(INTERRUPTED, False)
