@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import keras
+import numpy as np
 
 from finetune.data.packing import Batch
 from finetune.training.gpt2 import GPT2
@@ -43,31 +45,51 @@ class CompiledStep:
             for variable, array in zip(variables, arrays, strict=True):
                 variable.assign(array)
 
-    def train(self, batch: Batch, counted: float) -> jax.Array:
-        """Queue a step. Returns the loss before it, divided by `counted`; float() waits for it."""
+    def train(self, batches: Sequence[Batch], counted: float) -> jax.Array:
+        """Queue one step on all these batches. Returns the loss before it, divided by `counted`; float() waits for it."""
         loss: jax.Array
-        self.state, loss = self._train(self.state, *placed(batch), counted)
+        self.state, loss = self._train(self.state, *placed(batches), counted)
         return loss
+
+    def bytes_needed(self, batches: Sequence[Batch]) -> int:
+        """The memory on each device that a step on such batches takes. This compiles the step, once."""
+        memory = self._train.lower(self.state, *placed(batches), 1.0).compile().memory_analysis()
+        assert memory
+        written = memory.output_size_in_bytes - memory.alias_size_in_bytes
+        needed: int = memory.argument_size_in_bytes + memory.temp_size_in_bytes + written
+        return needed
 
     def evaluate(self, batch: Batch) -> jax.Array:
         """The sum of the losses of a batch's tokens, in nats."""
-        loss: jax.Array = self._evaluate(self.state, *placed(batch))
+        loss: jax.Array = self._evaluate(self.state, *placed([batch]))
         return loss
 
     def trained(self, state: State, inputs: Any, targets: Any, weights: Any, counted: Any) -> tuple[State, jax.Array]:
         trained, fixed, optimizer = state
 
-        def scaled_loss(trained: Arrays) -> tuple[jax.Array, jax.Array]:
+        def scaled_loss(trained: Arrays, batch: Any) -> tuple[jax.Array, jax.Array]:
             with self.holding((trained, fixed, optimizer)):
+                inputs, targets, weights = batch
                 loss = self.model.mean_loss(inputs, targets, weights, counted, training=True)
                 return self.optimizer.scale_loss(loss), loss
 
-        gradients, loss = jax.grad(scaled_loss, has_aux=True)(trained)
+        gradients_and_loss = jax.grad(scaled_loss, has_aux=True)
+        batches = (inputs, targets, weights)
+        if len(targets) == 1:
+            gradients, loss = gradients_and_loss(trained, jax.tree.map(lambda array: array[0], batches))
+        else:
+
+            def add(total: Any, batch: Any) -> tuple[Any, None]:
+                return jax.tree.map(jnp.add, total, gradients_and_loss(trained, batch)), None
+
+            nothing = jax.tree.map(jnp.zeros_like, trained), jnp.zeros(())
+            (gradients, loss), _ = jax.lax.scan(add, nothing, batches)
         trained, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trained)
         return (trained, fixed, optimizer), loss
 
     def evaluated(self, state: State, inputs: Any, targets: Any, weights: Any) -> Any:
         with self.holding(state):
+            inputs, targets, weights = jax.tree.map(lambda array: array[0], (inputs, targets, weights))
             return self.model.mean_loss(inputs, targets, weights, 1.0, training=False)
 
     def holding(self, state: Sequence[Arrays]) -> keras.StatelessScope:
@@ -80,9 +102,11 @@ class CompiledStep:
         return keras.StatelessScope(state_mapping=pairs)
 
 
-def placed(batch: Batch) -> Any:
-    """The batch's arrays, with the rows split among several GPUs where Keras says so."""
-    arrays, distribution = batch.for_keras(), keras.distribution.distribution()
+def placed(batches: Sequence[Batch]) -> Any:
+    """The arrays of all batches, [batches, batch, length], with the rows split among several GPUs where Keras says so."""
+    arrays = jax.tree.map(lambda *each: np.stack(each), *(batch.for_keras() for batch in batches))
+    distribution = keras.distribution.distribution()
     if distribution is None:
         return arrays
-    return jax.device_put(arrays, distribution.get_data_layout(batch.tokens.shape).backend_layout)
+    rows = jax.sharding.PartitionSpec(None, distribution.batch_dim_name)
+    return jax.device_put(arrays, jax.sharding.NamedSharding(distribution.device_mesh.backend_mesh, rows))

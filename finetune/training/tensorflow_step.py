@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -18,7 +19,10 @@ class GraphStep:
         self.model = model
         self.optimizer = optimizer
         self._train = tf.function(self.trained, jit_compile=compiled)
+        self._add = tf.function(self.added, jit_compile=compiled)
+        self._apply = tf.function(self.applied, jit_compile=compiled)
         self._evaluate = tf.function(self.evaluated, jit_compile=compiled)
+        self._sums: list[tf.Variable] = []
 
     def read_variables(self) -> None:
         """The graph reads them itself."""
@@ -26,21 +30,41 @@ class GraphStep:
     def settle(self) -> None:
         """The graph has assigned them itself."""
 
-    def train(self, batch: Batch, counted: float) -> Any:
-        """Train on a batch. Returns the loss before it, divided by `counted`."""
-        return self._train(*tensors(batch), tf.constant(counted))
+    def train(self, batches: Sequence[Batch], counted: float) -> Any:
+        """One step on all these batches. Returns the loss before it, divided by `counted`."""
+        if len(batches) == 1:
+            return self._train(*tensors(batches[0]), tf.constant(counted))
+        if not self._sums:
+            self._sums = [tf.Variable(tf.zeros_like(each.value)) for each in self.model.trainable_variables]
+        loss = sum(self._add(*tensors(batch), tf.constant(counted)) for batch in batches)
+        self._apply()
+        return loss
 
     def evaluate(self, batch: Batch) -> Any:
         """The sum of the losses of a batch's tokens, in nats."""
         return self._evaluate(*tensors(batch))
 
     def trained(self, inputs: Any, targets: Any, weights: Any, counted: Any) -> Any:
-        variables = self.model.trainable_variables
+        gradients, loss = self.gradients(inputs, targets, weights, counted)
+        self.optimizer.apply(gradients, self.model.trainable_variables)
+        return loss
+
+    def added(self, inputs: Any, targets: Any, weights: Any, counted: Any) -> Any:
+        gradients, loss = self.gradients(inputs, targets, weights, counted)
+        for total, gradient in zip(self._sums, gradients, strict=True):
+            total.assign_add(tf.convert_to_tensor(gradient))
+        return loss
+
+    def applied(self) -> None:
+        self.optimizer.apply([tf.identity(total) for total in self._sums], self.model.trainable_variables)
+        for total in self._sums:
+            total.assign(tf.zeros_like(total))
+
+    def gradients(self, inputs: Any, targets: Any, weights: Any, counted: Any) -> tuple[list[Any], Any]:
         with tf.GradientTape() as tape:
             loss = self.model.mean_loss(inputs, targets, weights, counted, training=True)
             scaled = self.optimizer.scale_loss(loss)
-        self.optimizer.apply(tape.gradient(scaled, [variable.value for variable in variables]), variables)
-        return loss
+        return tape.gradient(scaled, [variable.value for variable in self.model.trainable_variables]), loss
 
     def evaluated(self, inputs: Any, targets: Any, weights: Any) -> Any:
         return self.model.mean_loss(inputs, targets, weights, 1.0, training=False)

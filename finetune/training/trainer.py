@@ -85,7 +85,6 @@ class Trainer:
             beta_2=options.beta_2,
             epsilon=1e-8,
             global_clipnorm=options.clip or None,
-            gradient_accumulation_steps=options.accumulate if options.accumulate > 1 else None,
         )
         # Biases and the gains of layer norms are not decayed, as is usual: decay would change what the network computes.
         optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
@@ -99,9 +98,7 @@ class Trainer:
         On JAX this returns before the step is computed, and float() waits for the loss. Every token counts the same,
         whatever batch it is in: the step is that of one large batch.
         """
-        counted = max(1.0, float(np.mean([batch.counted for batch in batches])))
-        losses = [self.compiled.train(batch, counted) for batch in batches]
-        return losses[0] if len(losses) == 1 else sum(losses) / len(losses)
+        return self.compiled.train(batches, max(1.0, sum(batch.counted for batch in batches)))
 
     def loss(self, batches: Sequence[Batch]) -> float:
         """The loss in nats per token, averaged over the tokens of all batches."""
@@ -129,7 +126,7 @@ class Trainer:
     def restore(self, state: TrainingState) -> None:
         """Load what `state` returned. Raises CheckpointError if it belongs to a model of another shape."""
         variables = self.stateful()
-        stored = [state[f"v{number}"] for number in range(len(state))]
+        stored = self.without_accumulators([state[f"v{number}"] for number in range(len(state))])
         if [array.shape for array in stored] != [tuple(variable.shape) for variable in variables]:
             raise CheckpointError(
                 "the saved optimizer state does not fit this model: resume with the options that the run began with."
@@ -137,6 +134,14 @@ class Trainer:
         for variable, array in zip(variables, stored, strict=True):
             variable.assign(array)
         self.compiled.read_variables()
+
+    def without_accumulators(self, stored: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Drop the sums of gradients, zeros, that earlier versions saved. They counted batches where steps are counted now."""
+        trained, inner = len(self.model.trainable_variables), getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if len(stored) != len(self.stateful()) + trained:
+            return stored
+        steps = next(n for n, variable in enumerate(self.optimizer.variables) if variable is inner.iterations)
+        return [*stored[:steps], stored[steps] // self.accumulate, *stored[steps + 1 + trained :]]
 
     def stateful(self) -> list[keras.Variable]:
         """The variables that `state` returns, in its order."""

@@ -50,8 +50,8 @@ def test_gradient_checkpointing_changes_nothing_but_memory(
     assert checkpointed[-1] < checkpointed[0] - 0.5
 
 
-def loss_and_momenta(folder: Path, options: TrainingOptions) -> tuple[float, np.ndarray]:
-    """The loss of four rows that differ in the number of tokens that count, and Adam's momenta after a step on them."""
+def losses_and_weights(folder: Path, options: TrainingOptions) -> tuple[list[float], np.ndarray]:
+    """The losses of four steps on four rows that differ in the number of tokens that count, and the weights after them."""
     from finetune.training.trainer import Trainer
 
     source, weights = newest_whole(folder)
@@ -62,18 +62,21 @@ def loss_and_momenta(folder: Path, options: TrainingOptions) -> tuple[float, np.
         rows.weights[row, counted:] = 0
     size = options.rows
     batches = [Batch._make(array[first : first + size] for array in rows) for first in range(0, 4, size)]
-    loss = float(trainer.step(batches))
-    momenta = [variable for variable in trainer.optimizer.variables if "momentum" in variable.path]
-    return loss, np.concatenate([np.asarray(variable.value).ravel() for variable in momenta])
+    losses = [float(trainer.step(batches)) for _ in range(4)]
+    return losses, np.concatenate([weight.ravel() for weight in trainer.weights().values()])
 
 
 def test_gradient_accumulation_is_one_large_batch(base: Path, keras: Callable[..., Any]) -> None:
-    """Each batch counted the same, so that a token of a batch with few tokens weighed more than others."""
-    options = TrainingOptions(data=base / "data", out=base, batch_size=4, learning_rate=1e-2, clip=0.0)
-    whole_loss, whole = keras(loss_and_momenta, base / "init", options)
-    loss, momenta = keras(loss_and_momenta, base / "init", replace(options, batch_size=1, accumulate=4))
-    assert loss == pytest.approx(whole_loss, rel=1e-5)
-    assert np.abs(momenta - whole).max() < 1e-4 * np.abs(whole).max()
+    """Each batch counted the same, so that a token of a batch with few tokens weighed more than others.
+
+    And the learning rate fell with every batch instead of every step: of four batches a step, the last three quarters of a
+    run had the lowest rate.
+    """
+    options = TrainingOptions(data=base / "data", out=base, batch_size=4, steps=4, learning_rate=1e-2)
+    whole_losses, whole = keras(losses_and_weights, base / "init", options)
+    losses, weights = keras(losses_and_weights, base / "init", replace(options, batch_size=1, accumulate=4))
+    assert losses == pytest.approx(whole_losses, rel=1e-4)
+    assert np.abs(weights - whole).max() < 1e-3
 
 
 @pytest.mark.slow
@@ -111,3 +114,22 @@ def test_jax_trains_the_same(base: Path, finished: Path, tmp_path: Path) -> None
     assert ended.returncode == 0, ended.stderr
     ours, theirs = ([float(row["train"]) for row in logged(run)] for run in (finished, out))
     assert theirs == pytest.approx(ours, abs=1e-2)
+
+
+def steps_restored(folder: Path, options: TrainingOptions) -> tuple[int, float]:
+    """A step counter and a momentum, as restored from a state of two steps that also has sums of gradients."""
+    from finetune.training.trainer import Trainer
+
+    source, weights = newest_whole(folder)
+    trainer = Trainer(options, source.hparams, weights, end=299, segments=64)
+    variables = trainer.optimizer.variables
+    sums = [np.zeros(variable.shape, np.float32) for variable in trainer.model.trainable_variables]
+    momenta = [np.full(variable.shape, 0.5, np.float32) for variable in variables[1:]]
+    arrays = [np.array(2 * options.accumulate), *sums, *momenta]
+    trainer.restore({f"v{number}": array for number, array in enumerate(arrays)})
+    return int(trainer.optimizer.iterations), float(np.asarray(variables[1].value).ravel()[0])
+
+
+def test_the_state_of_a_run_that_kept_its_sums_of_gradients_is_restored(base: Path, keras: Callable[..., Any]) -> None:
+    options = TrainingOptions(data=base / "data", out=base, accumulate=4)
+    assert keras(steps_restored, base / "init", options) == (2, 0.5)
