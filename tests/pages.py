@@ -15,7 +15,7 @@ PAGES = {
 }
 README = PAGES["README.md"]
 # What a block of commands may need, as docs/README.md explains. Tests run the blocks without such a word.
-NEEDS = {"setup", "download", "server", "cloud", "telegram", "container", "other-program"}
+NEEDS = {"setup", "download", "server", "cloud", "telegram", "container", "gpu", "other-program"}
 
 
 @dataclass(frozen=True)
