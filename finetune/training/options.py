@@ -54,8 +54,10 @@ class TrainingOptions:
     """steps of linear warm-up from 0 to the peak learning rate"""
     decay_to: Share = 0.1
     """cosine decay ends at this share of the peak learning rate; 1 keeps it constant"""
+    optimizer: Literal["adamw", "adafactor"] = "adamw"
+    """adafactor takes less memory; its steps are relative to the weights, so give ten times AdamW's learning rate"""
     weight_decay: NotNegative = 0.01
-    """AdamW's weight decay; it applies to matrices and embeddings, not to biases and layer norms"""
+    """weight decay; it applies to matrices and embeddings, not to biases and layer norms"""
     beta_2: Annotated[float, Meta(ge=0, lt=1)] = 0.999
     """Adam's decay rate for the average of squared gradients"""
     clip: NotNegative = 1.0
@@ -131,6 +133,10 @@ class TrainingOptions:
             )
         if self.lora and self.freeze != "nothing":
             raise SettingError("--lora trains nothing but its adapters: leave --freeze out.")
+        if self.optimizer == "adafactor" and self.beta_2 != TrainingOptions.beta_2:
+            raise SettingError("--beta_2 is AdamW's: leave it or --optimizer adafactor out.")
+        if self.tokens_per_step is not None and self.accumulate > 1:
+            raise SettingError("--tokens_per_step sets --accumulate: leave one of them out.")
         if self.packing == "windows" and self.ignore_meta_prob:
             raise SettingError(
                 "--ignore_meta_prob drops a document's control code, and --packing windows ignores documents: "

@@ -1,4 +1,4 @@
-"""Trainer: the model, its optimizer (AdamW) and the training step, on any Keras backend.
+"""Trainer: the model, its optimizer and the training step, on any Keras backend.
 
 KERAS_BACKEND chooses the backend. Neither this module nor the loop around it calls TensorFlow itself, so JAX trains too.
 """
@@ -22,6 +22,7 @@ from finetune.training.attention import flash_attention, uses_flash
 from finetune.training.devices import found_devices
 from finetune.training.gpt2 import GPT2, Array
 from finetune.training.learning_rate_schedule import learning_rate_schedule
+from finetune.training.optimizer import optimizer_for
 from finetune.training.options import Freeze, TrainingOptions
 from finetune.training.parallel import distribute
 
@@ -74,23 +75,9 @@ class Trainer:
         freeze(self.model, options.freeze)
         self.accumulate = options.accumulate
         self.schedule = learning_rate_schedule(options)
-        self.optimizer = self.adamw(options)
+        self.optimizer = optimizer_for(options, self.schedule)
         self.optimizer.build(self.model.trainable_variables)
         self.compiled = training_step(self.model, self.optimizer, options)
-
-    def adamw(self, options: TrainingOptions) -> keras.optimizers.Optimizer:
-        optimizer = keras.optimizers.AdamW(
-            self.schedule,
-            weight_decay=options.weight_decay,
-            beta_2=options.beta_2,
-            epsilon=1e-8,
-            global_clipnorm=options.clip or None,
-        )
-        # Biases and the gains of layer norms are not decayed, as is usual: decay would change what the network computes.
-        optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-        if options.precision == "float16":  # Without a scale, small gradients would be zero in 16 bits.
-            return keras.optimizers.LossScaleOptimizer(optimizer)
-        return optimizer
 
     def step(self, batches: Sequence[Batch]) -> Loss:
         """One optimizer step from all these batches (gradient accumulation). Returns the mean loss before it, nats per token.

@@ -133,3 +133,42 @@ def steps_restored(folder: Path, options: TrainingOptions) -> tuple[int, float]:
 def test_the_state_of_a_run_that_kept_its_sums_of_gradients_is_restored(base: Path, keras: Callable[..., Any]) -> None:
     options = TrainingOptions(data=base / "data", out=base, accumulate=4)
     assert keras(steps_restored, base / "init", options) == (2, 0.5)
+
+
+@pytest.mark.slow
+def test_adafactor_learns_in_less_memory_and_resumes(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
+    common = training_options(base, tmp_path / "whole", steps=8, optimizer="adafactor", learning_rate=0.1)
+    keras(train, common)
+    keras(stopped_after, replace(common, out=tmp_path / "parts"), 5)
+    keras(train, replace(common, out=tmp_path / "parts", resume=True))
+    losses = [float(row["train"]) for row in logged(tmp_path / "whole")]
+    assert losses[-1] < losses[0] - 0.5
+    whole, parts = (weights_of(tmp_path / name) for name in ("whole", "parts"))
+    assert all(np.array_equal(whole[name], parts[name]) for name in whole)
+    with np.load(tmp_path / "whole/training-8.npz") as state:
+        assert sum(array.size for array in state.values()) < sum(weight.size for weight in whole.values()) / 4
+
+
+def steps_of_keras_and_ours() -> list[np.ndarray]:
+    import keras as library
+
+    from finetune.training.adafactor import Adafactor
+
+    found = []
+    for kind in (Adafactor, library.optimizers.Adafactor):
+        variables = [
+            library.Variable(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)),
+            library.Variable(np.zeros(3, np.float32)),
+        ]
+        optimizer = kind(learning_rate=0.1)
+        random = np.random.default_rng(0)
+        for _ in range(3):
+            gradients = [library.ops.convert_to_tensor(random.normal(size=each.shape), "float32") for each in variables]
+            optimizer.apply(gradients, variables)
+        found.append(np.concatenate([np.asarray(each.value).ravel() for each in variables]))
+    return found
+
+
+def test_adafactor_is_that_of_keras(keras: Callable[..., Any]) -> None:
+    ours, theirs = keras(steps_of_keras_and_ours)
+    assert ours == pytest.approx(theirs, abs=1e-5)
