@@ -2,9 +2,9 @@
 
 Both compute softmax(q·kᵀ / √size)·v, where a token sees itself and the earlier tokens of its own segment. The plain one has the
 scores of all pairs of tokens in memory. Flash attention (arXiv 2205.14135) goes over them in tiles, forwards and backwards.
-cuDNN knows three ways of keeping documents apart, and the fastest that applies is taken: nothing at all where a row
-has one document, since padding comes after it; where each document starts, on Hopper and later; a bias for every
-pair of tokens otherwise.
+cuDNN knows three ways of keeping documents apart, and the fastest that applies is taken: none where a row has one document, since
+padding comes after it; where each document starts, on Hopper and later, if a row has few; a bias for every pair of tokens
+otherwise.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Query, key and value, each [batch, length, heads, size] → the same shape."""
 MASKED = -3e4
 """Added to masked attention scores. Within float16's range, unlike the usual -1e9."""
+MOST_PLACES = 48
+"""Documents in a row up to which cuDNN is faster with their places than with a bias. On an H100, rows of 1,024 tokens with
+documents of 60 take 12 % longer than rows of one document by their places; of 20, 38 % by their places and 14 % by a bias."""
 
 
 def uses_flash(options: TrainingOptions, hparams: Hparams) -> bool:
@@ -82,7 +85,7 @@ def flash_attention(segments: Tensor, most: int, implementation: str = "cudnn") 
     attention = partial(jax.nn.dot_product_attention, implementation=implementation)
     if most == 1:
         return partial(attention, is_causal=True)
-    if implementation == "cudnn" and finds_documents_by_their_starts():
+    if implementation == "cudnn" and most <= MOST_PLACES and finds_documents_by_their_starts():
         return packed_attention(*document_places(segments, most))
     return partial(attention, mask=visible(segments))
 

@@ -53,9 +53,9 @@ class Block(layers.Layer):  # type: ignore[misc]
 
     def call(self, x: Tensor, attend: Attend) -> Tensor:
         """[batch, length, n_embd] → the same shape."""
-        query, key, value = (self.split(part) for part in ops.split(self.c_attn(self.ln_1(x)), 3, axis=-1))
+        query, key, value = (self.split(part) for part in ops.split(self.c_attn(cheap(self.ln_1)(x)), 3, axis=-1))
         x += self.attn_c_proj(self.merge(attend(query, key, value)))
-        return x + self.mlp_c_proj(keras.activations.gelu(self.c_fc(self.ln_2(x)), approximate=True))
+        return x + self.mlp_c_proj(cheap(gelu)(self.c_fc(cheap(self.ln_2)(x))))
 
     def split(self, x: Tensor) -> Tensor:
         """[batch, length, n_embd] → [batch, length, heads, size]."""
@@ -210,6 +210,19 @@ class GPT2(keras.Model):  # type: ignore[misc]
             array = ops.convert_to_numpy(getattr(layer, attribute)).astype(np.float32)
             weights[name] = array[None] if name.endswith("/w") else array
         return weights
+
+
+def gelu(x: Tensor) -> Tensor:
+    return keras.activations.gelu(x, approximate=True)
+
+
+def cheap(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A function that JAX computes again in the backward pass, within the operations that need it.
+
+    Its intermediate results are five times as large as its argument, and reading them would take longer. TensorFlow has no
+    such fusion.
+    """
+    return recompute(partial(function), remat=keras.config.backend() == "jax")  # JAX takes a function, not a layer.
 
 
 def recomputed_plain_attention(segments: Tensor) -> Attend:

@@ -21,6 +21,11 @@ State = tuple[Arrays, Arrays, Arrays]
 """The trained variables, those that are not trained, and the optimizer's."""
 
 
+def compiler_options() -> dict[str, bool] | None:
+    """XLA's options. It would try matrix products in Triton too, which takes seconds and finds none that is faster here."""
+    return {"xla_gpu_enable_triton_gemm": False} if jax.default_backend() == "gpu" else None
+
+
 class CompiledStep:
     """Trains a model. Its variables hold the newest weights only after `settle`."""
 
@@ -31,8 +36,10 @@ class CompiledStep:
         self.read_variables()
         # Each variable stays where Keras has put it, on one GPU or spread over several.
         places = jax.tree.map(lambda array: array.sharding, self.state)
-        self._train = jax.jit(self.trained, donate_argnums=0, out_shardings=(places, None))
-        self._evaluate = jax.jit(self.evaluated)
+        self._train = jax.jit(
+            self.trained, donate_argnums=0, out_shardings=(places, None), compiler_options=compiler_options()
+        )
+        self._evaluate = jax.jit(self.evaluated, compiler_options=compiler_options())
 
     def read_variables(self) -> None:
         """Take over weights that were assigned to the variables."""

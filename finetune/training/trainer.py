@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from finetune.training.jax_step import CompiledStep
     from finetune.training.tensorflow_step import GraphStep
 
-PIECE_TOKENS_ON_GPU = 4096
-"""Tokens whose logits are in memory at the same time: 1.6 GB with GPT-2's vocabulary."""
+PIECE_TOKENS_ON_GPU = 8192
+"""Tokens whose logits are in memory at the same time: 3 GB with GPT-2's vocabulary, while few activations are there."""
 COLUMNS_ON_GPU = 128
 """The vocabulary is padded to a multiple of this, on which matrix units are fast."""
 Loss = Any
