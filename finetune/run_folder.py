@@ -4,7 +4,7 @@ checkpoint, counter, encoder.json, vocab.bpe, hparams.json, model-N.*     the la
 training-N.npz        the optimizer's state at save N, which --resume needs
 best/                 the save with the lowest validation loss, a checkpoint of its own
 description.json      the data and options of the run
-log.csv               loss, learning rate and speed over the steps
+log.csv               loss, learning rate, speed and utilisation over the steps
 loss.png              the losses as a plot; events/ has them for TensorBoard
 samples.txt           texts that the model wrote at each save
 """
@@ -46,6 +46,8 @@ class LogEntry(msgspec.Struct, frozen=True):
     tokens_per_second: float
     seconds: float
     """Training time so far, without interruptions."""
+    mfu: float | None = None
+    """Model FLOP utilisation, from 0 to 1; None where the devices' peak rate is not known, and in logs of earlier versions."""
 
 
 class RunDescription(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from app.engine.base import Engine, start_tokens
+from app.engine.deadline import NEVER, Deadline
 from app.engine.generation import GenerationOptions, generate, needed_positions
 from app.errors import SettingError
 
@@ -18,20 +19,27 @@ class SampledText:
     ended: bool
 
 
-def sample_texts(engine: Engine, prefix: str, count: int, options: GenerationOptions) -> Iterator[SampledText]:
-    """Write `count` texts after the prefix; `options.samples` is ignored. Raises SettingError, as `encode_prefix` does."""
+def sample_texts(
+    engine: Engine, prefix: str, count: int, options: GenerationOptions, deadline: Deadline = NEVER
+) -> Iterator[SampledText]:
+    """Write `count` texts after the prefix; `options.samples` is ignored. When the deadline passes, the texts end as they are.
+
+    Raises SettingError, as `encode_prefix` does, and DeadlinePassed if no text has begun.
+    """
     tokens = encode_prefix(engine, prefix)
     rows = max(1, engine.max_positions // needed_positions(engine, tokens, options))
     for first in range(0, count, rows):
         # A row's random stream depends on the seed and its index in the batch, so each batch needs a seed of its own.
         batch = replace(options, samples=min(rows, count - first), seed=options.seed + first)
-        yield from sample_batch(engine, tokens, batch)
+        yield from sample_batch(engine, tokens, batch, deadline)
 
 
-def sample_batch(engine: Engine, tokens: Sequence[int], options: GenerationOptions) -> list[SampledText]:
+def sample_batch(
+    engine: Engine, tokens: Sequence[int], options: GenerationOptions, deadline: Deadline
+) -> list[SampledText]:
     """Write `options.samples` texts side by side."""
     texts, ended = [""] * options.samples, [False] * options.samples
-    for delta in generate(engine, tokens, options):
+    for delta in generate(engine, tokens, options, deadline):
         texts[delta.index] += delta.text
         ended[delta.index] = delta.finish_reason == "stop"
     return [SampledText(*pair) for pair in zip(texts, ended, strict=True)]

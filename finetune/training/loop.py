@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import math
 import sys
-import time
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 from tqdm import tqdm
 
+from app.engine.deadline import DeadlinePassed
 from app.engine.generation import GenerationOptions
 from finetune.data.packing import Batch, Packed, Rows, Windows, batch
 from finetune.data.prepared import Data
 from finetune.export.checkpoint_engine import engine_for
-from finetune.run_folder import LogEntry, RunFolder, RunSave
+from finetune.run_folder import RunFolder, RunSave
 from finetune.sampled_texts import sample_texts
+from finetune.training.batches_ahead import batches_ahead
+from finetune.training.devices import peak_flops
 from finetune.training.divergence import refuse_divergence, refuse_infinite_weights
+from finetune.training.log_interval import LogInterval, QueuedStep, queued_step
 from finetune.training.loss_plot import plot_losses
+from finetune.training.model_flops import ModelFlops, flops_per_token
 from finetune.training.options import TrainingOptions
 from finetune.training.run_description import describe_run
+from finetune.training.save_thread import SaveThread
 from finetune.training.starting_point import StartingPoint
 from finetune.training.stop_signals import StopRequest, stop_signals
 from finetune.training.tensorboard_events import TensorboardEvents
@@ -28,6 +37,8 @@ from finetune.training.trainer import Trainer
 from finetune.training.validation_loss import ValidationLoss, validation_batches
 
 ENTRIES_PER_SAVE = 20
+STEPS_IN_FLIGHT = 2
+"""Steps that are queued on the device while the loss of the one before them is awaited."""
 
 
 class TrainingResult(NamedTuple):
@@ -43,13 +54,15 @@ def train_with_keras(options: TrainingOptions, data: Data, run: RunFolder, start
 
     Raises TrainingError when the loss becomes NaN or infinite.
     """
-    segments = training_rows(options, data, start.hparams.n_ctx).segments
+    rows = training_rows(options, data, start.hparams.n_ctx)
+    held_out = validation_batches(options, data, start.hparams.n_ctx)
+    segments = max([rows.segments, *(int(batch.segments.max()) for batch in held_out)])
     trainer = Trainer(options, start.hparams, start.weights, data.description.end_of_text, segments)
     if start.state is not None:
         trainer.restore(start.state)
     start = replace(start, weights={}, state=None)  # The trainer holds them now, and they are large.
     with stop_signals() as stop:
-        loop = TrainingLoop(options, data, run, start, trainer, stop)
+        loop = TrainingLoop(options, data, run, start, trainer, stop, rows, held_out)
         step = loop.run_to_end()
     return TrainingResult(step, loop.validation.best, stop.signal)
 
@@ -62,30 +75,12 @@ def training_rows(options: TrainingOptions, data: Data, n_ctx: int) -> Rows:
     return Packed(data.train, end, length, options.seed, options.learn, options.ignore_meta_prob, data.tokenizer)
 
 
-@dataclass
-class LogInterval:
-    """What was trained since the last entry of the log."""
-
-    nats: float = 0.0
-    counted: float = 0.0
-    """The tokens that counted in the loss."""
-    tokens: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    def add(self, loss: float, batches: list[Batch]) -> None:
-        counted = sum(each.counted for each in batches)
-        self.nats += loss * counted
-        self.counted += counted
-        self.tokens += sum(int((each.segments > 0).sum()) for each in batches)
-
-    def entry(self, step: int, learning_rate: float, seconds_before: float) -> LogEntry:
-        seconds = time.monotonic() - self.began
-        mean, speed = self.nats / max(self.counted, 1.0), self.tokens / max(seconds, 1e-9)
-        return LogEntry(step, mean, None, learning_rate, round(speed, 1), round(seconds_before + seconds, 3))
-
-
 class TrainingLoop:
-    """Runs a Trainer from a StartingPoint to the last step, and writes the run's folder at each save."""
+    """Runs a Trainer from a StartingPoint to the last step, and saves into the run's folder.
+
+    Nothing waits for the device but a save, which reads the weights: rows are filled ahead, losses are read STEPS_IN_FLIGHT
+    steps later, and files are written beside the next steps.
+    """
 
     def __init__(
         self,
@@ -95,6 +90,8 @@ class TrainingLoop:
         start: StartingPoint,
         trainer: Trainer,
         stop: StopRequest,
+        rows: Rows,
+        held_out: list[Batch],
     ) -> None:
         self.options = options
         self.data = data
@@ -102,29 +99,32 @@ class TrainingLoop:
         self.start = start
         self.trainer = trainer
         self.stop = stop
-        self.rows = training_rows(options, data, start.hparams.n_ctx)
+        self.rows = rows
         self.entries = [entry for entry in run.log() if entry.step <= start.step] if options.resume else []
-        self.validation = self.validation_loss()
+        self.validation = self.validation_loss(held_out)
+        self.interval = LogInterval()
+        length = options.context or start.hparams.n_ctx
+        self.flops = ModelFlops(flops_per_token(start.hparams, length), peak_flops(options.precision))
         if not options.resume:
             run.describe(describe_run(options, data))
         self.progress = tqdm(total=options.steps, initial=start.step, desc=run.folder.name, unit="step")
         self.events = TensorboardEvents(run.folder / "events")
+        self.saves = SaveThread()
 
-    def validation_loss(self) -> ValidationLoss:
+    def validation_loss(self, held_out: list[Batch]) -> ValidationLoss:
         """The validation loss, with the values that a resumed run measured before."""
-        batches = validation_batches(self.options, self.data, self.start.hparams.n_ctx)
-        if not batches:
+        if not held_out:
             print("No validation text: overfitting cannot be noticed.", file=sys.stderr)
         history = [(entry.step, entry.validation) for entry in self.entries if entry.validation is not None]
-        return ValidationLoss(batches, history, self.run.lowest_validation if self.options.resume else None)
+        return ValidationLoss(held_out, history, self.run.lowest_validation if self.options.resume else None)
 
     def run_to_end(self) -> int:
         """Train and save until the last step, an early stop or a signal. Returns the step that was reached."""
         step, last, every = self.start.step, self.options.steps, self.options.save_every
-        with self.progress, self.events:
+        with self.progress, self.events, self.saves, closing(batches_ahead(self.batches, range(step, last))) as ahead:
             while step < last and not self.stop.signal:
                 before = step
-                step = self.train_until(step, min(last, (step // every + 1) * every))
+                step = self.train_until(step, min(last, (step // every + 1) * every), ahead)
                 if step > before:
                     self.save(step)
                 if step < last and 0 < self.options.patience <= self.validation.saves_since_best():
@@ -132,23 +132,24 @@ class TrainingLoop:
                         f"step {step}: {self.options.patience} saves without a lower validation loss: early stop."
                     )
                     break
+            self.saves.wait()
         return step
 
-    def train_until(self, step: int, target: int) -> int:
+    def train_until(self, step: int, target: int, ahead: Iterator[list[Batch]]) -> int:
         """Train up to step `target` or until told to stop. Returns the step that was reached."""
-        every = max(1, self.options.save_every // ENTRIES_PER_SAVE)
-        interval = LogInterval()
+        in_flight: deque[QueuedStep] = deque()
+        self.interval = LogInterval()
         while step < target and not self.stop.signal:
-            batches = self.batches(step)
-            loss = float(self.trainer.step(batches))
+            batches = next(ahead)
             step += 1
-            # A penalty of the unlikelihood loss adds up to 11.5 nats for each token that is almost certain.
-            refuse_divergence(loss / (1 + self.options.unlikelihood), step, "loss")
-            interval.add(loss, batches)
-            self.progress.update()
-            if step % every == 0 or step == target or self.stop.signal:
-                self.log(step, interval)
-                interval = LogInterval()
+            in_flight.append(queued_step(step, self.trainer.step(batches), batches))
+            if len(in_flight) > STEPS_IN_FLIGHT:
+                self.finish(in_flight.popleft())
+            self.saves.check()
+        while in_flight:
+            self.finish(in_flight.popleft())
+        if self.interval.tokens:
+            self.log(step)
         return step
 
     def batches(self, step: int) -> list[Batch]:
@@ -156,39 +157,58 @@ class TrainingLoop:
         first = step * self.options.accumulate
         return [batch(self.rows, first + index, self.options.rows) for index in range(self.options.accumulate)]
 
-    def log(self, step: int, interval: LogInterval) -> None:
+    def finish(self, step: QueuedStep) -> None:
+        """Wait until a step is computed, and log it."""
+        loss = float(step.loss)
+        # A penalty of the unlikelihood loss adds up to 11.5 nats for each token that is almost certain.
+        refuse_divergence(loss / (1 + self.options.unlikelihood), step.number, "loss")
+        self.interval.add(loss, step)
+        self.progress.update()
+        if step.number % max(1, self.options.save_every // ENTRIES_PER_SAVE) == 0:
+            self.log(step.number)
+
+    def log(self, step: int) -> None:
+        """Log the interval that ends with this step, and begin another."""
         before = self.entries[-1].seconds if self.entries else 0.0
-        entry = interval.entry(step, self.trainer.learning_rate(step), before)
+        entry = self.interval.entry(step, self.trainer.learning_rate(step), before, self.flops)
+        self.interval = LogInterval()
         self.entries.append(entry)
-        self.progress.set_postfix_str(f"loss {entry.train:.3f}, {entry.tokens_per_second:,.0f} tokens/s")
-        self.events.add(
-            step,
-            {
-                "loss/train": entry.train,
-                "learning_rate": entry.learning_rate,
-                "tokens_per_second": entry.tokens_per_second,
-            },
-        )
+        values = {
+            "loss/train": entry.train,
+            "learning_rate": entry.learning_rate,
+            "tokens_per_second": entry.tokens_per_second,
+        }
+        said = f"loss {entry.train:.3f}, {entry.tokens_per_second:,.0f} tokens/s"
+        if entry.mfu is not None:
+            values["mfu"] = entry.mfu
+            said += f", MFU {entry.mfu:.0%}"
+        self.progress.set_postfix_str(said)
+        self.events.add(step, values)
 
     def save(self, step: int) -> None:
+        """Measure the validation loss and take a copy of the weights. The thread writes it, after the save before."""
         best = bool(self.validation.batches) and self.validate(step)
-        weights = self.trainer.weights()
-        refuse_infinite_weights(weights, step)
-        self.run.save(
-            RunSave(
-                step=step,
-                hparams=self.start.hparams,
-                weights=weights,
-                vocabulary=self.start.vocabulary,
-                state=self.trainer.state(),
-                description=describe_run(self.options, self.data),
-                log=self.entries,
-                best=best,
-            )
+        if self.stop.signal:
+            self.saves.hurry()
+        self.saves.wait()
+        content = RunSave(
+            step=step,
+            hparams=self.start.hparams,
+            weights=self.trainer.weights(),
+            vocabulary=self.start.vocabulary,
+            state=self.trainer.state(),
+            description=describe_run(self.options, self.data),
+            log=self.entries.copy(),
+            best=best,
         )
-        plot_losses(self.entries, self.run.folder.name, self.run.folder / "loss.png")
+        self.saves.add(partial(self.write, content))
+        self.saves.add(partial(plot_losses, content.log, self.run.folder.name, self.run.folder / "loss.png"))
         if self.options.samples:
-            self.write_samples(step)
+            self.saves.add(partial(self.write_samples, step))
+
+    def write(self, content: RunSave) -> None:
+        refuse_infinite_weights(content.weights, content.step)
+        self.run.save(content)
 
     def validate(self, step: int) -> bool:
         """Measure the validation loss. Returns whether it is the lowest so far."""
@@ -209,7 +229,12 @@ class TrainingLoop:
         return self.validation.keep_if_lowest()
 
     def write_samples(self, step: int) -> None:
+        """Let the newest save write texts, unless there is no time left for all of them."""
         options = GenerationOptions(length=self.options.sample_length, seed=step)
-        with engine_for(self.run.folder) as engine:
-            texts = [sampled.text for sampled in sample_texts(engine, "", self.options.samples, options)]
-        self.run.add_samples(step, texts)
+        time_left = self.saves.time_left
+        with suppress(DeadlinePassed):
+            time_left.check()
+            with engine_for(self.run.folder) as engine:
+                sampled = list(sample_texts(engine, "", self.options.samples, options, time_left))
+            time_left.check()
+            self.run.add_samples(step, [each.text for each in sampled])

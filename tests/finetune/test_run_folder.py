@@ -66,6 +66,13 @@ sys.exit(main(sys.argv[1:]))
     assert {path.name for path in run.glob("model-8*")} == set()
 
 
+def test_a_log_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """It had no column for the MFU."""
+    columns = "step,train,validation,learning_rate,tokens_per_second,seconds"
+    (tmp_path / "log.csv").write_text(f"{columns}\n4,2.5,3.5,0.1,10.0,1.5\n", encoding="utf-8")
+    assert RunFolder(tmp_path).log() == [LogEntry(4, 2.5, 3.5, 0.1, 10.0, 1.5, mfu=None)]
+
+
 def test_a_folder_is_begun_again_only_if_it_has_no_save(finished: Path, tmp_path: Path) -> None:
     """A run that failed before its first save left a folder that every later command refused."""
     run = shutil.copytree(finished, tmp_path / "run")
