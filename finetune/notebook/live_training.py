@@ -14,7 +14,7 @@ from finetune.run_folder import RunFolder
 from finetune.training.loss_plot import draw_losses
 
 SECONDS_BETWEEN_CHARTS = 5.0
-BAR = re.compile(r"(\d+)/\d+ \[.*\bloss (\d+\.\d+)")
+STEP_AND_LOSS = re.compile(r"(\d+)/\d+ \[.*\bloss (\d+\.\d+)")
 """The step and the loss in the progress bar of `train`. log.csv has them only after the next save."""
 
 
@@ -61,7 +61,7 @@ class LiveTraining:
 
     def show(self, text: str, replaced: bool) -> None:
         self.output.show(text, replaced)
-        if found := BAR.search(text):
+        if found := STEP_AND_LOSS.search(text):
             self.losses.append((int(found[1]), float(found[2])))
         self.show_samples()
         if self.losses and time.monotonic() - self.drawn >= SECONDS_BETWEEN_CHARTS:

@@ -17,6 +17,8 @@ from finetune.notebook.cell_output import CellOutput
 Show = Callable[[str, bool], None]
 """Shows a line. The flag says that the next line replaces it, as the next state of a progress bar does."""
 CURSOR_MOVES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+BAR = "%|"
+"""Is in every progress bar. A bar ends with a line end where another is drawn below it."""
 INTERRUPTED = "Interrupting: wait for the save. A second interrupt ends it at once, without a save."
 
 
@@ -58,7 +60,7 @@ def follow_to_end(process: subprocess.Popen[bytes], lines: io.TextIOWrapper, sho
     while True:
         try:
             for line in lines:
-                show(CURSOR_MOVES.sub("", line).rstrip(), line.endswith("\r"))
+                show(CURSOR_MOVES.sub("", line).rstrip(), line.endswith("\r") or BAR in line)
             return process.wait()
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)
