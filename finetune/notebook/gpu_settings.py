@@ -59,6 +59,6 @@ def gpu_options(*, or_trial: bool = False) -> list[str]:
         )
         return TRIAL
     raise MachineError(
-        "There is no GPU here: choose Runtime → Change runtime type → T4 GPU (or a better one), then Runtime → Run all. "
-        "To go on without one, with a trial that learns little, tick TRIAL_WITHOUT_GPU."
+        "There is no GPU here: choose Runtime → Change runtime type → T4 GPU or a better one and run all again, "
+        "or tick TRIAL_WITHOUT_GPU to go on without."
     )

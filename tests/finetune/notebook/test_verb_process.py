@@ -19,7 +19,11 @@ def python(script: str) -> list[str]:
 
 def test_bars_are_told_from_lines() -> None:
     shown: list[tuple[str, bool]] = []
-    script = r"""print("one\n10 %\r\x1b[A20 %\r  \rtrain: 50%|##  | 1/2\nwrite: 0%|    | 0/3\x1b[A\rtwo ü"); import sys; print("three", file=sys.stderr); sys.exit(3)"""
+    script = r"""
+import sys
+print("one\n10 %\r\x1b[A20 %\r  \rtrain: 50%|##  | 1/2\nwrite: 0%|    | 0/3\x1b[A\rtwo ü")
+print("three", file=sys.stderr)
+sys.exit(3)"""
     assert follow(python(script), lambda *line: shown.append(line)) == 3
     assert shown == [
         ("one", False),
