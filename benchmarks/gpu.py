@@ -55,15 +55,16 @@ CASES = (  # The most important first.
     trains("ours", 8),
     trains("ours", 32, rows="packed"),
     trains("ours", 16, model="355M"),
-    trains("ours", 64),
     trains("transformers", 8),
+    trains("ours", 64),
+    trains("transformers", 64),
+    trains("transformers-tuned", 32),
     trains("ours", 16),
     trains("transformers", 16, model="355M"),
     trains("ours", 32, model="355M"),
     trains("ours", 8, model="355M"),
     trains("ours", 8, precision="float32"),
     trains("transformers", 8, precision="float32"),
-    trains("transformers", 64),
     trains("ours", 8, rows="packed"),
     trains("transformers", 16),
     trains("transformers", 8, model="355M"),
@@ -98,6 +99,9 @@ class Started:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        if self.process.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
 
 
 def start(case: Case, folder: Path, tiny: bool) -> Started:
@@ -115,7 +119,7 @@ def start(case: Case, folder: Path, tiny: bool) -> Started:
     described = json.dumps(asdict(case) | {"tiny": tiny})
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.gpu_case", described, str(folder / "result.json")],
+            [sys.executable, "-m", "benchmarks.gpu_programs", described, str(folder / "result.json")],
             env=os.environ | variables, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True, start_new_session=True,
         )  # fmt: skip
     return Started(process, folder)
@@ -204,7 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if asked.tiny and asked.write:
             raise SettingError("--tiny measures nothing worth keeping: leave --write out.")
     except SettingError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     results = run(cases, asked.limit, asked.tiny)
     print(tables(results), end="\n\n")
     found = line(results, machine() | {"gpu": card} | versions())

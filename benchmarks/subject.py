@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -85,7 +86,8 @@ def bandwidth() -> float:
 
 def machine() -> dict[str, Any]:
     cpu = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout if shutil.which("git") else ""
     flags = Path("/proc/cpuinfo").read_text()
     return {
         "cpu": cpu.split(":")[1].strip(),
