@@ -102,6 +102,8 @@ def refuse_unsupported(options: TrainingOptions, data: Data) -> None:
     for name, value in options.as_dict().items():
         if name not in SUPPORTED and value != defaults[name]:
             raise SettingError(f"--{name} is not supported by gpt-2-simple: leave it or --trainer gpt-2-simple out.")
+    if options.batch_size == "auto":
+        raise SettingError("--batch_size auto is not supported by gpt-2-simple: give a number.")
     if isinstance(options.freeze, int):
         raise SettingError("--freeze with a number is not supported by gpt-2-simple: give embeddings.")
     if len(data.train.tokens) < WINDOW:
@@ -131,7 +133,7 @@ def finetune(options: TrainingOptions, tokens: Path, model: Path, run: Path, ste
             run_name=run.name,
             checkpoint_dir=str(run.parent),
             restore_from="latest" if options.resume else "fresh",
-            batch_size=options.batch_size,
+            batch_size=options.rows,
             accumulate_gradients=options.accumulate,
             learning_rate=options.learning_rate,
             only_train_transformer_layers=options.freeze == "embeddings",

@@ -19,10 +19,12 @@ from app.engine.generation import GenerationOptions
 from finetune.data.packing import Batch, Packed, Rows, Windows, batch
 from finetune.data.prepared import Data
 from finetune.export.checkpoint_engine import engine_for
+from finetune.out_of_memory import explain_memory
 from finetune.run_folder import RunFolder, RunSave
 from finetune.sampled_texts import sample_texts
+from finetune.training.batch_size import trainer_that_fits
 from finetune.training.batches_ahead import batches_ahead
-from finetune.training.devices import peak_flops
+from finetune.training.devices import found_devices, peak_flops
 from finetune.training.divergence import refuse_divergence, refuse_infinite_weights
 from finetune.training.log_interval import LogInterval, QueuedStep, queued_step
 from finetune.training.loss_plot import plot_losses
@@ -30,6 +32,7 @@ from finetune.training.model_flops import ModelFlops, flops_per_token
 from finetune.training.options import TrainingOptions
 from finetune.training.run_description import describe_run
 from finetune.training.save_thread import SaveThread
+from finetune.training.start_line import start_line
 from finetune.training.starting_point import StartingPoint
 from finetune.training.stop_signals import StopRequest, stop_signals
 from finetune.training.tensorboard_events import TensorboardEvents
@@ -54,14 +57,22 @@ def train_with_keras(options: TrainingOptions, data: Data, run: RunFolder, start
 
     Raises TrainingError when the loss becomes NaN or infinite.
     """
-    rows = training_rows(options, data, start.hparams.n_ctx)
-    held_out = validation_batches(options, data, start.hparams.n_ctx)
+    n_ctx = start.hparams.n_ctx
+    rows = training_rows(options, data, n_ctx)
+    held_out = validation_batches(replace(options, batch_size=1), data, n_ctx)
     segments = max([rows.segments, *(int(batch.segments.max()) for batch in held_out)])
-    trainer = Trainer(options, start.hparams, start.weights, data.description.end_of_text, segments)
+
+    def make(options: TrainingOptions) -> Trainer:
+        return Trainer(options, start.hparams, start.weights, data.description.end_of_text, segments)
+
+    devices = found_devices()
+    options, trainer = trainer_that_fits(options, start, run.description if options.resume else None, devices, make)
+    print(start_line(options, devices, trainer, options.context or n_ctx), file=sys.stderr)
+    held_out = validation_batches(options, data, n_ctx)
     if start.state is not None:
         trainer.restore(start.state)
     start = replace(start, weights={}, state=None)  # The trainer holds them now, and they are large.
-    with stop_signals() as stop:
+    with explain_memory(options.smaller()), stop_signals() as stop:
         loop = TrainingLoop(options, data, run, start, trainer, stop, rows, held_out)
         step = loop.run_to_end()
     return TrainingResult(step, loop.validation.best, stop.signal)

@@ -26,7 +26,7 @@ Freeze = Literal["nothing", "embeddings"] | CountOrZero
 # Options that may differ when a run is resumed. A change of any other would make it a different run.
 MAY_CHANGE = {
     "data", "out", "init", "resume", "save", "steps", "save_every", "patience", "samples", "sample_length", "xla", "parallel",
-    "attention",
+    "attention", "batch_size", "accumulate", "gradient_checkpointing",
 }  # fmt: skip
 
 
@@ -123,6 +123,14 @@ class TrainingOptions:
         """The batch size, once `auto` has become a number."""
         assert self.batch_size != "auto"
         return self.batch_size
+
+    def rows_per_step(self, n_ctx: int) -> int | None:
+        """How many rows a step has; None if --batch_size auto decides it."""
+        if self.batch_size == "auto":
+            return None
+        if self.tokens_per_step is None:
+            return self.batch_size * self.accumulate
+        return self.batch_size * max(1, round(self.tokens_per_step / (self.context or n_ctx) / self.batch_size))
 
     def check(self) -> None:
         """Raises SettingError naming the first option that is out of range or contradicts another."""

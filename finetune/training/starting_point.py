@@ -94,7 +94,7 @@ def resumed(options: TrainingOptions, data: Data, run: RunFolder) -> StartingPoi
     if source.step >= options.steps:
         raise SettingError(f"{run.folder} is at step {source.step} already: give a higher --steps.")
     if run.description is not None:
-        refuse_other_run(options, data, run.description, run.folder)
+        refuse_other_run(options, data, run.description, run.folder, source.hparams.n_ctx)
     state = run.state(source)
     if state is None:
         print(
@@ -104,7 +104,7 @@ def resumed(options: TrainingOptions, data: Data, run: RunFolder) -> StartingPoi
     return StartingPoint(source.hparams, weights, source.folder, source.step, state)
 
 
-def refuse_other_run(options: TrainingOptions, data: Data, before: RunDescription, folder: Path) -> None:
+def refuse_other_run(options: TrainingOptions, data: Data, before: RunDescription, folder: Path, n_ctx: int) -> None:
     """A run is resumed on its own data and with its own options, apart from MAY_CHANGE."""
     if before.corpus_sha256 != data.description.corpus_sha256:
         raise SettingError(
@@ -123,3 +123,14 @@ def refuse_other_run(options: TrainingOptions, data: Data, before: RunDescriptio
                 f"--{name} is {value} and was {before.options[name]} when {folder} began: give that value, "
                 f"or start a new run with --init {folder}."
             )
+    refuse_other_rows(options.rows_per_step(n_ctx), before, folder)
+
+
+def refuse_other_rows(rows: int | None, before: RunDescription, folder: Path) -> None:
+    """A step keeps its rows; they may be divided into other batches. With `--batch_size auto`, None, they will be."""
+    batch_size, accumulate = before.options.get("batch_size", 1), before.options.get("accumulate", 1)
+    if rows not in (None, batch_size * accumulate):
+        raise SettingError(
+            f"a step of {folder} has {batch_size * accumulate} rows, and these options give it {rows}: give --batch_size "
+            f"{batch_size} --accumulate {accumulate}, or start a new run with --init {folder}."
+        )

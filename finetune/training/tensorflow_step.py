@@ -40,6 +40,9 @@ class GraphStep:
         self._apply()
         return loss
 
+    def bytes_needed(self, batches: Sequence[Batch]) -> None:
+        """Nobody says."""
+
     def evaluate(self, batch: Batch) -> Any:
         """The sum of the losses of a batch's tokens, in nats."""
         return self._evaluate(*tensors(batch))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.engine.bundle import Hparams
 from app.errors import CheckpointError
-from finetune.data.packing import Batch
+from finetune.data.packing import Batch, empty
 from finetune.run_folder import TrainingState
 from finetune.training.attention import flash_attention, uses_flash
 from finetune.training.devices import found_devices
@@ -86,6 +86,10 @@ class Trainer:
         whatever batch it is in: the step is that of one large batch.
         """
         return self.compiled.train(batches, max(1.0, sum(batch.counted for batch in batches)))
+
+    def bytes_needed(self, rows: int, length: int) -> int | None:
+        """The memory on each device that a step takes; None if the backend does not say. The step is compiled then."""
+        return self.compiled.bytes_needed([empty(rows, length)] * self.accumulate)
 
     def loss(self, batches: Sequence[Batch]) -> float:
         """The loss in nats per token, averaged over the tokens of all batches."""

@@ -1,0 +1,100 @@
+"""`--batch_size auto` and `--tokens_per_step`: the rows of a batch and of a step, by the memory that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from app.engine.bundle import Hparams
+from app.errors import MachineError
+from finetune.checkpoint import initial_weights
+from finetune.run_folder import RunDescription
+from finetune.training.devices import Devices
+from finetune.training.options import TrainingOptions
+from finetune.training.starting_point import StartingPoint
+
+TINY = Hparams(n_vocab=300, n_ctx=64, n_embd=32, n_head=4, n_layer=2)
+WINDOW = Hparams(n_vocab=300, n_ctx=1024, n_embd=32, n_head=4, n_layer=2)
+AUTO = TrainingOptions(data=Path("data"), out=Path("run"), batch_size="auto")
+CARD = "NVIDIA L4"
+
+
+class Found(NamedTuple):
+    """Rows a batch, batches a step, and whether layers are recomputed."""
+
+    rows: int
+    accumulate: int
+    recomputed: bool
+
+
+def found(
+    options: TrainingOptions, devices: Devices, hparams: Hparams = WINDOW, before: dict[str, Any] | None = None
+) -> Found:
+    from finetune.training.batch_size import trainer_that_fits
+    from finetune.training.trainer import Trainer
+
+    start = StartingPoint(hparams, initial_weights(hparams), Path("init"))
+    described = before and RunDescription(
+        corpus_sha256="", end=299, template="text", init="124M", made={}, options=before
+    )
+    made, _ = trainer_that_fits(
+        options,
+        start,
+        described or None,
+        devices,
+        lambda options: Trainer(replace(options, parallel="none"), hparams, start.weights, 299, 64),
+    )
+    return Found(made.rows, made.accumulate, made.gradient_checkpointing)
+
+
+def a_gpu(memory: float = 80e9, count: int = 1, backend: str = "tensorflow") -> Devices:
+    return Devices(backend, CARD, count, int(memory))
+
+
+@pytest.mark.parametrize(
+    ("changes", "devices", "expected"),
+    [
+        ({}, a_gpu(), Found(64, 1, False)),
+        ({"tokens_per_step": 16_384}, a_gpu(), Found(16, 1, False)),
+        ({"tokens_per_step": 100_000}, a_gpu(), Found(49, 2, False)),
+        ({"tokens_per_step": 131_072, "context": 512}, a_gpu(), Found(128, 2, False)),
+        ({"tokens_per_step": 131_072, "parallel": "data"}, a_gpu(count=4), Found(128, 1, False)),
+        ({"tokens_per_step": 500}, a_gpu(), Found(1, 1, False)),
+        ({"batch_size": 8, "tokens_per_step": 65_536}, a_gpu(), Found(8, 8, False)),
+        ({"batch_size": 8, "accumulate": 3}, a_gpu(), Found(8, 3, False)),
+        ({}, a_gpu(0.85e9), Found(8, 1, False)),
+        ({}, a_gpu(0.05e9), Found(1, 1, True)),
+    ],
+)
+def test_a_batch_is_as_large_as_is_useful_and_fits(
+    keras: Callable[..., Any], changes: dict[str, Any], devices: Devices, expected: Found
+) -> None:
+    assert keras(found, replace(AUTO, **changes), devices) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "memory", "expected"),
+    [
+        ({"batch_size": 24, "accumulate": 2}, 80e9, Found(24, 2, False)),
+        ({"batch_size": 24, "accumulate": 2}, 0.95e9, Found(12, 4, False)),
+        ({"batch_size": 7, "accumulate": 1}, 0.2e9, Found(1, 7, False)),
+    ],
+)
+def test_a_resumed_run_keeps_the_rows_of_its_step(
+    keras: Callable[..., Any], before: dict[str, Any], memory: float, expected: Found
+) -> None:
+    assert keras(found, AUTO, a_gpu(memory), WINDOW, before) == expected
+
+
+def test_a_gpu_too_small_for_the_model_is_refused(keras: Callable[..., Any]) -> None:
+    width = Hparams(n_vocab=300, n_ctx=64, n_embd=1024, n_head=4, n_layer=2)
+    with pytest.raises(MachineError) as refused:
+        keras(found, replace(AUTO, lora=8), a_gpu(0.1e9), width)
+    assert str(refused.value) == (
+        "NVIDIA L4 has 0.1 GB of memory, and the weights, gradients and optimizer state of this model take 0.1 GB: "
+        "give --optimizer adafactor or a smaller model."
+    )
