@@ -7,7 +7,8 @@ full rows, or short and packed into rows; of packed rows, the tokens that count 
 packing: its usual recipe concatenates documents and ignores their borders, which costs what its full rows cost.
 
 A large product of two 8192 × 8192 matrices in bfloat16, through JAX and through PyTorch, says what the GPU can reach.
-Operations are counted as 6N + 12·L·E·T a token, T being the length of a row or of a packed document.
+Operations are counted as 6N + 12·L·E·T a token (finetune/training/model_flops.py), T being the length of a row or, averaged over
+tokens, of a packed document.
 
 Each case runs in a process of its own, the most important first. A case that fails is a row that says why. No case begins
 after --limit seconds, and a minute later all has ended.

@@ -23,7 +23,7 @@ SHAPES = {
 }
 TINY = Hparams(n_vocab=512, n_ctx=64, n_embd=32, n_head=2, n_layer=2)
 BATCHES = 8
-"""Different batches, which are made before the clock starts and taken in turn."""
+"""So many different batches are there. After the last one ours are shuffled again, and the peer's are taken again."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,6 @@ class Case:
     @property
     def name(self) -> str:
         return "-".join(str(value) for value in dataclasses.astuple(self) if value)
-
-
-def flops_per_token(shape: Hparams, attended: float) -> float:
-    """Operations of the forward and backward pass for a token: 6N + 12·L·E·T (PaLM, arXiv 2204.02311, appendix B).
-
-    N: parameters, L: layers, E: width, T (`attended`): the length of what a token may attend to.
-    """
-    from finetune.checkpoint import variable_shapes
-
-    parameters = sum(math.prod(each) for each in variable_shapes(shape).values())
-    return 6 * parameters + 12 * shape.n_layer * shape.n_embd * attended
 
 
 def document_lengths(rows: Rows, tokens: int, window: int) -> NDArray[np.int64]:
