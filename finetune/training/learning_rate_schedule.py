@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 
 from finetune.training.options import TrainingOptions
@@ -21,3 +23,12 @@ def learning_rate_schedule(options: TrainingOptions) -> keras.optimizers.schedul
         warmup_target=options.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
+
+
+def learning_rate_at(options: TrainingOptions, step: int) -> float:
+    """The schedule's value, for the log. Keras would compute it on the device, behind the steps that are queued there."""
+    warmup = min(options.warmup, options.steps)
+    if step < warmup:
+        return options.learning_rate * (step + 1) / (warmup + 1)
+    decayed = min(1.0, (step - warmup) / max(1, options.steps - warmup))
+    return options.learning_rate * (options.decay_to + (1 - options.decay_to) * (1 + math.cos(math.pi * decayed)) / 2)

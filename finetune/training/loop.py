@@ -26,6 +26,7 @@ from finetune.training.batch_size import trainer_that_fits
 from finetune.training.batches_ahead import batches_ahead
 from finetune.training.devices import found_devices, peak_flops
 from finetune.training.divergence import refuse_divergence, refuse_infinite_weights
+from finetune.training.learning_rate_schedule import learning_rate_at
 from finetune.training.log_interval import LogInterval, QueuedStep, queued_step
 from finetune.training.loss_plot import plot_losses
 from finetune.training.model_flops import ModelFlops, flops_per_token
@@ -181,7 +182,7 @@ class TrainingLoop:
     def log(self, step: int) -> None:
         """Log the interval that ends with this step, and begin another."""
         before = self.entries[-1].seconds if self.entries else 0.0
-        entry = self.interval.entry(step, self.trainer.learning_rate(step), before, self.flops)
+        entry = self.interval.entry(step, learning_rate_at(self.options, step), before, self.flops)
         self.interval = LogInterval()
         self.entries.append(entry)
         values = {

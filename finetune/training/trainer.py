@@ -96,9 +96,6 @@ class Trainer:
         losses = [self.compiled.evaluate(batch) for batch in batches]
         return sum(map(float, losses)) / max(sum(batch.counted for batch in batches), 1.0)
 
-    def learning_rate(self, step: int) -> float:
-        return float(ops.convert_to_numpy(self.schedule(step)))
-
     def weights(self) -> dict[str, Array]:
         """The weights under their names in a checkpoint, LoRA adapters merged in."""
         self.compiled.settle()

@@ -12,14 +12,16 @@ from finetune.training.options import TrainingOptions
 
 
 def learning_rates(options: dict[str, Any]) -> list[float]:
-    """The learning rate at each step from 0 to the last."""
+    """The learning rate at each step from 0 to the last. The log has the same."""
     from keras import ops
 
-    from finetune.training.learning_rate_schedule import learning_rate_schedule
+    from finetune.training.learning_rate_schedule import learning_rate_at, learning_rate_schedule
 
     chosen = TrainingOptions(data=Path("data"), out=Path("out"), **options)
     schedule = learning_rate_schedule(chosen)
-    return [float(ops.convert_to_numpy(schedule(step))) for step in range(chosen.steps + 1)]
+    rates = [float(ops.convert_to_numpy(schedule(step))) for step in range(chosen.steps + 1)]
+    assert [learning_rate_at(chosen, step) for step in range(chosen.steps + 1)] == pytest.approx(rates)
+    return rates
 
 
 def test_it_warms_up_linearly_and_decays_along_half_a_cosine(keras: Callable[..., Any]) -> None:
@@ -28,6 +30,11 @@ def test_it_warms_up_linearly_and_decays_along_half_a_cosine(keras: Callable[...
     assert rates[9] == pytest.approx(0.6)
     assert rates[14] == pytest.approx(0.2)
     assert rates[4:] == sorted(rates[4:], reverse=True)
+
+
+def test_a_warm_up_may_last_to_the_end(keras: Callable[..., Any]) -> None:
+    rates = keras(learning_rates, {"steps": 4, "learning_rate": 1.0, "warmup": 9})
+    assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
 
 
 def test_it_is_constant_when_it_decays_to_the_whole(keras: Callable[..., Any]) -> None:
