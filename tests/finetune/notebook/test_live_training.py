@@ -12,8 +12,8 @@ from app.engine.checkpoint_folder import open_checkpoint
 from app.errors import MachineError
 from finetune.notebook import live_training
 from finetune.notebook.cell_output import CellOutput
-from finetune.notebook.live_training import LiveTraining, train_live
-from finetune.run_folder import LogEntry, RunFolder
+from finetune.notebook.live_training import LiveTraining, resumption, train_live
+from finetune.run_folder import LogEntry, RunDescription, RunFolder
 
 BAR = "jokes:  70%|███████   | {step}/200 [00:10<00:04, 14.0step/s, loss {loss}, 300,000 tokens/s]"
 
@@ -72,6 +72,17 @@ def test_a_run_that_is_at_its_end_is_left_alone(checkpoint: Path, capsys: pytest
     step = open_checkpoint(checkpoint).step
     train_live(checkpoint, step)
     assert f"is at step {step} already" in capsys.readouterr().out
+
+
+def test_a_resumed_run_keeps_its_precision(tmp_path: Path) -> None:
+    """After a disconnect Colab may give another card, and `train` refuses another precision. Runs of gpt-2-simple have none."""
+    run = RunFolder(tmp_path)
+    assert resumption(run) == []
+    (tmp_path / "checkpoint").touch()
+    assert resumption(run) == ["--resume"]
+    options = {"precision": "float16"}
+    run.describe(RunDescription(corpus_sha256="", end=0, template="text", init="124M", options=options, made={}))
+    assert resumption(run) == ["--resume", "--precision", "float16"]
 
 
 def test_what_train_refuses_stops_the_notebook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
