@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 
 from app.errors import MachineError
 
+TOKENS_PER_STEP = "16384"
+"""16 rows of 1,024, so that a thousand steps read 16 million tokens."""
 TRIAL = ["--batch_size", "4", "--context", "64"]
 """A step that a processor computes in about two seconds for a model of 124M."""
 
@@ -52,7 +54,7 @@ def gpu_options(*, or_trial: bool = False) -> list[str]:
     gpu = first_gpu()
     if gpu is not None:
         print(f"{gpu.name}, {gpu.memory / 1024:.0f} GB. JAX trains on it in {gpu.precision}.")
-        return ["--precision", gpu.precision, "--batch_size", "8"]
+        return ["--precision", gpu.precision, "--batch_size", "auto", "--tokens_per_step", TOKENS_PER_STEP]
     if or_trial:
         print(
             "No GPU. This is a trial on the processor: 4 rows of 64 tokens a step. 50 STEPS are enough to see how it goes."

@@ -35,6 +35,7 @@ def test_the_job_trains_and_a_retry_resumes(tmp_path: Path) -> None:
     assert first[:3] == ["-m", "finetune", "train"]
     options = verb_parsers()["train"].parse_args(first[3:]).as_dict()
     assert options["precision"] == "bfloat16"
+    assert options["batch_size"] == "auto"
     (tmp_path / "checkpoint/jokes").mkdir(parents=True)
     (tmp_path / "checkpoint/jokes/checkpoint").touch()
     assert started() == [*first, "--resume"]

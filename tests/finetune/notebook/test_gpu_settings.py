@@ -42,6 +42,7 @@ def test_the_card_decides_the_precision(
     options = gpu_options()
     parsed = verb_parsers()["train"].parse_args(["--data", "data", "--out", "out", *options])
     assert parsed["precision"] == precision
+    assert parsed["batch_size"] == "auto"
     assert card.partition(",")[0] in capsys.readouterr().out
 
 
