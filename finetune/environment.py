@@ -22,6 +22,10 @@ def shield_libraries() -> None:
         "KERAS_BACKEND", ""
     ).strip()  # Empty, `train` chooses; else TensorFlow.
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"  # Else TensorFlow takes all memory of all GPUs at once.
+    if "XLA_PYTHON_CLIENT_MEM_FRACTION" not in os.environ:  # The former name, which JAX takes too, but not both.
+        os.environ.setdefault(
+            "XLA_CLIENT_MEM_FRACTION", "0.9"
+        )  # JAX's share of each GPU's memory. It takes 0.75 by itself.
     os.environ["MPLBACKEND"] = (
         "agg"  # Charts are only written to files. A notebook's backend may not be installed here.
     )

@@ -25,7 +25,7 @@ from finetune.sampled_texts import sample_texts
 from finetune.training.batch_size import trainer_that_fits
 from finetune.training.batches_ahead import batches_ahead
 from finetune.training.devices import found_devices, peak_flops
-from finetune.training.divergence import refuse_divergence, refuse_infinite_weights
+from finetune.training.divergence import refuse_divergence, refuse_infinite_weights, refuse_overflow
 from finetune.training.learning_rate_schedule import learning_rate_at
 from finetune.training.log_interval import LogInterval, QueuedStep, queued_step
 from finetune.training.loss_plot import plot_losses
@@ -199,6 +199,7 @@ class TrainingLoop:
 
     def save(self, step: int) -> None:
         """Measure the validation loss and take a copy of the weights. The thread writes it, after the save before."""
+        refuse_overflow(self.trainer.loss_scale(), step)
         best = bool(self.validation.batches) and self.validate(step)
         if self.stop.signal:
             self.saves.hurry()

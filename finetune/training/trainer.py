@@ -101,6 +101,12 @@ class Trainer:
         self.compiled.settle()
         return self.model.weights_of_checkpoint()
 
+    def loss_scale(self) -> float:
+        """What float16 multiplies the loss by, so that gradients are neither zero nor infinite; 1 in other precisions."""
+        self.compiled.settle()
+        scale = getattr(self.optimizer, "dynamic_scale", None)
+        return 1.0 if scale is None else float(ops.convert_to_numpy(scale))
+
     def state(self) -> TrainingState:
         """The optimizer's variables, which resuming needs besides the weights.
 

@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from app.engine.bundle import Hparams
-from app.errors import MachineError
+from app.errors import MachineError, SettingError
 from finetune.checkpoint import initial_weights
-from finetune.run_folder import RunDescription
+from finetune.commands.train import train
+from finetune.run_folder import RunDescription, RunFolder
 from finetune.training.devices import Devices
 from finetune.training.options import TrainingOptions
 from finetune.training.starting_point import StartingPoint
+from tests.finetune.training.runs import logged, stopped_after, training_options, weights_of
 
 TINY = Hparams(n_vocab=300, n_ctx=64, n_embd=32, n_head=4, n_layer=2)
 WINDOW = Hparams(n_vocab=300, n_ctx=1024, n_embd=32, n_head=4, n_layer=2)
@@ -90,6 +92,19 @@ def test_a_resumed_run_keeps_the_rows_of_its_step(
     assert keras(found, AUTO, a_gpu(memory), WINDOW, before) == expected
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("jax")
+def test_jaxs_compiler_says_what_fits(four_devices: Callable[..., Any]) -> None:
+    """A row takes 1 MB, and by the estimate three quarters of that. A batch of the estimate's size would not have fitted."""
+    rows, batches, _ = four_devices(found, AUTO, a_gpu(90e6, backend="jax"), TINY)
+    assert 48 <= rows <= 85
+    assert batches == 1
+    with pytest.raises(
+        MachineError, match=r"^a batch of 1 rows takes .*: give --lora 8, a shorter --context or a smaller"
+    ):
+        four_devices(found, AUTO, a_gpu(1e6, backend="jax"), TINY)
+
+
 def test_a_gpu_too_small_for_the_model_is_refused(keras: Callable[..., Any]) -> None:
     width = Hparams(n_vocab=300, n_ctx=64, n_embd=1024, n_head=4, n_layer=2)
     with pytest.raises(MachineError) as refused:
@@ -97,4 +112,31 @@ def test_a_gpu_too_small_for_the_model_is_refused(keras: Callable[..., Any]) -> 
     assert str(refused.value) == (
         "NVIDIA L4 has 0.1 GB of memory, and the weights, gradients and optimizer state of this model take 0.1 GB: "
         "give --optimizer adafactor or a smaller model."
+    )
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_smaller_batches(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
+    """After a disconnect, Colab may give a smaller GPU."""
+    options = training_options(base, tmp_path / "whole", batch_size=4, steps=8, learning_rate=1e-3)
+    keras(train, options)
+    parts = replace(options, out=tmp_path / "parts")
+    keras(stopped_after, parts, 5)
+    keras(train, replace(parts, resume=True, batch_size=2, accumulate=2))
+    losses, continued = ([float(row["train"]) for row in logged(each.out)] for each in (options, parts))
+    assert continued[-1] == pytest.approx(losses[-1], abs=1e-4)
+    described = RunFolder(parts.out).description
+    assert described
+    assert (described.options["batch_size"], described.options["accumulate"]) == (2, 2)
+    whole, smaller = weights_of(options.out), weights_of(parts.out)
+    assert all(smaller[name] == pytest.approx(weight, abs=1e-3) for name, weight in whole.items())
+
+
+def test_a_run_does_not_go_on_with_other_steps(base: Path, finished: Path) -> None:
+    again = training_options(base, finished, resume=True, steps=13, batch_size=3, accumulate=2)
+    with pytest.raises(SettingError) as refused:
+        train(again)
+    assert str(refused.value) == (
+        f"a step of {finished} has 2 rows, and these options give it 6: give --batch_size 2 --accumulate 1, "
+        f"or start a new run with --init {finished}."
     )

@@ -162,6 +162,15 @@ def test_what_diverged_is_not_saved(
     RunFolder(run).refuse_existing()  # The next try may use the folder.
 
 
+@pytest.mark.slow
+def test_gradients_that_always_overflow_end_the_run(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
+    """The scale of the loss was halved at each step, and no step changed a weight."""
+    run = tmp_path / "run"
+    with pytest.raises(TrainingError, match="the gradients overflow float16 at every step up to 40: give --precision"):
+        keras(train, training_options(base, run, steps=40, save_every=40, precision="float16", unlikelihood=1e12))
+    assert not list(run.rglob("model-*"))
+
+
 def test_weights_that_are_not_numbers_are_not_saved() -> None:
     """The loss is measured before each step, so the last step's may be fine, and without validation nothing else shows it."""
     with pytest.raises(TrainingError, match="the weights are not numbers at step 3: give a lower --learning_rate"):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +19,6 @@ from finetune.training.options import Parallel, TrainingOptions
 from tests.finetune.training.runs import logged, stopped_after, training_options, weights_of
 
 pytestmark = pytest.mark.xdist_group("jax")
-
-
-def jax_pool(devices: int) -> Iterator[Callable[..., Any]]:
-    """Call a function in a process where JAX has so many devices."""
-    variables = {
-        "KERAS_BACKEND": "jax",
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-    }
-    with pytest.MonkeyPatch.context() as patch, ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        pool.submit(int).result()
-        yield lambda function, *arguments: pool.submit(function, *arguments).result()
-
-
-@pytest.fixture(scope="session")
-def four_devices() -> Iterator[Callable[..., Any]]:
-    yield from jax_pool(4)
-
-
-@pytest.fixture(scope="session")
-def two_devices() -> Iterator[Callable[..., Any]]:
-    yield from jax_pool(2)
 
 
 def losses_and_weights(init: Path, options: TrainingOptions) -> tuple[list[float], dict[str, np.ndarray]]:
