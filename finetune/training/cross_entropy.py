@@ -31,7 +31,9 @@ def cross_entropy(
 
     @ops.custom_gradient  # type: ignore[untyped-decorator]
     def total(hidden: Tensor, table: Tensor) -> tuple[Tensor, Any]:
-        columns = ops.pad(ops.cast(table, hidden.dtype), ((0, -n_vocab % multiple), (0, 0)))
+        columns = ops.cast(table, hidden.dtype)
+        if extra := -n_vocab % multiple:
+            columns = ops.pad(columns, ((0, extra), (0, 0)))
         loss: Tensor = 0.0
         of_hidden: list[Tensor] = []
         of_table: Tensor = 0.0
@@ -56,13 +58,12 @@ def losses_and_gradients(
     hidden: Tensor, columns: Tensor, targets: Tensor, weights: Tensor, n_vocab: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loss of a piece, and its gradients by `hidden` and by `columns`."""
-    tokens = ops.arange(columns.shape[0], dtype="int32")
     logits = ops.cast(ops.matmul(hidden, ops.transpose(columns)), "float32")
     if n_vocab < columns.shape[0]:
-        logits = ops.where(tokens < n_vocab, logits, -float("inf"))
+        logits = ops.where(ops.arange(columns.shape[0]) < n_vocab, logits, -float("inf"))
     log_total = ops.logsumexp(logits, axis=-1, keepdims=True)
     log_p = ops.take_along_axis(logits, targets[..., None], axis=-1) - log_total
     loss = -ops.sum(log_p[..., 0] * weights)
-    target = ops.cast(tokens == targets[..., None], "float32")
+    target = ops.one_hot(targets, columns.shape[0])
     of_logits = ops.cast((ops.exp(logits - log_total) - target) * weights[..., None], hidden.dtype)
     return loss, ops.matmul(of_logits, columns), ops.einsum("blv,ble->ve", of_logits, hidden)
