@@ -154,7 +154,9 @@ class BatchSize:
         if most >= self.multiple:
             return self.divided(options, most)
         if not options.gradient_checkpointing:
-            return self.divided(replace(options, gradient_checkpointing=True), options.rows)
+            recomputed = replace(options, gradient_checkpointing=True)
+            most = min(self.fitting(recomputed), self.before_rows or sys.maxsize)
+            return self.divided(recomputed, max(most, options.rows))
         raise MachineError(
             f"a batch of {options.rows} rows takes {gigabytes(needed)} of memory and {self.devices.name} has "
             f"{gigabytes(self.memory)}: {replace(options, batch_size=1).smaller()}."
