@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from finetune.data.packing import Batch
 from finetune.run_folder import LogEntry
 from finetune.training.model_flops import ModelFlops
-from finetune.training.trainer import Loss
+
+if TYPE_CHECKING:
+    from finetune.training.trainer import Loss
 
 
 class QueuedStep(NamedTuple):
@@ -19,6 +21,15 @@ class QueuedStep(NamedTuple):
     loss: Loss
     counted: float
     tokens: int
+
+    @property
+    def ready(self) -> bool:
+        """Whether its loss can be read without waiting. If it were read later, the speed in the log would be another."""
+        if is_ready := getattr(self.loss, "is_ready", None):
+            return bool(is_ready())
+        return "GPU" not in getattr(
+            self.loss, "device", ""
+        )  # On CPUs TensorFlow returns when it has computed the loss.
 
 
 def queued_step(number: int, loss: Loss, batches: list[Batch]) -> QueuedStep:

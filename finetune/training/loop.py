@@ -42,7 +42,7 @@ from finetune.training.validation_loss import ValidationLoss, validation_batches
 
 ENTRIES_PER_SAVE = 20
 STEPS_IN_FLIGHT = 2
-"""Steps that are queued on the device while the loss of the one before them is awaited."""
+"""Steps that are queued on the device behind the one whose loss is awaited."""
 
 
 class TrainingResult(NamedTuple):
@@ -90,8 +90,8 @@ def training_rows(options: TrainingOptions, data: Data, n_ctx: int) -> Rows:
 class TrainingLoop:
     """Runs a Trainer from a StartingPoint to the last step, and saves into the run's folder.
 
-    Nothing waits for the device but a save, which reads the weights: rows are filled ahead, losses are read STEPS_IN_FLIGHT
-    steps later, and files are written beside the next steps.
+    Nothing waits for the device but a save, which reads the weights: rows are filled ahead, losses are read when
+    they are there, and files are written beside the next steps.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class TrainingLoop:
             batches = next(ahead)
             step += 1
             in_flight.append(queued_step(step, self.trainer.step(batches), batches))
-            if len(in_flight) > STEPS_IN_FLIGHT:
+            while in_flight and (in_flight[0].ready or len(in_flight) > STEPS_IN_FLIGHT):
                 self.finish(in_flight.popleft())
             self.saves.check()
         while in_flight:

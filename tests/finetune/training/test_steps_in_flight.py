@@ -15,6 +15,7 @@ from app.errors import TrainingError
 from finetune.checkpoint import newest_whole
 from finetune.commands.train import train
 from finetune.run_folder import RunFolder, RunSave
+from finetune.training.log_interval import QueuedStep
 from finetune.training.options import TrainingOptions
 from tests.finetune.training.runs import logged, training_options
 
@@ -23,12 +24,15 @@ Reads = list[tuple[int, int]]
 
 @dataclass
 class QueuedLoss:
-    """A step's loss that notes, when it is read, how many steps are queued by then."""
+    """A step's loss on a slow device. It notes, when it is read, how many steps are queued by then."""
 
     number: int
     value: float
     queued: list[int]
     reads: Reads
+
+    def is_ready(self) -> bool:
+        return False
 
     def __float__(self) -> float:
         self.reads.append((self.number, len(self.queued)))
@@ -63,6 +67,12 @@ def test_a_loss_is_read_when_two_more_steps_are_queued(base: Path, keras: Callab
     assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5", "6", "7", "8"]
     assert all(float(row["mfu"]) > 0 for row in rows)
     assert [row["mfu"] for row in rows] == [str(entry.mfu) for entry in RunFolder(tmp_path / "run").log()]
+
+
+def test_a_loss_that_is_there_is_read_at_once() -> None:
+    """Three lines of the log, read at the end of an interval, had the time of one: a million tokens a second."""
+    assert QueuedStep(1, np.float32(1), counted=1.0, tokens=1).ready
+    assert not QueuedStep(1, QueuedLoss(1, 2.0, [], []), counted=1.0, tokens=1).ready
 
 
 def test_a_device_without_a_known_peak_has_no_mfu(finished: Path) -> None:
