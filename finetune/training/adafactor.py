@@ -36,9 +36,9 @@ class Adafactor(keras.optimizers.Optimizer):  # type: ignore[misc]
         for axis, moment in enumerate(moments):
             mean = ops.mean(squares, axis=1 - axis) if len(moments) == 2 else squares
             self.assign(moment, kept * moment + (1.0 - kept) * mean)
-        second = ops.convert_to_tensor(moments[0])
-        if len(moments) == 2:
-            second = ops.outer(second, moments[1]) / ops.mean(second)
+        second, *of_columns = [ops.convert_to_tensor(moment) for moment in moments]
+        if of_columns:
+            second = ops.outer(second, of_columns[0]) / ops.mean(second)
         step = gradient / ops.sqrt(second)
         step /= ops.maximum(1.0, root_mean_square(step))
         scale = ops.maximum(SMALLEST_SCALE, root_mean_square(ops.convert_to_tensor(variable)))

@@ -37,8 +37,13 @@ def losses_and_weights(init: Path, options: TrainingOptions) -> tuple[list[float
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"lora": 4, "accumulate": 2}, {"gradient_checkpointing": True, "unlikelihood": 0.5}],
-    ids=["whole", "lora", "recomputed"],
+    [
+        {},
+        {"lora": 4, "accumulate": 2},
+        {"gradient_checkpointing": True, "unlikelihood": 0.5},
+        {"optimizer": "adafactor", "learning_rate": 0.1},
+    ],
+    ids=["whole", "lora", "recomputed", "adafactor"],
 )
 def test_several_devices_train_as_one(base: Path, four_devices: Callable[..., Any], changes: dict[str, Any]) -> None:
     options = training_options(base, base, batch_size=4, parallel="none", **changes)
