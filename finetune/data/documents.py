@@ -20,7 +20,6 @@ import msgspec
 
 from app.engine.bundle import Template
 from app.engine.prompts import alternating, ends_turns, turn_texts
-from app.engine.tokenizer import END_OF_TEXT
 from finetune.data.prepared import Role
 
 LONGEST_TEXT = 2**16
@@ -45,7 +44,7 @@ EMPTY: Document = ()
 def from_text(text: str, meta: Meta = None) -> Iterator[Document]:
     """One document, or several if the text is longer than LONGEST_TEXT."""
     for piece in cut(text.strip()):
-        yield assemble(meta, [Part(Role.TEXT, piece.strip(), ends=True)])
+        yield assemble(meta, (Part(Role.TEXT, piece.strip(), True),))
 
 
 def from_turns(turns: Sequence[str], meta: Meta, template: Template) -> Document:
@@ -55,29 +54,24 @@ def from_turns(turns: Sequence[str], meta: Meta, template: Template) -> Document
     texts = turn_texts(template, alternating(turns))
     roles = [Role.PROMPT, *[Role.REPLY] * (len(turns) - 2), Role.TEXT][-len(turns) :]
     ends = [ends_turns(template)] * (len(turns) - 1) + [True]
-    return assemble(meta, list(map(Part, roles, texts, ends)))
+    return assemble(meta, tuple(map(Part, roles, texts, ends)))
 
 
-def assemble(meta: Meta, parts: list[Part]) -> Document:
+def assemble(meta: Meta, parts: Document) -> Document:
     """Put the control code and a space before the parts. The space is part of the text: GPT-2's words begin with one."""
-    if not any(part.text for part in parts):
+    if not parts[0].text:
         return EMPTY
-    if not (code := render(meta)):
-        return tuple(parts)
+    if meta is None or not (code := render(meta)):
+        return parts
     return (Part(Role.META, code), parts[0]._replace(text=f" {parts[0].text}"), *parts[1:])
 
 
-def render(meta: Meta) -> str:
+def render(meta: str | Mapping[str, str | int | float | bool | None]) -> str:
     """The text of a control code: a string as it is, an object as [key: value] [key: value]."""
-    if meta is None or isinstance(meta, str):
-        return (meta or "").strip()
+    if isinstance(meta, str):
+        return meta.strip()
     values = (value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in meta.values())
     return " ".join(f"[{name}: {value}]" for name, value in zip(meta, values, strict=True))
-
-
-def text_of(document: Document) -> str:
-    """A document as one text; an end of text between turns becomes <|endoftext|>."""
-    return "".join(part.text + END_OF_TEXT * part.ends for part in document).removesuffix(END_OF_TEXT)
 
 
 def cut(text: str) -> Iterator[str]:

@@ -18,9 +18,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
+
+from finetune.data.thread_map import thread_map
+from finetune.data.word_table import Ragged
 
 BANDS, ROWS = 10, 6
 KEY_BYTES = 16
@@ -35,29 +39,32 @@ MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0
 Signatures = NDArray[np.uint16]
 
 
-def key(text: str) -> bytes:
+def key(text: bytes) -> bytes:
     """A hash of the text, the same on every machine. The validation split depends on it."""
-    return blake2b(text.encode(), digest_size=KEY_BYTES).digest()
+    return blake2b(text, digest_size=KEY_BYTES).digest()
 
 
-def words(text: str) -> list[bytes]:
-    """The words of a text in lower case, without punctuation."""
-    return re.sub(r"[\W_]+", " ", text.casefold()).encode().split()
+def word_hashes(texts: Sequence[str]) -> Ragged:
+    """A hash of each word of all texts, in lower case and without punctuation."""
+    lines = "\n".join(text.replace("\n", " ") for text in texts).casefold().replace("_", " ")
+    words = [line.encode().split() for line in re.sub(r"[^\w\n]+", " ", lines).split("\n")]
+    counts = np.array([len(of_text) for of_text in words])
+    return Ragged(np.fromiter(map(zlib.crc32, chain.from_iterable(words)), np.uint32, counts.sum()), counts)
 
 
-def triples(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """A hash of every word triple of all texts, and the index at which each text's triples begin. n words have n + 2 triples."""
-    found = [words(text) for text in texts]
+def triples(words: Ragged) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """A hash of every word triple of all texts, and the index at which each text's triples begin. n words have n + 2 triples.
+
+    `words` are the hashes of the texts' words.
+    """
+    hashes, counts = words
     # Two zeros separate the texts, so that no triple reaches from one text into the next.
-    flat = [0, 0]
-    for text in found:
-        flat += map(zlib.crc32, text)
-        flat += (0, 0)
-    hashes = mix(np.array(flat, np.uint64))
+    flat = np.zeros(len(hashes) + 2 * len(counts) + 2, np.uint64)
+    flat[np.arange(len(hashes)) + 2 * np.repeat(np.arange(1, len(counts) + 1), counts)] = hashes
     first, second, third = MIX
-    joined = hashes[:-2] * first + hashes[1:-1] * second + hashes[2:] * third
-    starts = np.cumsum([0, *(len(text) + 2 for text in found[:-1])])
-    return mix(joined), starts
+    mixed = mix(flat)
+    joined = mixed[:-2] * first + mixed[1:-1] * second + mixed[2:] * third
+    return mix(joined), np.cumsum(counts + 2) - counts - 2
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -68,14 +75,18 @@ def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return values ^ (values >> np.uint64(31))
 
 
-def sign(texts: Sequence[str]) -> Signatures:
-    """MinHash signatures, [text, function]. Only the last 16 bits of each minimum are kept: they are enough to compare."""
-    hashes, starts = triples(texts)
-    signatures = np.empty((len(texts), BANDS * ROWS), np.uint16)
-    for number, (factor, offset) in enumerate(FUNCTIONS.T):
-        values = (hashes * factor + offset) >> np.uint64(32)
-        signatures[:, number] = np.minimum.reduceat(values, starts)
-    return signatures
+def sign(words: Ragged) -> Signatures:
+    """MinHash signatures, [text, function], from the hashes of the texts' words.
+
+    Only the last 16 bits of each minimum are kept: they are enough to compare.
+    """
+    found, starts = triples(words)
+    least = np.empty((BANDS * ROWS, len(starts)), np.uint64)
+    values = np.empty_like(found)
+    for (factor, offset), of_function in zip(FUNCTIONS.T, least, strict=True):
+        np.multiply(found, factor, out=values)
+        np.minimum.reduceat(np.add(values, offset, out=values), starts, out=of_function)
+    return (least.T >> np.uint64(32)).astype(np.uint16)
 
 
 def copies(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -99,11 +110,11 @@ def near_copies(
     """
     repeated = np.zeros(len(signatures), np.bool_)
     # A text without words, such as one of emoji, has no triples to compare.
-    ignored = dropped | (signatures == sign([""])).all(axis=1)
+    ignored = dropped | (signatures == sign(word_hashes([""]))).all(axis=1)
 
     @lru_cache(maxsize=4 * COMPARED)
     def triples_of(document: int) -> NDArray[np.uint64]:
-        return np.unique(triples([text_of(document)])[0])
+        return np.unique(triples(word_hashes([text_of(document)]))[0])
 
     for group in groups(signatures, ignored):
         earlier: deque[int] = deque(maxlen=COMPARED)
@@ -127,17 +138,20 @@ def most_similar(signatures: Signatures, document: int, others: list[int], least
 
 def groups(signatures: Signatures, ignored: NDArray[np.bool_]) -> Iterator[list[int]]:
     """Groups of documents that agree on a whole band, each in document order."""
-    for band in range(BANDS):
-        keys = np.zeros(len(signatures), np.uint64)
-        for row in range(band * ROWS, (band + 1) * ROWS):
-            keys = mix(keys + signatures[:, row] + MIX[0])
-        documents = np.flatnonzero(~ignored)
-        documents = documents[np.argsort(keys[documents], kind="stable")]
-        borders = np.flatnonzero(np.diff(keys[documents])) + 1
-        starts, ends = np.append(0, borders), np.append(borders, len(documents))
-        several = ends - starts > 1
-        for start, end in zip(starts[several], ends[several], strict=True):
-            yield documents[start:end].tolist()
+    for of_band in thread_map(lambda band: groups_of_band(signatures, ignored, band), range(BANDS)):
+        yield from (group.tolist() for group in of_band)
+
+
+def groups_of_band(signatures: Signatures, ignored: NDArray[np.bool_], band: int) -> list[NDArray[np.int64]]:
+    keys = np.zeros(len(signatures), np.uint64)
+    for row in range(band * ROWS, (band + 1) * ROWS):
+        keys = mix(keys + signatures[:, row] + MIX[0])
+    documents = np.flatnonzero(~ignored)
+    documents = documents[np.argsort(keys[documents])]
+    borders = np.flatnonzero(np.diff(keys[documents])) + 1
+    starts, ends = np.append(0, borders), np.append(borders, len(documents))
+    several = ends - starts > 1
+    return [np.sort(documents[start:end]) for start, end in zip(starts[several], ends[several], strict=True)]
 
 
 def jaccard(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> float:

@@ -1,7 +1,7 @@
 """Preparing data: read documents, drop duplicates, split off validation, tokenize and write.
 
-Four passes over the text: read and spool to disk, drop duplicates, learn the vocabulary (if asked to), tokenize. Each
-works block by block, so a corpus may be larger than memory.
+Four passes over the text: read and spool to disk, sign it to find near duplicates, learn the vocabulary (if asked to), tokenize.
+Each works block by block, so a corpus may be larger than memory.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,15 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.bundle import Template
-from app.engine.tokenizer import END_OF_TEXT, Tokenizer
+from app.engine.tokenizer import Tokenizer
 from app.engine.vocabulary_files import read_byte_pairs, write_byte_pairs
 from app.errors import DataError
-from finetune.data.documents import Document, text_of
+from finetune.data.document_block import END, DocumentBlock, sums
+from finetune.data.document_encoder import DocumentEncoder
+from finetune.data.documents import Document
 from finetune.data.input_files import InputFile, printable
 from finetune.data.near_duplicates import copies, near_copies
-from finetune.data.prepared import FORMAT, DataDescription, SplitWriter
+from finetune.data.prepared import FORMAT, DataDescription, SplitWriter, TokenBlock
 from finetune.data.sources import Source, SplitAt
 from finetune.data.spool import Spool, write_spool
+from finetune.data.thread_map import thread_map
 from finetune.data.validation_split import hold_out
 from finetune.data.vocabulary import learn_vocabulary, read_vocabulary
 from finetune.folder import replace_folder, written_aside
@@ -92,7 +96,7 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
     with explain_full_disk(out, size), written_aside(out) as aside:
         with progress_bar("read", size, unit="B") as progress:
             documents = read_documents(files, options, vocabulary, progress.update)
-            write_spool(aside / "spool", without_empty(documents, counts), signed=options.near_duplicates > 0)
+            write_spool(aside / "spool", without_empty(documents, counts))
         with closing(Spool(aside / "spool")) as spool:
             read = len(spool) + counts["empty"]
             kept = without_duplicates(spool, options.near_duplicates, counts)
@@ -172,7 +176,7 @@ def without_duplicates(spool: Spool, threshold: float, counts: Counter[str]) -> 
     dropped = copies(spool.keys)
     counts["duplicate"] = int(dropped.sum())
     if threshold:
-        near = near_copies(spool.signatures, dropped, spool.text, threshold)
+        near = near_copies(spool.signatures(), dropped, spool.text, threshold)
         counts["near duplicate"] = int(near.sum())
         dropped |= near
     return ~dropped
@@ -183,7 +187,8 @@ def write_vocabulary(folder: Path, options: PreparationOptions, spool: Spool, ke
     if options.vocabulary_size is None:
         write_byte_pairs(read_byte_pairs(options.vocabulary), folder)
     else:
-        texts = (part.text for block in spool.blocks(kept) for _, document in block for part in document)
+        blocks = (spool[numbers].only(kept[numbers]) for numbers in spool.blocks())
+        texts = (text.decode() for block in blocks for text in block.part_texts())
         learn_vocabulary(folder, texts, options.vocabulary_size)
     return Tokenizer.from_gpt2(folder)
 
@@ -202,40 +207,28 @@ def write_tokens(
     min_tokens: int,
 ) -> TokenCounts:
     """Tokenize the documents that are kept, in order, and write each to its split."""
-    too_short, digest = 0, hashlib.sha256()
+    too_short, digest, encoder = 0, hashlib.sha256(), DocumentEncoder(tokenizer)
+
+    def encoded(numbers: slice) -> tuple[DocumentBlock, TokenBlock, NDArray[np.bool_]]:
+        documents = spool[numbers].only(kept[numbers])
+        return documents, encoder.encode(documents), held_out[numbers][kept[numbers]]
+
     with (
         SplitWriter(folder, "train", len(tokenizer)) as train,
         SplitWriter(folder, "validation", len(tokenizer)) as validation,
         progress_bar("tokenize", int(kept.sum()), unit=" documents") as progress,
     ):
-        for number, document, tokens, roles in tokenize(spool, kept, tokenizer):
-            progress.update()
-            if len(tokens) - sum(part.ends for part in document) < min_tokens:
-                too_short += 1
-                continue
-            (validation if held_out[number] else train).add(tokens, roles)
-            digest.update(f"{text_of(document)}{END_OF_TEXT}".encode())
+        for documents, block, held in thread_map(encoded, spool.blocks()):
+            progress.update(len(held))
+            long_enough = block.lengths - sums(documents.ends, documents.parts) >= min_tokens
+            too_short += len(held) - int(long_enough.sum())
+            train.add(block.only(long_enough & ~held))
+            validation.add(block.only(long_enough & held))
+            digest.update(b"".join(text + END for text in compress(documents.texts(), long_enough)))
         splits = {"train": train, "validation": validation}
-        documents = {split: writer.documents for split, writer in splits.items()}
+        counts = {split: writer.documents for split, writer in splits.items()}
         lengths = {split: writer.length for split, writer in splits.items()}
-    return TokenCounts(documents, lengths, too_short, digest.hexdigest())
-
-
-def tokenize(
-    spool: Spool, kept: NDArray[np.bool_], tokenizer: Tokenizer
-) -> Iterator[tuple[int, Document, list[int], list[int]]]:
-    """Each kept document: its number, itself, its tokens and a role for each token."""
-    end = end_of_text(tokenizer)
-    for block in spool.blocks(kept):
-        encoded = iter(tokenizer.encode_batch([part.text for _, document in block for part in document]))
-        for number, document in block:
-            tokens: list[int] = []
-            roles: list[int] = []
-            for part in document:
-                part_tokens = next(encoded) + [end] * part.ends
-                tokens += part_tokens
-                roles += [int(part.role)] * len(part_tokens)
-            yield number, document, tokens, roles
+    return TokenCounts(counts, lengths, too_short, digest.hexdigest())
 
 
 def made() -> dict[str, str]:

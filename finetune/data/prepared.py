@@ -11,13 +11,13 @@ A token's role decides, with `train --learn`, whether it counts in the loss.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -100,6 +100,19 @@ class Data:
         return Tokenizer.from_gpt2(self.folder)
 
 
+class TokenBlock(NamedTuple):
+    """The tokens of several documents, a role for each token, and the number of tokens of each document."""
+
+    tokens: NDArray[np.uint32]
+    roles: NDArray[np.uint8]
+    lengths: NDArray[np.int64]
+
+    def only(self, chosen: NDArray[np.bool_]) -> TokenBlock:
+        """The documents that are `chosen`, [document]."""
+        tokens = np.repeat(chosen, self.lengths)
+        return TokenBlock(self.tokens[tokens], self.roles[tokens], self.lengths[chosen])
+
+
 def token_type(n_vocab: int) -> type[np.uint16] | type[np.uint32]:
     return np.uint16 if n_vocab <= 2**16 else np.uint32
 
@@ -128,14 +141,13 @@ class SplitWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stack.close()
 
-    def add(self, tokens: Iterable[int], roles: Iterable[int]) -> None:
-        """Append a document: its tokens, the end of text last, and a role for each."""
-        ids = np.fromiter(tokens, self._type)
-        self._tokens.write(ids.tobytes())
-        self._roles.write(np.fromiter(roles, np.uint8, count=len(ids)).tobytes())
-        self.documents += 1
-        self.length += len(ids)
-        self._ends.write(np.int64(self.length).tobytes())
+    def add(self, block: TokenBlock) -> None:
+        """Append documents: their tokens, each with its end of text last, and a role for each token."""
+        self._tokens.write(block.tokens.astype(self._type).tobytes())
+        self._roles.write(block.roles.tobytes())
+        self._ends.write((self.length + np.cumsum(block.lengths)).tobytes())
+        self.documents += len(block.lengths)
+        self.length += len(block.tokens)
 
 
 def file_of(folder: Path, split: Split, kind: str) -> Path:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
+import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from finetune.data.near_duplicates import copies, key, near_copies, sign
+from finetune.data.near_duplicates import MIX, Signatures, copies, key, mix, near_copies, sign, triples, word_hashes
 
 WORDS = [f"word{number}" for number in range(5000)]
 
@@ -18,7 +22,11 @@ def text(length: int, seed: int) -> str:
 
 def near(texts: list[str], threshold: float = 0.85) -> list[int]:
     none = np.zeros(len(texts), np.bool_)
-    return np.flatnonzero(near_copies(sign(texts), none, texts.__getitem__, threshold)).tolist()
+    return np.flatnonzero(near_copies(signed(texts), none, texts.__getitem__, threshold)).tolist()
+
+
+def signed(texts: list[str]) -> Signatures:
+    return sign(word_hashes(texts))
 
 
 def changed(words: str, at: int) -> str:
@@ -26,14 +34,28 @@ def changed(words: str, at: int) -> str:
 
 
 def test_the_first_of_several_copies_stays() -> None:
-    keys = np.frombuffer(b"".join(map(key, "abcab")), "<u8").reshape(-1, 2)
+    keys = np.frombuffer(b"".join(map(key, [b"a", b"b", b"c", b"a", b"b"])), "<u8").reshape(-1, 2)
     assert copies(keys).tolist() == [False, False, False, True, True]
 
 
 def test_keys_and_signatures_are_the_same_on_every_machine() -> None:
     """Otherwise a document would move between train and validation."""
-    assert key("Yes.").hex() == "3af3821278c480251f340d0432b62f1c"
-    assert sign(["Why did the duck cross the road?"])[0, :4].tolist() == [56801, 61364, 16449, 8941]
+    assert key(b"Yes.").hex() == "3af3821278c480251f340d0432b62f1c"
+    assert signed(["Why did the duck cross the road?"])[0, :4].tolist() == [56801, 61364, 16449, 8941]
+
+
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=5))
+def test_triples_are_those_of_each_text_by_itself(texts: list[str]) -> None:
+    """Written plainly: three words in a row, in lower case and without punctuation, with two marks around each text."""
+    expected = []
+    for said in texts:
+        words = [0, 0, *map(zlib.crc32, re.sub(r"[\W_]+", " ", said.casefold()).encode().split()), 0, 0]
+        mixed = mix(np.array(words, np.uint64))
+        factors = np.array(MIX)
+        expected += [mix((mixed[at : at + 3] * factors).sum(keepdims=True))[0] for at in range(len(words) - 2)]
+    found, starts = triples(word_hashes(texts))
+    assert found.tolist() == expected
+    assert starts[0] == 0
 
 
 def test_case_punctuation_and_spacing_make_no_difference() -> None:
@@ -83,4 +105,4 @@ def test_a_text_that_is_similar_only_to_a_dropped_one_is_kept() -> None:
 
 def test_a_dropped_document_drops_no_other() -> None:
     texts = ["Same words.", "same words"]
-    assert not near_copies(sign(texts), np.array([True, False]), texts.__getitem__, 0.85).any()
+    assert not near_copies(signed(texts), np.array([True, False]), texts.__getitem__, 0.85).any()
