@@ -34,10 +34,14 @@ class CompiledStep:
         self.optimizer = optimizer
         self.variables = (model.trainable_variables, model.non_trainable_variables, optimizer.variables)
         self.read_variables()
-        # Each variable stays where Keras has put it, on one GPU or spread over several.
-        places = jax.tree.map(lambda array: array.sharding, self.state)
+        # Each variable stays where Keras has put it on several GPUs. On one, a place would be news to the second step, and JAX
+        # would compile it again.
+        places = jax.tree.map(lambda array: array.sharding, self.state) if keras.distribution.distribution() else None
         self._train = jax.jit(
-            self.trained, donate_argnums=0, out_shardings=(places, None), compiler_options=compiler_options()
+            self.trained,
+            donate_argnums=0,
+            out_shardings=(places, None) if places else None,
+            compiler_options=compiler_options(),
         )
         self._evaluate = jax.jit(self.evaluated, compiler_options=compiler_options())
 

@@ -89,6 +89,36 @@ def test_tensorflow_trains_on_one_device(base: Path, keras: Callable[..., Any], 
         keras(train, training_options(base, tmp_path / "run", parallel="model"))
 
 
+def compilations(init: Path, options: TrainingOptions) -> list[int]:
+    """How often something was compiled to find out what a step takes, and in each of three steps."""
+    import jax
+
+    from finetune.training.trainer import Trainer
+
+    source, weights = newest_whole(init)
+    trainer = Trainer(options, source.hparams, weights, end=299, segments=64)
+    counts = [0]
+
+    def count(event: str, seconds: float, **details: Any) -> None:
+        counts[-1] += event.endswith("backend_compile_duration") and details.get("fun_name") == "jit(trained)"
+
+    jax.monitoring.register_event_duration_secs_listener(count)
+    trainer.bytes_needed(options.rows, 64)
+    rows = Packed(open_data(options.data).train, 299, 64)
+    for number in range(3):
+        counts.append(0)
+        trainer.step([batch(rows, number, options.rows)])
+    return counts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["none", "data", "model"])
+def test_a_step_is_compiled_once(base: Path, four_devices: Callable[..., Any], parallel: Parallel) -> None:
+    """On one device the second step was compiled again."""
+    options = training_options(base, base, batch_size=4, parallel=parallel)
+    assert four_devices(compilations, base / "init", options) == [1, 0, 0, 0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["data", "model"])
 def test_a_run_moves_to_another_number_of_devices(
