@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.subject import CHECKPOINT, bundle, report
+from benchmarks.subject import report, write_vocabulary
 
 BYTES = 100_000_000
 
@@ -38,11 +38,12 @@ def write_comments(path: Path, size: int) -> int:
 
 
 def main() -> None:
-    bundle(8)  # Makes the checkpoint too, with a vocabulary of GPT-2's size.
     with tempfile.TemporaryDirectory() as folder:
         text, out = Path(folder) / "comments.jsonl", Path(folder) / "data"
         count = write_comments(text, BYTES)
-        command = ["prepare", str(text), "--out", str(out), "--vocabulary", str(CHECKPOINT)]
+        vocabulary = Path(folder) / "vocabulary"
+        write_vocabulary(vocabulary)
+        command = ["prepare", str(text), "--out", str(out), "--vocabulary", str(vocabulary)]
         began = time.perf_counter()
         subprocess.run([sys.executable, "-m", "finetune", *command], check=True)
         seconds = time.perf_counter() - began
