@@ -99,8 +99,8 @@ def compilations(init: Path, options: TrainingOptions) -> list[int]:
     trainer = Trainer(options, source.hparams, weights, end=299, segments=64)
     counts = [0]
 
-    def count(event: str, seconds: float, **details: Any) -> None:
-        counts[-1] += event.endswith("backend_compile_duration") and details.get("fun_name") == "jit(trained)"
+    def count(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        counts[-1] += event.endswith("backend_compile_duration") and kwargs.get("fun_name") == "jit(trained)"
 
     jax.monitoring.register_event_duration_secs_listener(count)
     trainer.bytes_needed(options.rows, 64)
