@@ -71,7 +71,7 @@ def usable_memory(devices: Devices) -> int | None:
     """Bytes of each device that training may take, or None if nobody says."""
     if devices.memory is not None:
         # JAX has set its part aside already. TensorFlow takes it piece by piece, and some is lost between them.
-        return int(devices.memory * (0.95 if devices.backend == "jax" else 0.8))
+        return int(devices.memory * (0.92 if devices.backend == "jax" else 0.8))
     free = None if devices.gpu else free_memory()
     return None if free is None else int(free * 0.8)
 

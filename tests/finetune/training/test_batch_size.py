@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,7 @@ def a_gpu(memory: float = 80e9, count: int = 1, backend: str = "tensorflow") -> 
         ({"tokens_per_step": 131_072, "context": 512}, a_gpu(), Found(128, 2, False)),
         ({"tokens_per_step": 131_072, "parallel": "data"}, a_gpu(count=4), Found(128, 1, False)),
         ({"tokens_per_step": 500}, a_gpu(), Found(1, 1, False)),
+        ({}, Devices("tensorflow", "CPU", 1, None), Found(4, 1, False)),
         ({"batch_size": 8, "tokens_per_step": 65_536}, a_gpu(), Found(8, 8, False)),
         ({"batch_size": 8, "accumulate": 3}, a_gpu(), Found(8, 3, False)),
         ({}, a_gpu(0.85e9), Found(8, 1, False)),
@@ -76,6 +78,21 @@ def test_a_batch_is_as_large_as_is_useful_and_fits(
     keras: Callable[..., Any], changes: dict[str, Any], devices: Devices, expected: Found
 ) -> None:
     assert keras(found, replace(AUTO, **changes), devices) == expected
+
+
+def trained_and_estimated(options: TrainingOptions) -> tuple[int, int]:
+    from finetune.training.memory_estimate import trained_parameters
+    from finetune.training.trainer import Trainer
+
+    weights = initial_weights(TINY)
+    variables = Trainer(options, TINY, weights, 299, 64).model.trainable_variables
+    return sum(math.prod(variable.shape) for variable in variables), trained_parameters(options, weights)
+
+
+@pytest.mark.parametrize("changes", [{}, {"lora": 4}, {"freeze": "embeddings"}, {"freeze": 1}])
+def test_the_estimate_counts_what_is_trained(keras: Callable[..., Any], changes: dict[str, Any]) -> None:
+    trained, estimated = keras(trained_and_estimated, replace(AUTO, batch_size=1, **changes))
+    assert trained == estimated
 
 
 @pytest.mark.parametrize(
