@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 
-from app.errors import MachineError
+from app.errors import MachineError, SettingError
 from finetune.out_of_memory import is_out_of_memory
 from finetune.run_folder import RunDescription
 from finetune.training.attention import uses_flash
@@ -132,6 +132,10 @@ class BatchSize:
             # A resumed run has to keep the size of its step. Otherwise batches of half the size would only cost time.
             sizes = range(most, 0 if self.before else most // 2, -self.multiple)
             rows = min(sizes, key=lambda size: abs(size * self.batches(size) - wanted))
+            if self.before and rows * self.batches(rows) != wanted:
+                raise SettingError(
+                    f"the run's steps have {wanted} rows, which {self.multiple} devices cannot share: give --parallel none."
+                )
         return replace(options, batch_size=rows, accumulate=self.batches(rows))
 
     def too_many_bytes(self, trainer: Trainer, options: TrainingOptions) -> int:

@@ -109,6 +109,12 @@ def test_a_resumed_run_keeps_the_rows_of_its_step(
     assert keras(found, AUTO, a_gpu(memory), WINDOW, before) == expected
 
 
+def test_a_step_that_the_devices_cannot_share_is_refused(keras: Callable[..., Any]) -> None:
+    with pytest.raises(SettingError) as refused:
+        keras(found, AUTO, a_gpu(count=3), WINDOW, {"batch_size": 64, "accumulate": 1})
+    assert str(refused.value) == "the run's steps have 64 rows, which 3 devices cannot share: give --parallel none."
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("jax")
 def test_jaxs_compiler_says_what_fits(four_devices: Callable[..., Any]) -> None:
