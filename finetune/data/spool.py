@@ -62,8 +62,11 @@ class Spool:
         )
 
     def text(self, number: int) -> str:
-        (text,) = self[number : number + 1].texts()
-        return text.decode()
+        first, last = (int(self._document_ends[at]) if at >= 0 else 0 for at in (number - 1, number))
+        if last - first > 1:
+            return self[number : number + 1].texts()[0].decode()
+        start = int(self._part_ends[first - 1]) if first else 0
+        return os.pread(self._text, int(self._part_ends[first]) - start, start).decode()
 
     def blocks(self) -> Iterator[slice]:
         """The numbers of the documents of each block."""
