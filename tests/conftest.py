@@ -201,10 +201,12 @@ def run_module(*arguments: str, **environ: str) -> subprocess.CompletedProcess[s
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send all tests of Keras to one worker: its process and the run that these tests share are then made once."""
+    """Send all tests of Keras on a backend to one worker: its process and the run that tests share are then made once."""
+    groups = {"four_devices": "jax", "two_devices": "jax", "keras": "keras"}
     for item in items:
-        if group := {"keras", "keras_on_jax"} & {*getattr(item, "fixturenames", ())}:
-            item.add_marker(pytest.mark.xdist_group(group.pop()))
+        found = [group for fixture, group in groups.items() if fixture in getattr(item, "fixturenames", ())]
+        if found:
+            item.add_marker(pytest.mark.xdist_group(found[0]))
 
 
 @pytest.fixture(scope="session")
@@ -215,22 +217,6 @@ def keras() -> Iterator[Callable[..., Any]]:
     """
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        yield lambda function, *arguments: pool.submit(function, *arguments).result()
-
-
-@pytest.fixture(scope="session")
-def keras_on_jax() -> Iterator[Callable[..., Any]]:
-    """The same with Keras on JAX, on four devices that the CPU plays."""
-    variables = {
-        "KERAS_BACKEND": "jax",
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-    }
-    with pytest.MonkeyPatch.context() as patch, ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        pool.submit(os.getpid).result()  # The process starts here, with these variables.
-        patch.undo()
         yield lambda function, *arguments: pool.submit(function, *arguments).result()
 
 

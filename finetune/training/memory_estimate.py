@@ -14,7 +14,9 @@ from finetune.training.devices import Devices
 from finetune.training.options import TrainingOptions
 
 # Bytes that the backward pass needs of each token, layer and unit of the model's width. Measured with 124M and 355M on an H100.
-STORED = {"float32": 120, "bfloat16": 64, "float16": 64}
+STORED = {"float32": 84, "bfloat16": 42, "float16": 42}
+# Bytes of the gradients of the logits, by token of the vocabulary and token of the text.
+OF_LOGITS = {"float32": 4, "bfloat16": 2, "float16": 2}
 # The same with gradient checkpointing, which stores no more than each layer's input.
 RECOMPUTED = {"float32": 4, "bfloat16": 2, "float16": 2}
 LOGIT = 10
@@ -54,7 +56,8 @@ def row_bytes(options: TrainingOptions, hparams: Hparams, flash: bool) -> int:
     layers = stored * hparams.n_layer
     if options.gradient_checkpointing:
         layers = stored + RECOMPUTED[options.precision] * length * hparams.n_embd * hparams.n_layer
-    return layers + (0 if flash else SCORE * hparams.n_head * length**2)
+    logits = OF_LOGITS[options.precision] * length * hparams.n_vocab
+    return layers + logits + (0 if flash else SCORE * hparams.n_head * length**2)
 
 
 def trained_parameters(options: TrainingOptions, weights: Mapping[str, Array]) -> int:

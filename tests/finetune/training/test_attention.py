@@ -69,9 +69,9 @@ def emulated_packed_attention(starts: Any, lengths: Any) -> Any:
 
 @pytest.mark.parametrize("packed", [True, False], ids=["packed", "full"])
 def test_every_way_gives_the_same_losses_and_gradients(
-    base: Path, keras_on_jax: Callable[..., Any], packed: bool
+    base: Path, four_devices: Callable[..., Any], packed: bool
 ) -> None:
-    found = keras_on_jax(losses_and_gradients, base, packed)
+    found = four_devices(losses_and_gradients, base, packed)
     loss, gradients = found.pop("plain")
     for other, others in found.values():
         assert other == pytest.approx(loss, abs=1e-5)
@@ -88,9 +88,9 @@ def places(segments: list[list[int]], most: int) -> tuple[list[list[int]], list[
     return ops.convert_to_numpy(starts).tolist(), ops.convert_to_numpy(lengths).tolist()
 
 
-def test_documents_have_places_and_padding_belongs_to_the_last(keras: Callable[..., Any]) -> None:
+def test_documents_have_places_and_padding_belongs_to_the_last(four_devices: Callable[..., Any]) -> None:
     """A row of padding alone is one document."""
-    starts, lengths = keras(places, [[1, 1, 2, 3, 3, 0], [1, 1, 1, 1, 1, 1], [0] * 6], 4)
+    starts, lengths = four_devices(places, [[1, 1, 2, 3, 3, 0], [1, 1, 1, 1, 1, 1], [0] * 6], 4)
     assert lengths == [[2, 1, 3, -1], [6, -1, -1, -1], [6, -1, -1, -1]]
     assert starts == [[0, 2, 3, -1, -1], [0, -1, -1, -1, -1], [0, -1, -1, -1, -1]]
 
@@ -106,14 +106,49 @@ def refusal(options: Any, size: int) -> str:
         return str(error)
 
 
-def test_flash_attention_is_refused_where_it_cannot_be(
-    base: Path, tmp_path: Path, keras: Callable[..., Any], keras_on_jax: Callable[..., Any]
-) -> None:
+def test_flash_attention_is_refused_on_tensorflow(base: Path, tmp_path: Path, keras: Callable[..., Any]) -> None:
     asked = training_options(base, tmp_path, attention="flash", precision="bfloat16")
     assert keras(refusal, asked, 64) == (
         "--attention is flash, and Keras has it on JAX only: set KERAS_BACKEND=jax; "
         "auto computes plain attention where it has to."
     )
-    assert "and it needs a GPU; auto" in keras_on_jax(refusal, asked, 64)
+
+
+def test_flash_attention_is_refused_without_a_gpu(base: Path, tmp_path: Path, four_devices: Callable[..., Any]) -> None:
+    asked = training_options(base, tmp_path, attention="flash", precision="bfloat16")
+    assert "and it needs a GPU; auto" in four_devices(refusal, asked, 64)
     for way in ("auto", "plain"):
-        assert keras_on_jax(refusal, training_options(base, tmp_path, attention=way), 64) == "False"
+        assert four_devices(refusal, training_options(base, tmp_path, attention=way), 64) == "False"
+
+
+class Card:
+    """A device as JAX describes it."""
+
+    def __init__(self, capability: str) -> None:
+        self.platform, self.device_kind, self.compute_capability = "gpu", "Tesla T4", capability
+
+
+def missing_on(capability: str, precision: str, size: int) -> str:
+    import jax
+
+    from finetune.training.attention import missing_for_flash
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax, "devices", lambda: [Card(capability)])
+        return missing_for_flash(precision, size)
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "size", "missing"),
+    [
+        ("8.0", "bfloat16", 64, ""),
+        ("9.0", "float16", 80, ""),
+        ("7.5", "float16", 64, "it needs a GPU of the Ampere generation or a later one, which the Tesla T4 is not"),
+        ("8.9", "float32", 64, "it computes in 16 bits: give --precision bfloat16"),
+        ("9.0", "bfloat16", 100, "it needs heads whose size is a multiple of 8 up to 128, and this model's is 100"),
+    ],
+)
+def test_what_is_missing_for_flash_attention(
+    four_devices: Callable[..., Any], capability: str, precision: str, size: int, missing: str
+) -> None:
+    assert four_devices(missing_on, capability, precision, size) == missing

@@ -33,7 +33,7 @@ def in_pieces_and_whole(piece: int, multiple: int) -> list[list[np.ndarray]]:
 
 
 @pytest.mark.parametrize(("piece", "multiple"), [(10, 1), (4, 1), (4, 16), (1, 64)])
-def test_pieces_and_padding_change_nothing(keras_on_jax: Callable[..., Any], piece: int, multiple: int) -> None:
-    pieces, whole = keras_on_jax(in_pieces_and_whole, piece, multiple)
+def test_pieces_and_padding_change_nothing(four_devices: Callable[..., Any], piece: int, multiple: int) -> None:
+    pieces, whole = four_devices(in_pieces_and_whole, piece, multiple)
     for one, other in zip(pieces, whole, strict=True):
         assert one == pytest.approx(other, rel=1e-4, abs=1e-5)

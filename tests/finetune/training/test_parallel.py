@@ -18,8 +18,6 @@ from finetune.data.prepared import open_data
 from finetune.training.options import Parallel, TrainingOptions
 from tests.finetune.training.runs import logged, stopped_after, training_options, weights_of
 
-pytestmark = pytest.mark.xdist_group("jax")
-
 
 def losses_and_weights(init: Path, options: TrainingOptions) -> tuple[list[float], dict[str, np.ndarray]]:
     """The losses of three steps on packed rows, the validation loss after them, and the weights."""
@@ -34,16 +32,14 @@ def losses_and_weights(init: Path, options: TrainingOptions) -> tuple[list[float
     return [*losses, trainer.loss(batches[:1])], trainer.weights()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
-        {"lora": 4, "accumulate": 2},
-        {"gradient_checkpointing": True, "unlikelihood": 0.5},
-        {"optimizer": "adafactor", "learning_rate": 0.1},
+        pytest.param({}, id="whole"),
+        pytest.param({"lora": 4, "accumulate": 2}, id="lora", marks=pytest.mark.slow),
+        pytest.param({"gradient_checkpointing": True, "unlikelihood": 0.5}, id="recomputed", marks=pytest.mark.slow),
+        pytest.param({"optimizer": "adafactor", "learning_rate": 0.1}, id="adafactor", marks=pytest.mark.slow),
     ],
-    ids=["whole", "lora", "recomputed", "adafactor"],
 )
 def test_several_devices_train_as_one(base: Path, four_devices: Callable[..., Any], changes: dict[str, Any]) -> None:
     options = training_options(base, base, batch_size=4, parallel="none", **changes)
@@ -56,7 +52,6 @@ def test_several_devices_train_as_one(base: Path, four_devices: Callable[..., An
         assert all(shared[name] == pytest.approx(weight, abs=2e-3) for name, weight in weights.items())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -111,7 +106,6 @@ def compilations(init: Path, options: TrainingOptions) -> list[int]:
     return counts
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["none", "data", "model"])
 def test_a_step_is_compiled_once(base: Path, four_devices: Callable[..., Any], parallel: Parallel) -> None:
     """On one device the second step was compiled again."""
