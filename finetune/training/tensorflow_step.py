@@ -18,10 +18,10 @@ class GraphStep:
     def __init__(self, model: GPT2, optimizer: keras.optimizers.Optimizer, *, compiled: bool) -> None:
         self.model = model
         self.optimizer = optimizer
-        self._train = tf.function(self.trained, jit_compile=compiled)
-        self._add = tf.function(self.added, jit_compile=compiled)
-        self._apply = tf.function(self.applied, jit_compile=compiled)
-        self._evaluate = tf.function(self.evaluated, jit_compile=compiled)
+        self._train = tf.function(self.trained, jit_compile=compiled, autograph=False)
+        self._add = tf.function(self.added, jit_compile=compiled, autograph=False)
+        self._apply = tf.function(self.applied, jit_compile=compiled, autograph=False)
+        self._evaluate = tf.function(self.evaluated, jit_compile=compiled, autograph=False)
         self._sums: list[tf.Variable] = []
 
     def read_variables(self) -> None:
