@@ -46,6 +46,12 @@ from tests.finetune.training.runs import training_options
         ({"init": "355M"}, "`python -m finetune download 355M` fetches it."),
         ({"resume": True}, "has no run to continue: leave --resume out."),
         ({"lora": 4, "freeze": "embeddings"}, "leave --freeze out."),
+        ({"optimizer": "adafactor", "beta_2": 0.95}, "--beta_2 is AdamW's: leave it or --optimizer adafactor out."),
+        ({"tokens_per_step": 64, "accumulate": 2}, "--tokens_per_step sets --accumulate: leave one of them out."),
+        (
+            {"packing": "windows", "ignore_meta_prob": 0.5},
+            "--packing windows ignores documents: leave one of them out.",
+        ),
         ({"trainer": "gpt-2-simple", "warmup": 3}, "--warmup is not supported by gpt-2-simple"),
         ({"init": "scratch", "n_embd": 10, "n_head": 3}, "cannot be divided"),
     ],
@@ -56,6 +62,20 @@ def test_a_wrong_option_is_one_sentence(base: Path, tmp_path: Path, changes: dic
         train(training_options(base, tmp_path / "run", **changes))
     assert sentence in str(refused.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows"),
+    [
+        ({"batch_size": "auto"}, None),
+        ({"batch_size": 3, "accumulate": 4}, 12),
+        ({"batch_size": 4, "tokens_per_step": 1000}, 16),
+        ({"batch_size": 4, "tokens_per_step": 1}, 4),
+        ({"batch_size": 2, "tokens_per_step": 256, "context": 32}, 8),
+    ],
+)
+def test_a_step_has_as_many_rows_as_asked_for(base: Path, tmp_path: Path, changes: dict[str, Any], rows: int) -> None:
+    assert training_options(base, tmp_path, **changes).rows_per_step(64) == rows
 
 
 @pytest.mark.parametrize(
