@@ -152,3 +152,16 @@ def test_what_is_missing_for_flash_attention(
     four_devices: Callable[..., Any], capability: str, precision: str, size: int, missing: str
 ) -> None:
     assert four_devices(missing_on, capability, precision, size) == missing
+
+
+def arguments_of_cudnns_function() -> set[str]:
+    import inspect
+
+    from jax._src.cudnn import fused_attention_stablehlo
+
+    return {*inspect.signature(fused_attention_stablehlo.dot_product_attention).parameters}
+
+
+def test_jax_takes_the_places_of_documents(four_devices: Callable[..., Any]) -> None:
+    """The function is not among JAX's public ones, and may change with JAX."""
+    assert {"q_seqlen", "kv_seqlen", "q_offsets", "kv_offsets"} < four_devices(arguments_of_cudnns_function)
