@@ -115,6 +115,7 @@ def test_a_step_that_the_devices_cannot_share_is_refused(keras: Callable[..., An
     assert str(refused.value) == "the run's steps have 64 rows, which 3 devices cannot share: give --parallel none."
 
 
+@pytest.mark.slow
 def test_jaxs_compiler_says_what_fits(four_devices: Callable[..., Any]) -> None:
     """A row takes 1 MB, and by the estimate three quarters of that. A batch of the estimate's size would not have fitted."""
     rows, batches, _ = four_devices(found, AUTO, a_gpu(90e6, backend="jax"), TINY)

@@ -106,7 +106,9 @@ def compilations(init: Path, options: TrainingOptions) -> list[int]:
     return counts
 
 
-@pytest.mark.parametrize("parallel", ["none", "data", "model"])
+@pytest.mark.parametrize(
+    "parallel", ["none", *(pytest.param(way, marks=pytest.mark.slow) for way in ("data", "model"))]
+)
 def test_a_step_is_compiled_once(base: Path, four_devices: Callable[..., Any], parallel: Parallel) -> None:
     """On one device the second step was compiled again."""
     options = training_options(base, base, batch_size=4, parallel=parallel)
