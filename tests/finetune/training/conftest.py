@@ -17,10 +17,11 @@ def jax_pool(devices: int) -> Iterator[Callable[..., Any]]:
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
     }
-    with pytest.MonkeyPatch.context() as patch, ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        pool.submit(int).result()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        with pytest.MonkeyPatch.context() as patch:  # Other tests' processes must not find these variables.
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            pool.submit(int).result()
         yield lambda function, *arguments: pool.submit(function, *arguments).result()
 
 
