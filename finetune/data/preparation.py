@@ -99,8 +99,8 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
             write_spool(aside / "spool", without_empty(documents, counts))
         with closing(Spool(aside / "spool")) as spool:
             read = len(spool) + counts["empty"]
+            refuse_no_text(len(spool), counts)
             kept = without_duplicates(spool, options.near_duplicates, counts)
-            refuse_no_text(int(kept.sum()), counts)
             tokenizer = write_vocabulary(aside, options, spool, kept)
             held_out = hold_out(spool.keys, kept, options.validation)
             written = write_tokens(aside, spool, kept, held_out, tokenizer, options.min_tokens)

@@ -199,6 +199,13 @@ def test_a_corpus_without_text_is_refused_with_the_reasons(options: dict[str, An
         make("Yes." if options else " \n", **options)
 
 
+def test_no_documents_are_not_compared(make: Callable[..., Data], capsys: pytest.CaptureFixture[str]) -> None:
+    """A progress bar of 0 documents was printed before the error."""
+    with pytest.raises(DataError, match="there is no text"):
+        make(" \n")
+    assert "compare" not in capsys.readouterr().err
+
+
 def test_a_vocabulary_that_is_missing_says_where_to_get_one(make: Callable[..., Data], tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         make("Yes.", vocabulary=tmp_path / "124M")
