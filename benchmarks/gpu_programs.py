@@ -203,7 +203,7 @@ def reason(error: BaseException) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`python -m benchmarks.gpu_case CASE RESULT`: get ready, wait for a line, write the figures or why there are none."""
+    """`python -m benchmarks.gpu_programs CASE RESULT`: get ready, wait for a line, write the figures or why there are none."""
     sys.modules["tensorflow"] = None  # type: ignore[assignment]  # Keras on JAX imports it where it is installed.
     described, result = json.loads(arguments[0]), Path(arguments[1])
     tiny = described.pop("tiny")
