@@ -121,7 +121,7 @@ class SplitWriter:
     """Appends documents to the files of one split.
 
     with SplitWriter(folder, "train", n_vocab) as writer:
-        writer.add(tokens, roles)
+        writer.add(block)
     """
 
     def __init__(self, folder: Path, split: Split, n_vocab: int) -> None:
