@@ -38,7 +38,8 @@ class Adafactor(keras.optimizers.Optimizer):  # type: ignore[misc]
             self.assign(moment, kept * moment + (1.0 - kept) * mean)
         second, *of_columns = [ops.convert_to_tensor(moment) for moment in moments]
         if of_columns:
-            second = ops.outer(second, of_columns[0]) / ops.mean(second)
+            # Divided first: the product of two means near 1e-30 is zero in float32, and the step would be no number.
+            second = ops.outer(second / ops.mean(second), of_columns[0])
         step = gradient / ops.sqrt(second)
         step /= ops.maximum(1.0, root_mean_square(step))
         scale = ops.maximum(SMALLEST_SCALE, root_mean_square(ops.convert_to_tensor(variable)))
