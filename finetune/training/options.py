@@ -203,5 +203,9 @@ def refuse_settings_of_jax() -> None:
         import jax
 
         jax.devices()
+    except AssertionError:  # JAX has no message for JAX_PLATFORMS=cuda without its plugin for CUDA.
+        raise SettingError(
+            f"JAX finds no device of JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}: correct or unset that variable."
+        ) from None
     except (RuntimeError, ValueError) as error:
         raise SettingError(f"JAX does not start ({' '.join(str(error).split())}): correct that variable.") from None
