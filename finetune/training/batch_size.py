@@ -108,12 +108,12 @@ class BatchSize:
         return self.multiple * min(max(1, enough), room // estimate.row)
 
     @property
-    def rows_per_step(self) -> int | None:
+    def rows_per_step(self) -> float | None:
         """How many rows a step should have; None if that depends on the batch size."""
         if self.before is not None and self.automatic:
             return self.before_rows * int(self.before.get("accumulate", 1))
         if self.options.tokens_per_step is not None:
-            return max(1, round(self.options.tokens_per_step / self.length))
+            return self.options.tokens_per_step / self.length
         return None
 
     def batches(self, rows: int) -> int:
@@ -128,13 +128,13 @@ class BatchSize:
             even = self.multiple * (8 if most >= 8 * self.multiple else 1)
             rows = max(self.multiple, most - most % even)
         else:
-            most = max(self.multiple, min(most, wanted) // self.multiple * self.multiple)
+            most = max(self.multiple, min(most, round(wanted)) // self.multiple * self.multiple)
             # A resumed run has to keep the size of its step. Otherwise batches of half the size would only cost time.
             sizes = range(most, 0 if self.before else most // 2, -self.multiple)
             rows = min(sizes, key=lambda size: abs(size * self.batches(size) - wanted))
             if self.before and rows * self.batches(rows) != wanted:
                 raise SettingError(
-                    f"the run's steps have {wanted} rows, which {self.multiple} devices cannot share: give --parallel none."
+                    f"the run's steps have {wanted:.0f} rows, which {self.multiple} devices cannot share: give --parallel none."
                 )
         return replace(options, batch_size=rows, accumulate=self.batches(rows))
 

@@ -162,3 +162,11 @@ def test_a_run_does_not_go_on_with_other_steps(base: Path, finished: Path) -> No
         f"a step of {finished} has 2 rows, and these options give it 6: give --batch_size 2 --accumulate 1, "
         f"or start a new run with --init {finished}."
     )
+
+
+@pytest.mark.parametrize(("tokens", "rows"), [(166, 2), (200, 4), (1, 2), (600, 10)])
+def test_tokens_per_step_gives_a_resumed_run_the_same_rows(keras: Callable[..., Any], tokens: int, rows: int) -> None:
+    """What refuses other rows counted them in another way: a run with 166 tokens a step was refused its own command."""
+    options = replace(AUTO, batch_size=2, tokens_per_step=tokens)
+    made = keras(found, options, a_gpu(), TINY)
+    assert (made.rows * made.accumulate, options.rows_per_step(TINY.n_ctx)) == (rows, rows)
