@@ -67,11 +67,12 @@ def train_with_keras(options: TrainingOptions, data: Data, run: RunFolder, start
         return Trainer(options, start.hparams, start.weights, data.description.end_of_text, segments)
 
     devices = found_devices()
-    options, trainer = trainer_that_fits(options, start, run.description if options.resume else None, devices, make)
+    before = run.description if options.resume else None
+    options, trainer = trainer_that_fits(options, start, before, devices, make)
     print(start_line(options, devices, trainer, options.context or n_ctx), file=sys.stderr)
     held_out = validation_batches(options, data, n_ctx)
     if start.state is not None:
-        trainer.restore(start.state)
+        trainer.restore(start.state, int(before.options.get("accumulate", 1)) if before else options.accumulate)
     start = replace(start, weights={}, state=None)  # The trainer holds them now, and they are large.
     with explain_memory(options.smaller()), stop_signals() as stop:
         loop = TrainingLoop(options, data, run, start, trainer, stop, rows, held_out)

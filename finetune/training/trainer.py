@@ -117,10 +117,13 @@ class Trainer:
             f"v{number}": exact(ops.convert_to_numpy(variable.value)) for number, variable in enumerate(self.stateful())
         }
 
-    def restore(self, state: TrainingState) -> None:
-        """Load what `state` returned. Raises CheckpointError if it belongs to a model of another shape."""
+    def restore(self, state: TrainingState, accumulated: int) -> None:
+        """Load what `state` returned in a run whose steps had so many batches.
+
+        Raises CheckpointError if it belongs to a model of another shape.
+        """
         variables = self.stateful()
-        stored = self.without_accumulators([state[f"v{number}"] for number in range(len(state))])
+        stored = self.without_accumulators([state[f"v{number}"] for number in range(len(state))], accumulated)
         if [array.shape for array in stored] != [tuple(variable.shape) for variable in variables]:
             raise CheckpointError(
                 "the saved optimizer state does not fit this model: resume with the options that the run began with."
@@ -129,13 +132,13 @@ class Trainer:
             variable.assign(array)
         self.compiled.read_variables()
 
-    def without_accumulators(self, stored: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    def without_accumulators(self, stored: list[NDArray[Any]], accumulated: int) -> list[NDArray[Any]]:
         """Drop the sums of gradients, zeros, that earlier versions saved. They counted batches where steps are counted now."""
         trained, inner = len(self.model.trainable_variables), getattr(self.optimizer, "inner_optimizer", self.optimizer)
         if len(stored) != len(self.stateful()) + trained:
             return stored
         steps = next(n for n, variable in enumerate(self.optimizer.variables) if variable is inner.iterations)
-        return [*stored[:steps], stored[steps] // self.accumulate, *stored[steps + 1 + trained :]]
+        return [*stored[:steps], stored[steps] // accumulated, *stored[steps + 1 + trained :]]
 
     def stateful(self) -> list[keras.Variable]:
         """The variables that `state` returns, in its order."""

@@ -116,7 +116,7 @@ def test_jax_trains_the_same(base: Path, finished: Path, tmp_path: Path) -> None
     assert theirs == pytest.approx(ours, abs=1e-2)
 
 
-def steps_restored(folder: Path, options: TrainingOptions) -> tuple[int, float]:
+def steps_restored(folder: Path, options: TrainingOptions, accumulated: int) -> tuple[int, float]:
     """A step counter and a momentum, as restored from a state of two steps that also has sums of gradients."""
     from finetune.training.trainer import Trainer
 
@@ -125,14 +125,18 @@ def steps_restored(folder: Path, options: TrainingOptions) -> tuple[int, float]:
     variables = trainer.optimizer.variables
     sums = [np.zeros(variable.shape, np.float32) for variable in trainer.model.trainable_variables]
     momenta = [np.full(variable.shape, 0.5, np.float32) for variable in variables[1:]]
-    arrays = [np.array(2 * options.accumulate), *sums, *momenta]
-    trainer.restore({f"v{number}": array for number, array in enumerate(arrays)})
+    arrays = [np.array(2 * accumulated), *sums, *momenta]
+    trainer.restore({f"v{number}": array for number, array in enumerate(arrays)}, accumulated)
     return int(trainer.optimizer.iterations), float(np.asarray(variables[1].value).ravel()[0])
 
 
-def test_the_state_of_a_run_that_kept_its_sums_of_gradients_is_restored(base: Path, keras: Callable[..., Any]) -> None:
-    options = TrainingOptions(data=base / "data", out=base, accumulate=4)
-    assert keras(steps_restored, base / "init", options) == (2, 0.5)
+@pytest.mark.parametrize("accumulate", [4, 2, 1])
+def test_the_state_of_a_run_that_kept_its_sums_of_gradients_is_restored(
+    base: Path, keras: Callable[..., Any], accumulate: int
+) -> None:
+    """Its steps had four batches. Resumed with other batches of the same rows, it was at step 4 or 8 of its learning rate."""
+    options = TrainingOptions(data=base / "data", out=base, accumulate=accumulate)
+    assert keras(steps_restored, base / "init", options, 4) == (2, 0.5)
 
 
 @pytest.mark.slow
@@ -172,3 +176,18 @@ def steps_of_keras_and_ours() -> list[np.ndarray]:
 def test_adafactor_is_that_of_keras(keras: Callable[..., Any]) -> None:
     ours, theirs = keras(steps_of_keras_and_ours)
     assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+def step_without_gradient() -> np.ndarray:
+    import keras as library
+
+    from finetune.training.adafactor import Adafactor
+
+    variable = library.Variable(np.ones((2, 3), np.float32))
+    Adafactor(learning_rate=0.1).apply([library.ops.zeros((2, 3))], [variable])
+    return np.asarray(variable.value)
+
+
+def test_adafactor_leaves_a_matrix_without_gradient_as_it_is(keras: Callable[..., Any]) -> None:
+    """So is one matrix of each LoRA adapter in the first step, while the other is zero. The step was not a number."""
+    assert keras(step_without_gradient) == pytest.approx(np.ones((2, 3)))
