@@ -18,6 +18,8 @@ from finetune.run_folder import RunDescription, RunFolder, TrainingState
 from finetune.training.options import MAY_CHANGE, TrainingOptions
 
 MODELS = Path("models")
+EARLIER = {"optimizer": "adamw", "tokens_per_step": None}
+"""What a run of an earlier version did, which did not have these options."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,11 @@ def refuse_other_run(options: TrainingOptions, data: Data, before: RunDescriptio
         )
     if before.options.get("trainer") == "gpt-2-simple" != options.trainer:
         return  # Keras continues it with options of its own, as any run of gpt-2-simple.
+    began = EARLIER | before.options
     for name, value in options.as_dict().items():
-        if name not in MAY_CHANGE and before.options.get(name, value) != value:
+        if name not in MAY_CHANGE and began.get(name, value) != value:
             raise SettingError(
-                f"--{name} is {value} and was {before.options[name]} when {folder} began: give that value, "
+                f"--{name} is {value} and was {began[name]} when {folder} began: give that value, "
                 f"or start a new run with --init {folder}."
             )
     refuse_other_rows(options.rows_per_step(n_ctx), before, folder)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from app.errors import CheckpointError, FatalError, SettingError
 from finetune.checkpoint import initial_weights, newest_whole, write_checkpoint
 from finetune.commands.prepare import prepare
 from finetune.commands.train import train
+from finetune.run_folder import RunFolder
 from tests.conftest import write_tiny
 from tests.damage import point_to_lfs
 from tests.finetune.training.runs import logged, stopped_after, training_options, weights_of
@@ -159,6 +161,22 @@ def test_a_run_is_neither_overwritten_nor_resumed_with_other_options(base: Path,
         train(training_options(base, finished, resume=True, steps=13, learning_rate=0.1))
     with pytest.raises(SettingError, match="is at step 12 already: give a higher --steps"):
         train(training_options(base, finished, resume=True))
+
+
+@pytest.mark.parametrize("changes", [{"tokens_per_step": 4096}, {"optimizer": "adafactor"}])
+def test_a_run_that_began_without_an_option_is_not_resumed_with_it(
+    base: Path, finished: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """With `--batch_size auto`, --tokens_per_step was ignored then."""
+    run = RunFolder(Path(shutil.copytree(finished, tmp_path / "run")))
+    before = run.description
+    assert before
+    (name,) = changes
+    run.describe(
+        msgspec.structs.replace(before, options={key: value for key, value in before.options.items() if key != name})
+    )
+    with pytest.raises(SettingError, match=f"--{name} is {changes[name]} and was "):
+        train(training_options(base, run.folder, resume=True, steps=13, batch_size="auto", **changes))
 
 
 def test_another_vocabulary_is_refused(base: Path, tmp_path: Path) -> None:
