@@ -123,6 +123,7 @@ class TrainingLoop:
         self.progress = tqdm(total=options.steps, initial=start.step, desc=run.folder.name, unit="step")
         self.events = TensorboardEvents(run.folder / "events")
         self.saves = SaveThread()
+        stop.hurry = self.saves.hurry
 
     def validation_loss(self, held_out: list[Batch]) -> ValidationLoss:
         """The validation loss, with the values that a resumed run measured before."""
@@ -202,8 +203,6 @@ class TrainingLoop:
         """Measure the validation loss and take a copy of the weights. The thread writes it, after the save before."""
         refuse_overflow(self.trainer.loss_scale(), step)
         best = bool(self.validation.batches) and self.validate(step)
-        if self.stop.signal:
-            self.saves.hurry()
         self.saves.wait()
         content = RunSave(
             step=step,

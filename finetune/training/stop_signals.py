@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 
 @dataclass(eq=False)
 class StopRequest:
-    """The signal that asked the run to stop, 0 while none has."""
+    """The signal that asked the run to stop, 0 while none has. It calls `hurry`, whatever the run is waiting for."""
 
     signal: int = 0
+    hurry: Callable[[], None] = lambda: None
 
 
 @contextmanager
@@ -26,6 +27,7 @@ def stop_signals() -> Iterator[StopRequest]:
 
     def ask(number: int, frame: object) -> None:
         stop.signal = number
+        stop.hurry()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     with handled_by(ask):

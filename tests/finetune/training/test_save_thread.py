@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 
 import pytest
 
 from app.errors import CheckpointError
 from finetune.training.save_thread import SaveThread
+from finetune.training.stop_signals import stop_signals
 
 
 def fail() -> None:
@@ -80,3 +84,21 @@ def test_the_next_save_has_time_again() -> None:
         assert saves.time_left.passed
         saves.wait()
         assert not saves.time_left.passed
+
+
+def test_a_signal_ends_the_wait_for_samples() -> None:
+    """A machine that is taken away leaves 30 seconds. The samples of the save before may take minutes, and the new one waited."""
+    with stop_signals() as stop, SaveThread() as saves:
+        stop.hurry = saves.hurry
+        saves.add(lambda: wait_for_the_end(saves))
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        saves.wait()
+        assert stop.signal == signal.SIGTERM
+
+
+def wait_for_the_end(saves: SaveThread) -> None:
+    """Write samples for 60 seconds, unless time runs out."""
+    end = time.monotonic() + 60
+    while not saves.time_left.passed:
+        assert time.monotonic() < end
+        time.sleep(0.01)
