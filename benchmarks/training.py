@@ -45,7 +45,7 @@ def corpus() -> Data:
 
         text = WORK / "training.txt"
         text.write_text("".join(f"<|startoftext|>{text}<|endoftext|>\n" for text in documents()[0][:4000]))
-        prepare([str(text)], folder, vocabulary=CHECKPOINT, validation=0, near_duplicates=0)
+        prepare([str(text)], out=folder, vocabulary=CHECKPOINT, validation=0, near_duplicates=0)
     return open_data(folder)
 
 

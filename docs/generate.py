@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 import sys
-from argparse import Action
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from cyclopts.argument import Argument
 
 from docs.api_tables import fields, routes
 from docs.file_tree import folders, tree
@@ -60,27 +60,24 @@ def settings() -> str:
     return table(("variable", "default", "meaning"), rows)
 
 
-def verbs() -> dict[str, Any]:
-    """The parser of each verb of `python -m finetune`."""
-    from finetune.__main__ import verb_parsers
-
-    return dict(verb_parsers())
-
-
 def options(verb: str) -> str:
-    from finetune.__main__ import options_of
+    from finetune.command_line import options_of
 
-    return table(("option", "default", "meaning"), map(option, options_of(verbs()[verb])))
+    return table(("option", "default", "meaning"), map(option, options_of(verb)))
 
 
-def option(action: Action) -> tuple[str, str, str]:
-    name = action.option_strings[0] if action.option_strings else action.dest.upper()
-    default = "required" if action.required else "off" if action.default is False else code(action.default)
-    return f"`{name}`", default, re.sub(r"\s+", " ", action.help or "")
+def option(argument: Argument) -> tuple[str, str, str]:
+    from finetune.usage_errors import shown_name
+
+    field = argument.field_info
+    default = "required" if field.required else "off" if field.default is False else code(field.default)
+    return f"`{shown_name(argument)}`", default, re.sub(r"\s+", " ", argument.parameter.help or "")
 
 
 def verb_list() -> str:
-    return table(("verb", "what it does"), [(f"`{name}`", verb.description) for name, verb in verbs().items()])
+    from finetune.command_line import VERBS, purpose
+
+    return table(("verb", "what it does"), [(f"`{name}`", purpose(verb)) for name, verb in VERBS.items()])
 
 
 # Packages and queries.

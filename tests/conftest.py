@@ -98,7 +98,9 @@ def data(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     text = "".join(f"<|startoftext|>{sentence}<|endoftext|>\n" for sentence in SENTENCES)
     (folder / "text.txt").write_text(text, encoding="utf-8")
-    prepare([str(folder / "text.txt")], folder / "prepared", vocabulary=checkpoint, validation=0.1, near_duplicates=0)
+    prepare(
+        [str(folder / "text.txt")], out=folder / "prepared", vocabulary=checkpoint, validation=0.1, near_duplicates=0
+    )
     return folder / "prepared"
 
 
@@ -109,7 +111,7 @@ def bundles(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("finetune.export.quantization.SMALL_MODEL_BYTES", 0)
         for bits in (32, 8, 4):
-            export(checkpoint, folder / f"tiny{bits}", bits)
+            export(checkpoint, folder / f"tiny{bits}", bits=bits)
     return {bits: folder / f"tiny{bits}" for bits in (32, 8, 4)}
 
 

@@ -116,7 +116,7 @@ def test_the_serving_process_never_imports_tensorflow(bundles: dict[int, Path]) 
         "onnx",
         "torch",
         "finetune",
-        "jsonargparse",
+        "cyclopts",
         "huggingface_hub",
         "httpx",
         "telegram",

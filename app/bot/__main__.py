@@ -8,7 +8,7 @@ poll               fetch updates and answer them, on a laptop for example
 
 from __future__ import annotations
 
-# The container does not install jsonargparse, which the commands of finetune use.
+# The container does not install cyclopts, which the commands of finetune use.
 import argparse
 import asyncio
 import logging

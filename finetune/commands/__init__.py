@@ -1,4 +1,4 @@
 """The verbs of the command line: options, refusals and what is printed, one verb per file.
 
-Only finetune/__main__.py imports them, and starter.py, which is made of verbs. The work is in the packages beside this one.
+finetune/command_line.py names them, and imports one when it is used. The work is in the packages beside this one.
 """

@@ -14,7 +14,7 @@ from finetune.openai_shapes import OpenaiModel
 from finetune.openai_weights import fetch_model, verify
 
 
-def download(model: OpenaiModel, models: Path = Path("models")) -> None:
+def download(model: OpenaiModel, /, *, models: Path = Path("models")) -> None:
     """Fetch one of OpenAI's models through gpt-2-simple, resume a transfer that broke off, and verify it.
 
     Args:

@@ -28,6 +28,7 @@ def evaluate(
     checkpoint: Path,
     data: Path,
     out: Path,
+    *,
     samples: int = 100,
     length: int = 200,
     prefix: str = "",

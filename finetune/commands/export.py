@@ -32,6 +32,7 @@ Format = Literal["bundle", "huggingface", "gguf"]
 def export(
     checkpoint: Path,
     out: Path,
+    *,
     bits: Bits | None = None,
     end: str | None = None,
     template: Template | None = None,

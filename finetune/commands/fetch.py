@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from cyclopts import Parameter
 from msgspec import Meta
 
 from app.errors import SettingError
@@ -35,21 +36,25 @@ if TYPE_CHECKING:
     from finetune.fetch.bigquery import BigQueryRows
 
 
+SEVERAL = Parameter(consume_multiple=True)
+
+
 @dataclass(frozen=True)
 class FetchOptions:
     """Where to fetch from, what it may cost, and which texts to drop."""
 
     query: str
     """a query of bq_queries/, a .sql file of your own, or reddit, csv, hf-csv, aclImdb, jsonl, ratings"""
+    _: KW_ONLY
     out: Path | None = None
     """the corpus to write, .jsonl or .parquet (a folder for ratings); what was fetched there before is replaced"""
     engine: Literal["bigquery", "duckdb"] | None = None
     """where a query runs: bigquery, or duckdb on the files of --source; by default duckdb if there is a --source"""
-    source: Sequence[str] = ()
+    source: Annotated[Sequence[str], SEVERAL] = ()
     """files, folders or patterns to read; TABLE=pattern where a query reads several tables"""
     encoding: str = "utf-8"
     """the text encoding of the files to read, such as utf-8 or cp1252"""
-    param: Sequence[str] = ()
+    param: Annotated[Sequence[str], SEVERAL] = ()
     """a parameter of the query as name=value, or another table as TABLE=project.dataset.table"""
     project: str | None = None
     """the Google Cloud project that is billed"""
@@ -98,7 +103,7 @@ class FetchMode(NamedTuple):
     reason: str
 
 
-def fetch(options: FetchOptions) -> None:
+def fetch(options: Annotated[FetchOptions, Parameter(name="*")]) -> None:
     """Fetch text with a query, from Reddit or from files, and clean it into a corpus for prepare.
 
     Raises SettingError for a wrong option, and DataError for data that cannot be fetched or used.
@@ -188,7 +193,7 @@ def choose_mode(options: FetchOptions) -> FetchMode:
 def refuse_other_options(options: FetchOptions, mode: FetchMode) -> None:
     """Raises SettingError naming the first option that was given and has no effect."""
     for each in fields(options):
-        given = getattr(options, each.name) not in (each.default, [])
+        given = getattr(options, each.name) != each.default
         if given and each.name not in (*IN_ALL_MODES, *mode.takes):
             raise SettingError(f"--{each.name} is given, and {mode.reason}: leave it out.")
 

@@ -22,6 +22,8 @@ from finetune.folder import refuse_overwriting
 
 def prepare(
     inputs: list[str],
+    /,
+    *,
     out: Path,
     vocabulary: Path = Path("models/124M"),
     vocabulary_size: int | None = None,

@@ -22,7 +22,7 @@ from finetune.votes.votes_page import render
 FILES = ("report.html", "votes.csv")
 
 
-def report(store: str = "sqlite:///feedback.db", out: Path = Path("reports/ratings")) -> None:
+def report(*, store: str = "sqlite:///feedback.db", out: Path = Path("reports/ratings")) -> None:
     """Say whether people like a model's texts as often as people's.
 
     Args:

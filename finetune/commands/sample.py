@@ -25,6 +25,7 @@ DELIMITER = "=" * 20 + "\n"  # gpt-2-simple's.
 
 def sample(
     checkpoint: Path,
+    *,
     prefix: str = "",
     length: int = 100,
     temperature: float = 0.7,

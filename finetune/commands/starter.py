@@ -38,7 +38,7 @@ TRAINING: dict[str, Any] = {
 }
 
 
-def starter(out: Path = Path("models/starter"), work: Path = Path("checkpoint")) -> None:
+def starter(*, out: Path = Path("models/starter"), work: Path = Path("checkpoint")) -> None:
     """Train the embedded default from its corpus and export it, with its card.
 
     Args:
@@ -49,8 +49,8 @@ def starter(out: Path = Path("models/starter"), work: Path = Path("checkpoint"))
     corpus, data, run = work / "starter.jsonl", work / "starter-data", work / "starter"
     work.mkdir(parents=True, exist_ok=True)
     corpus.write_bytes(b"".join(msgspec.json.encode({"body": text}) + b"\n" for text in texts))
-    prepare([str(corpus)], data, vocabulary_size=VOCABULARY, near_duplicates=0)
+    prepare([str(corpus)], out=data, vocabulary_size=VOCABULARY, near_duplicates=0)
     shutil.rmtree(run, ignore_errors=True)
     train(TrainingOptions(data=data, out=run, init="scratch", seed=SEED, **SHAPE, **TRAINING))
-    export(run, out, end=str(VOCABULARY - 1), template="qa")
+    export(run, out=out, end=str(VOCABULARY - 1), template="qa")
     write_card(out, texts, held_out)

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
+
+from cyclopts import Parameter
 
 from finetune.data.prepared import open_data
 from finetune.out_of_memory import explain_memory
@@ -22,7 +24,7 @@ from finetune.training.options import TrainingOptions
 from finetune.training.starting_point import starting_point
 
 
-def train(options: TrainingOptions) -> None:
+def train(options: Annotated[TrainingOptions, Parameter(name="*")]) -> None:
     """Train on prepared data, from a checkpoint or from scratch."""
     options.check()
     data = open_data(options.data)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+from cyclopts import Group, Parameter
 from msgspec import Meta
 
 from app.engine.bundle import Hparams
@@ -23,6 +24,11 @@ Precision = Literal["float32", "bfloat16", "float16"]
 Parallel = Literal["auto", "data", "model", "none"]
 Freeze = Literal["nothing", "embeddings"] | CountOrZero
 
+START, LENGTH, RATE, MEMORY, TEXT, SHOWN = (
+    Parameter(group=Group.create_ordered(title))
+    for title in ("Where to start", "How long", "How it learns", "Speed and memory", "What it reads", "What it shows")
+)
+
 # Options that may differ when a run is resumed. A change of any other would make it a different run.
 MAY_CHANGE = {
     "data", "out", "init", "resume", "save", "steps", "save_every", "patience", "samples", "sample_length", "xla", "parallel",
@@ -34,83 +40,83 @@ MAY_CHANGE = {
 class TrainingOptions:
     """Train on prepared data, from a checkpoint or from scratch."""
 
-    data: Path
+    data: Annotated[Path, START]
     """the folder that prepare wrote"""
-    out: Path
+    out: Annotated[Path, START]
     """the run's folder, such as checkpoint/NAME"""
-    init: str = "124M"
+    init: Annotated[str, START] = "124M"
     """the weights to start from: a model in models/, a checkpoint's folder or a save in it, or scratch (random weights)"""
-    steps: Count = 1000
+    steps: Annotated[Count, LENGTH] = 1000
     """optimizer steps in total; a resumed run counts those it already made"""
-    batch_size: Count | Literal["auto"] = 1
+    batch_size: Annotated[Count | Literal["auto"], MEMORY] = 1
     """rows of text per batch; auto takes the largest that fits into memory and makes training faster"""
-    accumulate: Count = 1
+    accumulate: Annotated[Count, MEMORY] = 1
     """gradient accumulation: batches per optimizer step"""
-    tokens_per_step: Count | None = None
+    tokens_per_step: Annotated[Count | None, MEMORY] = None
     """tokens per optimizer step, instead of --accumulate: as many batches as come nearest"""
-    learning_rate: Annotated[float, Meta(gt=0)] = 1e-4
+    learning_rate: Annotated[float, Meta(gt=0), RATE] = 1e-4
     """peak learning rate, reached after the warm-up"""
-    warmup: CountOrZero = 0
+    warmup: Annotated[CountOrZero, RATE] = 0
     """steps of linear warm-up from 0 to the peak learning rate"""
-    decay_to: Share = 0.1
+    decay_to: Annotated[Share, RATE] = 0.1
     """cosine decay ends at this share of the peak learning rate; 1 keeps it constant"""
-    optimizer: Literal["adamw", "adafactor"] = "adamw"
+    optimizer: Annotated[Literal["adamw", "adafactor"], RATE] = "adamw"
     """adafactor takes less memory; its steps are relative to the weights, so give ten times AdamW's learning rate"""
-    weight_decay: NotNegative = 0.01
+    weight_decay: Annotated[NotNegative, RATE] = 0.01
     """weight decay; it applies to matrices and embeddings, not to biases and layer norms"""
-    beta_2: Annotated[float, Meta(ge=0, lt=1)] = 0.999
+    beta_2: Annotated[float, Meta(ge=0, lt=1), RATE] = 0.999
     """Adam's decay rate for the average of squared gradients"""
-    clip: NotNegative = 1.0
+    clip: Annotated[NotNegative, RATE] = 1.0
     """clip the gradient to this global norm; 0 is off"""
-    precision: Precision = "float32"
+    precision: Annotated[Precision, MEMORY] = "float32"
     """data type of the computation; bfloat16 and float16 are mixed precision, with weights in float32"""
-    attention: Literal["auto", "flash", "plain"] = "auto"
+    attention: Annotated[Literal["auto", "flash", "plain"], MEMORY] = "auto"
     """flash: cuDNN's flash attention, on JAX in 16 bits on GPUs since Ampere; plain: anywhere; auto: flash where possible"""
-    xla: bool = False
+    xla: Annotated[bool, MEMORY] = False
     """compile the training step with XLA, which JAX and GPUs always do: slower to start"""
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: Annotated[bool, MEMORY] = False
     """recompute each layer in the backward pass instead of storing its activations: less memory, a third slower"""
-    parallel: Parallel = "auto"
+    parallel: Annotated[Parallel, MEMORY] = "auto"
     """several GPUs, on JAX: data splits each batch among them, and auto does too; model splits the model; none uses one GPU"""
-    freeze: Freeze = "nothing"
+    freeze: Annotated[Freeze, RATE] = "nothing"
     """weights that are not trained: nothing, embeddings, or N for the embeddings and the lowest N layers"""
-    lora: CountOrZero = 0
+    lora: Annotated[CountOrZero, RATE] = 0
     """rank of LoRA adapters, which are merged into the weights on save; 0 trains the weights themselves"""
-    context: Annotated[int, Meta(ge=2)] | None = None
+    context: Annotated[Annotated[int, Meta(ge=2)] | None, MEMORY] = None
     """tokens per row; by default the model's window"""
-    packing: Literal["documents", "windows"] = "documents"
+    packing: Annotated[Literal["documents", "windows"], TEXT] = "documents"
     """documents: whole documents per row, no attention between them; windows: random stretches of text, as in gpt-2-simple"""
-    learn: Learn = "all"
+    learn: Annotated[Learn, TEXT] = "all"
     """turns of a conversation that count in the loss: all, replies (all but the first), or last; control codes never do"""
-    ignore_meta_prob: Share = 0.0
+    ignore_meta_prob: Annotated[Share, TEXT] = 0.0
     """probability of dropping a document's control code, so that the model also writes without one"""
-    unlikelihood: NotNegative = 0.0
+    unlikelihood: Annotated[NotNegative, RATE] = 0.0
     """weight of the unlikelihood loss against repetition (arXiv 1908.04319); 0 is off"""
-    save_every: Count = 200
+    save_every: Annotated[Count, LENGTH] = 200
     """steps between saves; each save also measures the validation loss and writes samples"""
-    validation_tokens: CountOrZero = 20_000
+    validation_tokens: Annotated[CountOrZero, LENGTH] = 20_000
     """validation tokens to measure the loss on, at most"""
-    patience: CountOrZero = 0
+    patience: Annotated[CountOrZero, LENGTH] = 0
     """early stopping: end after this many saves without a lower validation loss; 0 is off"""
-    samples: CountOrZero = 3
+    samples: Annotated[CountOrZero, SHOWN] = 3
     """texts to write to samples.txt at each save"""
-    sample_length: Length = 100
+    sample_length: Annotated[Length, SHOWN] = 100
     """tokens per sample"""
-    resume: bool = False
+    resume: Annotated[bool, START] = False
     """continue the run in --out"""
-    save: CountOrZero | None = None
+    save: Annotated[CountOrZero | None, START] = None
     """the number of the save to start from, by default the newest; with --resume, later saves are replaced"""
-    n_layer: Annotated[int, Meta(ge=1, le=LARGEST["n_layer"])] = 12
+    n_layer: Annotated[int, Meta(ge=1, le=LARGEST["n_layer"]), START] = 12
     """with --init scratch: number of layers"""
-    n_head: Annotated[int, Meta(ge=1, le=LARGEST["n_head"])] = 12
+    n_head: Annotated[int, Meta(ge=1, le=LARGEST["n_head"]), START] = 12
     """with --init scratch: attention heads per layer"""
-    n_embd: Annotated[int, Meta(ge=1, le=LARGEST["n_embd"])] = 768
+    n_embd: Annotated[int, Meta(ge=1, le=LARGEST["n_embd"]), START] = 768
     """with --init scratch: embedding width"""
-    n_ctx: Annotated[int, Meta(ge=1, le=LARGEST["n_ctx"])] = 1024
+    n_ctx: Annotated[int, Meta(ge=1, le=LARGEST["n_ctx"]), START] = 1024
     """with --init scratch: window in tokens"""
-    seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    seed: Annotated[int, Meta(ge=0, le=2**32 - 1), START] = 0
     """random seed; the same seed repeats the run"""
-    trainer: Literal["keras", "gpt-2-simple"] = "keras"
+    trainer: Annotated[Literal["keras", "gpt-2-simple"], START] = "keras"
     """keras, or gpt-2-simple to train with that program's own code"""
 
     def as_dict(self) -> dict[str, Any]:

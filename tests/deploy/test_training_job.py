@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from finetune.__main__ import verb_parsers
+from finetune.command_line import parsed_options
 from tests.conftest import ROOT
 from tests.deploy.definitions import load
 
@@ -33,7 +33,7 @@ def test_the_job_trains_and_a_retry_resumes(tmp_path: Path) -> None:
 
     first = started()
     assert first[:3] == ["-m", "finetune", "train"]
-    options = verb_parsers()["train"].parse_args(first[3:]).as_dict()
+    options = parsed_options(first[2:])
     assert options["precision"] == "bfloat16"
     assert options["batch_size"] == "auto"
     (tmp_path / "checkpoint/jokes").mkdir(parents=True)

@@ -13,7 +13,8 @@ import pytest
 import requests
 import urllib3
 
-from finetune.__main__ import VERBS, main
+from finetune.__main__ import main
+from finetune.commands import download
 from finetune.network_errors import PROXIES, network_problem
 
 CLOSED = "127.0.0.1:9"
@@ -121,7 +122,7 @@ def test_no_verb_blames_the_disk(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     def unreachable(model: str, models: Path = Path("models")) -> None:
         requests.get(f"http://{CLOSED}/", timeout=1)
 
-    monkeypatch.setitem(VERBS, "download", unreachable)
+    monkeypatch.setattr(download, "download", unreachable)
     assert main(["download", "124M"]) == 2
     assert capsys.readouterr().err == (
         f"error: {CLOSED} cannot be reached (it refuses the connection): check the connection to the internet, or try again "

@@ -119,7 +119,7 @@ def one_sentence(error: BaseException) -> bool:
 
 
 def test_all_seven_files_arrive_as_they_are(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    download("124M", tmp_path / "models")
+    download("124M", models=tmp_path / "models")
     out = tmp_path / "models" / "124M"
     assert {path.name: path.read_bytes() for path in out.iterdir()} == site.files
     assert list(out.parent.iterdir()) == [out]
@@ -129,16 +129,16 @@ def test_all_seven_files_arrive_as_they_are(site: Site, tmp_path: Path, capsys: 
 def test_a_complete_model_is_not_downloaded_again(
     site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    download("124M", tmp_path)
+    download("124M", models=tmp_path)
     site.asked.clear()
-    download("124M", tmp_path)
+    download("124M", models=tmp_path)
     assert site.asked == []
     assert "124M is already there and complete." in capsys.readouterr().out
 
 
 def test_a_broken_transfer_is_resumed_where_it_broke(site: Site, tmp_path: Path) -> None:
     site.cut = {DATA: 2}
-    download("124M", tmp_path)
+    download("124M", models=tmp_path)
     assert (tmp_path / "124M" / DATA).read_bytes() == site.files[DATA]
     ranges = [wanted for method, name, wanted in site.asked if (method, name) == ("GET", DATA)]
     assert ranges[0] is None
@@ -151,14 +151,14 @@ def test_another_call_resumes_and_downloads_nothing_twice(
     site.cut = {DATA: 1}
     monkeypatch.setattr(module, "ATTEMPTS", 1)
     with pytest.raises(CheckpointError, match="is not complete after 1 attempts") as caught:
-        download("124M", tmp_path)
+        download("124M", models=tmp_path)
     assert one_sentence(caught.value)
     assert not (tmp_path / "124M").exists()
     have = (tmp_path / ".124M-download" / DATA).stat().st_size
     assert 0 < have < len(site.files[DATA])
     before = set(site.fetched) - {DATA}
     site.asked.clear()
-    download("124M", tmp_path)
+    download("124M", models=tmp_path)
     assert ("GET", DATA, f"bytes={have}-") in site.asked
     assert not before & set(site.fetched)
     assert (tmp_path / "124M" / DATA).read_bytes() == site.files[DATA]
@@ -166,24 +166,24 @@ def test_another_call_resumes_and_downloads_nothing_twice(
 
 def test_a_server_without_range_requests_is_asked_for_the_whole_file(site: Site, tmp_path: Path) -> None:
     site.cut, site.ranges = {DATA: 1}, False
-    download("124M", tmp_path)
+    download("124M", models=tmp_path)
     assert (tmp_path / "124M" / DATA).read_bytes() == site.files[DATA]
 
 
 def test_an_error_page_is_not_kept_as_the_file(site: Site, tmp_path: Path) -> None:
     site.broken = {"encoder.json"}
     with pytest.raises(CheckpointError, match=r"encoder\.json is not complete after 4 attempts") as caught:
-        download("124M", tmp_path)
+        download("124M", models=tmp_path)
     assert one_sentence(caught.value)
     assert not (tmp_path / ".124M-download" / "encoder.json").exists()
     site.broken = set()
-    download("124M", tmp_path)
+    download("124M", models=tmp_path)
 
 
 def test_a_file_that_is_not_there(site: Site, tmp_path: Path) -> None:
     del site.files["vocab.bpe"]
     with pytest.raises(CheckpointError, match=r"models/124M/vocab.bpe answered 404 Not Found: try again") as caught:
-        download("124M", tmp_path)
+        download("124M", models=tmp_path)
     assert one_sentence(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -194,7 +194,7 @@ def test_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         CheckpointError, match=r"^127.0.0.1:9 cannot be reached \(it refuses .+; `download` resumes"
     ) as caught:
-        download("124M", tmp_path / "models")
+        download("124M", models=tmp_path / "models")
     assert one_sentence(caught.value)
     assert not (tmp_path / "models").exists()
 
@@ -227,12 +227,12 @@ def test_files_that_are_wrong_are_removed_and_named(site: Site, tmp_path: Path, 
     right = site.files[name]
     site.files[name] = change(right)
     with pytest.raises(CheckpointError, match=message) as caught:
-        download("124M", tmp_path)
+        download("124M", models=tmp_path)
     assert one_sentence(caught.value)
     assert str(caught.value).startswith("What 127.0.0.1:")
     assert list(tmp_path.iterdir()) == []
     site.files[name] = right
-    download("124M", tmp_path)
+    download("124M", models=tmp_path)
 
 
 def test_weights_of_another_shape(site: Site, original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +241,7 @@ def test_weights_of_another_shape(site: Site, original: Path, tmp_path: Path, mo
     monkeypatch.setattr(module, "SHAPES", {"124M": shorter})
     site.files["hparams.json"] = msgspec.json.encode(shorter)
     with pytest.raises(CheckpointError, match=r"model/wpe does not have the shape that hparams\.json gives"):
-        download("124M", tmp_path)
+        download("124M", models=tmp_path)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -249,7 +249,7 @@ def test_an_incomplete_folder_is_left_alone(site: Site, original: Path, tmp_path
     folder = Path(shutil.copytree(original, tmp_path / "124M"))
     (folder / name).unlink()
     with pytest.raises(SettingError, match=rf"124M exists and is not 124M: move it away.*{name} is missing") as caught:
-        download("124M", tmp_path)
+        download("124M", models=tmp_path)
     assert one_sentence(caught.value)
     assert site.asked == []
     assert len(list(folder.iterdir())) == len(FILES) - 1
@@ -262,7 +262,7 @@ def test_a_clone_without_git_lfs_is_named(site: Site, original: Path, tmp_path: 
     with pytest.raises(
         SettingError, match=r"model\.ckpt\.index is a Git LFS pointer, for which `git lfs pull`"
     ) as caught:
-        download("124M", tmp_path)
+        download("124M", models=tmp_path)
     assert one_sentence(caught.value)
 
 

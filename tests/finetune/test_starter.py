@@ -58,7 +58,7 @@ def miniature(folder: Path) -> None:
     starter.TRAINING = {"steps": 3, "context": 64, "samples": 1, "sample_length": 8}
     ideas.WORDINGS = dict.fromkeys(WORDINGS, 1)
     starter.VOCABULARY = 512
-    starter.starter(folder / "model", work=folder / "work")
+    starter.starter(out=folder / "model", work=folder / "work")
 
 
 def test_the_bundle_is_small() -> None:

@@ -38,7 +38,9 @@ def make(tmp_path: Path, vocabulary: Path) -> Callable[..., Data]:
     def made(text: str, name: str = "input.txt", **options: Any) -> Data:
         (tmp_path / name).write_text(text, encoding="utf-8")
         prepare(
-            [str(tmp_path / name)], tmp_path / "data", **dict[str, Any](vocabulary=vocabulary, validation=0.0) | options
+            [str(tmp_path / name)],
+            out=tmp_path / "data",
+            **dict[str, Any](vocabulary=vocabulary, validation=0.0) | options,
         )
         return open_data(tmp_path / "data")
 
@@ -144,7 +146,7 @@ def test_a_vocabulary_is_learned_from_the_text(make: Callable[..., Data], capsys
 def test_an_archive_is_prepared_as_its_text(make: Callable[..., Data], vocabulary: Path, tmp_path: Path) -> None:
     tokens = Tokenizer.from_gpt2(vocabulary).encode(marked(["Yes.", "No."]))
     np.savez_compressed(tmp_path / "a.npz", np.array(tokens))
-    prepare([str(tmp_path / "a.npz")], tmp_path / "data", vocabulary, validation=0)
+    prepare([str(tmp_path / "a.npz")], out=tmp_path / "data", vocabulary=vocabulary, validation=0)
     assert list(texts_of(open_data(tmp_path / "data"), "train")) == ["Yes.", "No."]
 
 

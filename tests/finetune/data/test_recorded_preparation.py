@@ -114,7 +114,7 @@ def test_the_same_files_as_ever(
     A faster way to prepare must give the same tokens, roles, duplicates and validation split.
     """
     given = dict[str, Any](vocabulary=folder / "vocabulary", encoding=encoding) | options
-    prepare([str(folder / name) for name in names.split()], tmp_path / "data", **given)
+    prepare([str(folder / name) for name in names.split()], out=tmp_path / "data", **given)
     description = msgspec.to_builtins(open_data(tmp_path / "data").description)
     facts = {name: description[name] for name in description if name not in ("sources", "options", "made")}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())

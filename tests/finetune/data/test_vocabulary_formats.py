@@ -75,7 +75,7 @@ def test_every_verb_takes_it(checkpoint: Path, data: Path, tmp_path: Path) -> No
     rewrite(otherwise, lambda text: BOM + text.replace(b"\n", b"\r\n"), indent=2, sort_keys=True)
     evaluate(otherwise, data, tmp_path / "report", samples=1, length=10, max_tokens=100)
     (tmp_path / "text.txt").write_text(SENTENCES[0])
-    prepare([str(tmp_path / "text.txt")], tmp_path / "prepared", vocabulary=otherwise, validation=0)
+    prepare([str(tmp_path / "text.txt")], out=tmp_path / "prepared", vocabulary=otherwise, validation=0)
     assert not vocabulary_differs(tmp_path / "prepared", data)
     export(otherwise, tmp_path / "theirs", format="huggingface")
     assert read_byte_pairs(tmp_path / "theirs", ("vocab.json", "merges.txt")) == read_byte_pairs(otherwise)

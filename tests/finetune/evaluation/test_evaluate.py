@@ -42,7 +42,7 @@ def test_texts_are_escaped_in_html(checkpoint: Path, data: Path, tmp_path: Path)
 
 def test_the_report_says_when_there_is_no_validation_text(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(SENTENCES[0], encoding="utf-8")
-    prepare([str(tmp_path / "text.txt")], tmp_path / "data", vocabulary=checkpoint, validation=0)
+    prepare([str(tmp_path / "text.txt")], out=tmp_path / "data", vocabulary=checkpoint, validation=0)
     evaluate(checkpoint, tmp_path / "data", tmp_path / "report", samples=2, length=20)
     report = json.loads((tmp_path / "report/report.json").read_text(encoding="utf-8"))
     assert report["validation"] is None

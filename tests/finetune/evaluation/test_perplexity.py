@@ -35,7 +35,7 @@ def test_a_document_longer_than_the_window_is_read_to_its_end(
     checkpoint: Path, reference: TensorflowEngine, tmp_path: Path
 ) -> None:
     (tmp_path / "long.txt").write_text(" ".join(SENTENCES), encoding="utf-8")
-    prepare([str(tmp_path / "long.txt")], tmp_path / "data", vocabulary=checkpoint, validation=0)
+    prepare([str(tmp_path / "long.txt")], out=tmp_path / "data", vocabulary=checkpoint, validation=0)
     documents = open_data(tmp_path / "data").train
     found = measure_perplexity(reference, documents, 299, 10**6, 0, "read")
     assert found is not None

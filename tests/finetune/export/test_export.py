@@ -43,7 +43,7 @@ def test_an_older_bundle_is_replaced_and_its_model_card_kept(
 ) -> None:
     out = Path(shutil.copytree(bundles[8], tmp_path / "model"))
     (out / "README.md").write_text("card")
-    export(checkpoint, out, 4)
+    export(checkpoint, out, bits=4)
     assert read_manifest(out).bits == 4
     assert (out / "README.md").read_text() == "card"
     assert list(tmp_path.iterdir()) == [out]

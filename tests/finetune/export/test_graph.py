@@ -16,7 +16,7 @@ from tests.finetune.export.test_parity import parity_of
 
 def test_a_small_model_keeps_its_activations_exact(bundles: dict[int, Path], checkpoint: Path, tmp_path: Path) -> None:
     """In a model of 4.5 million parameters, rounded activations made 95 % of the error and saved no time."""
-    export(checkpoint, tmp_path / "small", 8)
+    export(checkpoint, tmp_path / "small", bits=8)
     assert b"MatMulNBits" in (bundles[8] / "model.onnx").read_bytes()
     assert b"MatMulNBits" not in (tmp_path / "small" / "model.onnx").read_bytes()
     assert parity_of(tmp_path / "small").mean_kl < parity_of(bundles[8]).mean_kl
@@ -38,7 +38,7 @@ def test_any_shape_can_be_exported(
     monkeypatch.setattr("finetune.export.quantization.SMALL_MODEL_BYTES", small)
     write_tiny(tmp_path / "run", **shape)
     for bits in (8, 4, 32):
-        export(tmp_path / "run", tmp_path / f"m{bits}", bits)
+        export(tmp_path / "run", tmp_path / f"m{bits}", bits=bits)
         OnnxEngine(open_bundle(tmp_path / f"m{bits}"), threads=1)
 
 

@@ -32,7 +32,9 @@ def run(out: Path, vocabulary: Path) -> Fetch:
 
     def fetched(query: str, *sources: Path | str, **options: Any) -> list[dict[str, Any]]:
         fetch(
-            FetchOptions(query, out, source=[str(source) for source in sources], **{"vocabulary": vocabulary} | options)
+            FetchOptions(
+                query, out=out, source=[str(source) for source in sources], **{"vocabulary": vocabulary} | options
+            )
         )
         return [json.loads(line) for line in out.read_text("utf-8").splitlines()]
 

@@ -34,7 +34,7 @@ def test_the_manifest_records_the_request_and_the_counts(run: Fetch, out: Path, 
 
 def test_a_corpus_can_be_prepared(run: Fetch, out: Path, vocabulary: Path, tmp_path: Path) -> None:
     run("subreddit_comments", write(tmp_path / "RC_2019-08.zst"))
-    prepare([str(out)], tmp_path / "data", vocabulary, validation=0, near_duplicates=0)
+    prepare([str(out)], out=tmp_path / "data", vocabulary=vocabulary, validation=0, near_duplicates=0)
     assert [{"body": text} for text in texts_of(open_data(tmp_path / "data"), "train")] == BODIES
 
 
@@ -56,7 +56,7 @@ def test_rows_without_text_are_written_unchanged(run: Fetch, out: Path, tmp_path
 
 def test_a_corpus_can_be_parquet(run: Fetch, tmp_path: Path, vocabulary: Path) -> None:
     path, out = write(tmp_path / "a.jsonl"), tmp_path / "out.parquet"
-    fetch(FetchOptions("subreddit_comments", out, source=[str(path)], vocabulary=vocabulary))
+    fetch(FetchOptions("subreddit_comments", out=out, source=[str(path)], vocabulary=vocabulary))
     assert [{"body": body} for (body,) in duckdb.execute(f"SELECT body FROM '{out}'").fetchall()] == BODIES
 
 
@@ -88,8 +88,8 @@ def test_a_missing_vocabulary_names_options_of_fetch(tmp_path: Path) -> None:
     (tmp_path / "text.jsonl").write_text('{"body": "It was the best of times and the worst of them."}\n')
     options: dict[str, Any] = {"source": [str(tmp_path / "text.jsonl")], "vocabulary": tmp_path / "none"}
     with pytest.raises(DataError, match=r"encoder\.json is missing: .+, and --without short,long counts no tokens\.$"):
-        fetch(FetchOptions("jsonl", tmp_path / "out.jsonl", **options))
-    fetch(FetchOptions("jsonl", tmp_path / "out.jsonl", without="short,long", **options))
+        fetch(FetchOptions("jsonl", out=tmp_path / "out.jsonl", **options))
+    fetch(FetchOptions("jsonl", out=tmp_path / "out.jsonl", without="short,long", **options))
     assert (tmp_path / "out.jsonl").read_text().count("\n") == 1
 
 
@@ -101,5 +101,5 @@ def test_paths_may_have_quotes(name: str, tmp_path: Path, vocabulary: Path) -> N
     path = write(folder / name)
     for query, out in (("subreddit_comments", "out.jsonl"), ("csv" if name != "a.jsonl" else "jsonl", "out.parquet")):
         param = ["body=body"] if query == "csv" else []
-        fetch(FetchOptions(query, folder / out, source=[str(path)], param=param, vocabulary=vocabulary))
+        fetch(FetchOptions(query, out=folder / out, source=[str(path)], param=param, vocabulary=vocabulary))
         assert (folder / out).is_file()

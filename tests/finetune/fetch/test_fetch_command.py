@@ -71,13 +71,13 @@ def test_a_wrong_option_is_refused(
 def test_ratings_are_fetched_into_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store, out = fill(f"sqlite:///{tmp_path}/feedback.db", votes("a", 3, 1)), tmp_path / "liked"
     for _ in range(2):
-        fetch(FetchOptions("ratings", out, source=[store], param=["minimum=1"]))
+        fetch(FetchOptions("ratings", out=out, source=[store], param=["minimum=1"]))
         assert (out / "liked.jsonl").read_text() == '{"body":"text"}\n' * 3
         assert capsys.readouterr().out == f"{out}: 4 texts with votes, 3 liked, 3 pairs\n"
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").touch()
     with pytest.raises(SettingError, match=r"--out is .+mine, which exists and is not fetched ratings: name a new"):
-        fetch(FetchOptions("ratings", tmp_path / "mine", source=[store]))
+        fetch(FetchOptions("ratings", out=tmp_path / "mine", source=[store]))
     for options, sentence in (
         ({"source": []}, "fetch ratings reads one store into a folder"),
         (
@@ -88,7 +88,7 @@ def test_ratings_are_fetched_into_a_folder(tmp_path: Path, capsys: pytest.Captur
         ({"source": [store], "param": ["least=2"]}, "fetch ratings has no parameter 'least'; it has minimum"),
     ):
         with pytest.raises(SettingError, match=sentence):
-            fetch(FetchOptions("ratings", out, **options))
+            fetch(FetchOptions("ratings", out=out, **options))
 
 
 GIVEN: dict[str, Any] = {

@@ -88,7 +88,7 @@ def test_documents_may_have_different_fields(run: Fetch, out: Path, vocabulary: 
         {"body": "It is one.", "turns": None},
         {"body": None, "turns": ["Is it two?", "It is two."]},
     ]
-    prepare([str(out)], tmp_path / "data", vocabulary, template="qa", near_duplicates=0, validation=0)
+    prepare([str(out)], out=tmp_path / "data", vocabulary=vocabulary, template="qa", near_duplicates=0, validation=0)
     assert list(texts_of(open_data(tmp_path / "data"), "train")) == [
         "It is one.",
         "[QUESTION] Is it two?\n[ANSWER] It is two.",

@@ -35,7 +35,7 @@ def reddit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reddit]:
 @pytest.fixture
 def run(out: Path, vocabulary: Path) -> Fetch:
     def fetched(*param: str, **options: Any) -> list[dict[str, Any]]:
-        fetch(FetchOptions("reddit", out, param=["subreddit=Talk", *param], **{"vocabulary": vocabulary} | options))
+        fetch(FetchOptions("reddit", out=out, param=["subreddit=Talk", *param], **{"vocabulary": vocabulary} | options))
         return [json.loads(line) for line in out.read_text("utf-8").splitlines()]
 
     return fetched
@@ -137,7 +137,7 @@ def test_a_refusal_by_reddit_is_one_sentence(
     reddit.failures = failures
     given = [param] if param.startswith("subreddit") else ["subreddit=Talk", param]
     with pytest.raises(error, match=sentence):
-        fetch(FetchOptions("reddit", out, param=given, vocabulary=vocabulary))
+        fetch(FetchOptions("reddit", out=out, param=given, vocabulary=vocabulary))
 
 
 def test_an_unreachable_reddit_is_reported(
@@ -178,4 +178,4 @@ def test_a_wrong_parameter_is_refused(param: str, sentence: str, run: Fetch) -> 
 
 def test_the_subreddit_is_required(out: Path) -> None:
     with pytest.raises(SettingError, match="fetch reddit needs --param subreddit=…: the subreddit to read, such as"):
-        fetch(FetchOptions("reddit", out))
+        fetch(FetchOptions("reddit", out=out))

@@ -196,7 +196,7 @@ def test_no_name_is_ever_a_pattern_or_a_part_of_a_query(ugly: str, tmp_path: Pat
         source = folder / f"{ugly} {name}"
         source.write_bytes(write(tmp_path / name).read_bytes())
         out = folder / f"{ugly} {number}.{'parquet' if number % 2 else 'jsonl'}"
-        fetch(FetchOptions(query, out, source=[str(source)], param=param, vocabulary=vocabulary))
+        fetch(FetchOptions(query, out=out, source=[str(source)], param=param, vocabulary=vocabulary))
         assert out.is_file()
         assert manifest_of(out)["kept"] == (20 if query == "subreddit_comments" else 40)
 
@@ -208,7 +208,7 @@ def test_an_encoding_without_text_is_refused(run: Fetch, tmp_path: Path) -> None
     with pytest.raises(SettingError, match="--encoding is 'klingon'"):
         run("csv", path, param=["body=body"], encoding="klingon")
     with pytest.raises(SettingError, match="--encoding is given, and fetch reddit runs no query and reads no files"):
-        fetch(FetchOptions("reddit", tmp_path / "out.jsonl", encoding="cp1252"))
+        fetch(FetchOptions("reddit", out=tmp_path / "out.jsonl", encoding="cp1252"))
 
 
 TEXTS = st.text(

@@ -25,7 +25,7 @@ from tests.conftest import write_tiny
 def files(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     folder = tmp_path_factory.mktemp("gguf")
     for bits in (32, 8, 4):
-        export(checkpoint, folder / f"tiny{bits}", bits, format="gguf")
+        export(checkpoint, folder / f"tiny{bits}", bits=bits, format="gguf")
     return {bits: folder / f"tiny{bits}" / f"tiny{bits}.gguf" for bits in (32, 8, 4)}
 
 
@@ -106,7 +106,7 @@ def test_the_head_of_a_4_bit_file_has_8(files: dict[int, Path]) -> None:
 def test_rows_that_blocks_do_not_divide_stay_in_16_bits(tmp_path: Path) -> None:
     """At width 48, blocks of 32 divide only the rows of the projection from 4 · 48."""
     write_tiny(tmp_path / "run", n_embd=48, n_head=3, n_layer=1)
-    export(tmp_path / "run", tmp_path / "out", 8, format="gguf")
+    export(tmp_path / "run", tmp_path / "out", bits=8, format="gguf")
     kinds = {tensor.name: tensor.tensor_type for tensor in GGUFReader(tmp_path / "out" / "out.gguf").tensors}
     assert kinds["token_embd.weight"] == kinds["blk.0.attn_qkv.weight"] == GGMLQuantizationType.F16
     assert kinds["blk.0.ffn_down.weight"] == GGMLQuantizationType.Q8_0
@@ -172,10 +172,10 @@ def test_an_end_that_a_modelfile_cannot_quote_is_refused(checkpoint: Path, tmp_p
 
 def test_an_older_export_is_replaced_and_its_card_kept(checkpoint: Path, tmp_path: Path) -> None:
     out = tmp_path / "mine"
-    export(checkpoint, out, 32, format="gguf")
+    export(checkpoint, out, bits=32, format="gguf")
     (out / "README.md").write_text("card")
     before = (out / "mine.gguf").stat().st_size
-    export(checkpoint, out, 4, format="gguf")
+    export(checkpoint, out, bits=4, format="gguf")
     assert (out / "mine.gguf").stat().st_size < before
     assert (out / "README.md").read_text() == "card"
     assert list(tmp_path.iterdir()) == [out]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import MachineError
-from finetune.__main__ import verb_parsers
+from finetune.command_line import parsed_options
 from finetune.notebook.gpu_settings import gpu_options
 
 
@@ -40,7 +40,7 @@ def test_the_card_decides_the_precision(
 ) -> None:
     write_program(driver, f"echo '{card}'\necho 'NVIDIA L4, 8.9, 23034'")
     options = gpu_options()
-    parsed = verb_parsers()["train"].parse_args(["--data", "data", "--out", "out", *options])
+    parsed = parsed_options(["train", "--data", "data", "--out", "out", *options])
     assert parsed["precision"] == precision
     assert parsed["batch_size"] == "auto"
     assert card.partition(",")[0] in capsys.readouterr().out
@@ -55,6 +55,6 @@ def test_without_a_card_the_menu_is_named(driver: Path, program: str | None) -> 
 
 
 def test_a_trial_without_a_card_has_to_be_asked_for(driver: Path) -> None:
-    parsed = verb_parsers()["train"].parse_args(["--data", "data", "--out", "out", *gpu_options(or_trial=True)])
+    parsed = parsed_options(["train", "--data", "data", "--out", "out", *gpu_options(or_trial=True)])
     assert parsed["precision"] == "float32"
     assert parsed["context"] == 64

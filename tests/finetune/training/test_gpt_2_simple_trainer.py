@@ -43,7 +43,9 @@ def questions(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("questions")
     lines = [json.dumps({"turns": [f"Why {number}?", f"Because of {number * 7}."]}) for number in range(100)]
     (folder / "text.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    prepare([str(folder / "text.jsonl")], folder / "data", vocabulary=base / "init", template="qa", near_duplicates=0)
+    prepare(
+        [str(folder / "text.jsonl")], out=folder / "data", vocabulary=base / "init", template="qa", near_duplicates=0
+    )
     return folder
 
 

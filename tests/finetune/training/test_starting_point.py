@@ -116,7 +116,7 @@ def test_a_run_is_not_resumed_with_another_validation_text(
     """The lowest loss so far was compared with losses on other text, which perhaps was trained on."""
     if "data" in changes:
         text = str(data_text(base))
-        prepare([text], tmp_path / "other", vocabulary=checkpoint, validation=0.3, near_duplicates=0)
+        prepare([text], out=tmp_path / "other", vocabulary=checkpoint, validation=0.3, near_duplicates=0)
         changes = {"data": tmp_path / "other"}
     with pytest.raises(SettingError, match=sentence):
         train(replace(training_options(base, finished, resume=True, steps=13), **changes))

@@ -44,7 +44,7 @@ def mixed(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "text.txt").write_text("\n".join(texts), encoding="utf-8")
     prepare(
         [str(folder / "text.txt")],
-        folder / "data",
+        out=folder / "data",
         vocabulary=checkpoint,
         split="lines",
         validation=0.5,

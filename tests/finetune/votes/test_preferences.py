@@ -39,12 +39,14 @@ def test_ratings_become_a_corpus_and_pairs(checkpoint: Path, tmp_path: Path) -> 
         ("Why?", "Because.", "No."), ("Why?", "Because.", "So what."), ("Why?", "Why? Oh well.", "No."),
         ("Why?", "Because.", "Why? Oh well."), ("Why?", "So what.", "No."), ("Why?", "Why? Oh well.", "So what."),
     ]  # fmt: skip
-    prepare([str(out / "liked.jsonl")], tmp_path / "prepared", vocabulary=checkpoint, template="qa", near_duplicates=0)
+    prepare(
+        [str(out / "liked.jsonl")], out=tmp_path / "prepared", vocabulary=checkpoint, template="qa", near_duplicates=0
+    )
     write_preferences(address, out, minimum=3)
     assert (out / "liked.jsonl").read_text() == '{"turns":["Why?","Because."]}\n'
     assert len((out / "pairs.jsonl").read_text().splitlines()) == 3
     with pytest.raises(SettingError, match=r"--param minimum is '0', and should be 1 or more"):
-        fetch(FetchOptions("ratings", out, source=[address], param=["minimum=0"]))
+        fetch(FetchOptions("ratings", out=out, source=[address], param=["minimum=0"]))
     with pytest.raises(DataError, match="has no text with 4 more likes than dislikes"):
         write_preferences(address, out, minimum=4)
 

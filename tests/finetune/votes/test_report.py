@@ -30,7 +30,7 @@ def test_the_report_is_for_people_and_the_table_for_programs(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "reports" / "ratings"
-    report(store, out)
+    report(store=store, out=out)
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "It is too early to tell: " in page
     assert "<b onclick" not in page
@@ -45,7 +45,7 @@ def test_the_report_is_for_people_and_the_table_for_programs(
     printed = capsys.readouterr().out.splitlines()
     assert printed[1].split() == ["jokes.txt", "human", "2", "2", "2", "100", "%", "(34–100)"]
     assert printed[-1] == f"{out}/report.html"
-    report(store, out)
+    report(store=store, out=out)
 
 
 def test_one_origin_cannot_be_compared() -> None:
@@ -64,7 +64,7 @@ def test_a_report_only_reads_while_the_app_goes_on_writing(store: str, tmp_path:
     assert [first, *rows] == few()
     assert len(list(read_votes(store))) == len(few()) + 1
     path.write_bytes(before)
-    report(store, tmp_path / "report")
+    report(store=store, out=tmp_path / "report")
     assert path.read_bytes() == before
 
 
@@ -89,6 +89,6 @@ def test_a_folder_that_is_no_report_is_not_replaced(store: str, tmp_path: Path) 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").touch()
     with pytest.raises(SettingError, match=r"--out is .+mine, which exists and is not a report"):
-        report(store, tmp_path / "mine")
+        report(store=store, out=tmp_path / "mine")
     with pytest.raises(SettingError, match=r"--out is .+mine, which exists and is not fetched ratings"):
-        fetch(FetchOptions("ratings", tmp_path / "mine", source=[store]))
+        fetch(FetchOptions("ratings", out=tmp_path / "mine", source=[store]))

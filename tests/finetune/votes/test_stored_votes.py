@@ -36,13 +36,13 @@ def test_an_unusable_store_is_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(
             SettingError, match=r"--store is .+, and should be sqlite:///PATH or bigquery://PROJECT\.DATASET"
         ):
-            report(address, tmp_path / "report")
+            report(store=address, out=tmp_path / "report")
     with pytest.raises(DataError, match=r"none\.db is not there"):
-        report(f"sqlite:///{tmp_path}/none.db", tmp_path / "report")
+        report(store=f"sqlite:///{tmp_path}/none.db", out=tmp_path / "report")
     (tmp_path / "text.db").write_text("no database, though it is long enough for one " * 20)
     with closing(sqlite3.connect(tmp_path / "other.db")) as other:
         other.execute("CREATE TABLE recipes (name)")
     for name in ("text.db", "other.db"):
         with pytest.raises(DataError, match=f"{name} cannot be read as a store of votes"):
-            report(f"sqlite:///{tmp_path}/{name}", tmp_path / "report")
+            report(store=f"sqlite:///{tmp_path}/{name}", out=tmp_path / "report")
     assert not (tmp_path / "report").exists()

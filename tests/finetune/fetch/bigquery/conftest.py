@@ -33,7 +33,7 @@ def fake(served: BigQuery, monkeypatch: pytest.MonkeyPatch) -> BigQuery:
 @pytest.fixture
 def run(fake: BigQuery, out: Path, vocabulary: Path) -> Fetch:
     def fetched(query: str = "subreddit_comments", **options: Any) -> list[dict[str, Any]]:
-        fetch(FetchOptions(query, out, **dict[str, Any](project="p", yes=True, vocabulary=vocabulary) | options))
+        fetch(FetchOptions(query, out=out, **dict[str, Any](project="p", yes=True, vocabulary=vocabulary) | options))
         return [json.loads(line) for line in out.read_text("utf-8").splitlines()]
 
     return fetched

@@ -113,7 +113,7 @@ def test_an_exported_result_can_be_fetched_from_its_files(
     assert f"gcloud storage cp '{address}' exported/" in printed
     assert "python -m finetune fetch jsonl --source exported --out FILE.jsonl" in printed
     assert fake.bucket is not None
-    fetch(FetchOptions("jsonl", out, source=[str(fake.bucket / "bucket/aita")], vocabulary=vocabulary))
+    fetch(FetchOptions("jsonl", out=out, source=[str(fake.bucket / "bucket/aita")], vocabulary=vocabulary))
     assert [json.loads(line) for line in out.read_text().splitlines()] == BODIES
 
 
@@ -135,7 +135,7 @@ def test_an_export_needs_consent_and_a_valid_address(fake: BigQuery) -> None:
     ):
         fetch(
             FetchOptions(
-                "subreddit_comments", Path("a.jsonl"), project="p", yes=True, export="gs://bucket/part-*.jsonl"
+                "subreddit_comments", out=Path("a.jsonl"), project="p", yes=True, export="gs://bucket/part-*.jsonl"
             )
         )
 

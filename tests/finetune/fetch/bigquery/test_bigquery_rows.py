@@ -37,7 +37,7 @@ def test_missing_credentials_are_explained(
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     with pytest.raises(SettingError, match="BigQuery needs credentials: run `gcloud auth application-default login`"):
-        fetch(FetchOptions("subreddit_comments", out, project="p", vocabulary=vocabulary))
+        fetch(FetchOptions("subreddit_comments", out=out, project="p", vocabulary=vocabulary))
 
 
 @pytest.mark.parametrize("value", ["", " \n"])
