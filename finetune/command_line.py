@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 from inspect import BoundArguments
 from pathlib import Path
@@ -87,8 +86,8 @@ def command_line() -> App:
 def purpose(verb: Verb) -> str:
     """What a verb does: the first line of its module, read without importing it."""
     source = ROOT.joinpath(*verb.function.partition(":")[0].split(".")).with_suffix(".py")
-    line = (ast.get_docstring(ast.parse(source.read_bytes())) or "").partition("\n")[0]
-    what = line.partition(": ")[2]
+    with source.open(encoding="utf-8") as lines:
+        what = lines.readline().strip().strip('"').partition(": ")[2]
     return what[:1].upper() + what[1:]
 
 
@@ -130,11 +129,8 @@ def shown_default(value: Any) -> str | None:
 
 def options_of(verb: str) -> list[Argument]:
     """A verb's arguments and options, in the order of its help."""
-    return [
-        argument
-        for argument in command_line()[verb].assemble_argument_collection(parse_docstring=True)
-        if argument.parse
-    ]
+    arguments = command_line()[verb].assemble_argument_collection(parse_docstring=True)
+    return [argument for argument in arguments if argument.parse and argument.name != "*"]
 
 
 def parsed_options(arguments: list[str]) -> dict[str, Any]:
