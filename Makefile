@@ -78,4 +78,5 @@ help:  ## List these targets
 .venv/%: requirements/%.txt requirements/uv.txt .venv/pyvenv.cfg
 	@$(PIP_INSTALL) requirements/uv.txt || echo "uv could not be installed; pip installs instead, which takes longer."
 	$(UV_INSTALL) $< || $(PIP_INSTALL) $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .  # The command gpt2.
 	@touch $@
