@@ -37,6 +37,7 @@ MAKE, BRING, USE, ONLINE, DEVELOP = (
 )
 # In the order in which they are used.
 VERBS = {
+    "new": Verb(MAKE, "finetune.commands.new:new", ("make", "create", "auto")),
     "prepare": Verb(MAKE, "finetune.commands.prepare:prepare", ("tokenize", "encode")),
     "train": Verb(MAKE, "finetune.commands.train:train", ("finetune", "fit")),
     "evaluate": Verb(MAKE, "finetune.commands.evaluate:evaluate", ("eval",)),

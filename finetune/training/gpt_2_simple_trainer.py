@@ -25,6 +25,7 @@ from finetune.training.options import TrainingOptions
 from finetune.training.run_description import describe_run
 from finetune.training.starting_point import starting_point
 from finetune.training.stop_signals import StopRequest, handled_by
+from finetune.training.training_result import TrainingResult
 
 WINDOW = 1024  # Hard-coded in gpt-2-simple, whatever the model's window is.
 # The options that gpt-2-simple's finetune has a counterpart for.
@@ -34,8 +35,8 @@ SUPPORTED = {
 }  # fmt: skip
 
 
-def train_with_gpt_2_simple(options: TrainingOptions, data: Data, run: RunFolder) -> int:
-    """Returns the signal that stopped the run, or 0.
+def train_with_gpt_2_simple(options: TrainingOptions, data: Data, run: RunFolder) -> TrainingResult:
+    """Train to the last step or until a signal, and save.
 
     Raises SettingError if an option, the model or the data does not suit gpt-2-simple, and TrainingError if the loss became
     NaN or infinite.
@@ -58,7 +59,7 @@ def train_with_gpt_2_simple(options: TrainingOptions, data: Data, run: RunFolder
     run.describe(describe_run(options, data))
     saved = open_checkpoint(run.folder)
     refuse_infinite_weights(read_weights(saved), saved.step)
-    return stop.signal
+    return TrainingResult(run.folder, saved.step, options.steps, signal=stop.signal)
 
 
 def name_save(folder: Path, step: int) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 import msgspec
 from tqdm import tqdm
@@ -38,19 +37,12 @@ from finetune.training.starting_point import StartingPoint
 from finetune.training.stop_signals import StopRequest, stop_signals
 from finetune.training.tensorboard_events import TensorboardEvents
 from finetune.training.trainer import Trainer
+from finetune.training.training_result import TrainingResult
 from finetune.training.validation_loss import ValidationLoss, validation_batches
 
 ENTRIES_PER_SAVE = 20
 STEPS_IN_FLIGHT = 2
 """Steps that are queued on the device behind the one whose loss is awaited."""
-
-
-class TrainingResult(NamedTuple):
-    """The step that was reached and saved, the step and loss of the best validation, and the signal that stopped the run or 0."""
-
-    step: int
-    best: tuple[int, float] | None
-    signal: int
 
 
 def train_with_keras(options: TrainingOptions, data: Data, run: RunFolder, start: StartingPoint) -> TrainingResult:
@@ -77,7 +69,7 @@ def train_with_keras(options: TrainingOptions, data: Data, run: RunFolder, start
     with explain_memory(options.smaller()), stop_signals() as stop:
         loop = TrainingLoop(options, data, run, start, trainer, stop, rows, held_out)
         step = loop.run_to_end()
-    return TrainingResult(step, loop.validation.best, stop.signal)
+    return TrainingResult(run.folder, step, options.steps, loop.validation.best, loop.stopped_early, stop.signal)
 
 
 def training_rows(options: TrainingOptions, data: Data, n_ctx: int) -> Rows:
@@ -123,6 +115,7 @@ class TrainingLoop:
         self.progress = tqdm(total=options.steps, initial=start.step, desc=run.folder.name, unit="step")
         self.events = TensorboardEvents(run.folder / "events")
         self.saves = SaveThread()
+        self.stopped_early = False
         stop.hurry = self.saves.hurry
 
     def validation_loss(self, held_out: list[Batch]) -> ValidationLoss:
@@ -145,6 +138,7 @@ class TrainingLoop:
                     tqdm.write(
                         f"step {step}: {self.options.patience} saves without a lower validation loss: early stop."
                     )
+                    self.stopped_early = True
                     break
             self.saves.wait()
         return step

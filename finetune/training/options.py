@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -123,6 +125,17 @@ class TrainingOptions:
         """All options as JSON values, as description.json keeps them."""
         described: dict[str, Any] = msgspec.to_builtins(dataclasses.asdict(self), enc_hook=str)
         return described
+
+    def resume_command(self) -> str:
+        """The command that continues this run."""
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        given = {name: value for name, value in vars(self).items() if value != usual[name]}
+        given.pop("save", None)  # It goes on from the newest.
+        words = [
+            (f"--{name}", *([] if value is True else [str(value)]))
+            for name, value in (given | {"resume": True}).items()
+        ]
+        return shlex.join(["gpt2", "train", *chain.from_iterable(words)])
 
     @property
     def rows(self) -> int:

@@ -1,0 +1,50 @@
+"""How a training run ended, in words: what it saved, where, and the command that comes next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class TrainingResult(NamedTuple):
+    """The step that was reached and saved, the last one asked for, and the signal that stopped the run or 0.
+
+    `best` is the step and the loss of the lowest validation loss, if it was measured. `early`: it no longer fell.
+    """
+
+    folder: Path
+    step: int
+    steps: int
+    best: tuple[int, float] | None = None
+    early: bool = False
+    signal: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return self.early or self.step >= self.steps
+
+    @property
+    def checkpoint(self) -> Path:
+        """What to use of the run: the save with the lowest validation loss, else the newest."""
+        return self.folder / "best" if self.best else self.folder
+
+    def summary(self) -> str:
+        best = self.best
+        kept = f"Lowest validation loss {best[1]:.3f} at step {best[0]}, saved in {self.checkpoint}. " if best else ""
+        return f"{self.folder}: step {self.step}. {kept}Loss curve: {self.folder}/loss.png."
+
+    def ending(self, resume: str) -> str:
+        """What a signal has left. `resume` is the command that goes on."""
+        if self.complete:
+            return f"The run was complete: step {self.step} is saved in {self.folder}, and nothing is left to train."
+        if not self.step:
+            return f"Stopped before the first step: nothing was saved. To begin again: {resume}"
+        return f"Stopped at step {self.step} of {self.steps}, which is saved in {self.folder}. To go on: {resume}"
+
+    def next_commands(self, data: Path) -> str:
+        """What people do next."""
+        name, used = self.folder.name, self.checkpoint
+        return (
+            f"Now: gpt2 evaluate --checkpoint {used} --data {data} --out reports/{name}\n"
+            f"then: gpt2 export --checkpoint {used} --out models/{name}"
+        )
