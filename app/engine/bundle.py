@@ -49,16 +49,18 @@ class EndMarker(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Parity(msgspec.Struct, frozen=True):
-    """How close the bundle's logits are to TensorFlow's, measured at `tokens` positions when the bundle was made.
+    """How close the bundle's logits are to a reference's, measured at `tokens` positions when the bundle was made.
 
-    `max_difference` is the largest difference of a logit, `mean_kl` the mean Kullback-Leibler divergence from TensorFlow's
-    distribution in nats, `same_choice` the share of positions at which both have the same likeliest token.
+    `max_difference` is the largest difference of a logit, `mean_kl` the mean Kullback-Leibler divergence from the reference's
+    distribution in nats, `same_choice` the share of positions at which both have the same likeliest token. The reference is
+    gpt-2-simple's graph on TensorFlow, or for a bundle that `import` made, GPT-2 written out in NumPy.
     """
 
     tokens: int
     max_difference: float
     mean_kl: float
     same_choice: float
+    reference: Literal["TensorFlow", "NumPy"] = "TensorFlow"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
-from app.engine.vocabulary_files import read_byte_pairs, refuse_gaps
+from app.engine.vocabulary_files import BytePairs, read_byte_pairs, refuse_gaps
 from app.errors import CheckpointError
 
 END_OF_TEXT = "<|endoftext|>"
@@ -39,7 +39,11 @@ class Tokenizer:
     @classmethod
     def from_gpt2(cls, folder: Path) -> Tokenizer:
         """Read the encoder.json and vocab.bpe of a checkpoint. Raises CheckpointError."""
-        byte_pairs = read_byte_pairs(folder)
+        return cls.from_byte_pairs(read_byte_pairs(folder), folder)
+
+    @classmethod
+    def from_byte_pairs(cls, byte_pairs: BytePairs, folder: Path) -> Tokenizer:
+        """The tokenizer of a vocabulary from `folder`. Raises CheckpointError."""
         refuse_gaps(byte_pairs, folder)
         try:
             tokenizer = tokenizers.Tokenizer(models.BPE(vocab=byte_pairs.ids, merges=byte_pairs.merges))

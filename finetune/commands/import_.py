@@ -1,29 +1,86 @@
-"""`import`: turn a GPT-2 from Hugging Face into a checkpoint.
+"""`import`: turn a GPT-2 from Hugging Face into a checkpoint, or at once into a bundle.
 
-python -m finetune import FOLDER --out models/NAME
+    python -m finetune import FOLDER --out models/NAME
+    python -m finetune import FOLDER --bundle
+
+A bundle needs no TensorFlow: its logits are compared with GPT-2 written out in NumPy.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from app.engine.bundle import FILES, Template
 from app.engine.vocabulary_files import VOCABULARY_FILES
 from app.errors import SettingError
-from finetune.folder import replace_folder, written_aside
-from finetune.formats.huggingface_reader import convert_to_checkpoint
+from finetune.export.quantization import Bits
+from finetune.folder import refuse_overwriting, replace_folder, written_aside
+from finetune.formats.huggingface_conversion import BUNDLE_STEPS, write_bundle_of, write_checkpoint_of
+from finetune.formats.huggingface_reader import HuggingFaceModel, read_huggingface
+from finetune.progress_bar import progress_bar
 
 
-def import_(source: Path, out: Path) -> None:
-    """Turn a Hugging Face folder of a GPT-2, such as DialoGPT or distilgpt2, into a checkpoint that gpt-2-simple loads.
+def import_(
+    source: Path,
+    /,
+    *,
+    out: Path | None = None,
+    bundle: bool = False,
+    bits: Bits | None = None,
+    template: Template | None = None,
+) -> None:
+    """Turn a GPT-2 of Hugging Face, such as DialoGPT or distilgpt2, into a checkpoint, or into a bundle that the app serves.
 
     Args:
         source: the Hugging Face folder, with config.json, model.safetensors and a tokenizer
-        out: the checkpoint's folder, such as models/distilgpt2; it must be new
+        out: the folder to write, by default models/ and the name of the source; a checkpoint's must be new, and a bundle there
+            is replaced
+        bundle: write a bundle at once, without TensorFlow
+        bits: bits per weight of the bundle, as for `export`: 8 by default
+        template: how a question is put to the bundle: text, qa or chat; by default as the folder's chat template says, if it
+            is one of these
     """
+    out = out or Path("models") / source.resolve().name
+    if bundle:
+        import_bundle(source, out, bits or 8, template)
+        return
+    for name, value in {"bits": bits, "template": template}.items():
+        if value is not None:
+            raise SettingError(f"--{name} is {value}, and a checkpoint has none: add --bundle, or leave --{name} out.")
+    import_checkpoint(source, out)
+
+
+def import_checkpoint(source: Path, out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingError(f"--out is {out}, which exists: name a new folder, so that no run is lost.")
+    model = read_huggingface(source)
     with written_aside(out) as aside:
-        hparams, notes = convert_to_checkpoint(source, aside)
+        write_checkpoint_of(model, aside)
         replace_folder(aside, out, VOCABULARY_FILES)
-    shape = f"{hparams.n_layer} layers, {hparams.n_embd} wide, {hparams.n_vocab:,} tokens"
-    print("\n".join([f"{out}: {shape}, from {source}", *notes]))
+    print("\n".join([f"{out}: {shape_of(model)}, from {source}", *model.notes, *advice_on_export(model)]))
+
+
+def import_bundle(source: Path, out: Path, bits: Bits, template: Template | None) -> None:
+    refuse_overwriting(out, (out / "manifest.json").is_file(), "a bundle")
+    with progress_bar("read", BUNDLE_STEPS + 1) as progress:
+        model = read_huggingface(source)
+        progress.update()
+        with written_aside(out) as aside:
+            parity = write_bundle_of(model, aside, out.name, source.name, bits, template or model.template, progress)
+            replace_folder(aside, out, (*FILES, "manifest.json"))
+    size = sum((out / name).stat().st_size for name in FILES) / 1e6
+    facts = f"{size:.1f} MB at {bits} bits, mean divergence from {parity.reference} {parity.mean_kl:.1e} nats"
+    print("\n".join([f"{out}: {shape_of(model)}, {facts}", *model.notes]))
+
+
+def shape_of(model: HuggingFaceModel) -> str:
+    hparams = model.hparams
+    return f"{hparams.n_layer} layers, {hparams.n_embd} wide, {hparams.n_vocab:,} tokens"
+
+
+def advice_on_export(model: HuggingFaceModel) -> list[str]:
+    """What a checkpoint cannot hold, as options of `export`."""
+    template = f" --template {model.template}" if model.template != "text" else ""
+    if model.end is None:
+        return []
+    return [f"By config.json its texts end with token {model.end}: `export --end {model.end}{template}`."]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 from tqdm import tqdm
 
-from app.engine.bundle import FILES, FORMAT, Bundle, EndMarker, Manifest, Parity, Template, sha256
+from app.engine.bundle import FILES, FORMAT, Bundle, EndMarker, Hparams, Manifest, Parity, Template, sha256
 from app.engine.checkpoint_folder import CheckpointFolder
-from finetune.checkpoint import read_finite_weights
+from app.engine.tokenizer import Tokenizer
+from finetune.checkpoint import Array, read_finite_weights
 from finetune.export.parity import check_parity, measure_parity
 from finetune.export.quantization import Bits
 from finetune.readable_json import readable_json
@@ -46,18 +48,30 @@ def write_bundle(
 
 def write_model(source: CheckpointFolder, bits: Bits, folder: Path, progress: tqdm[None]) -> None:
     """Write a bundle's files, all but the manifest."""
-    from finetune.export.graph import build_graph, write_graph
-
     weights = read_finite_weights(source)
     progress.update()
+    write_files(source.hparams, weights, source.tokenizer, bits, folder, progress)
+
+
+def write_files(
+    hparams: Hparams,
+    weights: Mapping[str, Array],
+    tokenizer: Tokenizer,
+    bits: Bits,
+    folder: Path,
+    progress: tqdm[None],
+) -> None:
+    """Write a bundle's files of these weights."""
+    from finetune.export.graph import build_graph, write_graph
+
     progress.set_description(f"round to {bits} bits")
-    model = build_graph(source.hparams, weights, bits)
+    model = build_graph(hparams, weights, bits)
     progress.update()
     progress.set_description("write")
     graph, data, vocabulary = FILES
     write_graph(model, folder / graph, folder / data)
     (folder / data).chmod(0o644)  # A container may run as any user.
-    source.tokenizer.save(folder / vocabulary)
+    tokenizer.save(folder / vocabulary)
     progress.update()
 
 
@@ -65,8 +79,6 @@ def describe_bundle(
     source: CheckpointFolder, folder: Path, name: str, bits: Bits, end: EndMarker, template: Template
 ) -> Manifest:
     """The manifest of the files in `folder`, without a parity."""
-    libraries = ("gpt-2-simple", "tensorflow", "onnx", "onnxruntime", "tokenizers")
-    versions = {library: importlib.metadata.version(library) for library in libraries}
     return Manifest(
         format=FORMAT,
         name=name,
@@ -75,9 +87,19 @@ def describe_bundle(
         end=end,
         template=template,
         training=training_facts(source),
-        made={"at": datetime.now(UTC).isoformat(timespec="seconds")} | versions,
-        files={file: sha256(folder / file) for file in FILES},
+        made=made_now("gpt-2-simple", "tensorflow"),
+        files=checksums(folder),
     )
+
+
+def made_now(*libraries: str) -> dict[str, str]:
+    """When a bundle was made, and with which versions of the libraries that have a part in it."""
+    versions = {name: importlib.metadata.version(name) for name in (*libraries, "onnx", "onnxruntime", "tokenizers")}
+    return {"at": datetime.now(UTC).isoformat(timespec="seconds")} | versions
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    return {file: sha256(folder / file) for file in FILES}
 
 
 def training_facts(source: CheckpointFolder) -> dict[str, int | float | str]:

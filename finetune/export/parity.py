@@ -1,13 +1,15 @@
-"""Parity: how far a bundle's logits are from TensorFlow's on the same text.
+"""Parity: how far a bundle's logits are from a reference's on the same text.
 
-The bundle samples a text, gpt-2-simple's own graph reads it, and the logits at every position are compared. A bundle that
-is further off than rounding explains is refused.
+The bundle samples a text, the reference reads it, and the logits at every position are compared. The reference is
+gpt-2-simple's own graph on TensorFlow or, where neither is installed, `numpy_gpt2`. A bundle that is further off than
+rounding explains is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,8 @@ from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.cores import cores_allowed
 from app.engine.sampling import softmax
 from app.errors import BundleError
+from finetune.checkpoint import Array
+from finetune.export.numpy_gpt2 import all_logits
 from finetune.export.quantization import Bits
 
 PARITY_TOKENS = 192
@@ -33,6 +37,16 @@ def measure_parity(source: CheckpointFolder, bundle: Bundle) -> Parity:
     threads = cores_allowed()
     tokens, ours = sample_with_logits(OnnxEngine(bundle, threads), min(PARITY_TOKENS, source.hparams.n_ctx))
     return compare_logits(ours, TensorflowEngine(source.prefix, threads).all_logits(tokens))
+
+
+def measure_parity_by_numpy(weights: Mapping[str, Array], bundle: Bundle) -> Parity:
+    """Compare a bundle with GPT-2 written out in NumPy, on a text that the bundle samples."""
+    from app.engine.onnx import OnnxEngine
+
+    hparams = bundle.manifest.hparams
+    tokens, ours = sample_with_logits(OnnxEngine(bundle, cores_allowed()), min(PARITY_TOKENS, hparams.n_ctx))
+    parity = compare_logits(ours, all_logits(hparams, weights, tokens))
+    return msgspec.structs.replace(parity, reference="NumPy")
 
 
 def sample_with_logits(engine: Engine, length: int) -> tuple[NDArray[np.int64], Logits]:
@@ -58,7 +72,7 @@ def logits_step_by_step(engine: Engine, tokens: Sequence[int] | NDArray[np.int64
 
 
 def compare_logits(ours: Logits, theirs: Logits) -> Parity:
-    """Compare logits [n, n_vocab] with TensorFlow's at the same positions."""
+    """Compare logits [n, n_vocab] with the reference's at the same positions."""
     p, q = (rows - np.logaddexp.reduce(rows.astype(np.float64), axis=-1, keepdims=True) for rows in (theirs, ours))
     return Parity(
         tokens=len(ours),
@@ -69,10 +83,10 @@ def compare_logits(ours: Logits, theirs: Logits) -> Parity:
 
 
 def check_parity(parity: Parity, bits: Bits) -> None:
-    """Raises BundleError where the bundle strays further from TensorFlow than rounding explains."""
+    """Raises BundleError where the bundle strays further from its reference than rounding explains."""
     # Written so that NaN is refused too.
     if not parity.mean_kl <= LIMITS[bits]:
         raise BundleError(
-            f"the bundle strays from TensorFlow by {parity.mean_kl:.2g} nats per token, more than {LIMITS[bits]:g}: "
+            f"the bundle strays from {parity.reference} by {parity.mean_kl:.2g} nats per token, more than {LIMITS[bits]:g}: "
             "it was not written; try more bits."
         )

@@ -1,37 +1,40 @@
-"""Reads a Hugging Face folder of a GPT-2, such as DialoGPT, and writes a checkpoint."""
+"""Reads a Hugging Face folder of a GPT-2, such as DialoGPT."""
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from app.engine.bundle import Hparams
-from app.engine.checkpoint_folder import listed, open_checkpoint
-from app.engine.vocabulary_files import write_byte_pairs
+from app.engine.bundle import Hparams, Template
+from app.engine.checkpoint_folder import listed
+from app.engine.tokenizer import Tokenizer
+from app.engine.vocabulary_files import BytePairs
 from app.engine.wrong_files import wrong_file
 from app.errors import CheckpointError
-from finetune.checkpoint import Array, write_checkpoint
-from finetune.formats.huggingface import CONFIG, TOKENIZER_CONFIG, read_json, tensor_name
+from finetune.checkpoint import Array
+from finetune.formats.huggingface import CONFIG, TOKENIZER_CONFIG, tensor_name
 from finetune.formats.huggingface_config import HuggingFaceConfig, read_config
+from finetune.formats.huggingface_turns import settings_in, template_of
 from finetune.formats.huggingface_vocabulary import compare_tokenizers, fit_vocabulary, read_tokenizer_files
 from finetune.formats.huggingface_weights import HEAD, convert_weights, read_tensors
 
 
-class Conversion(NamedTuple):
-    """The shape of an imported model, and sentences about what is not as it was."""
+class HuggingFaceModel(NamedTuple):
+    """A model under gpt-2-simple's names. `end` is the token that ends its texts, `notes` say what is not as it was."""
 
     hparams: Hparams
+    weights: dict[str, Array]
+    byte_pairs: BytePairs
+    tokenizer: Tokenizer
+    end: int | None
+    template: Template
     notes: list[str]
 
 
-def convert_to_checkpoint(source: Path, folder: Path) -> Conversion:
-    """Write the model of a Hugging Face folder as a gpt-2-simple checkpoint into an empty folder.
-
-    Raises CheckpointError where a file is damaged or the model is not GPT-2 as OpenAI made it.
-    """
+def read_huggingface(source: Path) -> HuggingFaceModel:
+    """Read a folder. Raises CheckpointError where a file is damaged or the model is not GPT-2 as OpenAI made it."""
     refuse_other_folders(source)
     config, notes = read_config(source), list[str]()
     byte_pairs, added = read_tokenizer_files(source)
@@ -50,10 +53,15 @@ def convert_to_checkpoint(source: Path, folder: Path) -> Conversion:
         n_head=config.n_head,
         n_layer=config.n_layer,
     )
-    write_byte_pairs(vocabulary, folder)
-    write_checkpoint(folder, hparams, convert_weights(stored, hparams, source, notes), vocabulary=folder)
-    compare_tokenizers(source, open_checkpoint(folder))
-    return Conversion(hparams, notes + other_notes(source, config, hparams))
+    weights = convert_weights(stored, hparams, source, notes)
+    tokenizer = Tokenizer.from_byte_pairs(vocabulary, source)
+    compare_tokenizers(source, tokenizer)
+    end = config.end_token
+    known_end = end if end is not None and 0 <= end < hparams.n_vocab else None
+    if settings_in(source / TOKENIZER_CONFIG).get("add_prefix_space"):
+        notes.append("Left out: the space before each text (add_prefix_space). Begin prompts with one.")
+    template = template_of(source, notes)
+    return HuggingFaceModel(hparams, weights, vocabulary, tokenizer, known_end, template, notes)
 
 
 def take_embedding(stored: dict[str, Array], config: HuggingFaceConfig, source: Path) -> Array:
@@ -112,18 +120,3 @@ def refuse_without_config(source: Path) -> None:
     if inside:
         raise CheckpointError(f"{source} has no {CONFIG}, but {listed(inside)} inside: name the folder that you mean.")
     raise CheckpointError(f"{source / CONFIG} is missing: name a Hugging Face folder, with {CONFIG} and the weights.")
-
-
-def other_notes(source: Path, config: HuggingFaceConfig, hparams: Hparams) -> list[str]:
-    """What else a checkpoint cannot hold: settings of the tokenizer, and which token ends a text."""
-    notes = []
-    settings: dict[str, Any] = {}
-    with contextlib.suppress(CheckpointError):  # A model can do without these settings.
-        settings = read_json(source / TOKENIZER_CONFIG, dict[str, Any], "a tokenizer's settings")
-    if (source / "chat_template.jinja").is_file() or settings.get("chat_template"):
-        notes.append("Left out: the chat template. `export --template` has those that the app knows.")
-    if settings.get("add_prefix_space"):
-        notes.append("Left out: the space before each text (add_prefix_space). Begin prompts with one.")
-    if (end := config.end_token) is not None and 0 <= end < hparams.n_vocab:
-        notes.append(f"By {CONFIG} its texts end with token {end}: `export --end {end}`.")
-    return notes

@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from app.engine.checkpoint_folder import CheckpointFolder, listed
-from app.engine.tokenizer import END_OF_TEXT, byte_characters
+from app.engine.checkpoint_folder import listed
+from app.engine.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
 from app.engine.vocabulary_files import BytePairs, read_byte_pairs
 from app.errors import CheckpointError
 from finetune.formats.huggingface import ADDED_TOKENS, MERGES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, read_json
@@ -176,8 +176,8 @@ def fill_gaps(ids: dict[str, int], outside: set[str], source: Path, notes: list[
         notes.append(f"Added: names for {len(gaps):,} ids without a token, such as [unused{gaps[0]}].")
 
 
-def compare_tokenizers(source: Path, checkpoint: CheckpointFolder) -> None:
-    """Raises CheckpointError where tokenizer.json splits text differently from the checkpoint's vocabulary."""
+def compare_tokenizers(source: Path, ours: Tokenizer) -> None:
+    """Raises CheckpointError where tokenizer.json splits text differently from `ours`."""
     import tokenizers
 
     if not (path := source / TOKENIZER).is_file():
@@ -190,5 +190,5 @@ def compare_tokenizers(source: Path, checkpoint: CheckpointFolder) -> None:
         theirs = tokenizer.encode(PROBE, add_special_tokens=False).ids
     except Exception as error:  # The tokenizers library raises bare Exceptions.
         raise CheckpointError(f"{path} is damaged ({error}): copy it again.") from None
-    if theirs != checkpoint.tokenizer.encode(PROBE):
+    if theirs != ours.encode(PROBE):
         raise CheckpointError(f"{path} does not split text as GPT-2 does: this model cannot be imported.")

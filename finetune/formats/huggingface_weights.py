@@ -73,7 +73,7 @@ def stored_tensors(source: Path, notes: list[str]) -> Iterator[tuple[Path, str, 
                         and (rounded := f"Rounded from 64 to 32 bits: the weights in {path.name}.") not in notes
                     ):
                         notes.append(rounded)
-                    yield path, name, file.get_tensor(name).astype(np.float32)
+                    yield path, name, file.get_tensor(name).astype(np.float32, copy=False)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} is missing or damaged ({error}): copy or download it again.") from None
 

@@ -189,7 +189,7 @@ def test_a_model_that_cannot_be_imported_is_refused(theirs: Path, tmp_path: Path
     break_it, message = REFUSED[damage]
     break_it(theirs)
     with pytest.raises(CheckpointError, match=message) as caught:
-        import_(theirs, tmp_path / "out")
+        import_(theirs, out=tmp_path / "out")
     assert re.fullmatch(r"[^\n]+\.", str(caught.value))
     assert {path.name for path in tmp_path.iterdir()} <= {"theirs"}
 
@@ -210,10 +210,10 @@ def test_what_is_no_folder_of_hugging_face_is_named(checkpoint: Path, bundles: d
         bundles[8]: "is a bundle, which the app serves as it is",
     }.items():
         with pytest.raises(CheckpointError, match=message) as caught:
-            import_(source, tmp_path / "out")
+            import_(source, out=tmp_path / "out")
         assert re.fullmatch(r"[^\n]+\.", str(caught.value))
 
 
 def test_one_file_of_a_model_is_not_its_folder(theirs: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"model.safetensors is one file of a model: name its folder, .*theirs\."):
-        import_(theirs / "model.safetensors", tmp_path / "out")
+        import_(theirs / "model.safetensors", out=tmp_path / "out")

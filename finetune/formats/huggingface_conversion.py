@@ -1,0 +1,53 @@
+"""What becomes of a Hugging Face model: a checkpoint, to train on and to export, or at once a bundle, without TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from tqdm import tqdm
+
+from app.engine.bundle import FORMAT, Bundle, EndMarker, Manifest, Parity, Template
+from app.engine.tokenizer import END_OF_TEXT
+from app.engine.vocabulary_files import write_byte_pairs
+from finetune.checkpoint import write_checkpoint
+from finetune.export.bundle_writer import checksums, made_now, write_files, write_manifest
+from finetune.export.parity import check_parity, measure_parity_by_numpy
+from finetune.export.quantization import Bits
+from finetune.formats.huggingface_reader import HuggingFaceModel
+
+BUNDLE_STEPS = 3
+"""How often `write_bundle_of` updates its progress bar."""
+
+
+def write_checkpoint_of(model: HuggingFaceModel, folder: Path) -> None:
+    """Write the model as a gpt-2-simple checkpoint into an empty folder."""
+    write_byte_pairs(model.byte_pairs, folder)
+    write_checkpoint(folder, model.hparams, model.weights, vocabulary=folder)
+
+
+def write_bundle_of(
+    model: HuggingFaceModel, folder: Path, name: str, origin: str, bits: Bits, template: Template, progress: tqdm[None]
+) -> Parity:
+    """Write the model as a bundle into an empty folder and measure its parity.
+
+    The files are those that `export` makes of the checkpoint. Raises BundleError where the bundle strays from its reference.
+    """
+    write_files(model.hparams, model.weights, model.tokenizer, bits, folder, progress)
+    manifest = Manifest(
+        format=FORMAT,
+        name=name,
+        hparams=model.hparams,
+        bits=bits,
+        end=EndMarker(text=END_OF_TEXT) if model.end is None else EndMarker(token=model.end),
+        template=template,
+        training={"imported": origin},
+        made=made_now("numpy", "safetensors"),
+        files=checksums(folder),
+    )
+    progress.set_description("compare with NumPy")
+    parity = measure_parity_by_numpy(model.weights, Bundle(folder, manifest))
+    check_parity(parity, bits)
+    write_manifest(folder, msgspec.structs.replace(manifest, parity=parity))
+    progress.update()
+    return parity
