@@ -1,4 +1,4 @@
-# The container that Cloud Run starts: the app, its packages, and one bundle.
+# The container that Cloud Run starts: the app, its packages, and one bundle, by default the one that `export` made last.
 #
 #   make image                                builds it with docker, podman or buildah
 #   gcloud run deploy NAME --source .         builds the same on Google Cloud
@@ -44,27 +44,28 @@ COPY app/engine app/engine
 COPY finetune finetune
 ENTRYPOINT ["python3", "-m", "finetune"]
 
-# The bundle: checkpoint/run1 exported if it is there, else models/$MODEL. TensorFlow is installed only for the export.
+# The bundle: models/$MODEL if it is given, else the one that models/DEFAULT names, else checkpoint/run1, which is exported here,
+# else models/starter. TensorFlow is installed only for the export.
 FROM pip AS bundle
-ARG MODEL=starter
+ARG MODEL=
 ARG ENGINE=onnx
 WORKDIR /source
 COPY requirements/training.txt /requirements/
+COPY app/__init__.py app/errors.py app/
+COPY app/engine/__init__.py app/engine/default_bundle.py app/engine/
+COPY models models
 # COPY fails if nothing matches. The pattern lets the checkpoint be absent, and LICENSE is always there.
 COPY LICENSE checkpoint/run[1] checkpoint/run1/
-RUN if [ -f checkpoint/run1/checkpoint ] && [ "$ENGINE" = onnx ]; then \
+RUN if [ "$ENGINE" = tensorflow ]; then echo checkpoint/run1 > served; else python3 -m app.engine.default_bundle "$MODEL" > served; fi
+RUN if [ "$(cat served)" = checkpoint/run1 ] && [ "$ENGINE" = onnx ]; then \
       pip install --quiet --no-deps --require-hashes --requirement /requirements/training.txt; \
     fi
-COPY app/__init__.py app/errors.py app/
 COPY app/engine app/engine
 COPY finetune finetune
-COPY models models
-RUN if [ "$ENGINE" = tensorflow ]; then cp -r checkpoint/run1 /model; \
-    elif [ -f checkpoint/run1/checkpoint ]; then \
-      python3 -m finetune export --checkpoint checkpoint/run1 --out models/run1 && cp -r models/run1 /model; \
-    elif [ -f "models/$MODEL/manifest.json" ]; then cp -r "models/$MODEL" /model; \
-    else echo "There is no bundle in models/$MODEL: name another with --build-arg MODEL=..., or copy a checkpoint to checkpoint/run1." >&2; exit 1; \
-    fi && chmod -R a+rX /model
+RUN served=$(cat served); echo "This image serves $served."; \
+    if [ "$served" = checkpoint/run1 ] && [ "$ENGINE" = onnx ]; then \
+      python3 -m finetune export --checkpoint "$served" --out models/run1 && served=models/run1; \
+    fi && cp -r "$served" /model && chmod -R a+rX /model
 
 FROM python AS app
 ARG ENGINE=onnx

@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: serve test test-all browser lint format hooks image image-check starter bench docs lock help
 
-serve: .venv/container  ## Serve models/starter, or MODEL=..., on http://localhost:8080
+serve: .venv/container  ## Serve the bundle exported last, or MODEL=..., on http://localhost:8080
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 exec $(BIN)/python -m app
 
 test: lint  ## Check format, lint and types, and run all tests but the slow ones
@@ -38,9 +38,10 @@ format: .venv/tests  ## Format, and fix what the linter can fix
 hooks: .venv/tests  ## Check every commit before it is made, with pre-commit
 	$(BIN)/pre-commit install
 
-image:  ## Build the container with docker, podman or buildah; BUILD_FLAGS='--build-arg MODEL=...'
+image:  ## Build the container of that bundle, or of MODEL=..., with docker, podman or buildah
 	@test -n "$(CONTAINERS)" || { echo "error: none of docker, podman and buildah is here to build with." >&2; exit 2; }
-	$(CONTAINERS) build --tag $(IMAGE) $(BUILD_FLAGS) .
+	@served=$$($(PYTHON) -m app.engine.default_bundle $(MODEL)) && echo "$(IMAGE) will serve $$served."
+	$(CONTAINERS) build --tag $(IMAGE) $(if $(MODEL),--build-arg MODEL=$(MODEL)) $(BUILD_FLAGS) .
 
 image-check: .venv/training  ## Run the image as Cloud Run would, and send it a thousand requests
 	$(BIN)/python -m benchmarks.image $(IMAGE) $(BUNDLE) $(MEMORY)

@@ -45,7 +45,7 @@ def main() -> int:
     except FatalError as error:
         print(fatal_line(error, as_json), file=sys.stderr)
         return 2
-    serve(application, port, settings.log_level, queue.drain)
+    serve(application, models.default, port, settings.log_level, queue.drain)
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from app.engine.base import Engine
 from app.engine.bundle import Bundle, read_manifest
 from app.engine.cores import cores_allowed
+from app.engine.default_bundle import default_bundle
 from app.engine.memory import BASE, TOKEN_BYTES, ModelMemory, memory_allowed
 from app.errors import SettingError, UnknownModel
 from app.settings import Settings
@@ -62,7 +63,8 @@ def bundle_models(settings: Settings) -> Models:
     from app.engine.prefix_cache import PrefixCache
     from app.engine.tokenizer import Tokenizer
 
-    bundles = bundles_by_name([Path(settings.model), *bundle_folders(settings.models)])
+    chosen = Path(settings.model) if settings.model else default_bundle()
+    bundles = bundles_by_name([chosen, *bundle_folders(settings.models)])
     vocabularies: dict[str | None, Tokenizer] = {}
     prefixes = PrefixCache(PREFIX_CACHE_BYTES)
     engines: list[Engine] = []
@@ -83,6 +85,8 @@ def checkpoint_models(settings: Settings) -> Models:
     """The checkpoint of MODEL, on TensorFlow."""
     from app.engine.tensorflow import TensorflowEngine
 
+    if not settings.model:
+        raise SettingError("ENGINE is tensorflow and MODEL is not set: set MODEL to a checkpoint, such as checkpoint/run1.")
     return Models([TensorflowEngine(Path(settings.model), thread_count(settings))])
 
 

@@ -48,8 +48,8 @@ def end_within(seconds: float) -> None:
     timer.start()
 
 
-def serve(app: Any, port: socket.socket, log_level: str, drain: Callable[[float], None]) -> None:
-    """Serve on a listening socket until SIGTERM or SIGINT.
+def serve(app: Any, model: str, port: socket.socket, log_level: str, drain: Callable[[float], None]) -> None:
+    """Serve on a listening socket until SIGTERM or SIGINT. Logs the address and the default `model`.
 
     Then calls `drain`, waits for the requests that are being answered, and returns. The process ends within ten seconds anyway.
     """
@@ -73,5 +73,5 @@ def serve(app: Any, port: socket.socket, log_level: str, drain: Callable[[float]
     # uvicorn raises the signal again when it is done, which would end the process with an error code.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    log.info("serving on http://localhost:%d", port.getsockname()[1])
+    log.info("serving %s on http://localhost:%d", model, port.getsockname()[1])
     DrainingServer(config, drain).run(sockets=[port])

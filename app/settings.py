@@ -37,8 +37,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=1, le=65535, description="the port to listen on, 1 to 65535")] = 8080
     model: Annotated[
         str,
-        Meta(min_length=1, description="the folder of the bundle to serve (with ENGINE=tensorflow, of a checkpoint)"),
-    ] = "models/starter"
+        Meta(
+            min_length=1,
+            description="the folder of the bundle to serve (with ENGINE=tensorflow, of a checkpoint), by default the bundle that models/DEFAULT names, else models/starter",
+        ),
+    ] = ""
     models: Annotated[str, Meta(description="more bundles to serve, or folders of bundles, comma-separated")] = ""
     engine: Annotated[
         Literal["onnx", "tensorflow", "fake"],

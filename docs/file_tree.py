@@ -46,6 +46,7 @@ CAPTIONS = {
     "pyproject.toml": "Settings of ruff, mypy, pytest and coverage",
     ".dockerignore": "What docker does not send to a build",
     ".gcloudignore": "What gcloud does not send to a build",
+    ".cloudbuildignore": "What gcloud does not send to the pipeline",
     ".gitignore": "What git does not track",
     ".gitattributes": "How git treats some files",
     ".editorconfig": "Indentation and line ends for editors",

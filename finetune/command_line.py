@@ -46,6 +46,8 @@ VERBS = {
     "download": Verb(BRING, "finetune.commands.download:download", ("pull",)),
     "import": Verb(BRING, "finetune.commands.import_:import_"),
     "sample": Verb(USE, "finetune.commands.sample:sample", ("generate",)),
+    "list": Verb(USE, "finetune.commands.list_:list_", ("ls",)),
+    "use": Verb(USE, "finetune.commands.use:use", ("default",)),
     "report": Verb(ONLINE, "finetune.commands.report:report", ("votes",)),
     "starter": Verb(DEVELOP, "finetune.commands.starter:starter"),
     "completion": Verb(DEVELOP, "finetune.commands.completion:completion", ("completions",)),

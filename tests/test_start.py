@@ -86,10 +86,10 @@ def test_a_long_stream_ends_properly_before_the_platform_kills_it() -> None:
         assert time.monotonic() - told < 10
 
 
-def test_the_log_says_where_it_serves() -> None:
+def test_the_log_says_what_it_serves_and_where() -> None:
     with process(ENGINE="fake") as (child, _):
         child.send_signal(signal.SIGTERM)
-        assert re.search(r"serving on http://localhost:\d+\n", child.communicate(timeout=20)[0])
+        assert re.search(r"serving fake on http://localhost:\d+\n", child.communicate(timeout=20)[0])
 
 
 REPORT = """

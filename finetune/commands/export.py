@@ -5,7 +5,7 @@
     python -m finetune export --checkpoint checkpoint/run1 --out NAME --format gguf
 
 A bundle's weights are rounded to 8 bits unless --bits says otherwise. Its logits are then compared with TensorFlow's; a
-bundle that is too far off is not written.
+bundle that is too far off is not written. A bundle in models/ becomes the default: models/DEFAULT names it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import SettingError
 from finetune.checkpoint import open_save, read_finite_weights
+from finetune.default_choice import can_be_default, choose_default, refuse_name
 from finetune.export.bundle_writer import WRITING_STEPS, write_bundle
 from finetune.export.end_markers import end_token, find_end_marker
 from finetune.export.quantization import Bits
@@ -68,10 +69,14 @@ def export(
 
 def export_bundle(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarker, template: Template) -> None:
     refuse_overwriting(out, (out / "manifest.json").is_file(), "a bundle")
+    refuse_name(out)
     with written_aside(out) as aside, progress_bar("read", WRITING_STEPS + 1) as progress:
         parity = write_bundle(source, aside, out.name, bits, end, template, progress)
         replace_folder(aside, out, (*FILES, "manifest.json"))
     print(f"{out}: {megabytes(out, FILES)} at {bits} bits, mean divergence from TensorFlow {parity.mean_kl:.1e} nats")
+    if can_be_default(out):
+        choose_default(out)
+        print(f"{out} is the default now: it is what is served and deployed")
 
 
 def export_huggingface(

@@ -176,7 +176,7 @@ def test_people_read_plain_lines() -> None:
         httpx.get(f"{url}/?length=1&prefix={SECRET}")
         printed = ended(child)
     assert re.search(r"^\d\d:\d\d:\d\d INFO GET / 200 in \d+\.\d{3} s$", printed, re.MULTILINE)
-    assert f"INFO serving on http://localhost:{urlsplit(url).port}\n" in printed
+    assert f"INFO serving fake on http://localhost:{urlsplit(url).port}\n" in printed
     assert SECRET not in printed
 
 

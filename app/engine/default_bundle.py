@@ -1,0 +1,84 @@
+"""The default bundle, which is served and deployed unless another is named: models/DEFAULT says which one it is.
+
+models/DEFAULT is one line, the name of a bundle beside it. `finetune export` and `finetune use` write it. Where there is no such
+file, models/starter is the default. The Dockerfile runs this module, so it needs nothing but Python:
+
+    python3 -m app.engine.default_bundle [MODEL]      prints what an image serves
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from app.errors import BundleError
+
+MODELS = Path("models")
+DEFAULT = "DEFAULT"
+STARTER = "starter"
+RUN = Path("checkpoint/run1")
+"""Where gpt-2-simple leaves its run. An image exports it while it is built, where no bundle was chosen."""
+CHOOSE = "`python -m finetune use NAME` chooses a bundle and lets .dockerignore and .gcloudignore send it"
+
+
+def default_bundle(models: Path = MODELS) -> Path:
+    """The folder of the default bundle. Raises BundleError, rather than to take the starter, if the chosen one is not there."""
+    name = chosen_name(models)
+    if name and not is_bundle(models / name):
+        raise BundleError(f"{models / DEFAULT} names {name}, and there is no bundle in {models / name}: {CHOOSE}.")
+    return models / (name or STARTER)
+
+
+def deployed_model(named: str = "", project: Path = Path()) -> Path:
+    """What an image of this folder serves: the bundle that is named, else the chosen one, else checkpoint/run1, else the starter.
+
+    Raises BundleError where that is not here.
+    """
+    models = project / MODELS
+    if named:
+        folder = models / Path(named).name
+        if not is_bundle(folder):
+            raise BundleError(f"MODEL is {named}, and there is no bundle in {folder}: {CHOOSE}.")
+        return folder
+    if chosen_name(models) is None and any((project / RUN).glob("*.index")):
+        return project / RUN
+    folder = default_bundle(models)
+    if not is_bundle(folder):
+        raise BundleError(f"there is neither {models / DEFAULT} nor a bundle in {folder}: {CHOOSE}.")
+    return folder
+
+
+def chosen_name(models: Path = MODELS) -> str | None:
+    """The name in models/DEFAULT, None where there is no such file. Raises BundleError if it holds no name."""
+    path = models / DEFAULT
+    if not path.exists():
+        return None
+    try:
+        name = path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path} cannot be read ({error}): {CHOOSE}.") from None
+    if not is_name(name):
+        raise BundleError(f"{path} should hold the name of a bundle in {models}, and holds {name[:80]!r}: {CHOOSE}.")
+    return name
+
+
+def is_name(name: str) -> bool:
+    """Whether a folder of this name can be chosen: one line, and no path."""
+    return name == name.strip() and name.isprintable() and name not in ("", ".", "..") and "/" not in name
+
+
+def is_bundle(folder: Path) -> bool:
+    return (folder / "manifest.json").is_file()
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        print(deployed_model(*arguments[:1]))
+    except BundleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

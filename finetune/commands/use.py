@@ -1,0 +1,20 @@
+"""`use`: choose the bundle that is served and deployed.
+
+python -m finetune use NAME
+"""
+
+from __future__ import annotations
+
+from finetune.default_choice import choose_default
+from finetune.inventory import find_bundle
+
+
+def use(model: str, /) -> None:
+    """Choose the default: the bundle that `serve` and `deploy` take.
+
+    Args:
+        model: a bundle in models/, such as jokes or models/jokes
+    """
+    bundle = find_bundle(model)
+    choose_default(bundle)
+    print(f"{bundle} is the default now: it is what is served and deployed")

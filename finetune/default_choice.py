@@ -1,0 +1,43 @@
+"""Chooses the default bundle: writes models/DEFAULT, and lets the ignore files beside models/ send what it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.engine.default_bundle import DEFAULT, MODELS, chosen_name, is_name
+from app.errors import BundleError, SettingError
+from finetune.build_context import send_default
+from finetune.checkpoint import replace_text
+
+
+def can_be_default(bundle: Path) -> bool:
+    """Whether a bundle is in a folder called models, beside which the app and the container are started and built."""
+    return bundle.resolve().parent.name == MODELS.name
+
+
+def refuse_name(bundle: Path) -> None:
+    """Raises SettingError for a bundle in models/ whose name models/DEFAULT cannot hold."""
+    if can_be_default(bundle) and not is_name(bundle.resolve().name):
+        raise SettingError(f"{str(bundle)!r} has a name that is more than one plain line: choose another.")
+
+
+def choose_default(bundle: Path) -> None:
+    """Make a bundle in models/ the one that is served and deployed."""
+    refuse_name(bundle)
+    models = bundle.resolve().parent
+    replace_text(models / DEFAULT, f"{bundle.resolve().name}\n")
+    send_default(models.parent)
+
+
+def forget_default(models: Path = MODELS) -> None:
+    """Serve and deploy what a new clone would: models/starter, or checkpoint/run1 in a container."""
+    (models / DEFAULT).unlink(missing_ok=True)
+    send_default(models.resolve().parent)
+
+
+def is_default(bundle: Path) -> bool:
+    """Whether models/DEFAULT names this bundle. A file that names none is no reason to fail."""
+    try:
+        return can_be_default(bundle) and chosen_name(bundle.resolve().parent) == bundle.resolve().name
+    except BundleError:
+        return False

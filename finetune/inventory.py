@@ -1,0 +1,161 @@
+"""The runs and bundles of this folder: what there is in checkpoint/ and models/, and which one a name means."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import math
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from app.engine.bundle import Hparams, read_manifest
+from app.engine.checkpoint_folder import find_save, listed, read_hparams, saves_in, step_of
+from app.engine.default_bundle import MODELS, default_bundle, is_bundle
+from app.errors import BundleError, FatalError, SettingError
+from finetune.checkpoint import variable_shapes
+from finetune.run_folder import RunFolder
+
+RUNS = Path("checkpoint")
+Kind = Literal["run", "checkpoint", "bundle"]
+"""A checkpoint is a run without its training: OpenAI's weights, or what `import` wrote."""
+
+
+class StoredModel(msgspec.Struct, frozen=True, kw_only=True):
+    """What `list` says about a folder. `problem` says why it does not say more."""
+
+    name: str
+    kind: Kind
+    default: bool
+    hparams: Hparams | None = None
+    parameters: int | None = None
+    step: int | None = None
+    validation_loss: float | None = None
+    """In nats per token: of a run the lowest, which is that of its best/."""
+    bytes: int
+    date: datetime
+    """When a bundle was made, and when a run was last written to."""
+    problem: str | None = None
+
+
+def stored_models() -> list[StoredModel]:
+    """All bundles, checkpoints and runs of this folder."""
+    try:
+        default = default_bundle()
+    except BundleError:
+        default = None
+    return [describe(folder, folder == default) for folder in model_folders()]
+
+
+def model_folders() -> Iterator[Path]:
+    for parent in (MODELS, RUNS):
+        if parent.is_dir():
+            yield from sorted(path for path in parent.iterdir() if path.name[0] != "." and kind_of(path))
+
+
+def kind_of(folder: Path) -> Kind | None:
+    """What a folder holds; None if it is neither a run nor a bundle."""
+    if is_bundle(folder):
+        return "bundle"
+    if (folder / "description.json").is_file():
+        return "run"
+    saves = saves_in(folder) if folder.is_dir() else []
+    return None if not saves else "run" if step_of(saves[-1]) else "checkpoint"
+
+
+def describe(folder: Path, default: bool = False) -> StoredModel:
+    kind = kind_of(folder)
+    assert kind is not None
+    whole = StoredModel(
+        name=str(folder), kind=kind, default=default, bytes=size_of(folder), date=written_at(folder)
+    )
+    try:
+        return with_bundle(whole, folder) if kind == "bundle" else with_run(whole, folder)
+    except FatalError as error:
+        return msgspec.structs.replace(whole, problem=str(error))
+
+
+def with_bundle(model: StoredModel, folder: Path) -> StoredModel:
+    manifest = read_manifest(folder)
+    step, loss = (manifest.training.get(name) for name in ("step", "validation_loss"))
+    made = model.date
+    with contextlib.suppress(KeyError, ValueError):
+        made = datetime.fromisoformat(manifest.made["at"])
+    return msgspec.structs.replace(
+        model,
+        date=made,
+        hparams=manifest.hparams,
+        parameters=count_parameters(manifest.hparams),
+        step=step if isinstance(step, int) else None,
+        validation_loss=float(loss) if isinstance(loss, int | float) else None,
+    )
+
+
+def with_run(model: StoredModel, folder: Path) -> StoredModel:
+    run = RunFolder(folder)
+    if not run.exists:
+        return msgspec.structs.replace(model, problem="there is no save yet.")
+    hparams = read_hparams(folder)
+    lowest = run.lowest_validation
+    return msgspec.structs.replace(
+        model,
+        hparams=hparams,
+        parameters=count_parameters(hparams),
+        step=step_of(find_save(folder)[1]),
+        validation_loss=lowest[1] if lowest else None,
+    )
+
+
+def count_parameters(hparams: Hparams) -> int:
+    return sum(map(math.prod, variable_shapes(hparams).values()))
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in files_of(folder))
+
+
+def written_at(folder: Path) -> datetime:
+    """When a file of the folder was last written."""
+    times = (path.stat().st_mtime for path in files_of(folder))
+    return datetime.fromtimestamp(max(times, default=folder.stat().st_mtime), UTC).replace(microsecond=0)
+
+
+def find_model(name: str, *kinds: Kind) -> Path:
+    """The folder that a name means: a path, such as models/jokes, or the last part of one. Raises SettingError."""
+    path = Path(os.path.normpath(name))
+    if len(path.parts) == 1:
+        found = [parent / path for parent in (MODELS, RUNS) if kind_of(parent / path) in kinds]
+        if len(found) > 1:
+            raise SettingError(f"{name} could be {listed([str(each) for each in found])}: write which.")
+        path = found[0] if found else path
+    if kind_of(path) not in kinds:
+        raise unknown(name, kinds)
+    return path
+
+
+def unknown(name: str, kinds: Sequence[Kind]) -> SettingError:
+    """Names the nearest of the names that would do."""
+    known = [str(folder) for folder in model_folders() if kind_of(folder) in kinds]
+    short = {Path(each).name: each for each in known}
+    near = difflib.get_close_matches(name, [*known, *short], 1)
+    remedy = f"did you mean {short.get(near[0], near[0])}?" if near else "`python -m finetune list` shows what there is."
+    return SettingError(f"{name!r} is no {' and no '.join(kinds)} here: {remedy}")
+
+
+def find_bundle(name: str) -> Path:
+    """The bundle that a name means. Raises SettingError, which for a run says how it is made a bundle."""
+    path = Path(os.path.normpath(name))
+    run = next((each for each in (path, RUNS / path, MODELS / path) if kind_of(each) in ("run", "checkpoint")), None)
+    if run and not any(is_bundle(each) for each in (path, MODELS / path)):
+        raise SettingError(
+            f"{run} is a {kind_of(run)}, not a bundle: run `python -m finetune export --checkpoint {run} --out models/{run.name}` first."
+        )
+    return find_model(name, "bundle")
