@@ -86,7 +86,9 @@ def checkpoint_models(settings: Settings) -> Models:
     from app.engine.tensorflow import TensorflowEngine
 
     if not settings.model:
-        raise SettingError("ENGINE is tensorflow and MODEL is not set: set MODEL to a checkpoint, such as checkpoint/run1.")
+        raise SettingError(
+            "ENGINE is tensorflow and MODEL is not set: set MODEL to a checkpoint, such as checkpoint/run1."
+        )
     return Models([TensorflowEngine(Path(settings.model), thread_count(settings))])
 
 

@@ -39,7 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             min_length=1,
-            description="the folder of the bundle to serve (with ENGINE=tensorflow, of a checkpoint), by default the bundle that models/DEFAULT names, else models/starter",
+            description="the folder of the bundle to serve (with ENGINE=tensorflow, of a checkpoint), or left out for the one"
+            " that models/DEFAULT names, else models/starter",
         ),
     ] = ""
     models: Annotated[str, Meta(description="more bundles to serve, or folders of bundles, comma-separated")] = ""

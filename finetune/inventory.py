@@ -70,9 +70,7 @@ def kind_of(folder: Path) -> Kind | None:
 def describe(folder: Path, default: bool = False) -> StoredModel:
     kind = kind_of(folder)
     assert kind is not None
-    whole = StoredModel(
-        name=str(folder), kind=kind, default=default, bytes=size_of(folder), date=written_at(folder)
-    )
+    whole = StoredModel(name=str(folder), kind=kind, default=default, bytes=size_of(folder), date=written_at(folder))
     try:
         return with_bundle(whole, folder) if kind == "bundle" else with_run(whole, folder)
     except FatalError as error:
@@ -146,7 +144,7 @@ def unknown(name: str, kinds: Sequence[Kind]) -> SettingError:
     known = [str(folder) for folder in model_folders() if kind_of(folder) in kinds]
     short = {Path(each).name: each for each in known}
     near = difflib.get_close_matches(name, [*known, *short], 1)
-    remedy = f"did you mean {short.get(near[0], near[0])}?" if near else "`python -m finetune list` shows what there is."
+    remedy = f"did you mean {short.get(near[0], near[0])}?" if near else "`gpt2 list` shows what there is."
     return SettingError(f"{name!r} is no {' and no '.join(kinds)} here: {remedy}")
 
 
@@ -155,7 +153,6 @@ def find_bundle(name: str) -> Path:
     path = Path(os.path.normpath(name))
     run = next((each for each in (path, RUNS / path, MODELS / path) if kind_of(each) in ("run", "checkpoint")), None)
     if run and not any(is_bundle(each) for each in (path, MODELS / path)):
-        raise SettingError(
-            f"{run} is a {kind_of(run)}, not a bundle: run `python -m finetune export --checkpoint {run} --out models/{run.name}` first."
-        )
+        export = f"gpt2 export {run} models/{run.name}"
+        raise SettingError(f"{run} is a {kind_of(run)}, not a bundle: `{export}` makes one of it.")
     return find_model(name, "bundle")

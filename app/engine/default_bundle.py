@@ -18,7 +18,7 @@ DEFAULT = "DEFAULT"
 STARTER = "starter"
 RUN = Path("checkpoint/run1")
 """Where gpt-2-simple leaves its run. An image exports it while it is built, where no bundle was chosen."""
-CHOOSE = "`python -m finetune use NAME` chooses a bundle and lets .dockerignore and .gcloudignore send it"
+CHOOSE = "`gpt2 use NAME` chooses a bundle and lets .dockerignore and .gcloudignore send it"
 
 
 def default_bundle(models: Path = MODELS) -> Path:
@@ -71,14 +71,14 @@ def is_bundle(folder: Path) -> bool:
     return (folder / "manifest.json").is_file()
 
 
-def main(arguments: list[str]) -> int:
+def main(named: str = "") -> int:
     try:
-        print(deployed_model(*arguments[:1]))
+        sys.stdout.write(f"{deployed_model(named)}\n")
     except BundleError as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         return 2
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:2]))

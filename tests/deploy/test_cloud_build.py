@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from app.engine.default_bundle import deployed_model
+from finetune.default_choice import choose_default
 from tests.conftest import ROOT
+from tests.deploy.build_ignores import sent_by_docker
 from tests.deploy.definitions import load
 
 STEPS: dict[str, dict[str, Any]] = {step["id"]: step for step in load("cloudbuild.yaml")["steps"]}
@@ -86,7 +91,25 @@ def test_the_checkpoint_is_fetched_if_a_bucket_is_named(tmp_path: Path) -> None:
     assert (tmp_path / "checkpoint/run1").is_dir()
 
 
+def test_the_fetched_checkpoint_takes_the_place_of_the_default(tmp_path: Path) -> None:
+    shutil.copy(ROOT / ".dockerignore", tmp_path)
+    (tmp_path / "models/jokes").mkdir(parents=True)
+    (tmp_path / "models/jokes/manifest.json").touch()
+    choose_default(tmp_path / "models/jokes")
+    run_step("checkpoint", tmp_path, BUCKET="mine", CHECKPOINT="checkpoint/jokes/best")
+    (tmp_path / "checkpoint/run1/model-7.index").touch()
+    assert "checkpoint/run1/model-7.index" in sent_by_docker(tmp_path)
+    assert deployed_model(project=tmp_path) == tmp_path / "checkpoint/run1"
+
+
+def test_the_tests_say_that_the_starter_was_not_sent(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as stopped:
+        run_step("test", tmp_path)
+    assert stopped.value.stderr.endswith(b"was not sent: add --ignore-file .cloudbuildignore.\n")
+
+
 def test_the_tests_get_a_git_repository_if_gcloud_sent_none(tmp_path: Path) -> None:
+    (tmp_path / "models/starter").mkdir(parents=True)
     for _ in range(2):
         run_step("test", tmp_path)
     assert (tmp_path / "calls").read_text() == "make test\n" * 2
