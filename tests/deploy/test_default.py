@@ -21,8 +21,8 @@ BUNDLE = {"manifest.json", "model.onnx", "model.onnx.data", "tokenizer.json"}
 RUN = {
     "checkpoint", "counter", "description.json", "encoder.json", "events/events.out", "hparams.json", "log.csv", "loss.png",
     "model-5.data-00000-of-00001", "model-5.index", "model-5.meta", "model-7.data-00000-of-00001", "model-7.index",
-    "model-7.meta", "samples.txt", "training-5.npz", "training-7.npz", "vocab.bpe", "best/checkpoint", "best/model-5.index", "best/hparams.json",
-    "best/model-5.data-00000-of-00001",
+    "model-7.meta", "samples.txt", "training-5.npz", "training-7.npz", "vocab.bpe", "best/checkpoint", "best/model-5.index",
+    "best/hparams.json", "best/model-5.data-00000-of-00001",
 }  # fmt: skip
 NEEDED = {
     "checkpoint", "description.json", "encoder.json", "hparams.json", "log.csv", "model-7.data-00000-of-00001", "model-7.index",
