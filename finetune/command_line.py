@@ -48,6 +48,7 @@ VERBS = {
     "sample": Verb(USE, "finetune.commands.sample:sample", ("generate",)),
     "list": Verb(USE, "finetune.commands.list_:list_", ("ls",)),
     "use": Verb(USE, "finetune.commands.use:use", ("default",)),
+    "deploy": Verb(ONLINE, "finetune.commands.deploy:deploy", ("publish",)),
     "report": Verb(ONLINE, "finetune.commands.report:report", ("votes",)),
     "starter": Verb(DEVELOP, "finetune.commands.starter:starter"),
     "completion": Verb(DEVELOP, "finetune.commands.completion:completion", ("completions",)),

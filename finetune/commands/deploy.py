@@ -1,0 +1,262 @@
+"""`deploy`: put a model online, on Google Cloud Run.
+
+    gpt2 deploy                      the default model
+    gpt2 deploy jokes --dry-run      what would be done, as commands for a shell
+    gpt2 deploy --telegram -         with a Telegram bot; the token comes from TELEGRAM_TOKEN, or is asked for
+    gpt2 deploy --delete             take it back
+
+Everything goes through gcloud, which has to be installed and logged in.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from app.engine.bundle import open_bundle
+from app.errors import FatalError, SettingError
+from finetune.deployment.cloud_state import CloudProject, CloudState, find_project, look_at
+from finetune.deployment.deployment_plan import Deployment, plan, secret_names
+from finetune.deployment.deployment_summary import removal_summary, summary
+from finetune.deployment.gcloud import Step, ask
+from finetune.deployment.live_service import first_answer, qr_code
+from finetune.deployment.performed_steps import perform
+from finetune.deployment.removal import built_things, removal_plan
+from finetune.deployment.service_settings import url_of
+from finetune.deployment.shell_script import UNKNOWN, commands, script
+from finetune.deployment.staged_sources import stage_sources
+from finetune.deployment.webhook import bot_info, check_token, delete_webhook, set_webhook
+from finetune.readable_json import readable_json
+
+SERVICE = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
+
+
+def deploy(
+    model: str | None = None,
+    /,
+    *,
+    service: str = "gpt-2",
+    project: str | None = None,
+    region: str | None = None,
+    telegram: str | None = None,
+    votes: bool = False,
+    yes: bool = False,
+    dry_run: bool = False,
+    delete: bool = False,
+    delete_votes: bool = False,
+    json: bool = False,
+) -> None:
+    """Put a model online, on Google Cloud Run.
+
+    Args:
+        model: a bundle of models/ or its folder; the default model if left out
+        service: the service's name, which is part of its address
+        project: the Google Cloud project; gcloud's own if left out
+        region: where it runs; gcloud's run/region if left out, else us-central1
+        telegram: a bot's token; - takes it from TELEGRAM_TOKEN, or asks, so that it shows in no list of processes
+        votes: keep people's votes, in BigQuery
+        yes: do not ask
+        dry_run: only print the commands for a shell
+        delete: remove the service, its image and its secrets; votes are kept
+        delete_votes: with --delete, the votes too
+        json: print one JSON document for scripts
+    """
+    check(model, service, telegram, votes, delete, delete_votes)
+    say = partial(print, file=sys.stderr if json else sys.stdout, flush=True)
+    if delete:
+        result = remove(service, project, region, delete_votes, yes, dry_run, say)
+    else:
+        result = put_online(model, service, project, region, read_token(telegram), votes, yes, dry_run, say)
+    if json:
+        sys.stdout.write(readable_json(result).decode())
+
+
+def check(model: str | None, service: str, telegram: str | None, votes: bool, delete: bool, delete_votes: bool) -> None:
+    """Raises SettingError for options that contradict each other."""
+    if not SERVICE.fullmatch(service):
+        raise SettingError(
+            f"--service is {service!r}, and should be small letters, digits and -, at most 49, a letter first."
+        )
+    if delete_votes and not delete:
+        raise SettingError("--delete-votes deletes votes together with the service: add --delete.")
+    given = [name for name, value in (("MODEL", model), ("--telegram", telegram), ("--votes", votes)) if value]
+    if delete and given:
+        raise SettingError(f"--delete removes the service, and {given[0]} is for making it: leave one of them out.")
+
+
+def read_token(telegram: str | None) -> str | None:
+    """The bot's token, from the option, TELEGRAM_TOKEN, a question or a line of standard input. Raises SettingError."""
+    if telegram is None:
+        return None
+    token = telegram
+    if telegram == "-":
+        token = os.environ.get("TELEGRAM_TOKEN", "").strip()
+        if not token:
+            token = (
+                getpass.getpass("The token that @BotFather gave you: ") if sys.stdin.isatty() else sys.stdin.readline()
+            )
+    check_token(token.strip())
+    return token.strip()
+
+
+def put_online(
+    model: str | None,
+    service: str,
+    project: str | None,
+    region: str | None,
+    token: str | None,
+    votes: bool,
+    yes: bool,
+    dry_run: bool,
+    say: Callable[..., None],
+) -> dict[str, Any]:
+    bundle = open_bundle(chosen_bundle(model))
+    with build_folder(kept=dry_run) as folder:
+        wanted = Deployment(service, bundle, stage_sources(bundle.folder, folder), token, votes)
+        place, state = look(project, region, service, secret_names(service) if token else (), votes, dry_run)
+        steps = plan(wanted, state, place)
+        lines = list(summary(wanted, state, place, steps))
+        if dry_run:
+            return print_script(lines, script(steps, place, service, bool(token)), steps, place, say)
+        bot = bot_info(token) if token else None
+        say("\n".join([*lines, *([f"bot      {bot.name}"] if bot else [])]))
+        if steps:
+            agree(yes)
+        perform(steps)
+    url = address_of(service, place)
+    answer = first_answer(url)
+    if bot and token:
+        connect_bot(token, url, bot, steps, state, service)
+    found = {"url": url, "model": answer.model, "answer": answer.text, "bot": bot and bot.name}
+    announce(found, bundle.manifest.name, say)
+    return found | {
+        "project": place.name,
+        "region": place.region,
+        "service": service,
+        "steps": [step.does for step in steps],
+    }
+
+
+def chosen_bundle(model: str | None) -> Path:
+    """A bundle's folder, or the folder of that name in models/."""
+    if model is None:
+        return default_bundle()
+    inside = Path("models", model)
+    return inside if (inside / "manifest.json").is_file() else Path(model)
+
+
+def default_bundle() -> Path:
+    chosen = Path("models/DEFAULT")
+    return Path("models", chosen.read_text(encoding="utf-8").strip() if chosen.is_file() else "starter")
+
+
+@contextmanager
+def build_folder(kept: bool) -> Iterator[Path]:
+    """A new folder for what is sent. It stays after a dry run, whose commands name it."""
+    folder = Path(tempfile.mkdtemp(prefix="gpt2-deploy-"))
+    try:
+        yield folder
+    finally:
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def look(
+    project: str | None, region: str | None, service: str, secrets: Sequence[str], dataset: bool, dry_run: bool
+) -> tuple[CloudProject, CloudState]:
+    """The project and what it has. A dry run does without, if nobody can be asked."""
+    try:
+        place = find_project(project, region)
+        return place, look_at(place, service, tuple(secrets), dataset)
+    except FatalError as error:
+        if not dry_run:
+            raise
+        print(f"note: {error} These commands are for a new project.", file=sys.stderr)
+        name = project or UNKNOWN.name
+        return CloudProject(name, region or UNKNOWN.region, UNKNOWN.account), CloudState()
+
+
+def agree(yes: bool) -> None:
+    """Ask once. Raises SettingError where nobody can answer, SystemExit for a no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise SettingError("nobody is here to agree to this plan: add --yes, or --dry-run to see its commands.")
+    print("\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        print("nothing was changed.", file=sys.stderr)
+        raise SystemExit(1)
+
+
+def print_script(
+    lines: Sequence[str], commands: Iterator[str], steps: Sequence[Step], place: CloudProject, say: Callable[..., None]
+) -> dict[str, Any]:
+    say("\n".join([*(f"# {line}".rstrip() for line in lines), "", *commands]))
+    shown = [{"does": step.does, "words": step.words, "piped": step.piped or None} for step in steps]
+    return {"project": place.name, "region": place.region, "steps": shown}
+
+
+def address_of(service: str, place: CloudProject) -> str:
+    where = ("--region", place.region, "--project", place.name, "--format", "json")
+    return url_of(ask("gcloud", "run", "services", "describe", service, *where))
+
+
+def connect_bot(token: str, url: str, bot: Any, steps: Sequence[Step], state: CloudState, service: str) -> None:
+    """Set the webhook, unless it is set already and its secret is the same."""
+    name = secret_names(service)[1]
+    fresh = next((step.stdin for step in steps if step.stdin and name in step.words), None)
+    stored = state.secrets.get(name)
+    secret = fresh or (stored.value if stored else None)
+    if secret and (fresh or bot.webhook != f"{url}/telegram"):
+        set_webhook(token, secret, url)
+
+
+def announce(found: dict[str, Any], name: str, say: Callable[..., None]) -> None:
+    said = "asks for a key, as API_KEYS says" if found["answer"] is None else f"answers “Why” with: {found['answer']!r}"
+    say(f"\n{found['url']}\n{qr_code(found['url'])}\nIt {said}")
+    if found["answer"] is not None and found["model"] != name:
+        say(f"It still answers with {found['model']!r}: ask again in a minute.")
+    if found["bot"]:
+        say(f"Your bot is {found['bot']}: https://t.me/{found['bot'].removeprefix('@')}")
+
+
+def remove(
+    service: str,
+    project: str | None,
+    region: str | None,
+    votes: bool,
+    yes: bool,
+    dry_run: bool,
+    say: Callable[..., None],
+) -> dict[str, Any]:
+    place = find_project(project, region)
+    state = look_at(place, service, secret_names(service), dataset=votes)
+    steps = list(removal_plan(service, state, place, built_things(place, service, state), votes))
+    lines = list(removal_summary(service, state, place, steps, votes))
+    if dry_run:
+        return print_script(lines, commands(steps), steps, place, say)
+    if not steps:
+        say(f"nothing is left of the service {service} in {place.region}, project {place.name}.")
+    else:
+        say("\n".join(lines))
+        agree(yes)
+        disconnect_bot(state, service)
+        perform(steps)
+    return {"project": place.name, "region": place.region, "service": service, "steps": [step.does for step in steps]}
+
+
+def disconnect_bot(state: CloudState, service: str) -> None:
+    """Telegram would go on sending updates to an address that is gone."""
+    stored = state.secrets.get(secret_names(service)[0])
+    url = url_of(state.service) if state.service else ""
+    if url and stored and stored.value and bot_info(stored.value).webhook.startswith(url):
+        delete_webhook(stored.value)

@@ -1,0 +1,1 @@
+"""`gpt2 deploy`: from a bundle to a URL on Google Cloud, by driving gcloud."""

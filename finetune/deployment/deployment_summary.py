@@ -1,0 +1,95 @@
+"""What a person reads before agreeing: what will be made, where, and what it costs a month."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from finetune.deployment.cloud_state import DATASET, CloudProject, CloudState
+from finetune.deployment.deployment_plan import Deployment
+from finetune.deployment.gcloud import Step
+from finetune.deployment.monthly_cost import (
+    TIER_1,
+    TOKENS,
+    dollars_a_month,
+    free_requests_a_day,
+    most_dollars_a_day,
+    tokens_per_second,
+)
+from finetune.deployment.service_settings import (
+    MAX_CONTAINERS,
+    container_of,
+    gibibytes,
+    memory_for,
+    memory_of,
+    source_of,
+    url_of,
+)
+
+BUSY = 30_000
+"""Requests a day of a service that people know."""
+
+
+def summary(wanted: Deployment, state: CloudState, project: CloudProject, steps: Sequence[Step]) -> Iterator[str]:
+    manifest = wanted.bundle.manifest
+    there = f"there since {state.service['metadata'].get('creationTimestamp', '')[:10]}" if state.service else "new"
+    yield f"model    {manifest.name} ({wanted.bundle.folder}), {manifest.bits} bits"
+    yield f"sends    {megabytes(wanted.sources.n_bytes)}: the app and this bundle"
+    yield f"project  {project.name}" + (f", as {project.person}" if project.person else "")
+    yield f"service  {wanted.service} in {project.region}, {there}; {memory_used(wanted, state)} of memory, anybody may call it"
+    if state.service and not source_of(state.service):
+        yield f"         `gpt2 deploy` has not made this service: it serves {image_name(state.service)} today, and that ends"
+    yield ""
+    yield from (f"{number:>2}. {step.does}" for number, step in enumerate(steps, 1))
+    yield ""
+    yield from cost_lines(wanted, state, project)
+
+
+def memory_used(wanted: Deployment, state: CloudState) -> str:
+    """The service's memory, which is never made smaller."""
+    sizes = [memory_for(wanted.bundle), *([memory_of(state.service)] if state.service else [])]
+    return max(sizes, key=gibibytes)
+
+
+def costs(wanted: Deployment, state: CloudState, project: CloudProject) -> dict[str, Any]:
+    size, gib, where = wanted.bundle.weight_bytes, gibibytes(memory_used(wanted, state)), project.region
+    return {
+        "free_requests_a_day": round(free_requests_a_day(size, gib, where)),
+        "dollars_a_month_at_30000_requests_a_day": round(dollars_a_month(BUSY, size, gib, where), 2),
+        "most_dollars_a_day": round(most_dollars_a_day(gib, MAX_CONTAINERS, where), 2),
+        "tokens_a_request": TOKENS,
+        "tokens_per_second": round(tokens_per_second(size)),
+    }
+
+
+def cost_lines(wanted: Deployment, state: CloudState, project: CloudProject) -> Iterator[str]:
+    cost = costs(wanted, state, project)
+    free, busy = cost["free_requests_a_day"], cost["dollars_a_month_at_30000_requests_a_day"]
+    yield (
+        f"cost     $0 a month up to about {free:,} requests a day of {TOKENS} tokens; ${busy:.2f} at {BUSY:,}; "
+        "nothing while nobody calls"
+    )
+    yield f"         at most ${cost['most_dollars_a_day']:.2f} a day, if {MAX_CONTAINERS} containers never rest"
+    kept = ["the image", *(["two secrets"] if wanted.token else []), *(["votes"] if wanted.votes else [])]
+    yield f"         Google's free shares hold {', '.join(kept)} and the builds"
+    if project.region not in TIER_1:
+        yield f"         {project.region} is 40 % dearer than us-central1; that is counted"
+
+
+def image_name(service: dict[str, Any]) -> str:
+    return str(container_of(service).get("image", "something else"))
+
+
+def megabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:,.1f} MB"
+
+
+def removal_summary(
+    service: str, state: CloudState, project: CloudProject, steps: Sequence[Step], votes: bool
+) -> Iterator[str]:
+    url = f" ({url_of(state.service)})" if state.service else ""
+    yield f"service  {service}{url} in {project.region}, project {project.name}"
+    yield ""
+    yield from (f"{number:>2}. {step.does}" for number, step in enumerate(steps, 1))
+    if not votes:
+        yield f"    kept: votes in the dataset {DATASET}, if there are any (--delete-votes deletes them), APIs and roles"

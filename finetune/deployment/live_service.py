@@ -1,0 +1,69 @@
+"""The service as a visitor sees it: a real request with patience, and the address as a QR code for a phone."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import NamedTuple
+
+from app.errors import MachineError
+from finetune.network_errors import network_problem
+
+PREFIX = "Why"
+PATIENCE = 120.0
+"""Seconds. A new address takes a moment until all of Google's servers know it."""
+PAUSE = 2.0
+LATER = {404, 429, 500, 502, 503, 504}
+
+
+class FirstAnswer(NamedTuple):
+    """`text` is None if the service asks for a key."""
+
+    model: str
+    text: str | None
+
+
+def first_answer(url: str) -> FirstAnswer:
+    """Ask until the service answers. Raises MachineError."""
+    ends = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return answer_of(url)
+        except urllib.error.HTTPError as error:
+            if error.code == 401:
+                return FirstAnswer("", None)
+            if error.code == 403:
+                raise MachineError(
+                    f"{url} is deployed and asks visitors to log in to Google: run `gcloud run services update SERVICE "
+                    "--no-invoker-iam-check`, or ask your organisation's administrator why that is not allowed."
+                ) from None
+            problem, passing = f"it answers with status {error.code}", error.code in LATER
+        except (OSError, ValueError) as error:
+            problem, passing = network_problem(error) or str(error), True
+        if not passing or time.monotonic() > ends:
+            raise MachineError(
+                f"{url} is deployed and does not work yet ({problem}): open it in a minute, or read its log."
+            )
+        time.sleep(PAUSE)
+
+
+def answer_of(url: str) -> FirstAnswer:
+    """Raises OSError, or ValueError for what is no answer of the app's."""
+    request = urllib.request.Request(f"{url}/?prefix={PREFIX}&length=30", headers={"Accept": "application/json"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310  # gcloud names the address.
+        said = json.loads(reply.read())
+    if not isinstance(said, dict) or not isinstance(said.get("text"), str):
+        raise ValueError("what it answers is no text")
+    return FirstAnswer(str(said.get("model", "")), said["text"])
+
+
+def qr_code(url: str) -> str:
+    """For a terminal, two modules a line."""
+    import segno
+
+    drawn = io.StringIO()
+    segno.make(url, error="l", micro=False).terminal(drawn, border=2, compact=True)
+    return drawn.getvalue().rstrip("\n")

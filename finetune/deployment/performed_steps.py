@@ -1,0 +1,51 @@
+"""Carries out the steps, shows each, and waits for roles that Google has given and not yet told all of its servers."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+from app.errors import MachineError
+from finetune.deployment.gcloud import Step, carry_out
+from finetune.deployment.gcloud_errors import NOT_YET
+from finetune.deployment.step_line import StepLine
+
+PAUSE = 20.0
+TRIES = 6
+
+
+def perform(steps: Sequence[Step]) -> None:
+    """Raises MachineError for the first that fails. After Ctrl-C, says what exists already and ends with code 130."""
+    made: list[str] = []
+    for step in steps:
+        try:
+            with StepLine(step.does) as line:
+                carry_out_patiently(
+                    step, line, granted=any("add-iam-policy-binding" in " ".join(each.words) for each in steps)
+                )
+        except KeyboardInterrupt:
+            print(f"interrupted. {what_exists(made, step)}", file=sys.stderr)
+            raise SystemExit(130) from None
+        if step.made:
+            made.append(step.made)
+
+
+def carry_out_patiently(step: Step, line: StepLine, granted: bool) -> None:
+    """A role counts some minutes after it was given, so a step that lacks one is tried again if one was."""
+    for left in range(TRIES - 1, -1, -1):
+        try:
+            carry_out(step, line.show)
+        except MachineError as error:
+            if not (granted and left and NOT_YET in str(error)):
+                raise
+            line.show("waiting until the new roles count")
+            time.sleep(PAUSE)
+        else:
+            return
+
+
+def what_exists(made: Sequence[str], step: Step) -> str:
+    there = f"There already: {', '.join(made)}." if made else "Nothing was made yet."
+    begun = " A build that has begun goes on in Google Cloud." if step.minutes else ""
+    return f"{there}{begun} The same command goes on from here, and `gpt2 deploy --delete` takes everything back."

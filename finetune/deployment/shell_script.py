@@ -1,0 +1,56 @@
+"""The same steps as commands for a shell, which can be pasted from top to bottom."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+
+from finetune.deployment.cloud_state import CloudProject
+from finetune.deployment.deployment_plan import secret_names
+from finetune.deployment.gcloud import Step
+
+UNKNOWN = CloudProject("$PROJECT", "us-central1", "$ACCOUNT")
+"""A project that nobody could be asked about. Its commands use variables that the script sets first."""
+VARIABLE = re.compile(r"\$(PROJECT|ACCOUNT|URL)\b")
+ACCOUNT = (
+    'ACCOUNT="$(gcloud projects describe "$PROJECT" --format "value(projectNumber)")'
+    '-compute@developer.gserviceaccount.com"'
+)
+
+
+def commands(steps: Sequence[Step]) -> Iterator[str]:
+    """Each step's command, with a comment before it."""
+    for step in steps:
+        yield f"# {step.does[0].upper()}{step.does[1:]}."
+        yield f"{step.piped} | {typed(step.words)}" if step.piped else typed(step.words)
+
+
+def script(steps: Sequence[Step], project: CloudProject, service: str, telegram: bool) -> Iterator[str]:
+    """The whole deployment, up to the first request and the bot's webhook."""
+    if project.name == UNKNOWN.name:
+        yield "PROJECT=my-project  # yours: `gcloud projects list` shows them"
+    if project.account == UNKNOWN.account:
+        yield ACCOUNT.replace('"$PROJECT"', quoted(project.name))
+    yield from commands(steps)
+    describe = ("gcloud", "run", "services", "describe", service, "--region", project.region, "--project", project.name)
+    yield "# Ask it something."
+    yield f'URL="$({typed((*describe, "--format", "value(status.url)"))})"'
+    yield 'curl "$URL/?prefix=Why"'
+    if telegram:
+        yield "# Tell Telegram where the bot is."
+        for variable, name in zip(("TELEGRAM_TOKEN", "TELEGRAM_SECRET"), secret_names(service), strict=True):
+            access = ("gcloud", "secrets", "versions", "access", "latest", "--secret", name, "--project", project.name)
+            yield f'export {variable}="$({typed(access)})"'
+        yield 'python -m app.bot set-webhook "$URL"'
+
+
+def typed(words: Sequence[str]) -> str:
+    return " ".join(map(quoted, words))
+
+
+def quoted(word: str) -> str:
+    """As a shell takes it for this word, with the script's variables filled in."""
+    if not VARIABLE.search(word):
+        return shlex.quote(word)
+    return '"' + re.sub(r'(["`\\])', r"\\\1", word) + '"'
