@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from app.engine.bundle import open_bundle
+from app.engine.default_bundle import MODELS, RUN, deployed_model, is_bundle
 from app.errors import FatalError, SettingError
 from finetune.deployment.cloud_state import CloudProject, CloudState, find_project, look_at
 from finetune.deployment.deployment_plan import Deployment, plan, secret_names
@@ -147,16 +148,15 @@ def put_online(
 
 
 def chosen_bundle(model: str | None) -> Path:
-    """A bundle's folder, or the folder of that name in models/."""
-    if model is None:
-        return default_bundle()
-    inside = Path("models", model)
-    return inside if (inside / "manifest.json").is_file() else Path(model)
-
-
-def default_bundle() -> Path:
-    chosen = Path("models/DEFAULT")
-    return Path("models", chosen.read_text(encoding="utf-8").strip() if chosen.is_file() else "starter")
+    """A bundle's folder, or the folder of that name in models/. Raises FatalError."""
+    if model is not None:
+        return MODELS / model if is_bundle(MODELS / model) else Path(model)
+    folder = deployed_model()
+    if folder == RUN:
+        raise SettingError(
+            f"{RUN} is a checkpoint: run `gpt2 export --checkpoint {RUN} --out models/run1` first, or name a bundle."
+        )
+    return folder
 
 
 @contextmanager

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.engine.bundle import FILES
+from app.engine.default_bundle import DEFAULT, MODELS
 from app.errors import MachineError
 
-MODELS = Path("models")
-DEFAULT = "DEFAULT"
 PACKAGES = Path(__file__).parent.parent.parent
 """Where the packages app and finetune are: a clone of the project, or site-packages."""
 INSTALLED = PACKAGES / "finetune" / "_project"
