@@ -6,7 +6,6 @@ import dataclasses
 import os
 import shlex
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +20,7 @@ from app.engine.generation import Length
 from app.errors import SettingError
 from finetune.data.packing import Learn
 from finetune.option_ranges import Count, CountOrZero, NotNegative, Share, check_ranges
+from finetune.training.backend_settings import refuse_backend
 
 Precision = Literal["float32", "bfloat16", "float16"]
 Parallel = Literal["auto", "data", "model", "none"]
@@ -204,27 +204,3 @@ class TrainingOptions:
             raise SettingError(
                 f"--freeze is {self.freeze} and the model has {hparams.n_layer} layers: give 0 to {hparams.n_layer}."
             )
-
-
-def refuse_backend(backend: str) -> None:
-    """Raises SettingError unless this Keras backend is one that trains here and is installed."""
-    if backend not in ("tensorflow", "jax"):
-        raise SettingError(f"KERAS_BACKEND is {backend}: set it to tensorflow or jax.")
-    if find_spec(backend) is None:
-        raise SettingError(f"KERAS_BACKEND is {backend}, which is not installed: `pip install {backend}`, or unset it.")
-    if backend == "jax":
-        refuse_settings_of_jax()
-
-
-def refuse_settings_of_jax() -> None:
-    """Raises SettingError where JAX does not start because of a variable, which its message names."""
-    try:
-        import jax
-
-        jax.devices()
-    except AssertionError:  # JAX has no message for JAX_PLATFORMS=cuda without its plugin for CUDA.
-        raise SettingError(
-            f"JAX finds no device of JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}: correct or unset that variable."
-        ) from None
-    except (RuntimeError, ValueError) as error:
-        raise SettingError(f"JAX does not start ({' '.join(str(error).split())}): correct that variable.") from None

@@ -83,6 +83,17 @@ def test_a_variable_of_jax_that_is_wrong_is_one_sentence(base: Path, tmp_path: P
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
+def test_a_flag_that_xla_does_not_know_is_one_sentence(base: Path, tmp_path: Path, backend: str) -> None:
+    """XLA ended the process from C++, after ten lines of its own."""
+    ended = run_module(*options(base, tmp_path / "run", 12), KERAS_BACKEND=backend, XLA_FLAGS="--xla_no_such_flag=1")
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "error: XLA_FLAGS has what XLA does not know (--xla_no_such_flag=1): correct or unset that variable.\n"
+    )
+
+
 # What only Linux has, of the modules that Python programs use most.
 LINUX = {
     "os": (
