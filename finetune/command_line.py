@@ -40,6 +40,7 @@ VERBS = {
     "new": Verb(MAKE, "finetune.commands.new:new", ("make", "create", "auto")),
     "prepare": Verb(MAKE, "finetune.commands.prepare:prepare", ("tokenize", "encode")),
     "train": Verb(MAKE, "finetune.commands.train:train", ("finetune", "fit")),
+    "watch": Verb(MAKE, "finetune.commands.watch:watch", ("live", "monitor", "dashboard")),
     "evaluate": Verb(MAKE, "finetune.commands.evaluate:evaluate", ("eval",)),
     "export": Verb(MAKE, "finetune.commands.export:export", ("convert", "build")),
     "fetch": Verb(BRING, "finetune.commands.fetch:fetch"),

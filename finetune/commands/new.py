@@ -27,6 +27,7 @@ from finetune.run_folder import RunFolder
 from finetune.training.closed_output import output_may_close
 from finetune.training.training_result import TrainingResult
 from finetune.training.training_run import train_run
+from finetune.watch.page_file import leave_page
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,10 @@ def trained(
 ) -> TrainingResult:
     plan = plan_training(data, weights.hparams, machine, minutes, steps)
     options = training_options(plan, weights.init, folders.data, folders.run)
-    result = train_run(options)
+    try:
+        result = train_run(options)
+    finally:
+        leave_page(folders.run)
     print(result.summary())
     if result.signal:
         print(result.ending("the same command"), file=sys.stderr)

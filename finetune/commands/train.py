@@ -17,12 +17,16 @@ from cyclopts import Parameter
 from finetune.training.closed_output import output_may_close
 from finetune.training.options import TrainingOptions
 from finetune.training.training_run import train_run
+from finetune.watch.page_file import leave_page
 
 
 def train(options: Annotated[TrainingOptions, Parameter(name="*")]) -> None:
     """Train on prepared data, from a checkpoint or from scratch."""
     with output_may_close():
-        result = train_run(options)
+        try:
+            result = train_run(options)
+        finally:
+            leave_page(options.out)
         if not result.signal:
             print(result.summary())
             print(result.next_commands(options.data))

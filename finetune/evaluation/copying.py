@@ -57,7 +57,7 @@ class CopyRates(msgspec.Struct, frozen=True, kw_only=True):
     whole: float
 
 
-def longest_matches(passages: Sequence[Passage], corpus: NDArray[Any], end: int) -> list[Matches]:
+def longest_matches(passages: Sequence[Passage], corpus: NDArray[Any], end: int, quiet: bool = False) -> list[Matches]:
     """Look for the passages in the training tokens [n], in which `end` follows each document.
 
     An end of text is put before each passage, as before each document: it is position 0 of the passage's matches. Another
@@ -67,7 +67,7 @@ def longest_matches(passages: Sequence[Passage], corpus: NDArray[Any], end: int)
     texts = [np.concatenate([mark, passage.tokens, mark[: passage.ended]]) for passage in passages]
     tokens = np.concatenate([np.append(text, AFTER_TEXT) for text in texts])
     lengths, places = np.zeros((2, len(tokens)), np.int64)
-    with progress_bar("look for copies", len(corpus), " tokens") as progress:
+    with progress_bar("look for copies", len(corpus), " tokens", quiet=quiet) as progress:
         for start, block in blocks(corpus, end, overlap=max(map(len, texts))):
             match_block(tokens, block, start, lengths, places)
             progress.update(len(corpus[max(0, start) : start + BLOCK]))

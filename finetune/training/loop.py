@@ -30,6 +30,7 @@ from finetune.training.log_interval import LogInterval, QueuedStep, queued_step
 from finetune.training.loss_plot import plot_losses
 from finetune.training.model_flops import ModelFlops, flops_per_token
 from finetune.training.options import TrainingOptions
+from finetune.training.progress_file import ProgressFile
 from finetune.training.run_description import describe_run
 from finetune.training.save_thread import SaveThread
 from finetune.training.start_line import start_line
@@ -114,6 +115,7 @@ class TrainingLoop:
             run.describe(describe_run(options, data))
         self.progress = tqdm(total=options.steps, initial=start.step, desc=run.folder.name, unit="step")
         self.events = TensorboardEvents(run.folder / "events")
+        self.told = ProgressFile(run.folder, start.step, options.steps, self.entries, stop)
         self.saves = SaveThread()
         self.stopped_early = False
         stop.hurry = self.saves.hurry
@@ -128,7 +130,8 @@ class TrainingLoop:
     def run_to_end(self) -> int:
         """Train and save until the last step, an early stop or a signal. Returns the step that was reached."""
         step, last, every = self.start.step, self.options.steps, self.options.save_every
-        with self.progress, self.events, self.saves, closing(batches_ahead(self.batches, range(step, last))) as ahead:
+        ahead_of_it = closing(batches_ahead(self.batches, range(step, last)))
+        with self.progress, self.events, self.told, self.saves, ahead_of_it as ahead:
             while step < last and not self.stop.signal:
                 before = step
                 step = self.train_until(step, min(last, (step // every + 1) * every), ahead)
@@ -174,6 +177,7 @@ class TrainingLoop:
         self.progress.update()
         if step.number % max(1, self.options.save_every // ENTRIES_PER_SAVE) == 0:
             self.log(step.number)
+        self.told.reach(step.number)
 
     def log(self, step: int) -> None:
         """Log the interval that ends with this step, and begin another."""

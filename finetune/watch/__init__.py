@@ -1,0 +1,1 @@
+"""The page of training runs, live while they train and as a file afterwards."""
