@@ -6,7 +6,8 @@ import hashlib
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from itertools import chain
 from typing import Any
 
@@ -85,6 +86,11 @@ class SecurityHeaders:
 def watch_application(runs: WatchedRuns, host: str = LOOPBACK) -> Starlette:
     engine = NewestEngine()
 
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        engine.close()
+
     async def page(request: Request) -> Response:
         return HTMLResponse(await run_in_threadpool(lambda: render_watch_page(runs.views(), live=True)))
 
@@ -118,6 +124,7 @@ def watch_application(runs: WatchedRuns, host: str = LOOPBACK) -> Starlette:
             Middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(host), www_redirect=False),
         ],
         exception_handlers={HTTPException: said},
+        lifespan=lifespan,
     )
 
 
