@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,8 +17,9 @@ QUICK = 20_000_000
 
 
 def leave_page(folder: Path) -> None:
-    """Write it, if anything was trained. A page that cannot be written is no reason for a training to fail."""
-    if not read_progress(folder):
+    """Write it, if this process trained. A page that cannot be written is no reason for a training to fail."""
+    progress = read_progress(folder)
+    if progress is None or progress.process != os.getpid():
         return
     try:
         page = render_watch_page(WatchedRuns([folder], most_tokens=QUICK).views(wait=True), live=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 
@@ -12,7 +14,7 @@ from finetune.evaluation.copy_marks import MarkedPiece
 from finetune.loss_verdict import LossVerdict, judge_losses
 from finetune.run_folder import LogEntry
 from finetune.run_title import run_title
-from finetune.training.resume_command import resume_command
+from finetune.training.options import TrainingOptions
 from finetune.watch.run_files import RunFiles, StepSamples, finite
 
 State = Literal["waiting", "training", "finished", "stopped", "failed"]
@@ -142,6 +144,14 @@ def next_commands(files: RunFiles, state: State, verdict: LossVerdict, step: int
         ("Make a model to serve", f"gpt2 export --checkpoint {source} --out {shlex.quote(f'models/{name}')}")
     )
     return commands
+
+
+def resume_command(folder: Path, options: Mapping[str, Any], steps: int) -> str:
+    """The command that continues a run up to step `steps`. `options` are those of description.json."""
+    known = {field.name for field in dataclasses.fields(TrainingOptions)}
+    given = {name: value for name, value in options.items() if name in known}
+    paths = {"data": Path(str(options.get("data", "data/NAME"))), "out": folder}
+    return TrainingOptions(**given | paths | {"steps": steps}).resume_command()
 
 
 def more_steps(step: int) -> int:

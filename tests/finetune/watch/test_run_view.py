@@ -76,7 +76,8 @@ def test_the_next_commands_can_be_given(finished: Path, keras: Callable[..., Any
     assert labels["Make a model to serve"] == f"gpt2 export --checkpoint '{run}/best' --out 'models/a run'"
     told(run, state="stopped", step=12, steps=14)
     command = dict(viewed(run).commands)["Resume it"]
-    assert "--resume --steps 14" in command
+    assert "--resume" in command
+    assert "--steps 14" in command
     words = [word.strip("'") for word in re.findall(r"'[^']+'|\S+", command)]
     assert words[:2] == ["gpt2", "train"]
     assert keras(main, words[1:]) == 0

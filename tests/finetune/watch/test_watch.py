@@ -147,8 +147,12 @@ def test_a_taken_port_is_one_sentence(run: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_page_that_cannot_be_written_is_no_failure(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (run / "watch.html").read_bytes()
+    leave_page(run)
+    assert (run / "watch.html").read_bytes() == before, "another process trained it"
     (run / "watch.html").unlink()
     (run / "watch.html").mkdir()
+    told(run, state="finished")
     leave_page(run)
     assert "watch.html was not written" in capsys.readouterr().err
     leave_page(run / "best")
