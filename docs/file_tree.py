@@ -19,6 +19,7 @@ CAPTIONS = {
     "finetune/": "From text to a bundle: `python -m finetune VERB`",
     "finetune/starter_corpus/": "The text that the starter is trained on, written for this project (CC0)",
     "finetune/report_layout/": "The layout and the style that both reports share",
+    "finetune/watch/page/": "The page of runs: its template, style and scripts, which make one file",
     "models/": "Bundles that can be served; yours are ignored by git",
     "models/starter/": "The model that is served unless you name another, with its card",
     "bq_queries/": "What `fetch` asks BigQuery or Reddit's dumps",

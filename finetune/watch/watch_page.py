@@ -14,10 +14,10 @@ import msgspec
 from finetune.html_report import render_report
 from finetune.watch.run_view import RunView
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "page"
 SCRIPTS = ("dom.js", "chart.js", "samples.js", "talk.js", "page.js")
 """They make one script, in this order."""
-STYLES = (HERE.parent / "report_layout/paper.css", HERE / "watch.css")
+STYLES = (HERE.parents[1] / "report_layout/paper.css", HERE / "watch.css")
 
 
 class PageParts(NamedTuple):
@@ -44,7 +44,7 @@ def render_watch_page(views: Sequence[RunView], live: bool) -> str:
     """`live`: whether a server is behind the page, which it asks for news and for texts."""
     script, style = page_parts()
     return render_report(
-        "watch/page.html.jinja",
+        "watch/page/page.html.jinja",
         title=", ".join(view.title for view in views),
         policy=content_policy("'self'" if live else "'none'"),
         script=script,
