@@ -27,7 +27,13 @@ def write_checkpoint_of(model: HuggingFaceModel, folder: Path) -> None:
 
 
 def write_bundle_of(
-    model: HuggingFaceModel, folder: Path, name: str, origin: str, bits: Bits, template: Template, progress: tqdm[None]
+    model: HuggingFaceModel,
+    folder: Path,
+    name: str,
+    origin: dict[str, int | float | str],
+    bits: Bits,
+    template: Template,
+    progress: tqdm[None],
 ) -> Parity:
     """Write the model as a bundle into an empty folder and measure its parity.
 
@@ -41,7 +47,7 @@ def write_bundle_of(
         bits=bits,
         end=EndMarker(text=END_OF_TEXT) if model.end is None else EndMarker(token=model.end),
         template=template,
-        training={"imported": origin},
+        training=origin,
         made=made_now("numpy", "safetensors"),
         files=checksums(folder),
     )

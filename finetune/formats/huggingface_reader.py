@@ -96,8 +96,7 @@ def refuse_other_folders(source: Path) -> None:
         raise CheckpointError(*found)
     if not source.is_dir():
         raise CheckpointError(
-            f"{source} is not a folder: name a Hugging Face folder on this disk. `git clone https://huggingface.co/NAME` "
-            "with Git LFS, or `hf download NAME --local-dir FOLDER`, fetches one."
+            f"{source} is not a folder: name a Hugging Face folder, or a model on the Hub, such as openai-community/gpt2."
         )
     if not (source / CONFIG).exists() and not (source / CONFIG).is_symlink():
         refuse_without_config(source)

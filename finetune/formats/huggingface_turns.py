@@ -10,9 +10,8 @@ from typing import Any
 from app.engine.bundle import Template
 from app.engine.vocabulary_files import read_text
 from app.errors import CheckpointError
-from finetune.formats.huggingface import CONFIG, TOKENIZER_CONFIG, read_json
+from finetune.formats.huggingface import CHAT_TEMPLATE, CONFIG, TOKENIZER_CONFIG, read_json
 
-CHAT_TEMPLATE = "chat_template.jinja"
 # DialoGPT's template: each turn, and the token that ends a text behind it. However a template spells it.
 TURN_AND_END = re.compile(
     r"\{%-? for (?P<m>\w+) in messages -?%\}"

@@ -101,8 +101,7 @@ def weight_files(source: Path) -> list[Path]:
     if whole.is_file() or whole.is_symlink():
         return [whole]
     if index.is_file():
-        names = set(read_json(index, ShardIndex, "an index of weights").weight_map.values())
-        return [source / Path(name).name for name in sorted(names)]
+        return [source / name for name in shards_of(index)]
     if shards := sorted(source.glob("model-?????-of-?????.safetensors")):
         return [
             source / f"model-{number:05}-of-{shards[0].stem[-5:]}.safetensors"
@@ -112,6 +111,11 @@ def weight_files(source: Path) -> list[Path]:
     others = sorted(path.name for path in source.glob("*.safetensors"))
     rename = f"; if {listed(others)} has the whole model, rename it" if others else ""
     raise CheckpointError(f"{whole} is missing: copy or download it too{rename}.")
+
+
+def shards_of(index: Path) -> list[str]:
+    """The names of the files of weights that an index lists. Raises CheckpointError."""
+    return sorted({Path(name).name for name in read_json(index, ShardIndex, "an index of weights").weight_map.values()})
 
 
 def refuse_other_weights(source: Path) -> None:

@@ -39,7 +39,7 @@ def read_run(folder: Path) -> Loaded:
 
 
 def read_imported(folder: Path) -> Loaded:
-    import_(folder, out=folder.parent / "out")
+    import_(str(folder), out=folder.parent / "out")
     source = open_checkpoint(folder.parent / "out")
     return Loaded(read_weights(source), source.tokenizer)
 

@@ -46,7 +46,7 @@ def same_weights(a: Path, b: Path) -> bool:
 
 
 def test_exporting_and_importing_changes_nothing(checkpoint: Path, folder: Path, tmp_path: Path) -> None:
-    import_(folder, out=tmp_path / "models" / "tiny")
+    import_(str(folder), out=tmp_path / "models" / "tiny")
     again = tmp_path / "models" / "tiny"
     assert same_weights(checkpoint, again)
     assert open_checkpoint(again).hparams == open_checkpoint(checkpoint).hparams
@@ -59,7 +59,7 @@ def test_gpt_2_simple_loads_an_imported_model(
     checkpoint: Path, folder: Path, tmp_path: Path, reference: TensorflowEngine, tokens: np.ndarray
 ) -> None:
     expected = reference.all_logits(tokens)
-    import_(folder, out=tmp_path / "tiny")
+    import_(str(folder), out=tmp_path / "tiny")
     assert np.array_equal(TensorflowEngine(tmp_path / "tiny").all_logits(tokens), expected)
 
 
@@ -110,7 +110,7 @@ def test_all_variants_of_the_format_give_the_same_model(
     checkpoint: Path, theirs: Path, tmp_path: Path, way: str
 ) -> None:
     SAME[way](theirs)
-    import_(theirs, out=tmp_path / "out")
+    import_(str(theirs), out=tmp_path / "out")
     assert same_weights(checkpoint, tmp_path / "out")
     assert (tmp_path / "out" / "vocab.bpe").read_text() == (checkpoint / "vocab.bpe").read_text()
     ours, original = open_checkpoint(tmp_path / "out").tokenizer, open_checkpoint(checkpoint).tokenizer
@@ -127,7 +127,7 @@ def test_16_bit_weights_keep_their_values(theirs: Path, tmp_path: Path, kind: An
         return rounded
 
     change_weights(theirs, narrow)
-    import_(theirs, out=tmp_path / "out")
+    import_(str(theirs), out=tmp_path / "out")
     weights = read_weights(open_checkpoint(tmp_path / "out"))
     assert np.array_equal(weights["h1/mlp/c_fc/w"][0], rounded["transformer.h.1.mlp.c_fc.weight"].astype(np.float32))
     assert np.array_equal(weights["wte"], rounded["transformer.wte.weight"].astype(np.float32))
@@ -153,7 +153,7 @@ def test_an_added_token_becomes_an_ordinary_token(theirs: Path, tmp_path: Path, 
         theirs,
         lambda weights: weights | {"transformer.wte.weight": np.resize(weights["transformer.wte.weight"], (302, 32))},
     )
-    import_(theirs, out=tmp_path / "out")
+    import_(str(theirs), out=tmp_path / "out")
     found = open_checkpoint(tmp_path / "out").tokenizer
     assert len(found) == 302
     assert found.decode([300, 301]) == "[PAD][A B]"
@@ -163,7 +163,7 @@ def test_an_added_token_becomes_an_ordinary_token(theirs: Path, tmp_path: Path, 
 def test_special_tokens_may_come_first(checkpoint: Path, theirs: Path, tmp_path: Path, text: str) -> None:
     """Also where their text is not spelled in the vocabulary's alphabet, with which gpt-2-simple could not decode it."""
     with_special_tokens_first(theirs, text)
-    import_(theirs, out=tmp_path / "out")
+    import_(str(theirs), out=tmp_path / "out")
     ours, original = open_checkpoint(tmp_path / "out"), open_checkpoint(checkpoint)
     assert ours.tokenizer.decode([0]) == text
     assert ours.tokenizer.decode(ours.tokenizer.encode(TEXTS[0])) == TEXTS[0]
@@ -174,5 +174,5 @@ def test_special_tokens_may_come_first(checkpoint: Path, theirs: Path, tmp_path:
 def test_an_existing_run_is_not_overwritten(checkpoint: Path, folder: Path) -> None:
     before = sorted(path.name for path in checkpoint.iterdir())
     with pytest.raises(SettingError, match="which exists: name a new folder"):
-        import_(folder, out=checkpoint)
+        import_(str(folder), out=checkpoint)
     assert sorted(path.name for path in checkpoint.iterdir()) == before

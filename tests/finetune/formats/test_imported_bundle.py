@@ -29,9 +29,9 @@ CHATML = "{% for message in messages %}{{ '<|im_start|>' + message.role + messag
 
 @pytest.mark.parametrize("bits", [8, 4, 32])
 def test_the_files_are_those_of_import_and_export(folder: Path, tmp_path: Path, bits: Bits) -> None:
-    import_(folder, out=tmp_path / "checkpoint")
+    import_(str(folder), out=tmp_path / "checkpoint")
     export(tmp_path / "checkpoint", tmp_path / "exported", bits=bits, end="299")
-    import_(folder, out=tmp_path / "bundle", bundle=True, bits=bits)
+    import_(str(folder), out=tmp_path / "bundle", bundle=True, bits=bits)
     for name in FILES:
         assert (tmp_path / "bundle" / name).read_bytes() == (tmp_path / "exported" / name).read_bytes(), name
     ours, others = (open_bundle(tmp_path / name).manifest for name in ("bundle", "exported"))
@@ -40,7 +40,7 @@ def test_the_files_are_those_of_import_and_export(folder: Path, tmp_path: Path, 
 
 
 def test_the_manifest_says_what_it_was_compared_with(folder: Path, bundles: dict[int, Path], tmp_path: Path) -> None:
-    import_(folder, out=tmp_path / "bundle", bundle=True)
+    import_(str(folder), out=tmp_path / "bundle", bundle=True)
     manifest = read_manifest(tmp_path / "bundle")
     assert manifest.parity is not None
     assert manifest.parity.reference == "NumPy"
@@ -74,7 +74,7 @@ def test_a_bundle_that_strays_from_numpy_is_not_written(
 
     monkeypatch.setattr("finetune.export.graph.build_graph", wrong)
     with pytest.raises(BundleError, match="strays from NumPy"):
-        import_(folder, out=tmp_path / "model", bundle=True)
+        import_(str(folder), out=tmp_path / "model", bundle=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,14 +114,14 @@ def test_turns_are_put_as_the_chat_template_says(
 ) -> None:
     alter, template = FORMS[form]
     alter(theirs)
-    import_(theirs, out=tmp_path / "out", bundle=True)
+    import_(str(theirs), out=tmp_path / "out", bundle=True)
     assert read_manifest(tmp_path / "out").template == template
     assert ("Left out: the chat template" in capsys.readouterr().out) == (form == "another")
 
 
 def test_a_conversation_is_put_as_dialogpt_learned_it(theirs: Path, tmp_path: Path) -> None:
     with_template(DIALOGPT)(theirs)
-    import_(theirs, out=tmp_path / "out", bundle=True)
+    import_(str(theirs), out=tmp_path / "out", bundle=True)
     engine = OnnxEngine(open_bundle(tmp_path / "out"), cores_allowed())
     encode = engine.tokenizer.encode
     turns = alternating(["a duck", "a road", "why"])
@@ -131,21 +131,21 @@ def test_a_conversation_is_put_as_dialogpt_learned_it(theirs: Path, tmp_path: Pa
 
 def test_a_given_template_counts_more_than_the_folders(theirs: Path, tmp_path: Path) -> None:
     with_template(DIALOGPT)(theirs)
-    import_(theirs, out=tmp_path / "out", bundle=True, template="qa")
+    import_(str(theirs), out=tmp_path / "out", bundle=True, template="qa")
     assert read_manifest(tmp_path / "out").template == "qa"
 
 
 def test_a_model_that_names_no_end_ends_as_gpt_2_simples_do(theirs: Path, tmp_path: Path) -> None:
     without_end(theirs)
-    import_(theirs, out=tmp_path / "out", bundle=True)
+    import_(str(theirs), out=tmp_path / "out", bundle=True)
     assert read_manifest(tmp_path / "out").end == EndMarker(text="<|endoftext|>")
 
 
 def test_shards_in_16_bits_become_the_same_bundle_as_one_file(theirs: Path, tmp_path: Path) -> None:
     change_weights(theirs, lambda weights: {name: w.astype(np.float16) for name, w in weights.items()})
-    import_(theirs, out=tmp_path / "whole", bundle=True)
+    import_(str(theirs), out=tmp_path / "whole", bundle=True)
     as_shards(theirs)
-    import_(theirs, out=tmp_path / "shards", bundle=True)
+    import_(str(theirs), out=tmp_path / "shards", bundle=True)
     assert read_manifest(tmp_path / "whole").files == read_manifest(tmp_path / "shards").files
 
 
@@ -153,15 +153,15 @@ def test_the_bundles_folder_is_named_after_the_source_and_replaced(
     theirs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    import_(Path("theirs"), bundle=True)
+    import_("theirs", bundle=True)
     (tmp_path / "models/theirs/CARD.md").write_text("kept")
-    import_(Path("theirs"), bundle=True, bits=4)
+    import_("theirs", bundle=True, bits=4)
     assert read_manifest(tmp_path / "models/theirs").bits == 4
     assert (tmp_path / "models/theirs/CARD.md").read_text() == "kept"
     with pytest.raises(SettingError, match="which exists"):
-        import_(Path("theirs"))
+        import_("theirs")
     with pytest.raises(SettingError, match="which exists and is not a bundle"):
-        import_(Path("theirs"), out=Path("theirs"), bundle=True)
+        import_("theirs", out=Path("theirs"), bundle=True)
 
 
 @pytest.mark.parametrize(("option", "value"), [("bits", 4), ("template", "qa")])
@@ -169,5 +169,5 @@ def test_options_of_a_bundle_are_refused_for_a_checkpoint(
     folder: Path, tmp_path: Path, option: str, value: object
 ) -> None:
     with pytest.raises(SettingError, match=f"^--{option} is {value}, and a checkpoint has none: add --bundle"):
-        import_(folder, out=tmp_path / "out", **{option: value})  # type: ignore[arg-type]
+        import_(str(folder), out=tmp_path / "out", **{option: value})  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()

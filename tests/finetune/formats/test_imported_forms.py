@@ -82,7 +82,7 @@ def test_every_form_is_the_same_model(
     theirs = Path(shutil.copytree(folder, place / "theirs"))
     form.apply(theirs)
     known = tokenizers.Tokenizer.from_file(str(theirs / "tokenizer.json"))
-    import_(theirs, out=place / "out")
+    import_(str(theirs), out=place / "out")
     ours, original = open_checkpoint(place / "out"), read_weights(open_checkpoint(checkpoint))
     kept = min(300 + form.rows, known.get_vocab_size())
     assert ours.hparams.n_vocab == kept

@@ -129,7 +129,7 @@ def test_what_is_left_out_is_said_and_nothing_else_changes(
     """A tokenizer with [PAD] beside an embedding without its row was refused: forums advise to add the token, not the row."""
     alter, said = LEFT_OUT[case]
     alter(theirs)
-    import_(theirs, out=tmp_path / "out")
+    import_(str(theirs), out=tmp_path / "out")
     assert said in capsys.readouterr().out
     ours, original = open_checkpoint(tmp_path / "out"), open_checkpoint(checkpoint)
     assert ours.hparams == original.hparams
@@ -142,7 +142,7 @@ def test_a_padding_token_that_has_a_row_in_a_padded_embedding_is_kept(
     theirs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pad_and_add(theirs)
-    import_(theirs, out=tmp_path / "out")
+    import_(str(theirs), out=tmp_path / "out")
     ours = open_checkpoint(tmp_path / "out")
     assert (ours.hparams.n_vocab, ours.tokenizer.decode([300])) == (301, "[PAD]")
     assert np.array_equal(read_weights(ours)["wte"][300], np.full(32, 5.0, np.float32))
@@ -155,7 +155,7 @@ def test_ids_without_a_token_get_names(theirs: Path, tmp_path: Path, capsys: pyt
     as_old_vocabulary(theirs)
     (theirs / "added_tokens.json").write_text('{"[PAD]": 319}')
     pad_embedding(theirs)
-    import_(theirs, out=tmp_path / "out")
+    import_(str(theirs), out=tmp_path / "out")
     ours = open_checkpoint(tmp_path / "out")
     assert ours.tokenizer.decode([300, 319]) == "[unused300][PAD]"
     assert "Added: names for 19 ids without a token, such as [unused300]." in capsys.readouterr().out
@@ -166,7 +166,7 @@ def test_a_model_without_biases_gets_biases_of_zero(
 ) -> None:
     """NanoGPT trains so. A model that lacks only some of its biases is damaged."""
     change_weights(theirs, lambda weights: {name: w for name, w in weights.items() if not name.endswith(".bias")})
-    import_(theirs, out=tmp_path / "out")
+    import_(str(theirs), out=tmp_path / "out")
     weights = read_weights(open_checkpoint(tmp_path / "out"))
     assert not any(w.any() for name, w in weights.items() if name.endswith("/b"))
     assert "Added: biases of 0" in capsys.readouterr().out
