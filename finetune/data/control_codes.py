@@ -18,7 +18,7 @@ def without_code(tokens: Tokens, roles: Roles, tokenizer: Tokenizer | None) -> t
     GPT-2 has other tokens for a word with a space in front, so the first part is tokenized again. Without a tokenizer only the
     code is removed.
     """
-    code = int((roles == Role.META).sum())
+    code = int(np.argmax(roles != Role.META))
     tokens, roles = tokens[code:], roles[code:]
     if not code or tokenizer is None:
         return tokens, roles

@@ -20,12 +20,9 @@ import msgspec
 
 from app.engine.bundle import Template
 from app.engine.prompts import alternating, ends_turns, turn_texts
+from finetune.data.long_documents import Stretch, stretches_of
 from finetune.data.prepared import Role
 
-LONGEST_TEXT = 2**16
-"""Characters. A longer text becomes several documents, cut between paragraphs, else lines, else words."""
-SLACK = 32
-"""Characters at the end of the text read so far that may belong to an incomplete mark."""
 Meta = str | Mapping[str, str | int | float | bool | None] | None
 
 
@@ -42,9 +39,14 @@ EMPTY: Document = ()
 
 
 def from_text(text: str, meta: Meta = None) -> Iterator[Document]:
-    """One document, or several if the text is longer than LONGEST_TEXT."""
-    for piece in cut(text.strip()):
-        yield assemble(meta, (Part(Role.TEXT, piece.strip(), True),))
+    """A document, in stretches if it is long."""
+    return (from_stretch(stretch, meta) for stretch in stretches_of(text.strip()))
+
+
+def from_stretch(stretch: Stretch, meta: Meta = None) -> Document:
+    """A stretch of a text. Its control code comes before the first stretch, and the end of text after the last."""
+    part = Part(Role.TEXT, stretch.stripped(), ends=stretch.last)
+    return assemble(meta, (part,)) if stretch.first else (part,)
 
 
 def from_turns(turns: Sequence[str], meta: Meta, template: Template) -> Document:
@@ -72,22 +74,3 @@ def render(meta: str | Mapping[str, str | int | float | bool | None]) -> str:
         return meta.strip()
     values = (value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in meta.values())
     return " ".join(f"[{name}: {value}]" for name, value in zip(meta, values, strict=True))
-
-
-def cut(text: str) -> Iterator[str]:
-    """Pieces of at most LONGEST_TEXT characters; the last may be longer by SLACK."""
-    start = 0
-    while len(text) - start > LONGEST_TEXT + SLACK:
-        end = border(text, start)
-        yield text[start:end]
-        start = end
-    yield text[start:]
-
-
-def border(text: str, start: int) -> int:
-    """Where to end the piece that begins at `start`: at the last paragraph, line or word end in its second half."""
-    for mark in ("\n\n", "\n", " "):
-        at = text.rfind(mark, start + LONGEST_TEXT // 2, start + LONGEST_TEXT)
-        if at >= 0:
-            return at + len(mark)
-    return start + LONGEST_TEXT

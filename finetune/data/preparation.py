@@ -77,11 +77,15 @@ class PreparationOptions:
 
 
 class TokenCounts(NamedTuple):
-    """Documents and tokens written to each split, documents that were too short, and the hash of the text."""
+    """What was written to each split: documents, the stretches in which they lie, and tokens; and the hash of all text.
+
+    `long_enough` says which stretches were, [stretch].
+    """
 
     documents: dict[str, int]
+    stretches: dict[str, int]
     tokens: dict[str, int]
-    too_short: int
+    long_enough: NDArray[np.bool_]
     sha256: str
 
 
@@ -98,14 +102,14 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
             documents = read_documents(files, options, vocabulary, progress.update)
             write_spool(aside / "spool", without_empty(documents, counts))
         with closing(Spool(aside / "spool")) as spool:
-            read = len(spool) + counts["empty"]
+            read = spool.table.documents(np.ones(len(spool), np.bool_)) + counts["empty"]
             refuse_no_text(len(spool), counts)
             kept = without_duplicates(spool, options.near_duplicates, counts)
             tokenizer = write_vocabulary(aside, options, spool, kept)
             held_out = hold_out(spool.keys, kept, options.validation)
             written = write_tokens(aside, spool, kept, held_out, tokenizer, options.min_tokens)
+            counts["too short"] = spool.table.documents(kept & ~written.long_enough)
         shutil.rmtree(aside / "spool")
-        counts["too short"] = written.too_short
         refuse_no_text(written.documents["train"], counts)
         description = DataDescription(
             format=FORMAT,
@@ -120,6 +124,7 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
             tokens=written.tokens,
             options=options.described(),
             made=made(),
+            stretches=None if written.stretches == written.documents else written.stretches,
         )
         (aside / "description.json").write_bytes(readable_json(description))
         replace_folder(aside, out, files=[path.name for path in aside.iterdir()])
@@ -172,13 +177,16 @@ def without_empty(documents: Iterable[Document], counts: Counter[str]) -> Iterat
 
 
 def without_duplicates(spool: Spool, threshold: float, counts: Counter[str]) -> NDArray[np.bool_]:
-    """Which documents are kept, [document]. A threshold of 0 drops exact copies only."""
-    dropped = copies(spool.keys)
-    counts["duplicate"] = int(dropped.sum())
+    """Which stretches are kept, [stretch]. A threshold of 0 drops exact copies only."""
+    dropped = repeated = copies(spool.keys)
     if threshold:
-        near = near_copies(spool.signatures(), dropped, spool.text, threshold)
-        counts["near duplicate"] = int(near.sum())
-        dropped |= near
+        dropped = repeated | near_copies(spool.signatures(), repeated, spool.text, threshold)
+    # A document is dropped when all its stretches are; else what is left of it is kept.
+    gone = ~spool.table.any_of(~dropped)
+    counts["duplicate"] = int(np.count_nonzero(gone & ~spool.table.any_of(~repeated)))
+    counts["near duplicate"] = int(np.count_nonzero(gone)) - counts["duplicate"]
+    if parts := int(np.count_nonzero(dropped)) - spool.table.stretches(gone):
+        counts["repeated stretch"] = parts
     return ~dropped
 
 
@@ -206,29 +214,40 @@ def write_tokens(
     tokenizer: Tokenizer,
     min_tokens: int,
 ) -> TokenCounts:
-    """Tokenize the documents that are kept, in order, and write each to its split."""
-    too_short, digest, encoder = 0, hashlib.sha256(), DocumentEncoder(tokenizer)
+    """Tokenize the stretches that are kept, in order, and write each to its split."""
+    digest, encoder = hashlib.sha256(), DocumentEncoder(tokenizer)
+    joined = spool.table.joined(kept, held_out)
+    long_enough = ~spool.table.is_whole
 
-    def encoded(numbers: slice) -> tuple[DocumentBlock, TokenBlock, NDArray[np.bool_]]:
+    def encoded(numbers: slice) -> tuple[slice, DocumentBlock, TokenBlock]:
         documents = spool[numbers].only(kept[numbers])
-        return documents, encoder.encode(documents), held_out[numbers][kept[numbers]]
+        return numbers, documents, encoder.encode(documents)
 
     with (
         SplitWriter(folder, "train", len(tokenizer)) as train,
         SplitWriter(folder, "validation", len(tokenizer)) as validation,
         progress_bar("tokenize", int(kept.sum()), unit=" documents") as progress,
     ):
-        for documents, block, held in thread_map(encoded, spool.blocks()):
-            progress.update(len(held))
-            long_enough = block.lengths - sums(documents.ends, documents.parts) >= min_tokens
-            too_short += len(held) - int(long_enough.sum())
-            train.add(block.only(long_enough & ~held))
-            validation.add(block.only(long_enough & held))
-            digest.update(b"".join(text + END for text in compress(documents.texts(), long_enough)))
-        splits = {"train": train, "validation": validation}
-        counts = {split: writer.documents for split, writer in splits.items()}
-        lengths = {split: writer.length for split, writer in splits.items()}
-    return TokenCounts(counts, lengths, too_short, digest.hexdigest())
+        for numbers, documents, block in thread_map(encoded, spool.blocks()):
+            chosen = kept[numbers]
+            progress.update(len(block.lengths))
+            enough = block.lengths - sums(documents.ends, documents.parts) >= min_tokens
+            long_enough[numbers][chosen] |= enough
+            enough = long_enough[numbers][chosen]
+            joins, held = joined[numbers][chosen], held_out[numbers][chosen]
+            whole = block.bordered((spool.table.goes_on[numbers] & ~joined[numbers])[chosen], end_of_text(tokenizer))
+            for writer, written in ((train, enough & ~held), (validation, enough & held)):
+                writer.add(whole.only(written), joins[written])
+            texts = compress(zip(documents.texts(), spool.table.goes_on[numbers][chosen], strict=True), enough)
+            digest.update(b"".join(text if goes_on else text + END for text, goes_on in texts))
+        written = kept & long_enough
+        return TokenCounts(
+            {"train": spool.table.documents(written & ~held_out), "validation": spool.table.documents(written & held_out)},
+            {"train": train.stretches, "validation": validation.stretches},
+            {"train": train.length, "validation": validation.length},
+            long_enough,
+            digest.hexdigest(),
+        )
 
 
 def made() -> dict[str, str]:

@@ -3,7 +3,7 @@
     description.json               its sources, options and counts, and how many documents were dropped and why
     encoder.json, vocab.bpe        the vocabulary of its tokens
     train.tokens, train.roles      the tokens of all documents, concatenated, each with its end of text; a role per token
-    train.ends                     the index in these at which each document ends
+    train.ends                     the index in these at which each document ends, or each part of one that was taken apart
     validation.*                   the same for the validation split
 
 A token's role decides, with `train --learn`, whether it counts in the loss.
@@ -40,13 +40,16 @@ class Role(IntEnum):
     PROMPT = 1
     """The first turn of a conversation."""
     META = 2
-    """A control code before the text. It never counts in the loss."""
+    """A control code before the text, or an end of text where a document was taken apart. It never counts in the loss."""
     REPLY = 3
     """A turn of a conversation between the first and the last."""
 
 
-class DataDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """description.json. `read`, `dropped` and `documents` count documents."""
+class DataDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """description.json. `read`, `dropped` and `documents` count documents.
+
+    `stretches` counts the parts in which they lie in the files, where a long document was taken apart.
+    """
 
     format: int
     sources: list[str]
@@ -60,13 +63,15 @@ class DataDescription(msgspec.Struct, frozen=True, kw_only=True):
     tokens: dict[str, int]
     options: dict[str, str | int | float | bool | None]
     made: dict[str, str]
+    stretches: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
 class Documents:
     """The documents of one split. Document i is tokens[ends[i - 1]:ends[i]].
 
-    Its last token is the end of text. A chat also has one after each turn.
+    Its last token is the end of text. A chat also has one after each turn. A long document from which something was dropped or
+    held out is several here, one for each part that is left.
     """
 
     tokens: NDArray[np.uint32] | NDArray[np.uint16]
@@ -112,6 +117,15 @@ class TokenBlock(NamedTuple):
         tokens = np.repeat(chosen, self.lengths)
         return TokenBlock(self.tokens[tokens], self.roles[tokens], self.lengths[chosen])
 
+    def bordered(self, chosen: NDArray[np.bool_], end: int) -> TokenBlock:
+        """The same, with an end of text that does not count in the loss after those that are `chosen`, [document]."""
+        if not chosen.any():
+            return self
+        places = np.cumsum(self.lengths)[chosen]
+        return TokenBlock(
+            np.insert(self.tokens, places, end), np.insert(self.roles, places, Role.META), self.lengths + chosen
+        )
+
 
 def token_type(n_vocab: int) -> type[np.uint16] | type[np.uint32]:
     return np.uint16 if n_vocab <= 2**16 else np.uint32
@@ -121,7 +135,7 @@ class SplitWriter:
     """Appends documents to the files of one split.
 
     with SplitWriter(folder, "train", n_vocab) as writer:
-        writer.add(block)
+        writer.add(block, joined)
     """
 
     def __init__(self, folder: Path, split: Split, n_vocab: int) -> None:
@@ -131,7 +145,7 @@ class SplitWriter:
             self._stack.enter_context(file_of(folder, split, kind).open("wb")) for kind in ("tokens", "roles", "ends")
         )
         self._tokens, self._roles, self._ends = files
-        self.documents = 0
+        self.stretches = 0
         self.length = 0
         """Tokens written so far."""
 
@@ -141,12 +155,12 @@ class SplitWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stack.close()
 
-    def add(self, block: TokenBlock) -> None:
-        """Append documents: their tokens, each with its end of text last, and a role for each token."""
+    def add(self, block: TokenBlock, joined: NDArray[np.bool_]) -> None:
+        """Append documents or stretches, those that are `joined` together with the next. Each other one has its end of text."""
         self._tokens.write(block.tokens.astype(self._type).tobytes())
         self._roles.write(block.roles.tobytes())
-        self._ends.write((self.length + np.cumsum(block.lengths)).tobytes())
-        self.documents += len(block.lengths)
+        self._ends.write((self.length + np.cumsum(block.lengths)[~joined]).tobytes())
+        self.stretches += int(np.count_nonzero(~joined))
         self.length += len(block.tokens)
 
 
@@ -178,7 +192,8 @@ def read_description(folder: Path) -> DataDescription:
 def open_split(folder: Path, split: Split, description: DataDescription) -> Documents:
     tokens = map_file(file_of(folder, split, "tokens"), token_type(description.n_vocab), description.tokens[split])
     roles = map_file(file_of(folder, split, "roles"), np.uint8, description.tokens[split])
-    ends = map_file(file_of(folder, split, "ends"), np.int64, description.documents[split])
+    stretches = description.stretches or description.documents
+    ends = map_file(file_of(folder, split, "ends"), np.int64, stretches[split])
     return Documents(tokens, roles, ends)
 
 

@@ -11,9 +11,8 @@ A file may be compressed. At most a block or a line of it is in memory. A DataEr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from typing import Annotated, Literal
 
 import msgspec
@@ -21,8 +20,9 @@ import msgspec
 from app.engine.bundle import Template
 from app.engine.tokenizer import Tokenizer
 from app.errors import DataError
-from finetune.data.documents import SLACK, Document, cut, from_text, from_turns
+from finetune.data.documents import Document, from_stretch, from_text, from_turns
 from finetune.data.input_files import InputFile
+from finetune.data.long_documents import Stretch, is_blank, split_text
 from finetune.data.tables import TEXT_COLUMNS, open_table, text_column
 from finetune.data.text_encoding import decode, lines_of
 from finetune.data.token_archive import read_archive
@@ -72,44 +72,16 @@ class Source:
                 texts = (text for cell in read_column(self) for text in split_text([cell], BORDERS["marks"]))
             case _:
                 texts = split_text(self.decoded(), BORDERS[self.split])
-        for text in texts:
-            yield from from_text(text)
+        yield from map(from_stretch, texts)
 
     def decoded(self, is_json: bool = False) -> Iterator[str]:
         """The text of the file, block by block."""
         return decode(str(self.file), self.file.chunks(self.progress), self.encoding, is_json)
 
-    def archived_texts(self) -> Iterator[str]:
+    def archived_texts(self) -> Iterator[Stretch]:
         assert self.vocabulary is not None
         for blocks in read_archive(self.file.path, self.vocabulary, self.progress):
             yield from split_text(blocks, BORDERS[self.split])
-
-
-def split_text(blocks: Iterable[str], border: re.Pattern[str]) -> Iterator[str]:
-    """The texts between matches of `border`, from a text that comes in blocks.
-
-    Blank text before the first border and after the last one is dropped. A long text comes in several pieces.
-    """
-    rest, bordered = "", False
-    for block in chain(blocks, [None]):
-        rest += block or ""
-        start, end = 0, len(rest)
-        for match in border.finditer(rest):
-            if match.end() > len(rest) - SLACK and block is not None:  # The border may continue in the next block.
-                end = match.start()
-                break
-            if bordered or not is_blank(rest[start : match.start()]):
-                yield rest[start : match.start()]
-            start, bordered = match.end(), True
-        *pieces, last = cut(rest[start:end])
-        yield from pieces
-        rest = last + rest[end:]
-    if not (bordered and is_blank(rest)):
-        yield rest
-
-
-def is_blank(text: str) -> bool:
-    return not text or text.isspace()
 
 
 def read_jsonl(source: Source) -> Iterator[Document]:

@@ -1,4 +1,4 @@
-"""Spool: the documents that were read, kept on disk until they are tokenized.
+"""Spool: the documents that were read, kept on disk until they are tokenized. A stretch of a long document counts as one here.
 
 Each block's columns, the documents' keys and their MinHash signatures are appended to a file each. They are mapped into memory
 for reading, all but the text.
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from finetune.data.document_block import DocumentBlock, blocks
 from finetune.data.documents import Document
+from finetune.data.long_documents import StretchTable
 from finetune.data.near_duplicates import BANDS, ROWS, Signatures, key, sign, word_hashes
 from finetune.data.thread_map import thread_map
 from finetune.data.word_table import WordTable
@@ -38,6 +39,7 @@ class Spool:
         self._part_ends, self._document_ends = columns["part_ends"], columns["document_ends"]
         self._block_ends, self._roles, self._ends = columns["block_ends"], columns["roles"], columns["ends"]
         self.keys: NDArray[np.uint64] = columns["keys"].reshape(-1, 2)
+        self.table = StretchTable(~self._ends[self._document_ends - 1])
         self._text = os.open(folder / "text", os.O_RDONLY)
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.engine.bundle import Template
 from app.engine.tokenizer import Tokenizer
-from finetune.data.document_block import blocks
+from finetune.data.document_block import DocumentBlock
 from finetune.data.input_files import InputFile, files_of
 from finetune.data.sources import Source, SplitAt
 
@@ -21,7 +21,12 @@ def read(
 ) -> list[str]:
     (file,) = [path] if isinstance(path, InputFile) else files_of(str(path))
     source = Source(file, column, split, template, encoding, vocabulary, progress=lambda _: None)
-    return [text.decode() for block in blocks(source.documents()) for text in block.texts()]
+    texts = [""]
+    for document in source.documents():
+        texts[-1] += DocumentBlock.of([document]).texts()[0].decode()
+        if not document or document[-1].ends:
+            texts.append("")
+    return texts[:-1]
 
 
 def written(path: Path, text: str, encoding: str = "utf-8") -> Path:

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from app.errors import DataError
-from finetune.data.documents import LONGEST_TEXT
-from finetune.data.sources import BORDERS, split_text
 from finetune.data.text_encoding import BLOCK
 from tests.finetune.data.reading import read, written
 
@@ -37,26 +35,6 @@ def test_a_text_file_is_split_where_asked(tmp_path: Path) -> None:
     path = written(tmp_path / "a.txt", "One.\nTwo.\n \n\nThree.<|endoftext|>\n<|startoftext|>Four.\n")
     assert read(path, split="lines") == ["One.", "Two.", "Three.", "Four."]
     assert read(path, split="blank_lines") == ["One.\nTwo.", "Three.", "Four."]
-
-
-@pytest.mark.parametrize("size", range(1, 40))
-def test_a_mark_on_the_border_of_two_blocks_is_a_mark(size: int) -> None:
-    text = "<|startoftext|>One.<|endoftext|>\n<|startoftext|>Two.<|endoftext|>\n"
-    blocks = [text[start : start + size] for start in range(0, len(text), size)]
-    assert list(split_text(blocks, BORDERS["marks"])) == ["One.", "Two."]
-
-
-def test_a_text_without_an_end_is_cut_between_paragraphs_and_nothing_is_lost(tmp_path: Path) -> None:
-    paragraphs = [f"{number} {'word ' * 200}".strip() for number in range(3000)]
-    documents = read(written(tmp_path / "a.txt", "\n\n".join(paragraphs)))
-    assert len(documents) > 3 * BLOCK // LONGEST_TEXT // 2
-    assert max(map(len, documents)) <= LONGEST_TEXT
-    assert "\n\n".join(documents).split("\n\n") == paragraphs
-
-
-def test_a_text_without_a_space_is_cut_all_the_same(tmp_path: Path) -> None:
-    text = "".join(map(str, range(300_000)))
-    assert "".join(read(written(tmp_path / "a.txt", f"{text}<|endoftext|>Two."))) == f"{text}Two."
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16", "utf-8-sig"])
