@@ -7,17 +7,22 @@ Empty, too short and duplicate documents are dropped and counted. finetune/data/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.engine.bundle import Template
 from app.errors import SettingError
-from finetune.data.input_files import SUFFIXES, Kind, find_files
+from finetune.data.file_kinds import CHATS, PERSONAL, SUFFIXES, Kind
+from finetune.data.input_files import find_files
 from finetune.data.preparation import PreparationOptions, prepare_data
 from finetune.data.prepared import DataDescription
 from finetune.data.sources import SplitAt
 from finetune.data.text_encoding import check_encoding
 from finetune.data.vocabulary import SMALLEST
 from finetune.folder import refuse_overwriting
+
+SHOWN = 5
+"""Files that are named where many were skipped."""
 
 
 def prepare(
@@ -29,28 +34,33 @@ def prepare(
     vocabulary_size: int | None = None,
     column: str | None = None,
     split: SplitAt = "marks",
-    template: Template = "text",
+    template: Template | None = None,
     encoding: str = "utf-8",
     validation: float = 0.02,
     near_duplicates: float = 0.85,
     min_tokens: int = 1,
+    model_is: tuple[str, ...] = (),
+    keep_names: bool = False,
 ) -> None:
     """Turn text into the folder of tokens that train reads.
 
     Args:
-        inputs: files, folders or patterns: .txt, .csv, .tsv, .jsonl, or .npz from gpt-2-simple's encode_dataset
+        inputs: files, folders or patterns: .txt, .md, .epub, .srt, .vtt, .csv, .tsv, .jsonl, .mbox, fortune files, exports of
+            chats, or .npz from gpt-2-simple's encode_dataset
         out: the folder to write, such as data/NAME; data prepared there before is replaced
         vocabulary: the folder with encoder.json and vocab.bpe of the model to be trained
         vocabulary_size: learn a new byte-pair vocabulary of this many tokens from the text, to train from scratch
         column: the column of .csv and .tsv to read; by default body, else text, else the only one
         split: where one document of a .txt or .npz ends: at gpt-2-simple's marks, or also at lines or blank_lines
-        template: how the turns of a .jsonl are written: text (lines), qa ([QUESTION] … [ANSWER] …) or chat (an end of text
-            after each turn)
+        template: how turns are written: text (lines), qa ([QUESTION] … [ANSWER] …) or chat (an end of text after each turn); by
+            default chat for chats, else text
         encoding: the text encoding of the inputs, such as utf-8 or cp1252
         validation: share of the documents to hold out for validation, 0 to 0.5
         near_duplicates: drop a document that shares this much of its word triples with an earlier one (Jaccard similarity),
             0.5 to 1; 0 drops exact copies only
         min_tokens: drop documents of fewer tokens
+        model_is: the person of a chat whose messages the model learns to write; may be given several times, for several names
+        keep_names: keep the names, user names, telephone numbers, addresses and links of chats, tweets and mails
     """
     options = PreparationOptions(
         vocabulary=vocabulary,
@@ -62,11 +72,13 @@ def prepare(
         validation=validation,
         near_duplicates=near_duplicates,
         min_tokens=min_tokens,
+        model_is=tuple(model_is),
+        keep_names=keep_names,
     )
     refuse_values(options)
     refuse_overwriting(out, ours=(out / "description.json").is_file(), kind="prepared data")
     files, skipped = find_files(inputs)
-    refuse_unused({file.kind for file in files}, column, split)
+    refuse_unused({file.kind for file in files}, options)
     description = prepare_data(files, out, options)
     print(summary(out, description, skipped))
 
@@ -91,26 +103,50 @@ def refuse_values(options: PreparationOptions) -> None:
     check_encoding(options.encoding)
 
 
-def refuse_unused(kinds: set[Kind | None], column: str | None, split: SplitAt) -> None:
+def refuse_unused(kinds: set[Kind | None], options: PreparationOptions) -> None:
     """Raises SettingError for an option that no input would use. `kinds` are those of the inputs."""
-    if column is not None and "table" not in kinds:
-        raise SettingError(f"--column is {column!r}, and no input is a .csv or .tsv: leave it out.")
-    if split != "marks" and not kinds & {"text", "npz"}:
-        raise SettingError(f"--split is {split}, and no input is a .txt or .npz: leave it out.")
+    if options.column is not None and "table" not in kinds:
+        raise SettingError(f"--column is {options.column!r}, and no input is a .csv or .tsv: leave it out.")
+    if options.split != "marks" and not kinds & {"text", "npz"}:
+        raise SettingError(f"--split is {options.split}, and no input is a .txt or .npz: leave it out.")
+    if options.model_is and not kinds & {*CHATS}:
+        raise SettingError(f"--model_is is {options.model_is[0]}, and no input is the export of a chat: leave it out.")
+    if options.keep_names and not kinds & {*CHATS, *PERSONAL}:
+        raise SettingError("--keep_names is given, and no input is the export of a chat or a mailbox: leave it out.")
 
 
-def summary(out: Path, description: DataDescription, skipped: list[Path]) -> str:
-    """What was read, kept and dropped, in a few lines."""
-    lines = [f"{out}: {description.read:,} documents read, a vocabulary of {description.n_vocab:,} tokens"]
-    for split, documents in description.documents.items():
-        lines.append(f"  {split:<16}{documents:>12,} documents {description.tokens[split]:>14,} tokens")
-    lines += [f"  {reason:<16}{count:>12,} dropped" for reason, count in description.dropped.items()]
-    if (size := description.options["vocabulary_size"]) and description.n_vocab < int(size):
-        lines.append(
-            f"  The text has only enough to learn a vocabulary of {description.n_vocab:,} tokens, not {size:,}."
+def summary(out: Path, description: DataDescription, skipped: Sequence[Path]) -> str:
+    """What was read, kept and dropped, and the command that comes next."""
+    lines = [f"{out}: {kept_text(description)}."]
+    if dropped := [f"{count:,} {reason}" for reason, count in description.dropped.items() if count]:
+        lines.append(f"Dropped: {', '.join(dropped)}.")
+    if description.replaced:
+        replaced = ", ".join(
+            f"{count:,} {kind}{'s' * (count > 1)}" for kind, count in sorted(description.replaced.items())
         )
-    if not description.documents["validation"] and description.options["validation"]:
-        lines.append("  Too few documents to hold some out: all are used for training.")
+        lines.append(f"Replaced: {replaced}; --keep_names keeps them.")
+    size = description.options["vocabulary_size"]
+    if size and description.n_vocab < int(size):
+        lines.append(f"The text has only enough to learn a vocabulary of {description.n_vocab:,} tokens, not {size:,}.")
     if skipped:
-        lines.append(f"  Skipped, as they are none of {', '.join(SUFFIXES)}: {', '.join(map(str, skipped))}")
+        lines.append(f"Skipped, as they are none of {', '.join(SUFFIXES)}: {listed(skipped)}")
+    start = " --init scratch" if size else ""
+    lines.append(f"Next: gpt2 train --data {out} --out checkpoint/{out.name}{start}")
     return "\n".join(lines)
+
+
+def kept_text(description: DataDescription) -> str:
+    """Documents and tokens, and what of them is held out for validation."""
+    documents, tokens = description.documents, description.tokens
+    total = sum(documents.values()) if description.stretches is None else max(documents.values())
+    kept = f"{total:,} document{'s' * (total != 1)}, {sum(tokens.values()):,} tokens"
+    if not tokens["validation"]:
+        return kept + (", too few documents to hold some out" if description.options["validation"] else "")
+    parts = "stretches of the text" if description.stretches else "documents"
+    held = (description.stretches or documents)["validation"]
+    return f"{kept}, of which {held:,} {parts} with {tokens['validation']:,} tokens are held out for validation"
+
+
+def listed(paths: Sequence[Path]) -> str:
+    shown = ", ".join(map(str, paths[:SHOWN]))
+    return shown + (f" and {len(paths) - SHOWN:,} more" if len(paths) > SHOWN else "")

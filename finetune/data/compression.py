@@ -59,6 +59,12 @@ def read_chunks(path: Path, member: str, progress: Callable[[int], object]) -> I
             yield from decompressed(path, file, progress)
 
 
+def is_compressed(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(8)
+    return any(magic.match(head) for magic, _ in FORMATS)
+
+
 def decompressed(path: Path, file: IO[bytes], progress: Callable[[int], object]) -> Iterator[bytes]:
     chunk = file.read(CHUNK)
     new_decompressor = next((new for magic, new in FORMATS if magic.match(chunk)), None)

@@ -6,35 +6,15 @@ The first bytes tell the kind, and where they cannot, the suffix does. A file ma
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal
-
-import msgspec
 
 from app.engine.wrong_files import PAGES, POINTERS, wrong_file
 from app.errors import DataError, SettingError
 from finetune.data import compression
-
-Kind = Literal["text", "table", "jsonl", "npz", "parquet"]
-SUFFIXES = (".txt", ".csv", ".tsv", ".jsonl", ".npz")
-KINDS: dict[str, Kind] = {
-    ".txt": "text", ".csv": "table", ".tsv": "table", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npz": "npz",
-    ".parquet": "parquet",
-}  # fmt: skip
-READABLE: tuple[Kind, ...] = ("text", "table", "jsonl", "npz")
-"""The kinds that `prepare` reads."""
-HEAD = 2**14
-"""Bytes of a file that tell its kind."""
-# What is often mistaken for text, by its first bytes.
-OTHERS = {
-    b"%PDF": "a PDF", b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive", b"SQLite format 3": "an SQLite database",
-    b"\xd0\xcf\x11\xe0": "an old Office document", b"PAR1": "a Parquet file", b"\x89HDF": "an HDF5 file",
-    b"ARROW1": "an Arrow file", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"{\\rtf": "an RTF document",
-}  # fmt: skip
+from finetune.data.file_kinds import HEAD, READABLE, SUFFIXES, TELEGRAM_PAGE, Kind, is_plain_text, kind_of, other_kind
 
 
 @dataclass(frozen=True)
@@ -51,6 +31,11 @@ class InputFile:
     @property
     def name(self) -> str:
         return self.member or self.path.name
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the file's content has to be unpacked, or may be read only once."""
+        return bool(self.member) or not self.path.is_file() or compression.is_compressed(self.path)
 
     def chunks(self, progress: Callable[[int], object]) -> Iterator[bytes]:
         """The content, decompressed. `progress` is told of the bytes read from disk. Raises DamagedFile."""
@@ -76,7 +61,8 @@ def find_files(inputs: Sequence[str]) -> tuple[list[InputFile], list[Path]]:
             else:
                 others.append(Path(str(file)))
     if not known:
-        raise SettingError(f"{', '.join(inputs)} holds no file that is {', '.join(SUFFIXES)}.")
+        refuse_telegram_pages(others)
+        raise SettingError(f"{', '.join(inputs)} holds no file that is {', '.join(SUFFIXES)}, or the export of a chat.")
     return list(known.values()), others
 
 
@@ -88,9 +74,22 @@ def files_of(given: str) -> list[InputFile]:
     named = paths == [Path(given)] and paths[0].is_file()
     files = list(chain.from_iterable(files_in(path, named) for path in paths))
     if named and len(files) == 1 and files[0].kind not in READABLE:
-        what = other_kind(head_of(files[0].path)) or f"none of {', '.join(SUFFIXES)}"
+        head = head_of(files[0].path)
+        if files[0].kind is None and not other_kind(head) and is_plain_text(head):
+            return [InputFile(files[0].path, "text", files[0].member)]
+        refuse_telegram_pages([files[0].path])
+        what = other_kind(head) or f"none of {', '.join(SUFFIXES)}, and no export of a chat"
         raise SettingError(f"{given} is {what}: convert it, or rename it to what it is.")
     return files
+
+
+def refuse_telegram_pages(paths: Sequence[Path]) -> None:
+    """Raises DataError if one of them is a chat of Telegram as a web page, which is what its export offers first."""
+    for path in paths:
+        if path.suffix == ".html" and TELEGRAM_PAGE.match(head_of(path)):
+            raise DataError(
+                f"{path} is Telegram's export as HTML: export the chat again as JSON, and give result.json."
+            )
 
 
 def paths_of(given: str) -> list[Path]:
@@ -139,11 +138,18 @@ def files_in(path: Path, named: bool) -> list[InputFile]:
         if (kind or named) and (found := wrong_file(path, signs)):
             raise DataError(f"{found[0]}: {found[1]}.")
         return [InputFile(path, kind)]
-    if members and all(member.endswith(".npy") for member in members):
-        return [InputFile(path, "npz")]
-    if "[Content_Types].xml" in members:
-        return [InputFile(path, None)]
+    if is_one_file := zip_kind(members):
+        return [InputFile(path, is_one_file[0])]
     return [InputFile(path, kind_of(member, head_of(path, member), named), member) for member in members]
+
+
+def zip_kind(members: Sequence[str]) -> tuple[Kind | None] | None:
+    """The kind of a .zip that is one file: an array, a book or, of no kind, an Office document. None if it is several."""
+    if members and all(member.endswith(".npy") for member in members):
+        return ("npz",)
+    if "META-INF/container.xml" in members:
+        return ("epub",)
+    return (None,) if "[Content_Types].xml" in members else None
 
 
 def head_of(path: Path, member: str = "") -> bytes:
@@ -157,43 +163,3 @@ def head_of(path: Path, member: str = "") -> bytes:
     except DataError:
         pass
     return head[:HEAD]
-
-
-def kind_of(name: str, head: bytes, named: bool) -> Kind | None:
-    """What a file holds. JSON is told by its first line, whatever the suffix says."""
-    kind = KINDS.get(suffix_of(name))
-    if head.startswith(b"PAR1"):
-        return "parquet"
-    if other_kind(head):
-        return None
-    keys = json_keys(head)
-    if keys is not None and (keys & {"body", "turns"} or (kind is None and (named or not suffix_of(name)))):
-        return "jsonl"
-    return kind
-
-
-def suffix_of(name: str) -> str:
-    """The suffix in lower case, without those of compression: .csv of jokes.csv.gz."""
-    path = Path(name)
-    while path.suffix.lower() in compression.SUFFIXES:
-        path = path.with_suffix("")
-    return path.suffix.lower()
-
-
-def json_keys(head: bytes) -> set[str] | None:
-    """The keys of the JSON object on the first line, or the first key if `head` does not hold all of it; None without one."""
-    line, newline, _ = head.lstrip(b"\xef\xbb\xbf \t\r\n").partition(b"\n")
-    try:
-        return set(msgspec.json.decode(line, type=dict[str, msgspec.Raw])) if line.startswith(b"{") else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        first = re.match(rb'\{\s*"(\w+)"\s*:', line)
-        return {first[1].decode()} if first and not newline and len(head) == HEAD else None
-
-
-def other_kind(head: bytes) -> str | None:
-    """What a file is that is no text, in words, by its first bytes."""
-    if compression.ZIP.match(head):
-        return "an archive or an Office document"
-    if head[257:262] == b"ustar":
-        return "a tar archive"
-    return next((what for magic, what in OTHERS.items() if head.startswith(magic)), None)

@@ -99,7 +99,9 @@ def place_to_cut(text: str, start: int) -> int:
     for border in BORDERS:
         places = [match.end() for match in border.finditer(text, start + STRETCH // 2, start + STRETCH)]
         if places:
-            return min(places, key=lambda place: zlib.crc32(text[place : place + SLACK].encode("utf-8", "surrogatepass")))
+            return min(
+                places, key=lambda place: zlib.crc32(text[place : place + SLACK].encode("utf-8", "surrogatepass"))
+            )
     return start + STRETCH
 
 
@@ -129,10 +131,14 @@ class StretchTable:
 
     def any_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Whether a stretch is `chosen`, [document]."""
-        found: NDArray[np.bool_] = np.logical_or.reduceat(chosen, np.flatnonzero(self.begins)) if len(chosen) else chosen
+        if not len(chosen):
+            return chosen
+        found: NDArray[np.bool_] = np.logical_or.reduceat(chosen, np.flatnonzero(self.begins))
         return found
 
     def joined(self, chosen: NDArray[np.bool_], held_out: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Whether a stretch is written together with the next one: both are `chosen`, for the same split, [stretch]."""
-        together = chosen[:-1] & chosen[1:] & (held_out[:-1] == held_out[1:])
-        return self.goes_on & np.append(together, np.zeros(len(chosen[:1]), np.bool_))
+        joined = self.goes_on & chosen
+        joined[:-1] &= chosen[1:] & (held_out[:-1] == held_out[1:])
+        joined[-1:] = False
+        return joined

@@ -11,11 +11,11 @@ import hashlib
 import importlib.metadata
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import compress
+from itertools import chain, compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,9 +26,12 @@ from app.engine.bundle import Template
 from app.engine.tokenizer import Tokenizer
 from app.engine.vocabulary_files import read_byte_pairs, write_byte_pairs
 from app.errors import DataError
+from finetune.data.chats.chat_reading import chat_rules
+from finetune.data.chats.conversations import UNANSWERED
 from finetune.data.document_block import END, DocumentBlock, sums
 from finetune.data.document_encoder import DocumentEncoder
 from finetune.data.documents import Document
+from finetune.data.file_kinds import CHATS
 from finetune.data.input_files import InputFile, printable
 from finetune.data.near_duplicates import copies, near_copies
 from finetune.data.prepared import FORMAT, DataDescription, SplitWriter, TokenBlock
@@ -56,11 +59,13 @@ class PreparationOptions:
     vocabulary_size: int | None
     column: str | None
     split: SplitAt
-    template: Template
+    template: Template | None = None
     encoding: str
     validation: float
     near_duplicates: float
     min_tokens: int
+    model_is: tuple[str, ...] = ()
+    keep_names: bool = False
 
     def described(self) -> dict[str, str | int | float | bool | None]:
         """As description.json lists them; the template has a field of its own there."""
@@ -73,6 +78,8 @@ class PreparationOptions:
             "validation": self.validation,
             "near_duplicates": self.near_duplicates,
             "min_tokens": self.min_tokens,
+            "model_is": ", ".join(self.model_is) or None,
+            "keep_names": self.keep_names,
         }
 
 
@@ -95,14 +102,23 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
     Raises DataError where a line cannot be read, the vocabulary cannot be used, the disk is full, or no document is left.
     """
     vocabulary = given_vocabulary(files, options)
+    chats = chat_rules(files, options.encoding, options.model_is, options.keep_names)
+    template = options.template or ("chat" if any(file.kind in CHATS for file in files) else "text")
     size = sum(path.stat().st_size for path in {file.path for file in files})
     counts: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
     with explain_full_disk(out, size), written_aside(out) as aside:
         with progress_bar("read", size, unit="B") as progress:
-            documents = read_documents(files, options, vocabulary, progress.update)
+            sources = (
+                Source(
+                    file, options.column, options.split, template, options.encoding, vocabulary, chats, progress.update
+                )
+                for file in files
+            )
+            documents = chain.from_iterable(source.documents() for source in sources)
             write_spool(aside / "spool", without_empty(documents, counts))
+        counts.update(chats.counts)
         with closing(Spool(aside / "spool")) as spool:
-            read = spool.table.documents(np.ones(len(spool), np.bool_)) + counts["empty"]
+            read = spool.table.documents(np.ones(len(spool), np.bool_)) + counts["empty"] + counts[UNANSWERED]
             refuse_no_text(len(spool), counts)
             kept = without_duplicates(spool, options.near_duplicates, counts)
             tokenizer = write_vocabulary(aside, options, spool, kept)
@@ -115,7 +131,7 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
             format=FORMAT,
             sources=[printable(str(file)) for file in files],
             corpus_sha256=written.sha256,
-            template=options.template,
+            template=template,
             n_vocab=len(tokenizer),
             end_of_text=end_of_text(tokenizer),
             read=read,
@@ -124,6 +140,7 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
             tokens=written.tokens,
             options=options.described(),
             made=made(),
+            replaced=dict(chats.personal.counts) if chats.personal and chats.personal.counts else None,
             stretches=None if written.stretches == written.documents else written.stretches,
         )
         (aside / "description.json").write_bytes(readable_json(description))
@@ -137,14 +154,6 @@ def given_vocabulary(files: list[InputFile], options: PreparationOptions) -> Tok
     if options.vocabulary_size is not None and not archives:
         return None
     return read_vocabulary(options.vocabulary, "--vocabulary_size N learns one from this text")
-
-
-def read_documents(
-    files: list[InputFile], options: PreparationOptions, vocabulary: Tokenizer | None, progress: Callable[[int], object]
-) -> Iterator[Document]:
-    for file in files:
-        source = Source(file, options.column, options.split, options.template, options.encoding, vocabulary, progress)
-        yield from source.documents()
 
 
 @contextmanager
@@ -242,7 +251,10 @@ def write_tokens(
             digest.update(b"".join(text if goes_on else text + END for text, goes_on in texts))
         written = kept & long_enough
         return TokenCounts(
-            {"train": spool.table.documents(written & ~held_out), "validation": spool.table.documents(written & held_out)},
+            {
+                "train": spool.table.documents(written & ~held_out),
+                "validation": spool.table.documents(written & held_out),
+            },
             {"train": train.stretches, "validation": validation.stretches},
             {"train": train.length, "validation": validation.length},
             long_enough,

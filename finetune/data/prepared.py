@@ -48,7 +48,8 @@ class Role(IntEnum):
 class DataDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """description.json. `read`, `dropped` and `documents` count documents.
 
-    `stretches` counts the parts in which they lie in the files, where a long document was taken apart.
+    `stretches` counts the parts in which they lie in the files, where a long document was taken apart. `replaced` counts personal
+    data in chats, by kind.
     """
 
     format: int
@@ -64,6 +65,7 @@ class DataDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     options: dict[str, str | int | float | bool | None]
     made: dict[str, str]
     stretches: dict[str, int] | None = None
+    replaced: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,15 @@
-"""Input formats (.txt, .csv, .tsv, .jsonl, .npz), read as streams of documents.
+"""Inputs, read as streams of documents: one for a text, a book or a mail, for a row or a line, for a conversation.
 
-    .txt         running text; gpt-2-simple's marks <|startoftext|> and <|endoftext|> separate documents and are removed
-    .csv, .tsv   one document per row, from one column; the marks separate documents here too
-    .jsonl       one document per line: {"body": text, "meta"?: code} or {"turns": [text, …], "meta"?: code}
-    .npz         an archive of gpt-2-simple's encode_dataset: decoded into text, then read like .txt
+    .txt, .epub, .srt, .vtt     running text; in .txt gpt-2-simple's marks <|startoftext|> and <|endoftext|> separate documents
+    .md                         the text of one page
+    fortune files               texts between lines of a percent sign
+    .csv, .tsv                  one document per row, from one column; the marks separate documents here too
+    .jsonl                      one document per line: {"body": text, "meta"?: code} or {"turns": [text, …], "meta"?: code}
+    .npz                        an archive of gpt-2-simple's encode_dataset: decoded into text, then read like .txt
+    .mbox, .eml                 one document per mail
+    chats (finetune/data/chats) one document per conversation
 
-A file may be compressed. At most a block or a line of it is in memory. A DataError names the file and line that cannot be read.
+A file may be compressed. Little of it is in memory. A DataError names the file and line that cannot be read.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, Literal
 
 import msgspec
@@ -20,9 +25,18 @@ import msgspec
 from app.engine.bundle import Template
 from app.engine.tokenizer import Tokenizer
 from app.errors import DataError
+from finetune.data.chats.chat_reading import ChatRules, read_chats
+from finetune.data.chats.conversations import monologues
+from finetune.data.chats.discord_export import read_discord_package, read_discord_table
+from finetune.data.chats.x_archive import ME, read_tweets
 from finetune.data.documents import Document, from_stretch, from_text, from_turns
+from finetune.data.epub import read_epub
+from finetune.data.file_kinds import CHATS, Kind, suffix_of
 from finetune.data.input_files import InputFile
 from finetune.data.long_documents import Stretch, is_blank, split_text
+from finetune.data.mail_texts import read_mails
+from finetune.data.markdown_text import markdown_text
+from finetune.data.subtitles import subtitle_text
 from finetune.data.tables import TEXT_COLUMNS, open_table, text_column
 from finetune.data.text_encoding import decode, lines_of
 from finetune.data.token_archive import read_archive
@@ -36,6 +50,7 @@ BORDERS: dict[SplitAt, re.Pattern[str]] = {
     "lines": re.compile(rf"(?:(?:\n|{MARK})\s*)+"),
     "blank_lines": re.compile(rf"(?:(?:\n[^\S\n]*\n|{MARK})\s*)+"),
 }
+FORTUNE_BORDER, NO_BORDER = re.compile(r"\n%%?[ \t]*(?=\n)(?:\s*\n%%?[ \t]*(?=\n))*"), re.compile(r"(?!)")
 
 
 class JsonlRecord(msgspec.Struct, forbid_unknown_fields=True):
@@ -59,29 +74,65 @@ class Source:
     template: Template
     encoding: str
     vocabulary: Tokenizer | None
+    chats: ChatRules
     progress: Callable[[int], object]
 
     def documents(self) -> Iterator[Document]:
         match self.file.kind:
             case "jsonl":
-                yield from read_jsonl(self)
-                return
-            case "npz":
-                texts = self.archived_texts()
-            case "table":
-                texts = (text for cell in read_column(self) for text in split_text([cell], BORDERS["marks"]))
+                return read_jsonl(self)
+            case kind if kind in CHATS:
+                chats = read_chats(self.file, self.encoding, self.progress)
+                return (from_turns(turns, None, self.template) for turns in self.chats.conversations(chats))
+            case kind if kind in STRETCHES:
+                return map(from_stretch, STRETCHES[kind](self))
             case _:
-                texts = split_text(self.decoded(), BORDERS[self.split])
-        yield from map(from_stretch, texts)
+                return (document for text in TEXTS[self.file.kind](self) for document in from_text(text))
 
     def decoded(self, is_json: bool = False) -> Iterator[str]:
         """The text of the file, block by block."""
         return decode(str(self.file), self.file.chunks(self.progress), self.encoding, is_json)
 
-    def archived_texts(self) -> Iterator[Stretch]:
-        assert self.vocabulary is not None
-        for blocks in read_archive(self.file.path, self.vocabulary, self.progress):
-            yield from split_text(blocks, BORDERS[self.split])
+
+def archived_texts(source: Source) -> Iterator[Stretch]:
+    assert source.vocabulary is not None
+    for blocks in read_archive(source.file.path, source.vocabulary, source.progress):
+        yield from split_text(blocks, BORDERS[source.split])
+
+
+def cells(source: Source) -> Iterator[Stretch]:
+    return (text for cell in read_column(source) for text in split_text([cell], BORDERS["marks"]))
+
+
+def mail_texts(source: Source) -> Iterator[str]:
+    for mail in read_mails(source.file.chunks(source.progress)):
+        yield mail.text if source.chats.personal is None else source.chats.personal.of(mail.people).replaced(mail.text)
+
+
+def own_messages(source: Source) -> Iterator[str]:
+    """What the owner of Discord's data package wrote in a channel."""
+    if suffix_of(source.file.name) == ".csv":
+        chat = read_discord_table(source.file, lines_of(source.decoded()), ME)
+    else:
+        chat = read_discord_package(source.file, ME, source.progress)
+    return map(source.chats.text, monologues(chat))
+
+
+# How a file of each kind becomes texts: those that may be long in stretches, and others, each as a whole.
+STRETCHES: dict[Kind | None, Callable[[Source], Iterator[Stretch]]] = {
+    "text": lambda source: split_text(source.decoded(), BORDERS[source.split]),
+    "fortunes": lambda source: split_text(chain(["\n"], source.decoded(), ["\n"]), FORTUNE_BORDER),
+    "subtitles": lambda source: split_text(subtitle_text(lines_of(source.decoded())), NO_BORDER),
+    "epub": lambda source: split_text(read_epub(source.file, source.progress), NO_BORDER),
+    "table": cells,
+    "npz": archived_texts,
+}
+TEXTS: dict[Kind | None, Callable[[Source], Iterator[str]]] = {
+    "markdown": lambda source: iter([markdown_text("".join(source.decoded()))]),
+    "mailbox": mail_texts,
+    "tweets": lambda source: map(source.chats.text, read_tweets(source.file, source.progress)),
+    "discord_package": own_messages,
+}
 
 
 def read_jsonl(source: Source) -> Iterator[Document]:

@@ -15,7 +15,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from app.errors import DataError
-from finetune.data.input_files import suffix_of
+from finetune.data.file_kinds import suffix_of
 
 if TYPE_CHECKING:
     from _csv import Reader as CsvReader

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from app.errors import DataError, SettingError
 from finetune.data import compression
-from finetune.data.input_files import InputFile, Kind, files_in, head_of, paths_of, suffix_of
+from finetune.data.file_kinds import Kind, suffix_of
+from finetune.data.input_files import InputFile, files_in, head_of, paths_of
 from finetune.data.text_encoding import decode, lines_of
 
 SUFFIXES: dict[Kind, tuple[str, ...]] = {
@@ -69,7 +70,7 @@ def refuse_array(file: InputFile) -> None:
 
 def is_of_kind(file: InputFile, meant: bool, kind: Kind) -> bool:
     """Whether a file of another kind, or of none, is taken for one of this kind. `meant` is the file that --source names."""
-    if file.kind is None:
+    if file.kind not in (*SUFFIXES, "text"):
         return meant or suggests(file.name, kind)
     return meant and file.kind == "text" and kind == "table"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app.engine.bundle import Template
 from app.engine.tokenizer import Tokenizer
+from finetune.data.chats.chat_reading import ChatRules
 from finetune.data.document_block import DocumentBlock
 from finetune.data.input_files import InputFile, files_of
 from finetune.data.sources import Source, SplitAt
@@ -20,7 +21,7 @@ def read(
     vocabulary: Tokenizer | None = None,
 ) -> list[str]:
     (file,) = [path] if isinstance(path, InputFile) else files_of(str(path))
-    source = Source(file, column, split, template, encoding, vocabulary, progress=lambda _: None)
+    source = Source(file, column, split, template, encoding, vocabulary, ChatRules(), progress=lambda _: None)
     texts = [""]
     for document in source.documents():
         texts[-1] += DocumentBlock.of([document]).texts()[0].decode()

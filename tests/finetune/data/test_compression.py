@@ -67,11 +67,16 @@ def test_a_file_that_is_cut_off_is_refused(kind: str, tmp_path: Path) -> None:
 
 def test_a_zip_stands_for_its_files_and_says_which(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
-        for name, text in {"b.csv": "id;text\n1;Two.\n", "a/c.txt.gz": "", "notes.md": "x", ".hidden.txt": "x"}.items():
+        for name, text in {
+            "b.csv": "id;text\n1;Two.\n",
+            "a/c.txt.gz": "",
+            "notes.org": "x",
+            ".hidden.txt": "x",
+        }.items():
             archive.writestr(name, gzip.compress(b"One.") if name.endswith("gz") else text)
     files, others = find_files([str(tmp_path / "all.zip")])
     assert [str(file.member) for file in files] == ["a/c.txt.gz", "b.csv"]
-    assert others == [tmp_path / "all.zip/notes.md"]
+    assert others == [tmp_path / "all.zip/notes.org"]
     with zipfile.ZipFile(tmp_path / "all.zip", "a") as archive:
         archive.writestr("b.jsonl", '{"Body": 1}')
     *files, wrong = find_files([str(tmp_path / "all.zip")])[0]
@@ -98,8 +103,8 @@ def test_a_zip_that_needs_a_password_is_refused(tmp_path: Path) -> None:
         ("a.csv", b"PAR1....", "a Parquet file"),
         ("a.docx", zipped(b"x", "[Content_Types].xml"), "an archive or an Office document"),
         ("a.txt.gz", gzip.compress(b"\0" * 257 + b"ustar  ", mtime=0), "a tar archive"),
-        ("a.md", b"# Hello", "none of .txt, "),
-        ("a", b"Hello", "none of .txt, "),
+        ("a.xml", b"<?xml?><a/>", "none of .txt, "),
+        ("a", b"\1\2", "none of .txt, "),
     ],
 )  # fmt: skip
 def test_what_is_no_text_is_refused_by_what_it_is(name: str, data: bytes, what: str, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ MARKED = "<|startoftext|>One.<|endoftext|>\n<|startoftext|>Two.<|endoftext|>\n"
 
 def prepared(folder: Path, *texts: str, **options: Any) -> Data:
     paths = [str(written(folder / f"{number}.txt", text)) for number, text in enumerate(texts)]
-    prepare(paths, folder / "data", **dict[str, Any](vocabulary_size=300, validation=0.0) | options)
+    prepare(paths, out=folder / "data", **dict[str, Any](vocabulary_size=300, validation=0.0) | options)
     return open_data(folder / "data")
 
 
@@ -104,7 +104,7 @@ def test_where_something_was_held_out_an_end_is_put_that_no_model_learns(tmp_pat
     for split in (data.train, data.validation):
         assert (split.tokens[split.ends - 1] == end).all()
         assert np.count_nonzero(split.tokens == end) == len(split)
-        ends += np.count_nonzero((split.tokens == end) & (split.roles == Role.TEXT))
+        ends += int(np.count_nonzero((split.tokens == end) & (split.roles == Role.TEXT)))
         assert set(split.roles[split.tokens != end].tolist()) == {Role.TEXT}
     assert ends == 1
 

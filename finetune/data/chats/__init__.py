@@ -1,0 +1,1 @@
+"""Chat exports: the messages that people wrote to each other, and the conversations to learn from."""

@@ -1,0 +1,71 @@
+"""Reading chats: the people in them, and their messages as conversations to learn from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from finetune.data.chats.conversations import conversations
+from finetune.data.chats.discord_export import read_discord, read_discord_table
+from finetune.data.chats.people import choose_people
+from finetune.data.chats.personal_data import PersonalData
+from finetune.data.chats.sent_message import Chat
+from finetune.data.chats.telegram_export import read_telegram
+from finetune.data.chats.whatsapp_export import read_whatsapp
+from finetune.data.chats.x_archive import read_direct_messages
+from finetune.data.file_kinds import CHATS
+from finetune.data.input_files import InputFile
+from finetune.data.text_encoding import decode, lines_of
+
+
+@dataclass(frozen=True)
+class ChatRules:
+    """How chats become conversations: whose messages are the model's, and what is replaced, if anything.
+
+    `counts` learns what was left out.
+    """
+
+    model: frozenset[str] = frozenset()
+    personal: PersonalData | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def text(self, text: str) -> str:
+        return self.personal.replaced(text) if self.personal else text
+
+    def conversations(self, chats: Iterable[Chat]) -> Iterator[list[str]]:
+        """The turns of each conversation, that of a person first."""
+        for chat in chats:
+            for turns in conversations(chat, self.model, self.counts):
+                yield [self.text(turn) for turn in turns]
+
+
+def chat_rules(files: Sequence[InputFile], encoding: str, model_is: Sequence[str], keep_names: bool) -> ChatRules:
+    """Read whose messages the chats hold, and ask whose are the model's if nobody is given. Raises SettingError or DataError."""
+    messages: Counter[str] = Counter()
+    for file in files:
+        if file.kind in CHATS:
+            for chat in read_chats(file, encoding, lambda _: None):
+                messages.update(message.author for message in chat)
+    people = [name for name, _ in messages.most_common()]
+    model = choose_people(messages, model_is) if people else frozenset[str]()
+    return ChatRules(model, None if keep_names else PersonalData(people))
+
+
+def read_chats(file: InputFile, encoding: str, progress: Callable[[int], object]) -> Iterator[Chat]:
+    """The chats of a file. Raises DataError."""
+
+    def lines() -> Iterator[str]:
+        return lines_of(decode(str(file), file.chunks(progress), encoding))
+
+    match file.kind:
+        case "whatsapp":
+            yield read_whatsapp(lines)
+        case "telegram":
+            yield from read_telegram(file, progress)
+        case "discord" if file.name.lower().endswith(".csv"):
+            yield read_discord_table(file, lines(), owner="")
+        case "discord":
+            yield read_discord(file, progress)
+        case _:
+            yield from read_direct_messages(file, progress)

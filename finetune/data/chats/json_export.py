@@ -1,0 +1,50 @@
+"""Exports in JSON: mapped into memory, so that a file of a gigabyte takes little of it, and decoded message by message."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import msgspec
+
+from app.errors import DataError
+from finetune.data.input_files import InputFile
+
+Record = TypeVar("Record")
+# How an archive of X begins each file, so that a browser can read it.
+ASSIGNMENT = re.compile(rb"\s*window\.YTD\.\w+\s*=\s*")
+
+
+def read_json(file: InputFile, kind: type[Record], progress: Callable[[int], object]) -> Record:
+    """The whole file as a `kind`, whose long lists are of msgspec.Raw. Raises DataError."""
+    data = content(file, progress)
+    start = ASSIGNMENT.match(data)
+    begin = start.end() if start else 3 if data[:3] == b"\xef\xbb\xbf" else 0
+    return decoded(file, memoryview(data)[begin:], kind)
+
+
+def decoded(file: InputFile, data: memoryview | msgspec.Raw, kind: type[Record]) -> Record:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} is not the export that it begins as ({error}): export or copy it again.") from None
+
+
+def each(file: InputFile, items: Iterable[msgspec.Raw], kind: type[Record]) -> Iterator[Record]:
+    """The items of a list, one by one. Raises DataError."""
+    decoder = msgspec.json.Decoder(kind)
+    for number, item in enumerate(items, start=1):
+        try:
+            yield decoder.decode(item)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise DataError(f"{file} cannot be read at its message {number} ({error}): export it again.") from None
+
+
+def content(file: InputFile, progress: Callable[[int], object]) -> bytes | mmap.mmap:
+    if file.is_packed or not file.path.stat().st_size:
+        return b"".join(file.chunks(progress))
+    with file.path.open("rb") as opened:
+        progress(file.path.stat().st_size)
+        return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
