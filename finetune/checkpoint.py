@@ -72,11 +72,14 @@ def initial_weights(hparams: Hparams, seed: int = 0) -> dict[str, Array]:
 
 def open_save(path: Path, save: int | None = None) -> CheckpointFolder:
     """`open_checkpoint`, which tells from the weights what model's files a folder lacks. Raises CheckpointError."""
-    folder, name = find_save(path, save)
-    if lacking := lacking_files(folder):
+    try:
+        return open_checkpoint(path, save)
+    except CheckpointError:
+        folder, name = find_save(path, save)
+        if not (lacking := lacking_files(folder)):
+            raise
         shape = stored_shape(read_shapes(folder / name))
-        raise CheckpointError(f"{folder} lacks {listed(lacking)}", where_to_find(lacking, shape, folder))
-    return open_checkpoint(path, save)
+        raise CheckpointError(f"{folder} lacks {listed(lacking)}", where_to_find(lacking, shape, folder)) from None
 
 
 def where_to_find(files: Sequence[str], shape: StoredShape | None, folder: Path) -> str:
@@ -90,11 +93,11 @@ def where_to_find(files: Sequence[str], shape: StoredShape | None, folder: Path)
     return f"by its weights it is a {shape.model}, so copy {these} from {home}{fetch} into {folder}"
 
 
-def read_shapes(prefix: Path) -> dict[str, list[int]]:
-    """The shape of every variable of a save. Raises CheckpointError if it is damaged."""
+def read_shapes(prefix: Path, named: Path | None = None) -> dict[str, list[int]]:
+    """The shape of every variable of a save. Raises CheckpointError, which names `named`, if it is damaged."""
     import tensorflow as tf
 
-    with refuse_damage(prefix):
+    with refuse_damage(named or prefix):
         shapes: dict[str, list[int]] = tf.train.load_checkpoint(str(prefix)).get_variable_to_shape_map()
         return shapes
 
@@ -116,9 +119,9 @@ def read_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
     """All variables of the save. Raises CheckpointError if it is damaged or does not have the shapes of hparams.json."""
     import tensorflow as tf
 
-    refuse_other_shape(checkpoint, read_shapes(checkpoint.prefix))
+    refuse_other_shape(checkpoint, read_shapes(checkpoint.held.prefix, checkpoint.prefix))
     with refuse_damage(checkpoint.prefix):
-        reader = tf.train.load_checkpoint(str(checkpoint.prefix))
+        reader = tf.train.load_checkpoint(str(checkpoint.held.prefix))
         names = variable_shapes(checkpoint.hparams)
         return {name: reader.get_tensor(f"model/{name}").astype(np.float32, copy=False) for name in names}
 

@@ -73,7 +73,7 @@ def verify_tensors(source: CheckpointFolder) -> None:
     import tensorflow as tf
 
     try:
-        reader = tf.train.load_checkpoint(str(source.prefix))
+        reader = tf.train.load_checkpoint(str(source.held.prefix))
         for name, shape in variable_shapes(source.hparams).items():
             if reader.get_tensor(f"model/{name}").shape != shape:
                 raise CheckpointError(f"{source.prefix}: model/{name} does not have the shape that hparams.json gives.")

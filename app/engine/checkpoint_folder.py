@@ -11,12 +11,14 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from app.engine.bundle import Hparams
+from app.engine.held_save import HeldSave
 from app.engine.tokenizer import Tokenizer
 from app.engine.vocabulary_files import COPY_FILE_AGAIN, VOCABULARY_FILES, read_text
 from app.engine.wrong_files import wrong_file
@@ -31,16 +33,20 @@ COPY_AGAIN = "copy the whole checkpoint folder again"
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """A checkpoint whose files are all there. `save` is the name of the save, such as `model-1000`."""
+    """A checkpoint whose files are all there. `save` is the name of the save, such as `model-1000`.
+
+    `held` keeps its weights readable while a training goes on, which deletes old saves.
+    """
 
     folder: Path
     hparams: Hparams
     save: str
     tokenizer: Tokenizer
+    held: HeldSave
 
     @property
     def prefix(self) -> Path:
-        """The path of the save's files without their suffixes, as TensorFlow names a save."""
+        """The path of the save's files without their suffixes, as TensorFlow names a save. Read `held.prefix`."""
         return self.folder / self.save
 
     @property
@@ -60,15 +66,36 @@ def open_checkpoint(path: Path, save: int | None = None) -> CheckpointFolder:
     Args:
         path: the checkpoint's folder, or the path of a save in it
         save: the number of the save
+
+    Where a training replaces the save meanwhile, the newer one is taken.
     """
+    while True:
+        noted = note_of(path)
+        try:
+            return hold_checkpoint(path, save)
+        except (CheckpointError, FileNotFoundError):
+            if note_of(path) == noted:
+                raise
+
+
+def note_of(folder: Path) -> bytes:
+    """TensorFlow's note of the newest save, which a training replaces last of all files of a save; empty without one."""
+    with suppress(OSError):
+        return (folder / "checkpoint").read_bytes()
+    return b""
+
+
+def hold_checkpoint(path: Path, save: int | None) -> CheckpointFolder:
+    """Raises CheckpointError or FileNotFoundError where a save is not there, or no longer."""
     folder, name = find_save(path, save)
     if lacking := lacking_files(folder):
         raise CheckpointError(
             f"{folder} lacks {listed(lacking)}",
             "copy them from the folder of the model that was trained, such as models/124M",
         )
+    held = HeldSave(folder, name, [f"{name}.index", *shards(folder, name)])
     hparams = read_hparams(folder)
-    return CheckpointFolder(folder, hparams, name, read_tokenizer(folder, hparams))
+    return CheckpointFolder(folder, hparams, name, read_tokenizer(folder, hparams), held)
 
 
 def find_save(path: Path, save: int | None = None) -> tuple[Path, str]:
@@ -165,7 +192,7 @@ def refuse_incomplete(folder: Path, save: str) -> None:
     for part in missing:
         if found := wrong_file(folder / part):
             raise CheckpointError(*found)
-    if len(missing) < len(parts) or not saves_in(folder):
+    if missing and (len(missing) < len(parts) or not saves_in(folder)):
         raise CheckpointError(f"{folder / missing[0]} is missing", COPY_AGAIN)
 
 

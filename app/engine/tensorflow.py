@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.engine.base import Logits, Tokens
 from app.engine.bundle import EndMarker, Template
-from app.engine.checkpoint_folder import open_checkpoint
+from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
 from app.engine.deadline import NEVER, Deadline
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, MachineError
@@ -31,8 +31,8 @@ class TensorflowEngine:
 
     kind = "tensorflow"
 
-    def __init__(self, folder: Path, threads: int = 1, end: EndMarker | None = None) -> None:
-        checkpoint = open_checkpoint(folder)
+    def __init__(self, source: Path | CheckpointFolder, threads: int = 1, end: EndMarker | None = None) -> None:
+        checkpoint = source if isinstance(source, CheckpointFolder) else open_checkpoint(source)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
             import gpt_2_simple
@@ -43,7 +43,7 @@ class TensorflowEngine:
                 "ENGINE=tensorflow needs requirements/training.txt, which is not installed here."
             ) from None
         self.hparams = checkpoint.hparams
-        self.name = folder.resolve().name
+        self.name = (source if isinstance(source, Path) else source.folder).resolve().name
         self.n_ctx = self.hparams.n_ctx
         self.template: Template = "text"
         self.max_positions = 8 * self.n_ctx
@@ -61,7 +61,7 @@ class TensorflowEngine:
         self.newest = self.logits[:, -1]
         # Not by gpt-2-simple's load_gpt2, which first fills the variables with random numbers: that doubles their memory.
         try:
-            tf.compat.v1.train.Saver().restore(self.session, str(checkpoint.prefix))
+            tf.compat.v1.train.Saver().restore(self.session, str(checkpoint.held.prefix))
         except (tf.errors.OpError, ValueError):
             raise CheckpointError(
                 f"{checkpoint.prefix} is damaged, or hparams.json is of another model: copy the whole checkpoint folder again."

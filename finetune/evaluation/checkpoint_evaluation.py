@@ -124,7 +124,7 @@ def perplexities(
     from app.engine.tensorflow import TensorflowEngine
 
     end, held_out = data.description.end_of_text, data.description.tokens["validation"]
-    engine = TensorflowEngine(source.prefix, threads=cores_allowed())
+    engine = TensorflowEngine(source, threads=cores_allowed())
     with closing(engine.session):
         train = measure_perplexity(engine, data.train, end, min(most, held_out or most), seed, "read training text")
         validation = measure_perplexity(engine, data.validation, end, most, seed, "read validation text")

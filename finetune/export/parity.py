@@ -36,7 +36,7 @@ def measure_parity(source: CheckpointFolder, bundle: Bundle) -> Parity:
 
     threads = cores_allowed()
     tokens, ours = sample_with_logits(OnnxEngine(bundle, threads), min(PARITY_TOKENS, source.hparams.n_ctx))
-    return compare_logits(ours, TensorflowEngine(source.prefix, threads).all_logits(tokens))
+    return compare_logits(ours, TensorflowEngine(source, threads).all_logits(tokens))
 
 
 def measure_parity_by_numpy(weights: Mapping[str, Array], bundle: Bundle) -> Parity:
