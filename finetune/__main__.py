@@ -14,6 +14,7 @@ from finetune import terminal
 from finetune.command_line import VERBS, command_line
 from finetune.config_file import as_yaml, take_config
 from finetune.environment import shield_libraries
+from finetune.missing_package import missing_package
 from finetune.network_errors import network_problem
 from finetune.out_of_memory import explain_memory
 from finetune.usage_errors import usage_problem
@@ -54,6 +55,8 @@ def explained_errors() -> Iterator[None]:
         text = error.object[max(0, error.start - 20) : error.end + 20]
         raise SettingError(f"{text!r} has bytes that are not UTF-8: write it in UTF-8, or rename the file.") from None
     except Exception as error:
+        if isinstance(error, ImportError) and (sentence := missing_package(error)):
+            raise MachineError(sentence) from None
         if problem := network_problem(error):
             raise MachineError(f"{problem}.") from None
         if not isinstance(error, OSError):

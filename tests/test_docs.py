@@ -48,7 +48,7 @@ def test_every_package_says_why_it_is_here() -> None:
     for path in (ROOT / "requirements").glob("*.in"):
         for line in path.read_text(encoding="utf-8").splitlines():
             assert line.startswith(("#", "-")) or re.search(r"\S  # \S", line), f"{path.name}: {line}"
-    for name in ("container", "training", "gpu", "tests", "browser"):
+    for name in ("container", "light", "training", "gpu", "tests", "browser"):
         assert f"<!-- generated: dependencies {name} -->" in PAGES["docs/architecture.md"]
 
 

@@ -4,7 +4,8 @@
     python -m finetune import FOLDER --bundle
     python -m finetune import openai-community/gpt2 --bundle
 
-A bundle needs no TensorFlow: its logits are compared with GPT-2 written out in NumPy.
+A bundle needs no TensorFlow: its logits are compared with GPT-2 written out in NumPy. In models/ it becomes the default, as
+one that `export` writes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from app.engine.bundle import FILES, Template
 from app.engine.vocabulary_files import VOCABULARY_FILES
 from app.errors import SettingError
+from finetune.default_choice import can_be_default, choose_default, refuse_name
 from finetune.export.quantization import Bits
 from finetune.folder import refuse_overwriting, replace_folder, written_aside
 from finetune.formats.huggingface_conversion import BUNDLE_STEPS, write_bundle_of, write_checkpoint_of
@@ -72,6 +74,7 @@ def import_checkpoint(origin: ModelOrigin, out: Path) -> None:
 
 def import_bundle(origin: ModelOrigin, out: Path, bits: Bits, template: Template | None) -> None:
     refuse_overwriting(out, (out / "manifest.json").is_file(), "a bundle")
+    refuse_name(out)
     folder, title, facts = origin.fetch()
     with progress_bar("read", BUNDLE_STEPS + 1) as progress:
         model = read_huggingface(folder)
@@ -82,6 +85,9 @@ def import_bundle(origin: ModelOrigin, out: Path, bits: Bits, template: Template
     size = sum((out / name).stat().st_size for name in FILES) / 1e6
     measured = f"{size:.1f} MB at {bits} bits, mean divergence from {parity.reference} {parity.mean_kl:.1e} nats"
     print("\n".join([f"{out}: {shape_of(model)}, from {title}", f"{out}: {measured}", *model.notes]))
+    if can_be_default(out):
+        choose_default(out)
+        print(f"{out} is the default now: it is what is served and deployed")
 
 
 def shape_of(model: HuggingFaceModel) -> str:

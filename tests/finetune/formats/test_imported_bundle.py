@@ -157,6 +157,7 @@ def test_the_bundles_folder_is_named_after_the_source_and_replaced(
     (tmp_path / "models/theirs/CARD.md").write_text("kept")
     import_("theirs", bundle=True, bits=4)
     assert read_manifest(tmp_path / "models/theirs").bits == 4
+    assert (tmp_path / "models/DEFAULT").read_text() == "theirs\n"
     assert (tmp_path / "models/theirs/CARD.md").read_text() == "kept"
     with pytest.raises(SettingError, match="which exists"):
         import_("theirs")

@@ -1,0 +1,82 @@
+"""What serves, chats, deploys and imports bundles runs where nothing that trains is installed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from finetune.command_line import VERBS
+from finetune.missing_package import missing_package
+from tests.conftest import ROOT
+
+TRAINING_VERBS = {"new", "prepare", "train", "evaluate", "export", "fetch", "download", "report", "starter"}
+"""The verbs that may need what trains. All others do without."""
+BLOCKED = {"tensorflow", "keras", "gpt_2_simple", "jax", "gguf", "matplotlib", "tensorboard", "duckdb", "praw", "pyarrow"} | {
+    "farmhash", "sqlglot", "zstandard", "statsmodels", "pandas", "scipy", "jinja2",
+}  # fmt: skip
+WITHOUT = """
+import sys
+
+class Refusal:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Refusal())
+from finetune.__main__ import main
+for arguments in COMMANDS:
+    if code := main(arguments):
+        sys.exit(f"{arguments} ended with {code}")
+"""
+
+
+def run_light(*commands: list[str], inside: Path) -> subprocess.CompletedProcess[str]:
+    """Run verbs, one after the other, in a process that finds nothing of what trains."""
+    code = WITHOUT.replace("BLOCKED", repr(BLOCKED)).replace("COMMANDS", repr(list(commands)))
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=inside,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(inside)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_a_hugging_face_folder_is_imported_listed_and_writes(folder: Path, tmp_path: Path) -> None:
+    done = run_light(
+        ["import", str(folder), "--bundle", "--out", "models/tiny"],
+        ["list"],
+        ["sample", "--checkpoint", "models/tiny", "--length", "5"],
+        *([verb, "--help"] for verb in VERBS if verb not in TRAINING_VERBS),
+        inside=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "models/tiny: 3 layers, 32 wide, 300 tokens" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "package"), [(["import", "FOLDER", "--out", "x"], "tensorflow"), (["train", "--help"], "")]
+)
+def test_what_trains_is_refused_with_the_way_to_install_it(
+    folder: Path, tmp_path: Path, command: list[str], package: str
+) -> None:
+    """It was a traceback of twenty lines."""
+    done = run_light([word.replace("FOLDER", str(folder)) for word in command], inside=tmp_path)
+    assert done.returncode == 1
+    sentence = (
+        rf"error: this needs {package}\w*, which is not installed here: `pip install '\.\[train\]'` in .* trains\."
+    )
+    assert re.search(rf"^{sentence}$", done.stderr, re.MULTILINE), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_import_of_ours_that_fails_is_no_missing_package() -> None:
+    assert missing_package(ModuleNotFoundError("No module named 'finetune.nothing'", name="finetune.nothing")) is None
+    assert missing_package(ImportError("cannot import name 'x'")) is None
