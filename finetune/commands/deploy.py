@@ -20,19 +20,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from app.engine.bundle import open_bundle
 from app.engine.default_bundle import MODELS, RUN, deployed_model, is_bundle
 from app.errors import FatalError, SettingError
-from finetune.deployment.cloud_state import CloudProject, CloudState, find_project, look_at
+from finetune.deployment.cloud_state import DATASET, CloudProject, CloudState, find_project, look_at
 from finetune.deployment.deployment_plan import Deployment, plan, secret_names
 from finetune.deployment.deployment_summary import removal_summary, summary
 from finetune.deployment.gcloud import Step, ask
 from finetune.deployment.live_service import first_answer, qr_code
 from finetune.deployment.performed_steps import perform
 from finetune.deployment.removal import built_things, removal_plan
-from finetune.deployment.service_settings import url_of
+from finetune.deployment.service_settings import source_of, url_of
 from finetune.deployment.shell_script import UNKNOWN, commands, script
 from finetune.deployment.staged_sources import stage_sources
 from finetune.deployment.webhook import bot_info, check_token, delete_webhook, set_webhook
@@ -48,7 +50,7 @@ def deploy(
     service: str = "gpt-2",
     project: str | None = None,
     region: str | None = None,
-    telegram: str | None = None,
+    telegram: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     votes: bool = False,
     yes: bool = False,
     dry_run: bool = False,
@@ -137,7 +139,8 @@ def put_online(
     answer = first_answer(url)
     if bot and token:
         connect_bot(token, url, bot, steps, state, service)
-    found = {"url": url, "model": answer.model, "answer": answer.text, "bot": bot and bot.name}
+    store = f"bigquery://{place.name}.{DATASET}" if votes else None
+    found = {"url": url, "model": answer.model, "answer": answer.text, "bot": bot and bot.name, "votes": store}
     announce(found, bundle.manifest.name, say)
     return found | {
         "project": place.name,
@@ -227,6 +230,10 @@ def announce(found: dict[str, Any], name: str, say: Callable[..., None]) -> None
         say(f"It still answers with {found['model']!r}: ask again in a minute.")
     if found["bot"]:
         say(f"Your bot is {found['bot']}: https://t.me/{found['bot'].removeprefix('@')}")
+    elif os.environ.get("TELEGRAM_TOKEN"):
+        say("TELEGRAM_TOKEN is set and was not used: `gpt2 deploy --telegram -` makes the bot.")
+    if found["votes"]:
+        say(f"Votes are kept in {found['votes']}: `gpt2 report --store {found['votes']}` counts them.")
 
 
 def remove(
@@ -240,6 +247,11 @@ def remove(
 ) -> dict[str, Any]:
     place = find_project(project, region)
     state = look_at(place, service, secret_names(service), dataset=votes)
+    if state.service and not source_of(state.service):
+        raise SettingError(
+            f"the service {service} was not made by `gpt2 deploy`, so it is not deleted here: "
+            f"run `gcloud run services delete {service} --region {place.region}`."
+        )
     steps = list(removal_plan(service, state, place, built_things(place, service, state), votes))
     lines = list(removal_summary(service, state, place, steps, votes))
     if dry_run:

@@ -86,7 +86,7 @@ def enable_apis(wanted: Deployment, state: CloudState, project: CloudProject) ->
     if missing := [api for api in needed if api not in state.apis]:
         names = ", ".join(api.partition(".")[0] for api in missing)
         yield Step(
-            f"enable {names}",
+            f"enable the APIs {names}",
             ("gcloud", "services", "enable", *missing, "--project", project.name),
             f"the APIs {names}",
         )
@@ -105,14 +105,14 @@ def grant(project: CloudProject, member: str, role: str, verb: str) -> Step:
 
 
 def make_dataset(state: CloudState, project: CloudProject, runtime: str) -> Iterator[Step]:
-    bq = ("bq", "--headless", f"--project_id={project.name}")
+    bq = ("bq", "--headless", f"--project_id={project.name}", f"--location={project.region}")
     if state.dataset is None:
-        words = ("mk", "--dataset", f"--location={project.region}", f"{project.name}:{DATASET}")
+        words = ("mk", "--dataset", f"{project.name}:{DATASET}")
         yield Step(f"make the dataset {DATASET} in BigQuery", (*bq, *words), f"the dataset {DATASET}")
     entries = (state.dataset or {}).get("access", [])
     if not any(each.get("userByEmail") == runtime and each.get("role") in ("WRITER", "OWNER") for each in entries):
         query = f"GRANT `roles/bigquery.dataEditor` ON SCHEMA `{project.name}`.{DATASET} TO 'serviceAccount:{runtime}'"
-        words = ("query", "--use_legacy_sql=false", f"--location={project.region}", query)
+        words = ("query", "--use_legacy_sql=false", query)
         yield Step(f"let {runtime} write votes there", (*bq, *words), "its right to write there")
     member = f"serviceAccount:{runtime}"
     if not roles_of(member, state.policy) & QUERY_RUNNERS:

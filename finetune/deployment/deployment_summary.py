@@ -64,7 +64,7 @@ def costs(wanted: Deployment, state: CloudState, project: CloudProject) -> dict[
 
 def cost_lines(wanted: Deployment, state: CloudState, project: CloudProject) -> Iterator[str]:
     cost = costs(wanted, state, project)
-    free, busy = cost["free_requests_a_day"], cost["dollars_a_month_at_30000_requests_a_day"]
+    free, busy = round_down(cost["free_requests_a_day"]), cost["dollars_a_month_at_30000_requests_a_day"]
     yield (
         f"cost     $0 a month up to about {free:,} requests a day of {TOKENS} tokens; ${busy:.2f} at {BUSY:,}; "
         "nothing while nobody calls"
@@ -74,6 +74,12 @@ def cost_lines(wanted: Deployment, state: CloudState, project: CloudProject) -> 
     yield f"         Google's free shares hold {', '.join(kept)} and the builds"
     if project.region not in TIER_1:
         yield f"         {project.region} is 40 % dearer than us-central1; that is counted"
+
+
+def round_down(number: int) -> int:
+    """To two digits: 8,450 is 8,400."""
+    step = 10 ** max(0, len(str(number)) - 2)
+    return number // step * step
 
 
 def image_name(service: dict[str, Any]) -> str:

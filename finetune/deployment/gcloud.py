@@ -39,23 +39,27 @@ class GcloudReply(NamedTuple):
     output: str
     errors: str
 
+    @property
+    def said(self) -> str:
+        """Everything it printed: gcloud writes what went wrong to the one, bq to the other."""
+        return f"{self.errors}\n{self.output}"
+
 
 def ask(*words: str) -> Any:
     """What a command that changes nothing prints, read as JSON. Raises MachineError."""
     reply = reply_to(words)
     if reply.code:
-        raise MachineError(explain(reply.errors or reply.output, words))
+        raise MachineError(explain(reply.said, words))
     return read_json(reply.output)
 
 
 def look_up(*words: str) -> Any:
     """The same, or None for what is not there."""
     reply = reply_to(words)
-    said = reply.errors or reply.output
-    if reply.code and says_not_found(said):
+    if reply.code and says_not_found(reply.said):
         return None
     if reply.code:
-        raise MachineError(explain(said, words))
+        raise MachineError(explain(reply.said, words))
     return read_json(reply.output)
 
 

@@ -18,7 +18,7 @@ NOT_YET = "yet: wait two minutes"
 """What the sentences have in common that waiting helps with."""
 NOT_FOUND = re.compile(
     r"NOT_FOUND|Cannot find (service|job)|could not be found|was not found|Not found: Dataset|does not exist|"
-    r"matched no objects|One or more URLs matched no|404"
+    r"matched no objects|One or more URLs matched no|\b404\b"
 )
 # The first pattern that is found says the sentence. {0} and so on are the pattern's groups, {project} is the command's project.
 SENTENCES: tuple[tuple[str, str], ...] = (
@@ -108,6 +108,10 @@ SENTENCES: tuple[tuple[str, str], ...] = (
             "this account may not do this in {project}: ask the project's owner for roles/owner or roles/editor, or log in as "
             "somebody else with `gcloud auth login`."
         ),
+    ),
+    (
+        r"(?i)(?:find the server at|host=)\W*([a-z]+-[a-z]+\d+)-run\.googleapis",
+        "Cloud Run has no region {0}: `gcloud run regions list` shows all.",
     ),
     (
         (

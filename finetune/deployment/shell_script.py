@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 
 from finetune.deployment.cloud_state import CloudProject
@@ -32,6 +34,8 @@ def script(steps: Sequence[Step], project: CloudProject, service: str, telegram:
         yield "PROJECT=my-project  # yours: `gcloud projects list` shows them"
     if project.account == UNKNOWN.account:
         yield ACCOUNT.replace('"$PROJECT"', quoted(project.name))
+    if any("$TELEGRAM_TOKEN" in step.piped for step in steps) and not os.environ.get("TELEGRAM_TOKEN"):
+        yield "export TELEGRAM_TOKEN=123456:the-token  # what @BotFather gave you"
     yield from commands(steps)
     describe = ("gcloud", "run", "services", "describe", service, "--region", project.region, "--project", project.name)
     yield "# Ask it something."
@@ -42,7 +46,7 @@ def script(steps: Sequence[Step], project: CloudProject, service: str, telegram:
         for variable, name in zip(("TELEGRAM_TOKEN", "TELEGRAM_SECRET"), secret_names(service), strict=True):
             access = ("gcloud", "secrets", "versions", "access", "latest", "--secret", name, "--project", project.name)
             yield f'export {variable}="$({typed(access)})"'
-        yield 'python -m app.bot set-webhook "$URL"'
+        yield f'{shlex.quote(sys.executable)} -m app.bot set-webhook "$URL"'
 
 
 def typed(words: Sequence[str]) -> str:

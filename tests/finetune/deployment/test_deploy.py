@@ -3,39 +3,70 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from finetune.__main__ import main
+from tests.fakes.bot_api import TOKEN
 from tests.fakes.gcloud import ACCOUNT, FakeGcloud
+from tests.fakes.telegram import Telegram
+from tests.finetune.deployment.conftest import write_bundle
+
+MEMBER = f"serviceAccount:{ACCOUNT}"
 
 
 def deploy(*options: str) -> int:
     return main(["deploy", *options])
 
 
+def variables(cloud: FakeGcloud) -> dict[str, Any]:
+    """The service's environment; a secret as NAME:VERSION."""
+    (service,) = cloud.project["services"].values()
+    entries = service["spec"]["template"]["spec"]["containers"][0]["env"]
+    secrets = {entry["name"]: entry["valueFrom"]["secretKeyRef"] for entry in entries if "valueFrom" in entry}
+    plain = {entry["name"]: entry["value"] for entry in entries if "value" in entry}
+    return plain | {name: f"{secret['name']}:{secret['key']}" for name, secret in secrets.items()}
+
+
 def test_a_new_project_gets_what_it_needs_and_the_service_answers(
     cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert deploy("--yes") == 0
-    said = capsys.readouterr()
-    assert cloud.state["url"] in said.out
-    assert "answers “Why” with" in said.out
-    assert "$0 a month up to about" in said.out
-    assert "▄" in said.out or "█" in said.out, "the QR code"
-    project = cloud.project
-    assert set(project["apis"]) == {f"{name}.googleapis.com" for name in ("run", "cloudbuild", "artifactregistry")}
-    assert [f"serviceAccount:{ACCOUNT}", "roles/run.builder"] in project["policy"]
-    (service,) = project["services"].values()
-    container = service["spec"]["template"]["spec"]["containers"][0]
-    assert {entry["name"]: entry["value"] for entry in container["env"]} == {
-        "THREADS": "1",
-        "GOOGLE_CLOUD_PROJECT": "my-project",
+    said = capsys.readouterr().out
+    assert "project  my-project, as ann@example.com" in said
+    assert "$0 a month up to about 65,000 requests a day" in said
+    assert f"{cloud.state['url']}\n" in said
+    assert re.search(r"[▄▀█]{5}", said), "the QR code"
+    assert "answers “Why” with: " in said
+    assert set(cloud.project["apis"]) == {
+        f"{name}.googleapis.com" for name in ("run", "cloudbuild", "artifactregistry")
     }
-    assert [name for name in project["sources"] if name.startswith("models/") and "/manifest" in name] == [
-        "models/jokes/manifest.json"
-    ]
+    assert [MEMBER, "roles/run.builder"] in cloud.project["policy"]
+    assert variables(cloud) == {"THREADS": "1", "GOOGLE_CLOUD_PROJECT": "my-project"}
+
+
+def test_what_is_sent_has_one_bundle_and_no_stage_for_training(
+    cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fixed: Google's builder runs every stage of a Dockerfile, also the one that installs eight gigabytes for training."""
+    assert deploy("--dry-run") == 0
+    (folder,) = re.findall(r"--source (\S+)", capsys.readouterr().out)
+    sent = {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
+    files = ("manifest.json", "model.onnx", "model.onnx.data", "tokenizer.json")
+    assert {name for name in sent if name.startswith("models/")} == {
+        "models/DEFAULT",
+        *(f"models/jokes/{name}" for name in files),
+    }
+    assert {"Dockerfile", "LICENSE", "requirements/container.txt", "app/__main__.py"} <= sent
+    assert not [name for name in sent if "__pycache__" in name or name.startswith(("tests/", "docs/", "checkpoint/"))]
+    dockerfile = (Path(folder) / "Dockerfile").read_text(encoding="utf-8")
+    assert "gpu.txt" not in dockerfile
+    for source in re.findall(r"^COPY (?!--from)(\S+)", dockerfile, re.MULTILINE):
+        assert (Path(folder) / source).exists(), source
 
 
 def test_a_second_run_changes_nothing(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,13 +77,126 @@ def test_a_second_run_changes_nothing(cloud: FakeGcloud, capsys: pytest.CaptureF
     assert cloud.state["url"] in capsys.readouterr().out
 
 
-def document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return found
+def test_a_new_model_is_built_and_the_owners_own_settings_stay(cloud: FakeGcloud) -> None:
+    assert deploy("--yes") == 0
+    main_service = cloud.project["services"]["gpt-2@us-central1"]
+    container = main_service["spec"]["template"]["spec"]["containers"][0]
+    container["env"].append({"name": "RATE_LIMIT", "value": "5"})
+    container["resources"]["limits"]["memory"] = "2Gi"
+    cloud.change_project(services={"gpt-2@us-central1": main_service})
+    write_bundle(Path("models/songs"))
+    cloud.forget()
+    assert deploy("songs", "--yes") == 0
+    (built,) = cloud.changes()
+    assert built.startswith("gcloud run deploy gpt-2 --source ")
+    assert not {"--max-instances", "--memory", "--set-env-vars"} & set(shlex.split(built))
+    assert variables(cloud)["RATE_LIMIT"] == "5"
+    assert "models/songs/manifest.json" in cloud.project["sources"]
 
 
-def test_json_is_all_of_standard_output(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
-    assert deploy("--yes", "--json") == 0
-    found = document(capsys)
-    assert (found["url"], found["project"], found["region"]) == (cloud.state["url"], "my-project", "us-central1")
-    assert found["answer"]
+def test_only_what_differs_is_changed(cloud: FakeGcloud) -> None:
+    assert deploy("--yes") == 0
+    cloud.forget()
+    assert deploy("--votes", "--yes") == 0
+    changes = cloud.changes()
+    assert not [change for change in changes if "run deploy" in change]
+    assert "gcloud services enable bigquery.googleapis.com --project my-project" in changes
+    assert changes[-1].endswith("--update-env-vars FEEDBACK=bigquery://my-project.ratings")
+    dataset = cloud.project["datasets"]["my-project:ratings"]
+    assert dataset == {"location": "us-central1", "access": [{"role": "WRITER", "userByEmail": ACCOUNT}]}
+    assert [MEMBER, "roles/bigquery.jobUser"] in cloud.project["policy"]
+    cloud.forget()
+    assert deploy("--votes") == 0
+    assert not cloud.changes()
+
+
+@pytest.fixture
+def telegram(monkeypatch: pytest.MonkeyPatch) -> Any:
+    with Telegram().serving() as telegram:
+        monkeypatch.setenv("TELEGRAM_API_URL", telegram.url)
+        yield telegram
+
+
+def test_the_bot_gets_its_secrets_and_its_webhook(
+    cloud: FakeGcloud, telegram: Telegram, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TELEGRAM_TOKEN", TOKEN)
+    assert deploy("--telegram", "-", "--yes", "--json") == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["bot"] == "@JokerBot"
+    secrets = cloud.project["secrets"]
+    assert secrets["gpt-2-telegram-token"]["versions"] == [TOKEN]
+    (secret,) = secrets["gpt-2-telegram-secret"]["versions"]
+    assert re.fullmatch(r"[0-9a-f]{64}", secret)
+    assert telegram.webhook["url"] == f"{cloud.state['url']}/telegram"
+    assert telegram.webhook["secret_token"] == secret
+    assert variables(cloud)["TELEGRAM_TOKEN"] == "gpt-2-telegram-token:1"
+    typed = json.dumps(cloud.transcript())
+    for value in (TOKEN, secret):
+        assert value not in typed, "a command line is seen by everybody on the machine"
+        assert value not in said.out + said.err
+
+
+def test_a_token_that_changed_is_a_new_version_and_an_equal_one_is_none(cloud: FakeGcloud, telegram: Telegram) -> None:
+    assert deploy("--telegram", TOKEN, "--yes") == 0
+    cloud.forget()
+    calls = telegram.calls["setWebhook"]
+    assert deploy("--telegram", TOKEN) == 0
+    assert not cloud.changes()
+    assert telegram.calls["setWebhook"] == calls
+    secrets = cloud.project["secrets"]
+    secrets["gpt-2-telegram-token"]["versions"] = ["1:old"]
+    cloud.change_project(secrets=secrets)
+    assert deploy("--telegram", TOKEN, "--yes") == 0
+    assert cloud.project["secrets"]["gpt-2-telegram-token"]["versions"] == ["1:old", TOKEN]
+    assert variables(cloud)["TELEGRAM_TOKEN"] == "gpt-2-telegram-token:2"
+    assert variables(cloud)["TELEGRAM_SECRET"] == "gpt-2-telegram-secret:1"
+
+
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        ("nonsense", "--telegram is no bot's token"),
+        ("123:wrong", "Telegram: Telegram does not know this TELEGRAM_TOKEN"),
+    ],
+)
+def test_a_wrong_token_is_refused_before_anything_is_made(
+    cloud: FakeGcloud, telegram: Telegram, capsys: pytest.CaptureFixture[str], token: str, said: str
+) -> None:
+    assert deploy("--telegram", token, "--yes") == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert token not in error
+    assert not cloud.changes()
+
+
+def test_delete_takes_everything_back_but_the_votes(
+    cloud: FakeGcloud, telegram: Telegram, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deploy("--telegram", TOKEN, "--votes", "--yes") == 0
+    assert deploy("--delete", "--yes") == 0
+    project = cloud.project
+    assert [project[name] for name in ("services", "images", "sources", "secrets")] == [{}, [], [], {}]
+    assert "my-project:ratings" in project["datasets"]
+    assert not telegram.webhook.get("url")
+    assert "kept: votes in the dataset ratings" in capsys.readouterr().out
+    assert deploy("--delete", "--delete-votes", "--yes") == 0
+    assert not cloud.project["datasets"]
+    cloud.forget()
+    assert deploy("--delete", "--delete-votes") == 0
+    assert not cloud.changes()
+    assert "nothing is left of the service gpt-2" in capsys.readouterr().out
+
+
+def test_a_service_that_somebody_else_made_is_not_deleted(
+    cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deploy("--yes") == 0
+    service = cloud.project["services"]["gpt-2@us-central1"]
+    service["metadata"]["labels"] = {}
+    cloud.change_project(services={"gpt-2@us-central1": service})
+    assert deploy("--delete", "--yes") == 2
+    assert "was not made by `gpt2 deploy`" in capsys.readouterr().err
+    assert cloud.project["services"]
+    assert deploy("--dry-run") == 0
+    assert "`gpt2 deploy` has not made this service" in capsys.readouterr().out
