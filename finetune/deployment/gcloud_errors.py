@@ -23,6 +23,10 @@ NOT_FOUND = re.compile(
 # The first pattern that is found says the sentence. {0} and so on are the pattern's groups, {project} is the command's project.
 SENTENCES: tuple[tuple[str, str], ...] = (
     (
+        r"(?s)(?:unrecognized arguments|Invalid choice|argument [-\w]+: ).*",
+        "this gcloud is too old for these options: run `gcloud components update`.",
+    ),
+    (
         (
             r"do not currently have an active account|Reauthentication (?:failed|required|is needed)|invalid_grant|"
             r"problem refreshing your current auth tokens|UNAUTHENTICATED|CREDENTIALS_MISSING|credentials are invalid"
@@ -119,10 +123,6 @@ SENTENCES: tuple[tuple[str, str], ...] = (
             r"name resolution|could not connect|connection (?:refused|reset|aborted)|proxyerror|sslerror|transporterror|timed out"
         ),
         "Google cannot be reached: check the connection to the internet, and set HTTPS_PROXY if you need a proxy.",
-    ),
-    (
-        r"(?s)(?:unrecognized arguments|Invalid choice|argument [-\w]+: ).*",
-        "this gcloud is too old for these options: run `gcloud components update`.",
     ),
 )
 

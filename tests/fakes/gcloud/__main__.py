@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ def main(words: list[str]) -> int:
             return failed(f"ERROR: ({line.command.replace(' ', '.')}) {error}", 1)
         finally:
             path.write_text(json.dumps(state), encoding="utf-8")
+    if line.command.endswith(state.get("hang", "nothing hangs")):
+        time.sleep(60)
     if isinstance(answer, str):
         sys.stdout.write(answer)
     elif line.flags.get("--format") == "json":

@@ -1,0 +1,141 @@
+"""`gpt2 deploy` where something stands in the way: one sentence that says what to do, and no traceback."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from finetune.__main__ import main
+from finetune.deployment import live_service, performed_steps
+from finetune.deployment.gcloud_errors import explain
+from tests.conftest import ROOT
+from tests.fakes.gcloud import NEW_PROJECT, FakeGcloud
+
+REFUSALS = yaml.safe_load((Path(__file__).parent / "refusals.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_each_refusal_is_one_sentence(name: str) -> None:
+    printed, sentence = REFUSALS[name]["printed"], REFUSALS[name]["sentence"]
+    explained = explain(printed, ("gcloud", "run", "deploy", "gpt-2", "--project", "my-project"))
+    assert sentence in explained
+    assert "\n" not in explained
+
+
+def refused(capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    assert main(["deploy", *options]) == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_without_gcloud_it_says_where_to_get_it(
+    cloud: FakeGcloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "install it from https://cloud.google.com/sdk/docs/install" in refused(capsys, "--yes")
+    assert "gcloud is not installed" in refused(capsys, "--delete")
+
+
+def test_without_a_login_a_project_or_billing(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud.change_project(billing=False)
+    assert "the project my-project has no billing account" in refused(capsys, "--yes")
+    cloud.change(config={}, projects={"a-1": NEW_PROJECT, "b-2": NEW_PROJECT})
+    assert refused(capsys, "--yes").endswith("or run `gcloud config set project NAME`: a-1, b-2.")
+    cloud.change(projects={})
+    assert "make one with `gcloud projects create NAME`" in refused(capsys, "--yes")
+    assert "the project c-3 does not exist" in refused(capsys, "--project", "c-3", "--yes")
+    cloud.change(projects={"d-4": NEW_PROJECT | {"lifecycle": "DELETE_REQUESTED"}})
+    assert "the project d-4 is being deleted" in refused(capsys, "--yes"), "the only one is taken"
+    cloud.change(account=None)
+    assert "gcloud is not logged in" in refused(capsys, "--project", "d-4", "--yes")
+    assert not cloud.changes()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--service", "My_Jokes"], "--service is 'My_Jokes', and should be small letters"),
+        (["--delete-votes"], "add --delete"),
+        (["--delete", "--votes"], "--votes is for making it"),
+        (["jokes", "--delete"], "MODEL is for making it"),
+        (["nowhere"], "nowhere is not a folder"),
+        (["--telegram", "-"], "--telegram is no bot's token"),
+        ([], "nobody is here to agree to this plan: add --yes"),
+    ],
+)
+def test_options_that_cannot_be_meant(
+    cloud: FakeGcloud,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    said: str,
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert said in refused(capsys, *options)
+    assert not cloud.changes()
+
+
+def test_a_checkpoint_is_exported_first(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("models/DEFAULT").unlink()
+    Path("checkpoint/run1").mkdir(parents=True)
+    for name in ("checkpoint", "model-1.index"):
+        (Path("checkpoint/run1") / name).touch()
+    assert "run `gpt2 export --checkpoint checkpoint/run1 --out models/run1` first" in refused(capsys)
+
+
+def test_a_build_that_failed_is_said_with_its_log(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud.fail("run deploy", REFUSALS["build"]["printed"])
+    assert "its log says why: https://console.cloud.google.com/cloud-build/" in refused(capsys, "--yes")
+    cloud.change(faults={})
+    cloud.forget()
+    assert main(["deploy", "--yes"]) == 0, "it goes on from there"
+    assert [change.split()[:3] for change in cloud.changes()] == [["gcloud", "run", "deploy"]]
+
+
+def test_new_roles_are_waited_for(cloud: FakeGcloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role counts some minutes after it was given."""
+    monkeypatch.setattr(performed_steps, "PAUSE", 0.01)
+    cloud.fail("run deploy", "Permission denied on secret: x for Revision service account y.", times=2)
+    assert main(["deploy", "--yes"]) == 0
+    assert len([words for words in cloud.transcript() if words[1:3] == ["run", "deploy"]]) == 3
+
+
+def test_a_service_that_does_not_answer(
+    cloud: FakeGcloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(live_service, "PAUSE", 0.01)
+    monkeypatch.setattr(live_service, "PATIENCE", 0.1)
+    cloud.change(url="http://127.0.0.1:9")
+    assert "http://127.0.0.1:9 is deployed and does not work yet" in refused(capsys, "--yes")
+
+
+def test_ctrl_c_says_what_is_there_already(cloud: FakeGcloud) -> None:
+    cloud.change(hang="run deploy")
+    variables = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "finetune", "deploy", "--yes"]
+    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        for _ in range(600):
+            if any(words[1:3] == ["run", "deploy"] for words in cloud.transcript()):
+                break
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "interrupted. There already: the APIs run, cloudbuild, artifactregistry, the role roles/run.builder." in said
+    assert "A build that has begun goes on" in said
+    assert "Traceback" not in said
+
+
+def test_json_is_the_only_thing_on_standard_output(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["deploy", "--dry-run", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [step["words"][:3] for step in found["steps"]][-1] == ["gcloud", "run", "deploy"]
+    assert not cloud.changes()
