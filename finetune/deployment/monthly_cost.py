@@ -32,9 +32,14 @@ def tokens_per_second(weight_bytes: int) -> float:
     return RATE_124M * min(ratio, math.pow(ratio, 0.7))
 
 
+def billed_seconds(weight_bytes: int) -> float:
+    """Of one request. Every begun tenth of a second counts."""
+    return math.ceil(10 * TOKENS / tokens_per_second(weight_bytes)) / 10
+
+
 def dollars_a_month(requests_a_day: float, weight_bytes: int, gib: float, region: str = "us-central1") -> float:
     requests = requests_a_day * DAYS
-    seconds = requests * TOKENS / tokens_per_second(weight_bytes)
+    seconds = requests * billed_seconds(weight_bytes)
     factor = 1 if region in TIER_1 else TIER_2_FACTOR
     # The free share is a discount at the prices of tier 1.
     cpu = max(0.0, factor * seconds - FREE_CPU_SECONDS) * CPU_SECOND
@@ -46,7 +51,7 @@ def free_requests_a_day(weight_bytes: int, gib: float, region: str = "us-central
     """So many requests a day cost nothing."""
     factor = 1 if region in TIER_1 else TIER_2_FACTOR
     seconds = min(FREE_CPU_SECONDS, FREE_GIB_SECONDS / gib) / factor
-    return min(seconds * tokens_per_second(weight_bytes) / TOKENS, FREE_REQUESTS) / DAYS
+    return min(seconds / billed_seconds(weight_bytes), FREE_REQUESTS) / DAYS
 
 
 def most_dollars_a_day(gib: float, containers: int, region: str = "us-central1") -> float:

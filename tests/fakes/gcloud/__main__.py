@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -40,6 +41,10 @@ def main(words: list[str]) -> int:
         sys.stdout.write(answer)
     elif line.flags.get("--format") == "json":
         json.dump(answer, sys.stdout)
+    elif path_of_value := re.fullmatch(r"value\(([\w.]+)\)", line.flags.get("--format", "")):
+        for name in path_of_value[1].split("."):
+            answer = answer[name]
+        sys.stdout.write(f"{answer}\n")
     return 0
 
 

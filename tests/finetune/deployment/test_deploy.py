@@ -38,7 +38,7 @@ def test_a_new_project_gets_what_it_needs_and_the_service_answers(
     assert deploy("--yes") == 0
     said = capsys.readouterr().out
     assert "project  my-project, as ann@example.com" in said
-    assert "$0 a month up to about 65,000 requests a day" in said
+    assert "$0 a month up to about 59,000 requests a day" in said
     assert f"{cloud.state['url']}\n" in said
     assert re.search(r"[▄▀█]{5}", said), "the QR code"
     assert "answers “Why” with: " in said
