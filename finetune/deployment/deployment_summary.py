@@ -78,7 +78,7 @@ def cost_lines(wanted: Deployment, state: CloudState, project: CloudProject) -> 
 
 def round_down(number: int) -> int:
     """To two digits: 8,450 is 8,400."""
-    step = 10 ** max(0, len(str(number)) - 2)
+    step = int(10 ** max(0, len(str(number)) - 2))
     return number // step * step
 
 
