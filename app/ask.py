@@ -22,7 +22,8 @@ from app.engine.base import Engine, start_tokens
 from app.engine.generation import FinishReason, GenerationOptions, TextDelta, check
 from app.engine.generation_queue import GenerationQueue
 from app.engine.generation_stats import GenerationTimer
-from app.engine.prompts import Turn, fitting_turn_tokens, turn_stops
+from app.engine.prompts import Turn, fitting_turn_tokens
+from app.engine.templates import Template
 
 
 async def read_prompt(engine: Engine, prompt: str) -> list[int]:
@@ -30,17 +31,19 @@ async def read_prompt(engine: Engine, prompt: str) -> list[int]:
     return await asyncio.to_thread(start_tokens, engine, prompt)
 
 
-async def read_turns(engine: Engine, turns: Sequence[Turn], room: int | None) -> list[int]:
-    """The tokens of a conversation in the model's template, up to where the model's turn begins.
+async def read_turns(
+    engine: Engine, turns: Sequence[Turn], room: int | None, template: Template | None = None
+) -> list[int]:
+    """The tokens of a conversation up to where the model's turn begins, by default in the template of its conversations.
 
     The oldest turns are left out until `room` tokens are free for the answer; see app.engine.prompts. Raises PromptTooLong.
     """
-    return await asyncio.to_thread(fitting_turn_tokens, engine, turns, room)
+    return await asyncio.to_thread(fitting_turn_tokens, engine, turns, room, template)
 
 
 def turn_options(engine: Engine, options: GenerationOptions) -> GenerationOptions:
     """The same options for an answer in a conversation, which ends where its turn ends."""
-    return replace(options, marks=turn_stops(engine.template))
+    return replace(options, tags=engine.profile.stop_tags)
 
 
 class Generation:

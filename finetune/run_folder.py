@@ -24,8 +24,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.bundle import Hparams, Template
+from app.engine.bundle import Hparams
 from app.engine.checkpoint_folder import CheckpointFolder, newest_save, open_checkpoint, saves_in, step_of
+from app.engine.templates import Template, layout_of
 from app.engine.vocabulary_files import read_text
 from app.engine.wrong_files import POINTERS, wrong_file
 from app.errors import CheckpointError, SettingError
@@ -62,6 +63,9 @@ class RunDescription(msgspec.Struct, frozen=True, kw_only=True):
     made: dict[str, str]
     documents: dict[str, int] | None = None
     """The documents of each split; None in runs of earlier versions."""
+
+    def __post_init__(self) -> None:
+        layout_of(self.template)
 
 
 @dataclass(frozen=True, kw_only=True)

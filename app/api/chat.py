@@ -14,7 +14,7 @@ from app.api.body import read_object
 from app.api.error_responses import naming_fields
 from app.api.generation_options import chat_options
 from app.api.generation_response import respond
-from app.api.model_limits import check_length, check_logprobs, check_min_tokens, check_option_tokens
+from app.api.model_limits import check_length, check_logprobs, check_min_tokens, check_option_tokens, default_length
 from app.api.openai_prompts import read_conversation
 from app.api.openai_requests import ChatRequest
 from app.api.replies.chat_reply import ChatReply
@@ -23,6 +23,7 @@ from app.api.validation import validate
 from app.ask import Generation, turn_options
 from app.engine.base import Engine
 
+AS_MANY_AS_FIT = -1
 EXAMPLE = '{"messages": [{"role": "user", "content": "Hello!"}]}'
 
 
@@ -31,12 +32,17 @@ async def chat(request: Request[State]) -> Response:
     fields = validate(await read_object(request, EXAMPLE), ChatRequest)
     engine = request.state["models"].get(fields.model)
     with naming_fields(prompt="messages", samples="n"):
-        prompt = await read_conversation(fields, engine)
         max_length = request.state["settings"].max_length
-        # Without a limit in the request, the answer may fill what is left of the window.
-        length = fields.length or max(1, min(max_length, engine.n_ctx - len(prompt)))
+        limit = (
+            default_length(engine, AS_MANY_AS_FIT, max_length, fields.min_tokens)
+            if fields.length is None
+            else fields.length
+        )
+        prompt = await read_conversation(fields, engine, None if limit == AS_MANY_AS_FIT else limit)
+        # Without a limit, the answer may fill what is left of the window.
+        length = max(1, min(max_length, engine.n_ctx - len(prompt))) if limit == AS_MANY_AS_FIT else limit
         check_limits(fields, engine, length, max_length)
-        options = turn_options(engine, chat_options(fields, length))
+        options = turn_options(engine, chat_options(fields, length, engine.profile.sampling))
         generation = Generation(request.state["queue"], engine, [prompt], options, since=began)
     return await respond(request, ChatReply(generation, fields), stream=fields.stream)
 

@@ -13,7 +13,7 @@ from app.api.body import read_object
 from app.api.error_responses import naming_fields
 from app.api.generation_options import completion_options
 from app.api.generation_response import respond
-from app.api.model_limits import check_length, check_logprobs, check_min_tokens, check_option_tokens, with_default
+from app.api.model_limits import check_length, check_logprobs, check_min_tokens, check_option_tokens, default_length
 from app.api.openai_prompts import read_prompts
 from app.api.openai_requests import DEFAULT_MAX_TOKENS, CompletionRequest
 from app.api.replies.completion import CompletionReply
@@ -29,12 +29,14 @@ EXAMPLE = '{"prompt": "Why", "max_tokens": 16}'
 async def completions(request: Request[State]) -> Response:
     began = time.monotonic()
     max_length = request.state["settings"].max_length
-    known = with_default(await read_object(request, EXAMPLE), "max_tokens", DEFAULT_MAX_TOKENS, max_length)
-    fields = validate(known, CompletionRequest)
+    fields = validate(await read_object(request, EXAMPLE), CompletionRequest)
     engine = request.state["models"].get(fields.model)
-    check_limits(fields, engine, max_length)
+    length = fields.max_tokens
+    if length is None:
+        length = default_length(engine, DEFAULT_MAX_TOKENS, max_length, fields.min_tokens)
+    check_limits(fields, engine, length, max_length)
     prompts = await asyncio.to_thread(read_prompts, fields, engine)
-    options = completion_options(fields)
+    options = completion_options(fields, length, engine.profile.sampling)
     check_logprobs(
         scored_tokens(prompts, options), options.logprobs, "best_of" if fields.logprobs is None else "logprobs"
     )
@@ -45,10 +47,10 @@ async def completions(request: Request[State]) -> Response:
     return await respond(request, CompletionReply(generation, fields, echoes), stream=fields.stream)
 
 
-def check_limits(fields: CompletionRequest, engine: Engine, max_length: int) -> None:
+def check_limits(fields: CompletionRequest, engine: Engine, length: int, max_length: int) -> None:
     """Raises InvalidRequest."""
-    check_length("max_tokens", fields.max_tokens, max_length)
-    check_min_tokens(fields, "max_tokens", fields.max_tokens)
+    check_length("max_tokens", length, max_length)
+    check_min_tokens(fields, "max_tokens", length)
     check_option_tokens(fields, engine.tokenizer)
 
 

@@ -12,7 +12,7 @@ from app.api.error_responses import naming_fields
 from app.api.generate_request import DEFAULT_LENGTH, GenerateRequest
 from app.api.generation_options import generate_options
 from app.api.generation_response import respond
-from app.api.model_limits import check_length, with_default
+from app.api.model_limits import check_length, default_length
 from app.api.replies.plain import PlainReply
 from app.api.state import State
 from app.api.validation import validate
@@ -24,11 +24,13 @@ async def generate(request: Request[State]) -> Response:
         return JSONResponse({"text": ""})
     began = time.monotonic()
     fields = await read_fields(request)
-    check_length("length", fields.length, request.state["settings"].max_length)
-    engine = request.state["models"].get(fields.model)
+    engine, max_length = request.state["models"].get(fields.model), request.state["settings"].max_length
+    length = default_length(engine, DEFAULT_LENGTH, max_length) if fields.length is None else fields.length
+    check_length("length", length, max_length)
     prompt = await read_prompt(engine, fields.prefix)
     with naming_fields(prompt="prefix", samples="nsamples"):
-        generation = Generation(request.state["queue"], engine, [prompt], generate_options(fields), since=began)
+        options = generate_options(fields, length, engine.profile.sampling)
+        generation = Generation(request.state["queue"], engine, [prompt], options, since=began)
     reply = PlainReply(generation, prefix=fields.prefix if fields.include_prefix else "")
     return await respond(request, reply, stream=fields.stream)
 
@@ -36,5 +38,4 @@ async def generate(request: Request[State]) -> Response:
 async def read_fields(request: Request[State]) -> GenerateRequest:
     """The fields from the query of a GET or the body of a POST, which mean the same. Raises RequestError."""
     fields = await (read_object(request) if request.method == "POST" else read_query(request))
-    known = with_default(fields, "length", DEFAULT_LENGTH, request.state["settings"].max_length)
-    return validate(known, GenerateRequest, text=True)
+    return validate(fields, GenerateRequest, text=True)

@@ -17,22 +17,35 @@ DEFAULT_LENGTH = 100
 class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`/` and `/generate`."""
 
-    length: Annotated[Length, Meta(description="the maximum number of new tokens")] = DEFAULT_LENGTH
+    length: Annotated[
+        Length | None,
+        Meta(description="the maximum number of new tokens", extra_json_schema={"x-otherwise": DEFAULT_LENGTH}),
+    ] = None
     temperature: Annotated[
-        Temperature,
-        Meta(description="divides the logits: below 1 the text is safer, above 1 wilder, at 0 greedy"),
-    ] = 0.7
-    top_k: Annotated[TopK, Meta(description="top-k sampling: choose among the k likeliest tokens, 0 for all")] = 0
-    top_p: Annotated[
-        Probability,
+        Temperature | None,
         Meta(
-            description="nucleus sampling: choose among the likeliest tokens that add up to this probability, 0 for all"
+            description="divides the logits: below 1 the text is safer, above 1 wilder, at 0 greedy",
+            extra_json_schema={"x-otherwise": 0.7},
         ),
-    ] = 0.0
-    min_p: MinP = 0.0
-    repetition_penalty: RepetitionPenalty = 1.0
-    presence_penalty: PresencePenalty = 0.0
-    frequency_penalty: FrequencyPenalty = 0.0
+    ] = None
+    top_k: Annotated[
+        TopK | None,
+        Meta(
+            description="top-k sampling: choose among the k likeliest tokens, 0 for all",
+            extra_json_schema={"x-otherwise": 0},
+        ),
+    ] = None
+    top_p: Annotated[
+        Probability | None,
+        Meta(
+            description="nucleus sampling: choose among the likeliest tokens that add up to this probability, 0 for all",
+            extra_json_schema={"x-otherwise": 0},
+        ),
+    ] = None
+    min_p: MinP = None
+    repetition_penalty: RepetitionPenalty = None
+    presence_penalty: PresencePenalty = None
+    frequency_penalty: FrequencyPenalty = None
     prefix: Annotated[str, Meta(description="the prompt: the text to continue")] = ""
     truncate: Annotated[
         str | None, Meta(description="end the text before this string, and drop newlines at its beginning")

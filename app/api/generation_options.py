@@ -9,36 +9,40 @@ from app.api.field_types import Stop
 from app.api.generate_request import GenerateRequest
 from app.api.openai_requests import ChatRequest, CompletionRequest, OpenAIRequest
 from app.engine.generation import GenerationOptions
+from app.engine.profile import SamplingDefaults
 from app.engine.sampling import Sampling
 
+# OpenAI's defaults.
+OPENAI_SAMPLING = Sampling(temperature=1, top_p=1)
 
-def generate_options(request: GenerateRequest) -> GenerationOptions:
-    """The options of `/` and `/generate`."""
+
+def generate_options(request: GenerateRequest, length: int, defaults: SamplingDefaults) -> GenerationOptions:
+    """The options of `/` and `/generate`, for up to `length` new tokens."""
     return GenerationOptions(
-        length=request.length,
+        length=length,
         samples=request.nsamples,
         seed=seed_or_random(request.seed),
-        sampling=shared_sampling(request),
+        sampling=defaults.sampling(asked_sampling(request)),
         stops=stop_list(request.stop),
         truncate=request.truncate or None,
     )
 
 
-def completion_options(request: CompletionRequest) -> GenerationOptions:
-    """The options of `/v1/completions`."""
+def completion_options(request: CompletionRequest, length: int, defaults: SamplingDefaults) -> GenerationOptions:
+    """The options of `/v1/completions`, for up to `length` new tokens."""
     # Which texts are the best is decided by their log probabilities, whether they were asked for or not.
     choose_best = request.samples > request.n
     return replace(
-        openai_options(request, request.max_tokens, request.samples),
+        openai_options(request, length, request.samples, defaults),
         logprobs=0 if request.logprobs is None and choose_best else request.logprobs,
         score_prompt=request.echo and request.logprobs is not None,
     )
 
 
-def chat_options(request: ChatRequest, length: int) -> GenerationOptions:
+def chat_options(request: ChatRequest, length: int, defaults: SamplingDefaults) -> GenerationOptions:
     """The options of `/v1/chat/completions`, for up to `length` new tokens. The model's template adds to them."""
     return replace(
-        openai_options(request, length, request.n),
+        openai_options(request, length, request.n, defaults),
         logprobs=request.likeliest,
         # What separates the turns is not part of the answer.
         strip=" \n",
@@ -48,15 +52,15 @@ def chat_options(request: ChatRequest, length: int) -> GenerationOptions:
     )
 
 
-def openai_options(request: OpenAIRequest, length: int, samples: int) -> GenerationOptions:
+def openai_options(request: OpenAIRequest, length: int, samples: int, defaults: SamplingDefaults) -> GenerationOptions:
     """What both OpenAI-compatible routes have in common."""
-    sampling = replace(shared_sampling(request), typical_p=request.typical_p)
+    sampling = defaults.sampling(asked_sampling(request) | {"typical_p": request.typical_p}, OPENAI_SAMPLING)
     return GenerationOptions(
         length=length,
         samples=samples,
         seed=seed_or_random(request.fixed_seed) % 2**64,
         # With a top_p of 0 only the likeliest token is left. In the engine 0 turns the rule off, as on `/`.
-        sampling=sampling if request.top_p else replace(sampling, temperature=0),
+        sampling=replace(sampling, temperature=0) if request.top_p == 0 else sampling,
         stops=stop_list(request.stop),
         include_stop=request.include_stop_str_in_output,
         stop_tokens=request.stop_token_ids,
@@ -66,18 +70,18 @@ def openai_options(request: OpenAIRequest, length: int, samples: int) -> Generat
     )
 
 
-def shared_sampling(request: GenerateRequest | OpenAIRequest) -> Sampling:
-    """The sampling options that all routes have."""
-    return Sampling(
-        temperature=request.temperature,
+def asked_sampling(request: GenerateRequest | OpenAIRequest) -> dict[str, float | None]:
+    """The sampling options that all routes have, None for those that the request leaves to the model."""
+    return {
+        "temperature": request.temperature,
         # OpenAI's clients for vLLM write "all tokens" as -1.
-        top_k=max(request.top_k, 0),
-        top_p=request.top_p,
-        min_p=request.min_p,
-        repetition_penalty=request.repetition_penalty,
-        presence_penalty=request.presence_penalty,
-        frequency_penalty=request.frequency_penalty,
-    )
+        "top_k": None if request.top_k is None else max(request.top_k, 0),
+        "top_p": request.top_p,
+        "min_p": request.min_p,
+        "repetition_penalty": request.repetition_penalty,
+        "presence_penalty": request.presence_penalty,
+        "frequency_penalty": request.frequency_penalty,
+    }
 
 
 def seed_or_random(seed: int | None) -> int:

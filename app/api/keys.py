@@ -65,6 +65,14 @@ class AccessControl:
             raise RateLimited(self._limiter.per_minute, seconds)
         self._limiter.count(client)
 
+    def knows(self, request: Request[Any]) -> bool:
+        """Whether the request may see what is only for those with a key, on a route that is open to everybody."""
+        try:
+            self._keys.check(request)
+        except Unauthorized:
+            return False
+        return True
+
     def _address(self, request: Request[Any]) -> str:
         forwarded = request.headers.get("x-forwarded-for", "") if self._behind_proxy else ""
         return forwarded.rpartition(",")[2].strip() or (request.client.host if request.client else "")

@@ -6,11 +6,11 @@ app.ask.Generation checks the length of the prompt and the size of the batch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from app.api.openai_requests import OpenAIRequest
 from app.api.validation import invalid_value, shorten
+from app.engine.base import Engine
 from app.engine.tokenizer import Tokenizer
 
 # In one reply. More would not fit in memory while they are encoded.
@@ -25,9 +25,13 @@ def check_length(field: str, length: int, max_length: int) -> None:
         raise invalid_value(field, f"{field} is {length}: expected at most {max_length}.")
 
 
-def with_default(fields: Mapping[str, Any], name: str, default: int, max_length: int) -> Mapping[str, Any]:
-    """The fields with a default number of new tokens, which nobody asked for and MAX_LENGTH therefore lowers."""
-    return fields if fields.get(name) is not None else {**fields, name: min(default, max_length)}
+def default_length(engine: Engine, otherwise: int, max_length: int, min_tokens: int = 0) -> int:
+    """The maximum number of new tokens where none is asked for: the model's own, if it has one.
+
+    MAX_LENGTH lowers it and `min_tokens` raises the model's own, since nobody asked for that.
+    """
+    own = engine.profile.sampling.length
+    return min(otherwise if own is None else max(own, min_tokens), max_length)
 
 
 def check_option_tokens(request: OpenAIRequest, tokenizer: Tokenizer) -> None:

@@ -26,14 +26,14 @@ def read_prompts(request: CompletionRequest, engine: Engine) -> list[list[int]]:
     return prompts
 
 
-async def read_conversation(request: ChatRequest, engine: Engine) -> list[int]:
+async def read_conversation(request: ChatRequest, engine: Engine, room: int | None) -> list[int]:
     """The tokens of the conversation. Raises PromptTooLong.
 
-    The oldest turns are left out until there is room for the answer or, with `truncate_prompt_tokens`, the oldest tokens.
+    The oldest turns are left out until there is `room` for the answer or, with `truncate_prompt_tokens`, the oldest tokens.
     """
     turns = turns_of(request.messages)
     if request.truncate_prompt_tokens is None:
-        return await read_turns(engine, turns, room=request.length)
+        return await read_turns(engine, turns, room)
     return last_tokens(await asyncio.to_thread(all_turn_tokens, engine, turns), request, engine.n_ctx)
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from app.api.served_profile import ServedProfile
 from app.engine.generation import FinishReason
 
 OpenAIFinishReason = Literal["stop", "length"]
@@ -133,10 +134,11 @@ class ChatCompletionChunk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A served model. `created` is when this server started, in Unix seconds."""
+    """A served model. `created` is when this server started, in Unix seconds. OpenAI's API has no `profile`."""
 
     id: str
     created: int
+    profile: ServedProfile
     object: Literal["model"] = "model"
     owned_by: str = "gpt-2-cloud-run"
 

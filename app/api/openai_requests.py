@@ -1,4 +1,4 @@
-"""Request types of the OpenAI-compatible routes, `/tokenize` and `/detokenize`.
+"""Request types of the OpenAI-compatible routes.
 
 A field that GPT-2 cannot honour accepts only its neutral value, such as an empty list, and an unknown field is refused, so
 nothing is silently ignored. Each type refuses fields that contradict each other (`__post_init__`).
@@ -14,8 +14,6 @@ from msgspec import UNSET, Meta, UnsetType
 
 from app.api.compatibility_fields import (
     CompatibilityFields,
-    EmptyList,
-    EmptyObject,
     EmptyText,
     MessageCompatibilityFields,
 )
@@ -45,16 +43,20 @@ class OpenAIRequest(CompatibilityFields, frozen=True, kw_only=True, forbid_unkno
 
     model: Annotated[str | None, Meta(description="one of /v1/models; the default model if left out")] = None
     temperature: Annotated[
-        float,
-        Meta(ge=0, le=2, description="divides the logits: below 1 the text is safer, above 1 wilder, at 0 greedy"),
-    ] = 1.0
+        Annotated[float, Meta(ge=0, le=2)] | None,
+        Meta(
+            description="divides the logits: below 1 the text is safer, above 1 wilder, at 0 greedy",
+            extra_json_schema={"x-otherwise": 1},
+        ),
+    ] = None
     top_p: Annotated[
-        Probability,
+        Probability | None,
         Meta(
             description="nucleus sampling: choose among the likeliest tokens that add up to this probability, 1 for all, "
-            "0 for the likeliest alone"
+            "0 for the likeliest alone",
+            extra_json_schema={"x-otherwise": 1},
         ),
-    ] = 1.0
+    ] = None
     n: Annotated[int, Meta(ge=1, le=MAX_TEXTS, description="the number of texts for each prompt")] = 1
     stop: Stop = None
     stream: Stream = False
@@ -63,20 +65,27 @@ class OpenAIRequest(CompatibilityFields, frozen=True, kw_only=True, forbid_unkno
         Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None,
         Meta(description="the same seed gives the same text; a random one if left out or -1"),
     ] = None
-    presence_penalty: PresencePenalty = 0.0
-    frequency_penalty: FrequencyPenalty = 0.0
+    presence_penalty: PresencePenalty = None
+    frequency_penalty: FrequencyPenalty = None
     logit_bias: Annotated[
         dict[str, LogitBias], Meta(max_length=1024, description="added to the logits of tokens: token id to number")
     ] = msgspec.field(default_factory=dict)
     top_k: Annotated[
-        int, Meta(ge=-1, lt=2**31, description="top-k sampling: choose among the k likeliest tokens, 0 or -1 for all")
-    ] = 0
-    min_p: MinP = 0.0
+        Annotated[int, Meta(ge=-1, lt=2**31)] | None,
+        Meta(
+            description="top-k sampling: choose among the k likeliest tokens, 0 or -1 for all",
+            extra_json_schema={"x-otherwise": 0},
+        ),
+    ] = None
+    min_p: MinP = None
     typical_p: Annotated[
-        TypicalP,
-        Meta(description="typical sampling: choose among the most typical tokens that add up to p, 1 for all"),
-    ] = 1.0
-    repetition_penalty: RepetitionPenalty = 1.0
+        TypicalP | None,
+        Meta(
+            description="typical sampling: choose among the most typical tokens that add up to p, 1 for all",
+            extra_json_schema={"x-otherwise": 1},
+        ),
+    ] = None
+    repetition_penalty: RepetitionPenalty = None
     min_tokens: Annotated[TokenCount, Meta(description="the text does not end before this number of tokens")] = 0
     ignore_eos: Annotated[bool, Meta(description="go on after the model's end marker")] = False
     stop_token_ids: Annotated[list[TokenId], Meta(max_length=128, description="token ids that end the text")] = (
@@ -121,7 +130,10 @@ class CompletionRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown
         str | list[str | TokenId | list[TokenId]],
         Meta(description="the text to continue, its token ids, or a list of texts or of lists of token ids"),
     ] = ""
-    max_tokens: Annotated[TokenCount, Meta(description="the maximum number of new tokens")] = DEFAULT_MAX_TOKENS
+    max_tokens: Annotated[
+        TokenCount | None,
+        Meta(description="the maximum number of new tokens", extra_json_schema={"x-otherwise": DEFAULT_MAX_TOKENS}),
+    ] = None
     best_of: Annotated[
         Annotated[int, Meta(ge=1, le=20)] | None,
         Meta(description="generate this number of texts for each prompt and return the n likeliest"),
@@ -221,8 +233,9 @@ class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_field
     max_completion_tokens: Annotated[
         TokenLimit | None,
         Meta(
-            description="the maximum number of new tokens, for which older turns make room, up to half of the window; if left "
-            f"out or -1, as many as fit in the window, of which older turns leave {FREE_SHARE:.0%} free"
+            description="the maximum number of new tokens, for which older turns make room, up to half of the window; with "
+            f"-1, as many as fit in the window, of which older turns leave {FREE_SHARE:.0%} free",
+            extra_json_schema={"x-otherwise": -1},
         ),
     ] = None
     max_tokens: Annotated[TokenLimit | None, Meta(description="the old name of max_completion_tokens")] = None
@@ -247,9 +260,8 @@ class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def length(self) -> int | None:
-        """The maximum number of new tokens under either name, None for as many as fit."""
-        given = self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
-        return None if given == -1 else given
+        """The maximum number of new tokens under either name: -1 for as many as fit, None for the model's default."""
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
     @property
     def length_field(self) -> str:
@@ -260,35 +272,3 @@ class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_field
     def likeliest(self) -> int | None:
         """The number of likeliest tokens to return for each token, None without logprobs."""
         return (self.top_logprobs or 0) if self.logprobs else None
-
-
-class TokenizeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`/tokenize`: the tokens of a text, or of a conversation in the model's chat template."""
-
-    model: Annotated[str | None, Meta(description="one of /v1/models; the default model if left out")] = None
-    prompt: Annotated[str | None, Meta(description="a text; either this or messages")] = None
-    messages: Conversation | None = None
-    add_special_tokens: Annotated[bool, Meta(description="add the token with which each document begins")] = True
-    return_token_strs: Annotated[bool, Meta(description="return each token as text, too")] = False
-    add_generation_prompt: Literal[True] | None = None
-    continue_final_message: Literal[False] | None = None
-    chat_template_kwargs: EmptyObject | None = None
-    tools: EmptyList | None = None
-
-    def __post_init__(self) -> None:
-        if (self.prompt is None) == (self.messages is None):
-            raise invalid_value("prompt", "prompt or messages is missing, or both are given: give one of them.")
-        if self.messages is not None:
-            check_conversation(self.messages)
-            if not self.add_special_tokens:
-                raise invalid_value(
-                    "add_special_tokens",
-                    "add_special_tokens cannot be false with messages: a chat template has special tokens.",
-                )
-
-
-class DetokenizeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`/detokenize`."""
-
-    model: Annotated[str | None, Meta(description="one of /v1/models; the default model if left out")] = None
-    tokens: Annotated[list[TokenId], Meta(description="token ids")]

@@ -23,8 +23,9 @@ from app.api.openai_replies import (
     TokenizeReply,
     Usage,
 )
-from app.api.openai_requests import ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
+from app.api.openai_requests import ChatRequest, CompletionRequest
 from app.api.service import Health, Version
+from app.api.token_requests import DetokenizeRequest, TokenizeRequest
 from app.engine.generation import FinishReason
 
 JSON = "application/json"

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 import app
 from app.api.msgspec_response import MsgspecResponse
+from app.api.served_profile import ServedProfile, profile_of
 from app.api.state import State
 
 
@@ -21,7 +22,8 @@ class Health(msgspec.Struct, frozen=True):
 class Version(msgspec.Struct, frozen=True, kw_only=True):
     """The version, the models, and what the web page has to know about the service.
 
-    `n_ctx` and `template` are the default model's. `ratings`: votes are stored.
+    `n_ctx` and `template` are the default model's. `profiles` are by the models' names; where the service has API keys, they
+    have their beginnings only for those who send one. `ratings`: votes are stored.
     """
 
     version: str
@@ -30,6 +32,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     n_ctx: int
     template: str
+    profiles: dict[str, ServedProfile]
     max_length: int
     ratings: bool
 
@@ -43,6 +46,7 @@ async def health(request: Request[State]) -> Response:
 
 async def version(request: Request[State]) -> Response:
     models, settings = request.state["models"], request.state["settings"]
+    known = request.state["access"].knows(request)
     return MsgspecResponse(
         Version(
             version=app.__version__,
@@ -50,7 +54,8 @@ async def version(request: Request[State]) -> Response:
             models=list(models.names),
             engine=settings.engine,
             n_ctx=models.get().n_ctx,
-            template=models.get().template,
+            template=models.get().profile.template,
+            profiles={name: profile_of(models.get(name), with_beginnings=known) for name in models.names},
             max_length=settings.max_length,
             ratings=request.state["feedback"] is not None,
         )

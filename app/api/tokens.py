@@ -13,8 +13,8 @@ from app.api.model_limits import check_token_ids
 from app.api.msgspec_response import MsgspecResponse
 from app.api.openai_prompts import turns_of
 from app.api.openai_replies import DetokenizeReply, TokenizeReply
-from app.api.openai_requests import DetokenizeRequest, TokenizeRequest
 from app.api.state import State
+from app.api.token_requests import DetokenizeRequest, TokenizeRequest
 from app.api.validation import validate
 from app.engine.base import Engine, start_tokens
 from app.engine.prompts import all_turn_tokens

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from telegram import Message
 
-from app.bot.chat_state import ChatState, ChatStates
+from app.bot.chat_state import ChatSampling, ChatState, ChatStates
 from app.bot.comparison import BlindComparison, Contender
 from app.bot.drafts import showing_progress
 from app.bot.jokes import Joke
@@ -17,7 +17,7 @@ from app.bot.keyboard import AnotherAction, text_buttons
 from app.bot.model_writer import ModelWriter
 from app.bot.outbox import Outbox
 from app.bot.strings import NOTHING_WRITTEN
-from app.feedback.store import ShownText, Source, Store, new_id
+from app.feedback.store import ShownText, Store, new_id
 
 # The most seconds that a joke by people is held back, so that its speed does not give it away in a blind comparison.
 MAX_PACE = 10.0
@@ -42,8 +42,12 @@ class Answers:
         # Seconds that the last joke by a model took.
         self._pace = 0.0
 
-    async def write(self, message: Message, text: str, outbox: Outbox, *, again: bool = False) -> None:
+    async def write(
+        self, message: Message, text: str, outbox: Outbox, *, again: bool = False, as_question: bool = False
+    ) -> None:
         """Answer `text`, or tell a joke if it is empty. `again` replaces the last answer of a conversation.
+
+        Outside of a conversation, a text is put to the model `as_question`, which is a template of its own in some models.
 
         Raises TelegramError, UnknownModel, PromptTooLong, QueueUnavailable, StoreError.
         """
@@ -51,7 +55,7 @@ class Answers:
         if again and chat.turns[-2:-1] == [text]:
             del chat.turns[-2:]
         if text.strip():
-            await self._answer(message, text, chat, outbox)
+            await self._answer(message, text, chat, outbox, as_question and not chat.talking)
         else:
             await self._tell_joke(message, chat, outbox)
 
@@ -65,15 +69,20 @@ class Answers:
             else:
                 joke = await self._writer.joke(author.name, chat, outbox.context, draft.replace)
                 self._pace = min(time.monotonic() - began, MAX_PACE)
-        text = shown_text(joke, author.name, "human" if author.jokes else "model", chat)
+        settings = None if author.jokes else self._writer.settings(author.name, chat)
+        text = shown_text(joke, author.name, settings)
         await self._show(message, text, joke.shown, "joke", outbox)
 
-    async def _answer(self, message: Message, question: str, chat: ChatState, outbox: Outbox) -> None:
+    async def _answer(
+        self, message: Message, question: str, chat: ChatState, outbox: Outbox, as_question: bool
+    ) -> None:
         turns = [*chat.turns, question] if chat.talking else [question]
         model = (self._comparison.pick_model() if self._comparison else chat.model) or self._default_model
         async with showing_progress(message, outbox, drafts=not self._comparison) as draft:
-            answer = await self._writer.answer(model, turns, chat, outbox.context, draft.replace)
-        text = shown_text(Joke(question, answer), model, "model", chat)
+            answer = await self._writer.answer(
+                model, turns, chat, outbox.context, draft.replace, as_question=as_question
+            )
+        text = shown_text(Joke(question, answer), model, self._writer.settings(model, chat))
         await self._show(message, text, Joke("", answer).shown, "again", outbox)
         if chat.talking and answer:
             chat.turns = [*turns, answer]
@@ -92,14 +101,15 @@ class Answers:
         await outbox.send(message, shown, buttons, quote=another == "again")
 
 
-def shown_text(joke: Joke, author: str, source: Source, chat: ChatState) -> ShownText:
+def shown_text(joke: Joke, author: str, settings: ChatSampling | None) -> ShownText:
+    """The text as it is stored. `settings` are those that a model wrote with; people's texts have none."""
     return ShownText(
         id=new_id(),
         text=joke.answer,
         prompt=joke.question,
         generated_by=author,
-        source=source,
+        source="model" if settings else "human",
         channel="telegram",
         created=datetime.now(UTC),
-        settings={"temperature": chat.temperature, "length": chat.length} if source == "model" else {},
+        settings=settings._asdict() if settings else {},
     )

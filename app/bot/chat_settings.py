@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from telegram import CallbackQuery, Message
 
-from app.bot.chat_state import LENGTHS, TEMPERATURES, ChatState, ChatStates
+from app.bot.chat_state import LENGTHS, TEMPERATURES, ChatSampling, ChatState, ChatStates
 from app.bot.comparison import BlindComparison
 from app.bot.keyboard import digest, model_buttons, settings_buttons
 from app.bot.outbox import Outbox
@@ -31,8 +31,8 @@ class ChatSettings:
 
     async def show(self, message: Message, outbox: Outbox) -> None:
         """Send the temperature and the length with buttons to change them. Raises TelegramError, StoreError."""
-        chat = await self._chats.get(message.chat.id)
-        await outbox.send(message, current_settings(chat), settings_buttons(chat))
+        chosen = self._sampling(await self._chats.get(message.chat.id))
+        await outbox.send(message, current_settings(chosen), settings_buttons(chosen))
 
     async def choose(self, query: CallbackQuery, message: Message, outbox: Outbox, action: str, value: str) -> None:
         """Set what a button names: a model, a temperature or a length. Raises TelegramError."""
@@ -49,7 +49,13 @@ class ChatSettings:
         if action == "model":
             await outbox.edit(message, message.text or "", model_buttons(self._models.names, chat.model or ""))
         else:
-            await outbox.edit(message, current_settings(chat), settings_buttons(chat))
+            chosen = self._sampling(chat)
+            await outbox.edit(message, current_settings(chosen), settings_buttons(chosen))
+
+    def _sampling(self, chat: ChatState) -> ChatSampling:
+        """The chat's temperature and length, with the defaults of the model that writes for it."""
+        model = chat.model if chat.model in self._models.names else None
+        return chat.settings(self._models.get(model).profile.sampling)
 
     def _apply(self, chat: ChatState, action: str, value: str) -> bool:
         """Change the chat. Returns False if there is no such choice."""

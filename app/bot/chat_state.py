@@ -7,28 +7,46 @@ import hmac
 import logging
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 import msgspec
 
+from app.engine.profile import SamplingDefaults
 from app.feedback.store import Store
 
 log = logging.getLogger(__name__)
 TEMPERATURES = (0.5, 0.7, 0.9, 1.1)
 LENGTHS = (50, 100, 200, 400)
+DEFAULT_LENGTH = 100
 # Characters kept of a conversation: more than any model's window holds.
 CHARACTERS = 2**15
 # Chats kept in memory when there is no store.
 CHATS = 1000
 
 
+class ChatSampling(NamedTuple):
+    """The temperature, and the maximum number of new tokens."""
+
+    temperature: float
+    length: int
+
+
 class ChatState(msgspec.Struct):
-    """`model` is None for the default one. `talking` is set during a conversation, whose `turns` alternate, a person's first."""
+    """What nobody has chosen is None: the default model, and that model's own temperature and length.
+
+    `talking` is set during a conversation, whose `turns` alternate, a person's first.
+    """
 
     model: str | None = None
-    temperature: float = 0.7
-    length: int = 100
+    temperature: float | None = None
+    length: int | None = None
     talking: bool = False
     turns: list[str] = []
+
+    def settings(self, defaults: SamplingDefaults) -> ChatSampling:
+        """What the chat has chosen, else the defaults of the model that writes, else the bot's."""
+        temperature = defaults.sampling({"temperature": self.temperature}).temperature
+        return ChatSampling(temperature, self.length or defaults.length or DEFAULT_LENGTH)
 
 
 def pseudonym(key: bytes, telegram_id: int) -> str:

@@ -143,7 +143,7 @@ class Dispatcher:
         elif command := self._commands.get(addressed.command):
             await command(message, outbox)
         elif addressed.command in ("", "joke"):
-            await self._answers.write(message, addressed.text, outbox)
+            await self._answers.write(message, addressed.text, outbox, as_question=addressed.command == "joke")
         else:
             await outbox.send(message, unknown_command(addressed.command))
 
@@ -181,7 +181,8 @@ class Dispatcher:
             return
         await outbox.acknowledge(query)
         addressed = await self._reader.read(earlier, outbox, addressed=True) if earlier else None
-        await self._answers.write(earlier or message, addressed.text if addressed else "", outbox, again=True)
+        text, command = (addressed.text, addressed.command) if addressed else ("", "joke")
+        await self._answers.write(earlier or message, text, outbox, again=True, as_question=command == "joke")
 
 
 def internal_error(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from app.bot.chat_state import LENGTHS, TEMPERATURES, ChatState
+from app.bot.chat_state import LENGTHS, TEMPERATURES, ChatSampling
 from app.bot.strings import ANOTHER, VOTE_LABELS
 
 # What the button for another text asks for: another joke, or another answer to the same message.
@@ -27,9 +27,11 @@ def model_buttons(names: Sequence[str], chosen: str) -> InlineKeyboardMarkup:
     return InlineKeyboardMarkup([[choice(name, name == chosen, f"model:{digest(name)}")] for name in names])
 
 
-def settings_buttons(chat: ChatState) -> InlineKeyboardMarkup:
-    temperatures = [choice(f"{value:g}", value == chat.temperature, f"temperature:{value:g}") for value in TEMPERATURES]
-    lengths = [choice(str(value), value == chat.length, f"length:{value}") for value in LENGTHS]
+def settings_buttons(chosen: ChatSampling) -> InlineKeyboardMarkup:
+    temperatures = [
+        choice(f"{value:g}", value == chosen.temperature, f"temperature:{value:g}") for value in TEMPERATURES
+    ]
+    lengths = [choice(str(value), value == chosen.length, f"length:{value}") for value in LENGTHS]
     return InlineKeyboardMarkup([temperatures, lengths])
 
 

@@ -9,15 +9,15 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from app.ask import Generation, read_prompt, read_turns, turn_options
-from app.bot.chat_state import ChatState
+from app.bot.chat_state import ChatSampling, ChatState
 from app.bot.jokes import Joke, split_joke
 from app.bot.message_limits import LIMIT, units
 from app.bot.updates import UpdateContext
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
 from app.engine.generation_queue import GenerationQueue
-from app.engine.prompts import TAGS, alternating, tag_stops
-from app.engine.sampling import Sampling
+from app.engine.prompts import alternating
+from app.engine.templates import layout_of
 from app.errors import QueueTimeout
 from app.models import Models
 
@@ -33,23 +33,39 @@ class ModelWriter:
         self._queue = queue
         self._max_length = max_length
 
+    def settings(self, model: str, chat: ChatState) -> ChatSampling:
+        """The temperature and the length with which this model writes for the chat. Raises UnknownModel."""
+        return chat.settings(self._models.get(model).profile.sampling)
+
     async def joke(self, model: str, chat: ChatState, context: UpdateContext, show: Callable[[str], None]) -> Joke:
         """A joke that the model begins itself. Raises UnknownModel, ModelNotLoaded, QueueUnavailable."""
         engine = self._models.get(model)
-        question, answer = TAGS[engine.template]
+        question, answer = layout_of(engine.profile.question_template).tags
         prompt = await read_prompt(engine, question)
-        # The model writes both turns, so only the tag of the next question ends the text.
-        options = replace(self._options(chat), marks=tag_stops(question))
+        # The model writes both turns, so the tag of the answer is the one that does not end the text.
+        tags = [tag for tag in engine.profile.stop_tags if tag.strip() != answer]
+        options = replace(self._options(engine, chat), tags=tags)
         text = await self._write(engine, prompt, options, context, lambda text: show(split_joke(text, answer).shown))
         return split_joke(text, answer)
 
     async def answer(
-        self, model: str, turns: Sequence[str], chat: ChatState, context: UpdateContext, show: Callable[[str], None]
+        self,
+        model: str,
+        turns: Sequence[str],
+        chat: ChatState,
+        context: UpdateContext,
+        show: Callable[[str], None],
+        *,
+        as_question: bool = False,
     ) -> str:
-        """The model's turn after `turns`. Raises UnknownModel, ModelNotLoaded, PromptTooLong, QueueUnavailable."""
+        """The model's turn after `turns`, which are put in the template of its conversations, or of its questions.
+
+        Raises UnknownModel, ModelNotLoaded, PromptTooLong, QueueUnavailable.
+        """
         engine = self._models.get(model)
-        options = turn_options(engine, self._options(chat))
-        prompt = await read_turns(engine, alternating(turns), room=options.length)
+        options = turn_options(engine, self._options(engine, chat))
+        template = engine.profile.question_template if as_question else None
+        prompt = await read_turns(engine, alternating(turns), options.length, template)
         return await self._write(engine, prompt, options, context, show)
 
     async def _write(
@@ -80,10 +96,11 @@ class ModelWriter:
                 raise QueueTimeout(retry_after=2) from None
         return text.strip()
 
-    def _options(self, chat: ChatState) -> GenerationOptions:
+    def _options(self, engine: Engine, chat: ChatState) -> GenerationOptions:
+        defaults = engine.profile.sampling
         return GenerationOptions(
-            length=min(chat.length, self._max_length),
+            length=min(chat.settings(defaults).length, self._max_length),
             seed=secrets.randbelow(2**32),
-            sampling=Sampling(temperature=chat.temperature),
+            sampling=defaults.sampling({"temperature": chat.temperature}),
             reuse=chat.talking,
         )

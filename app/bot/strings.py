@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.bot.chat_state import ChatState
+from app.bot.chat_state import ChatSampling
 from app.errors import PromptTooLong, StoreError, UnknownModel
 from app.feedback.store import Tally
 
@@ -64,10 +64,10 @@ def unknown_command(name: str) -> str:
     return f"I don't know the command /{name}. {overview()}"
 
 
-def current_settings(chat: ChatState) -> str:
+def current_settings(chosen: ChatSampling) -> str:
     return (
-        f"Temperature {chat.temperature:g}: a higher temperature is more surprising.\n"
-        f"Length {chat.length}: a text has at most {chat.length} tokens."
+        f"Temperature {chosen.temperature:g}: a higher temperature is more surprising.\n"
+        f"Length {chosen.length}: a text has at most {chosen.length} tokens."
     )
 
 

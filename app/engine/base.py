@@ -12,8 +12,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.bundle import EndMarker, Template
+from app.engine.bundle import EndMarker
 from app.engine.deadline import NEVER, Deadline
+from app.engine.profile import Profile
 from app.engine.tokenizer import Tokenizer
 
 Tokens = NDArray[np.int64]
@@ -53,7 +54,7 @@ class Engine(Protocol):
     """The window: the most tokens that the model can attend to."""
     tokenizer: Tokenizer
     end: EndMarker
-    template: Template
+    profile: Profile
     max_positions: int
     """The most rows × positions of one decoder, so that no request takes all the memory."""
 

@@ -1,6 +1,6 @@
 """A bundle: the folder that `finetune export` writes and the app serves.
 
-    manifest.json     what the model is, how its texts end, how it was made, and the SHA-256 of each other file
+    manifest.json     what the model is, how it wants to be used, how it was made, and the SHA-256 of each other file
     model.onnx        the graph
     model.onnx.data   the weights, which are mapped into memory rather than read
     tokenizer.json    the vocabulary, in the format of the tokenizers library
@@ -18,13 +18,13 @@ from typing import Literal
 
 import msgspec
 
+from app.engine.profile import Profile
 from app.engine.wrong_files import wrong_file
 from app.errors import BundleError
 
 FORMAT = 1
 WEIGHTS = ("model.onnx", "model.onnx.data")
 FILES = (*WEIGHTS, "tokenizer.json")
-Template = Literal["text", "qa", "chat"]
 
 
 class Hparams(msgspec.Struct, frozen=True):
@@ -63,15 +63,17 @@ class Parity(msgspec.Struct, frozen=True):
     reference: Literal["TensorFlow", "NumPy"] = "TensorFlow"
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """manifest.json. `files` has the SHA-256 of each file; `training` and `made` say where the model comes from."""
+class Manifest(Profile, frozen=True, kw_only=True, omit_defaults=True):
+    """manifest.json: the model's profile, and what it is.
+
+    `files` has the SHA-256 of each file; `training` and `made` say where the model comes from.
+    """
 
     format: int
     name: str
     hparams: Hparams
     bits: Literal[4, 8, 32]
     end: EndMarker
-    template: Template
     training: dict[str, int | float | str]
     parity: Parity | None = None
     """None in a temporary bundle that is only sampled from: its parity was never measured."""

@@ -13,8 +13,10 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
 from app.engine.base import Logits, Tokens
-from app.engine.bundle import EndMarker, Template
+from app.engine.bundle import EndMarker
 from app.engine.deadline import NEVER, Deadline
+from app.engine.profile import Profile
+from app.engine.templates import Template
 from app.engine.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
 
 SCRIPT = "The quick brown fox jumps over the lazy dog. "
@@ -44,9 +46,10 @@ class FakeEngine:
         *,
         name: str = "fake",
         template: Template = "text",
+        profile: Profile | None = None,
     ) -> None:
         self.name = name
-        self.template = template
+        self.profile = profile or Profile(template=template)
         self.n_ctx = n_ctx
         self.max_positions = 8 * n_ctx
         self.weight_bytes = 0

@@ -35,7 +35,7 @@ class GenerationOptions:
     - before one of `stops`, or after it with `include_stop`,
     - at one of `stop_tokens`, which is part of the text only with `include_stop`,
     - before `truncate`, which is never shown,
-    - before one of `marks`, or at the model's end marker (unless `ignore_end`), of which not even a part is ever shown,
+    - before one of `tags`, or at the model's end marker (unless `ignore_end`), of which not even a part is ever shown,
 
     but not before `min_length` tokens. Characters of `strip` are dropped at the beginning of a text; with `truncate`, newlines
     too. `bias` maps token ids to what is added to their logits. `logprobs` asks for the score of each token and of that many of
@@ -49,7 +49,7 @@ class GenerationOptions:
     sampling: Sampling = field(default_factory=Sampling)
     stops: Sequence[str] = ()
     truncate: str | None = None
-    marks: Sequence[str] = ()
+    tags: Sequence[str] = ()
     strip: str = ""
     include_stop: bool = False
     stop_tokens: Sequence[int] = ()
@@ -295,4 +295,4 @@ def stop_string_filter(engine: Engine, options: GenerationOptions) -> StopString
     end = [engine.end.text] if engine.end.text and not options.ignore_end else []
     stops, shown = ((), options.stops) if options.include_stop else (options.stops, ())
     strip = options.strip + ("\n" if options.truncate else "")
-    return StopStringFilter(engine.tokenizer, [*truncate, *stops], strip, shown, [*options.marks, *end])
+    return StopStringFilter(engine.tokenizer, [*truncate, *stops], strip, shown, end, options.tags)

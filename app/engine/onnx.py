@@ -24,6 +24,7 @@ from app.engine.bundle import WEIGHTS, Bundle
 from app.engine.deadline import NEVER, Deadline
 from app.engine.heap import return_free_memory
 from app.engine.prefix_cache import PrefixCache
+from app.engine.profile import Profile
 from app.engine.tokenizer import Tokenizer
 from app.errors import BundleError, MachineError
 
@@ -56,7 +57,7 @@ class OnnxEngine:
         self.name = bundle.manifest.name
         self.n_ctx = hparams.n_ctx
         self.end = bundle.manifest.end
-        self.template = bundle.manifest.template
+        self.profile: Profile = bundle.manifest
         self.tokenizer = tokenizer or read_tokenizer(bundle)
         self.hparams = hparams
         # Keys and values of each layer, of four bytes each.

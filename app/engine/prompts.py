@@ -1,11 +1,7 @@
-"""Prompt templates: how the turns of a conversation become text and tokens, for training and serving alike.
-
-text    turn, newline, turn; the model continues the last one
-qa      [QUESTION] turn, newline, [ANSWER] turn, newline, and so on
-chat    turn, end-of-text token, turn, end-of-text token
+"""Prompts: how the turns of a conversation become text and tokens, for training and serving alike.
 
 White space around a turn is removed. Blank turns are left out, unless they come last. Successive turns of one speaker become
-one, a line each.
+one, a line each. The templates are in app.engine.templates.
 """
 
 from __future__ import annotations
@@ -16,14 +12,10 @@ from itertools import groupby
 from typing import NamedTuple
 
 from app.engine.base import Engine, begin
-from app.engine.bundle import Template
+from app.engine.templates import Template, layout_of
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import PromptTooLong
 
-TAGS: dict[Template, tuple[str, str]] = {"text": ("", ""), "qa": ("[QUESTION]", "[ANSWER]"), "chat": ("", "")}
-"""The tags before a person's turn and before the model's."""
-STARTER_TAGS = ("[USER]", "[BOT]", "[VERDICT]")
-"""The tags of models/starter's other texts, into which an answer of it may run."""
 FREE_SHARE = 1 / 4
 """The share of the window that a conversation leaves free for an answer whose length is not known."""
 
@@ -41,50 +33,33 @@ def alternating(texts: Sequence[str]) -> list[Turn]:
     return [Turn(text, by_model=number % 2 == 1) for number, text in enumerate(texts)]
 
 
-def ends_turns(template: Template) -> bool:
-    """Whether the end-of-text token follows each turn. If not, a newline comes before each turn but the first."""
-    return template == "chat"
-
-
 def turn_texts(template: Template, turns: Sequence[Turn]) -> list[str]:
     """The text of each speaker's turn, with its separator and tag in front."""
+    layout = layout_of(template)
     said = [turn for turn in turns[:-1] if turn.text.strip()] + list(turns[-1:])
     texts = [
-        f"{TAGS[template][by_model]} {lines(successive)}".strip()
+        f"{layout.model if by_model else layout.person}{lines(successive)}".strip()
         for by_model, successive in groupby(said, key=lambda turn: turn.by_model)
     ]
-    separator = "" if ends_turns(template) else "\n"
-    return [(separator if number else "") + text for number, text in enumerate(texts)]
+    return [(layout.between if number else "") + text for number, text in enumerate(texts)]
 
 
 def lines(turns: Iterable[Turn]) -> str:
     return "\n".join(turn.text.strip() for turn in turns)
 
 
-def model_cue(template: Template) -> str:
-    """The text that asks the model for its turn. The space after the tag is left out: it belongs to the answer's first word."""
-    tag = TAGS[template][1]
-    return f"\n{tag}" if tag else ""
+def all_turn_tokens(engine: Engine, turns: Sequence[Turn], template: Template | None = None) -> list[int]:
+    """The tokens of all `turns`, up to where the model's turn begins. As in training, each turn is tokenized by itself.
 
-
-def turn_stops(template: Template) -> list[str]:
-    """Strings that end the model's turn, besides the end of the text: the tags with which other turns and texts begin."""
-    tags = (*TAGS[template], *STARTER_TAGS) if template == "qa" else TAGS[template]
-    return [stop for tag in tags for stop in tag_stops(tag)]
-
-
-def tag_stops(tag: str) -> list[str]:
-    """A tag at the beginning of a line or within one. The blank before it is no part of the text that it ends."""
-    return [tag, f" {tag}", f"\n{tag}"] if tag else []
-
-
-def all_turn_tokens(engine: Engine, turns: Sequence[Turn]) -> list[int]:
-    """The tokens of all `turns`, up to where the model's turn begins. As in training, each turn is tokenized by itself."""
-    end = turn_end(engine) if ends_turns(engine.template) else []
+    The template is that of the model's conversations unless another one is given.
+    """
+    template = template or engine.profile.template
+    layout = layout_of(template)
+    end = turn_end(engine) if layout.ends_turns else []
     tokens: list[int] = []
-    for text in turn_texts(engine.template, turns):
+    for text in turn_texts(template, turns):
         tokens += engine.tokenizer.encode(text) + end
-    return begin(engine, tokens + engine.tokenizer.encode(model_cue(engine.template)))
+    return begin(engine, tokens + engine.tokenizer.encode(layout.cue))
 
 
 def turn_end(engine: Engine) -> list[int]:
@@ -97,7 +72,9 @@ def turn_end(engine: Engine) -> list[int]:
     return engine.tokenizer.encode(engine.end.text or "")
 
 
-def fitting_turn_tokens(engine: Engine, turns: Sequence[Turn], room: int | None) -> list[int]:
+def fitting_turn_tokens(
+    engine: Engine, turns: Sequence[Turn], room: int | None, template: Template | None = None
+) -> list[int]:
     """The tokens of the newest `turns` that leave `room` tokens of the window free for the model's turn.
 
     The oldest turns are left out, up to a person's turn. The newest turn of a person and all instructions stay, so less than
@@ -109,7 +86,8 @@ def fitting_turn_tokens(engine: Engine, turns: Sequence[Turn], room: int | None)
     firsts = [0] + [number for number, turn in enumerate(turns) if number and not (turn.by_model or turn.instructs)]
 
     def tokens_from(first: int) -> list[int]:
-        return all_turn_tokens(engine, [turn for turn in turns[:first] if turn.instructs] + list(turns[first:]))
+        kept = [turn for turn in turns[:first] if turn.instructs] + list(turns[first:])
+        return all_turn_tokens(engine, kept, template)
 
     # Bisection, since tokenizing thousands of turns takes a while.
     tokens = tokens_from(0)

@@ -14,8 +14,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from app.engine.base import Logits
-
+Logits = NDArray[np.float32]
 # The range of each option. /generate, `sample` and `evaluate` accept all of it, OpenAI's routes a part of some.
 Temperature = Annotated[float, Meta(ge=0, le=100)]
 TopK = Annotated[int, Meta(ge=0, lt=2**31)]

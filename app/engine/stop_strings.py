@@ -6,16 +6,18 @@ string are held back until more characters decide it, so a stream never shows a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from app.engine.tokenizer import Detokenizer, Tokenizer
 
 
 class StopStringFilter:
-    """One text as it grows. It ends before the first of `stops` and `marks`, or after the first of `shown_stops`.
+    """One text as it grows. It ends before the first of `stops`, `marks` and `tags`, or after the first of `shown_stops`.
 
-    Where a text breaks off within a mark, that part is not shown either. Characters of `strip` are dropped at the beginning of
-    the text, before anything is searched for.
+    Where a text breaks off within a mark or a tag, that part is not shown either. White space before a tag belongs to it. A tag
+    that begins with a line end is searched for where lines begin, and the text does. Characters of `strip` are dropped at the
+    beginning of the text, before anything is searched for.
     """
 
     def __init__(
@@ -25,12 +27,15 @@ class StopStringFilter:
         strip: str = "",
         shown_stops: Sequence[str] = (),
         marks: Sequence[str] = (),
+        tags: Sequence[str] = (),
     ) -> None:
         self._characters = Detokenizer(tokenizer)
         self._marks = marks
+        self._tags = [TurnTag(tag) for tag in tags]
         self._stops = [(stop, 0) for stop in (*stops, *marks)] + [(stop, len(stop)) for stop in shown_stops]
         self._strip = strip
         self._held = ""
+        self._begun = False
         self.stopped = False
         # Characters of all the tokens so far, shown or not.
         self.length = 0
@@ -53,29 +58,91 @@ class StopStringFilter:
             self._held = self._held.lstrip(self._strip)
             self._strip = "" if self._held else self._strip
         if not may_stop:
-            for mark in self._marks:
-                self._held = self._held.replace(mark, "")
-        found = [
-            (position, position + shown)
-            for stop, shown in self._stops
-            if may_stop and (position := self._held.find(stop)) >= 0
-        ]
-        if found:
+            self._held = self._without_marks()
+        ends = self._ends() if may_stop else []
+        if ends:
             self.stopped = True
-            return self._release(min(found)[1])
-        return self._release(len(self._held) - max((overlap(self._held, stop) for stop, _ in self._stops), default=0))
+            return self._release(min(ends)[1])
+        return self._release(len(self._held) - max([self._tag_overlap(blanks=True), *self._overlaps()]))
 
     def rest(self) -> str:
         """The characters that were held back, when no more tokens come. Half a character or mark at the very end is not shown."""
         if self.stopped:
             return ""
-        end = len(self._held) - max((overlap(self._held, mark) for mark in self._marks), default=0)
+        end = len(self._held) - max(
+            [self._tag_overlap(blanks=False), *(overlap(self._held, mark) for mark in self._marks)]
+        )
         # Blanks with which a mark may begin are text.
         return self._release(end if self._held[end:].strip() else len(self._held))
 
+    def _ends(self) -> list[tuple[int, int]]:
+        """Where the text could end, as pairs: where what ends it begins, and how much of the text is shown."""
+        stops = [
+            (position, position + shown) for stop, shown in self._stops if (position := self._held.find(stop)) >= 0
+        ]
+        tags = [found for tag in self._tags if (found := tag.find(self._held, self._begun)) is not None]
+        return stops + [(found, found) for found in tags]
+
+    def _without_marks(self) -> str:
+        """What is held back, without marks and tags, where the text must go on."""
+        held = self._held
+        for mark in self._marks:
+            held = held.replace(mark, "")
+        for tag in self._tags:
+            held = tag.removed(held)
+        return held
+
+    def _overlaps(self) -> list[int]:
+        return [overlap(self._held, stop) for stop, _ in self._stops]
+
+    def _tag_overlap(self, *, blanks: bool) -> int:
+        """How many of the last characters may be the beginning of a tag with the white space before it, or `blanks` alone."""
+        found = [tag.overlap(self._held, self._begun) for tag in self._tags]
+        blank = len(self._held) - len(self._held.rstrip()) if blanks and self._tags else 0
+        return max([blank, *found])
+
     def _release(self, end: int) -> str:
         shown, self._held = self._held[:end], self._held[end:]
+        self._begun = self._begun or bool(shown)
         return shown
+
+
+class TurnTag:
+    """The tag of a turn, which ends the turn before it. It may begin with a line end, and then stands where a line begins."""
+
+    def __init__(self, tag: str) -> None:
+        self._tag = tag.removeprefix("\n")
+        self._at_line = tag.startswith("\n")
+        # A word such as `Bot` is no tag within another word.
+        word = re.escape(self._tag)
+        word = rf"(?<!\w){word}" if re.match(r"\w", self._tag) else word
+        self._longest = len(self._tag) - 1
+        if re.search(r"\w\Z", self._tag):
+            self._longest, word = len(self._tag), rf"{word}(?=\W)"
+        self._inside = re.compile((r"\s*\n\s*" if self._at_line else r"\s*") + word)
+        self._at_start = re.compile(rf"\s*{word}")
+
+    def find(self, text: str, begun: bool) -> int | None:
+        """Where the tag with the white space before it begins in `text`, which goes on from other text if that has `begun`."""
+        found = None if begun else self._at_start.match(text)
+        found = found or self._inside.search(text)
+        return found.start() if found else None
+
+    def removed(self, text: str) -> str:
+        return self._inside.sub("", text)
+
+    def overlap(self, text: str, begun: bool) -> int:
+        """How many of the last characters of `text` may be the beginning of the tag, with the white space before it.
+
+        0 if that is white space alone.
+        """
+        for length in range(min(len(text), self._longest), 0, -1):
+            if text.endswith(self._tag[:length]):
+                before = text[: len(text) - length].rstrip()
+                blanks = text[len(before) : len(text) - length]
+                if not self._at_line or "\n" in blanks or not (begun or before):
+                    return len(text) - len(before)
+        return 0
 
 
 def overlap(text: str, stop: str) -> int:

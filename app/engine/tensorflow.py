@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.base import Logits, Tokens
-from app.engine.bundle import EndMarker, Template
+from app.engine.bundle import EndMarker
 from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
 from app.engine.deadline import NEVER, Deadline
+from app.engine.profile import Profile
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, MachineError
 
@@ -45,7 +46,7 @@ class TensorflowEngine:
         self.hparams = checkpoint.hparams
         self.name = (source if isinstance(source, Path) else source.folder).resolve().name
         self.n_ctx = self.hparams.n_ctx
-        self.template: Template = "text"
+        self.profile = Profile()
         self.max_positions = 8 * self.n_ctx
         self.weight_bytes = 0
         self.end = end or EndMarker(text=END_OF_TEXT)

@@ -12,22 +12,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from app.engine.bundle import FILES, EndMarker, Template
+from cyclopts import Parameter
+
+from app.engine.bundle import FILES, EndMarker
 from app.engine.checkpoint_folder import CheckpointFolder
+from app.engine.profile import Profile
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import SettingError
 from finetune.checkpoint import open_save, read_finite_weights
 from finetune.default_choice import can_be_default, choose_default, refuse_name
 from finetune.export.bundle_writer import WRITING_STEPS, write_bundle
 from finetune.export.end_markers import end_token, find_end_marker
+from finetune.export.profile_options import ProfileOptions
 from finetune.export.quantization import Bits
 from finetune.folder import refuse_overwriting, replace_folder, written_aside
 from finetune.progress_bar import progress_bar
 from finetune.run_folder import RunFolder
 
 Format = Literal["bundle", "huggingface", "gguf"]
+NOTHING_GIVEN = ProfileOptions()
 
 
 def export(
@@ -36,9 +41,9 @@ def export(
     *,
     bits: Bits | None = None,
     end: str | None = None,
-    template: Template | None = None,
     format: Format = "bundle",  # noqa: A002  The command line says --format.
     save: int | None = None,
+    profile: Annotated[ProfileOptions, Parameter(name="*")] = NOTHING_GIVEN,
 ) -> None:
     """Turn a gpt-2-simple checkpoint into a bundle that the app serves, or into what other programs load.
 
@@ -50,28 +55,27 @@ def export(
             32 in a Hugging Face folder
         end: what ends a text: a string, or the id of a token; by default what `train` recorded, and the string
             <|endoftext|> for runs of gpt-2-simple
-        template: how a question is put to the model: text (as it is), qa ([QUESTION] … [ANSWER]) or chat (turns); by
-            default the template of the training data, else text
         format: bundle (for the app), huggingface (for transformers) or gguf (for llama.cpp and Ollama)
         save: the number of a save, such as 500 for model-500; by default the newest
+        profile: how the model wants to be used and shown
     """
     source = open_save(checkpoint, save)
     run = RunFolder(source.folder).description
     marker = find_end_marker(end, run, source)
-    template = template or (run.template if run else "text")
+    described = profile.profile(source)
     if format == "huggingface":
-        export_huggingface(source, out, bits, marker, template)
+        export_huggingface(source, out, bits, marker, described)
     elif format == "gguf":
-        export_gguf(source, out, bits or 8, marker, template)
+        export_gguf(source, out, bits or 8, marker, described)
     else:
-        export_bundle(source, out, bits or 8, marker, template)
+        export_bundle(source, out, bits or 8, marker, described)
 
 
-def export_bundle(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarker, template: Template) -> None:
+def export_bundle(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarker, profile: Profile) -> None:
     refuse_overwriting(out, (out / "manifest.json").is_file(), "a bundle")
     refuse_name(out)
     with written_aside(out) as aside, progress_bar("read", WRITING_STEPS + 1) as progress:
-        parity = write_bundle(source, aside, out.name, bits, end, template, progress)
+        parity = write_bundle(source, aside, out.name, bits, end, profile, progress)
         replace_folder(aside, out, (*FILES, "manifest.json"))
     print(f"{out}: {megabytes(out, FILES)} at {bits} bits, mean divergence from TensorFlow {parity.mean_kl:.1e} nats")
     if can_be_default(out):
@@ -80,7 +84,7 @@ def export_bundle(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarke
 
 
 def export_huggingface(
-    source: CheckpointFolder, out: Path, bits: Bits | None, end: EndMarker, template: Template
+    source: CheckpointFolder, out: Path, bits: Bits | None, end: EndMarker, profile: Profile
 ) -> None:
     from finetune.formats import huggingface_writer
 
@@ -96,7 +100,7 @@ def export_huggingface(
         weights = read_finite_weights(source)
         progress.update()
         progress.set_description("write")
-        huggingface_writer.write_huggingface(source, weights, aside, end, token, template)
+        huggingface_writer.write_huggingface(source, weights, aside, end, token, profile)
         progress.update()
         replace_folder(aside, out, huggingface_writer.FILES)
     print(
@@ -104,7 +108,7 @@ def export_huggingface(
     )
 
 
-def export_gguf(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarker, template: Template) -> None:
+def export_gguf(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarker, profile: Profile) -> None:
     from finetune.formats import gguf
 
     token = end_token(end, source)
@@ -113,7 +117,7 @@ def export_gguf(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarker,
         weights = read_finite_weights(source)
         progress.update()
         progress.set_description(f"round to {bits} bits")
-        gguf.write_gguf(source, weights, aside, out.name, bits, end, token, template)
+        gguf.write_gguf(source, weights, aside, out.name, bits, end, token, profile)
         progress.update()
         replace_folder(aside, out, gguf.files(out))
     print(f"{out}: {megabytes(out, gguf.files(out))} at {bits} bits, for llama.cpp and `ollama create`")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.engine.bundle import Template
+from app.engine.templates import Template
 from app.errors import SettingError
 from finetune.data.file_kinds import CHATS, PERSONAL, SUFFIXES, Kind
 from finetune.data.input_files import find_files

@@ -18,6 +18,7 @@ import msgspec
 from finetune.commands.export import export
 from finetune.commands.prepare import prepare
 from finetune.commands.train import train
+from finetune.export.profile_options import ProfileOptions
 from finetune.starter.ideas import SEED, documents
 from finetune.starter.model_card import write_card
 from finetune.training.options import TrainingOptions
@@ -37,6 +38,16 @@ TRAINING: dict[str, Any] = {
     "save_every": 1000,
 }
 
+PROFILE = ProfileOptions(
+    title="Small jokes and small talk",
+    about="A very small GPT-2, trained on text written for it: jokes, verdicts on small conflicts, and small talk.",
+    template=r"[USER] %\n[BOT] %",
+    questions="qa",
+    beginning=["Hello! How are you?", "I love the mountains.", "What did you do today?", "I cannot sleep."],
+    temperature=0.7,
+    top_p=0.8,
+)
+
 
 def starter(*, out: Path = Path("models/starter"), work: Path = Path("checkpoint")) -> None:
     """Train the embedded default from its corpus and export it, with its card.
@@ -52,5 +63,5 @@ def starter(*, out: Path = Path("models/starter"), work: Path = Path("checkpoint
     prepare([str(corpus)], out=data, vocabulary_size=VOCABULARY, near_duplicates=0)
     shutil.rmtree(run, ignore_errors=True)
     train(TrainingOptions(data=data, out=run, init="scratch", seed=SEED, **SHAPE, **TRAINING))
-    export(run, out=out, end=str(VOCABULARY - 1), template="qa")
+    export(run, out=out, end=str(VOCABULARY - 1), profile=PROFILE)
     write_card(out, texts, held_out)

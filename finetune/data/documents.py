@@ -1,10 +1,11 @@
-"""Documents: a text or the turns of a conversation, in parts with a role each.
+r"""Documents: a text or the turns of a conversation, in parts with a role each.
 
 app/engine/prompts.py puts the turns, here as in serving:
 
     text    the turns, joined by newlines
     qa      the turns, tagged [QUESTION] and [ANSWER] in alternation, joined by newlines
     chat    the turns, an end of text after each
+    pattern the turns, tagged as it says, such as [USER] %\n[BOT] %
 
 The first turn has the role PROMPT, the last one TEXT, those between REPLY; a single turn is TEXT. The last turn ends with the
 end of text. A control code (`meta`) comes before the turns, with the role META. White space around a text, a turn or a code
@@ -18,8 +19,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.engine.bundle import Template
-from app.engine.prompts import alternating, ends_turns, turn_texts
+from app.engine.prompts import alternating, turn_texts
+from app.engine.templates import Template, layout_of
 from finetune.data.long_documents import Stretch, stretches_of
 from finetune.data.prepared import Role
 
@@ -55,7 +56,7 @@ def from_turns(turns: Sequence[str], meta: Meta, template: Template) -> Document
         return EMPTY
     texts = turn_texts(template, alternating(turns))
     roles = [Role.PROMPT, *[Role.REPLY] * (len(turns) - 2), Role.TEXT][-len(turns) :]
-    ends = [ends_turns(template)] * (len(turns) - 1) + [True]
+    ends = [layout_of(template).ends_turns] * (len(turns) - 1) + [True]
     return assemble(meta, tuple(map(Part, roles, texts, ends)))
 
 

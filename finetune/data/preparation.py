@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.bundle import Template
+from app.engine.templates import Template
 from app.engine.tokenizer import Tokenizer
 from app.engine.vocabulary_files import read_byte_pairs, write_byte_pairs
 from app.errors import DataError

@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.bundle import Template
+from app.engine.templates import Template, layout_of
 from app.engine.tokenizer import Tokenizer
 from app.errors import DataError
 
@@ -66,6 +66,9 @@ class DataDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     made: dict[str, str]
     stretches: dict[str, int] | None = None
     replaced: dict[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        layout_of(self.template)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from app.engine.bundle import Template
+from app.engine.templates import Template
 from app.engine.tokenizer import Tokenizer
 from app.errors import DataError
 from finetune.data.chats.chat_reading import ChatRules, read_chats

@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
-from app.engine.bundle import FILES, FORMAT, Bundle, EndMarker, Hparams, Manifest, Parity, Template, sha256
+from app.engine.bundle import FILES, FORMAT, Bundle, EndMarker, Hparams, Manifest, Parity, sha256
 from app.engine.checkpoint_folder import CheckpointFolder
+from app.engine.profile import Profile
 from app.engine.tokenizer import Tokenizer
 from finetune.checkpoint import Array, read_finite_weights
 from finetune.export.parity import check_parity, measure_parity
@@ -29,7 +30,7 @@ def write_bundle(
     name: str,
     bits: Bits,
     end: EndMarker,
-    template: Template,
+    profile: Profile,
     progress: tqdm[None],
 ) -> Parity:
     """Write a whole bundle into an empty folder and measure its parity.
@@ -37,7 +38,7 @@ def write_bundle(
     Raises CheckpointError where the save is damaged, and BundleError where the bundle strays from TensorFlow.
     """
     write_model(source, bits, folder, progress)
-    manifest = describe_bundle(source, folder, name, bits, end, template)
+    manifest = describe_bundle(source, folder, name, bits, end, profile)
     progress.set_description("compare with TensorFlow")
     parity = measure_parity(source, Bundle(folder, manifest))
     check_parity(parity, bits)
@@ -76,7 +77,7 @@ def write_files(
 
 
 def describe_bundle(
-    source: CheckpointFolder, folder: Path, name: str, bits: Bits, end: EndMarker, template: Template
+    source: CheckpointFolder, folder: Path, name: str, bits: Bits, end: EndMarker, profile: Profile
 ) -> Manifest:
     """The manifest of the files in `folder`, without a parity."""
     return Manifest(
@@ -85,7 +86,7 @@ def describe_bundle(
         hparams=source.hparams,
         bits=bits,
         end=end,
-        template=template,
+        **msgspec.structs.asdict(profile),
         training=training_facts(source),
         made=made_now("gpt-2-simple", "tensorflow"),
         files=checksums(folder),

@@ -18,6 +18,7 @@ from app.errors import SettingError
 from finetune.checkpoint import open_save
 from finetune.export.bundle_writer import WRITING_STEPS, describe_bundle, write_model
 from finetune.export.end_markers import find_end_marker
+from finetune.export.profile_options import own_profile
 from finetune.export.quantization import Bits
 from finetune.progress_bar import progress_bar
 from finetune.run_folder import RunFolder
@@ -54,4 +55,6 @@ def temporary_bundle(source: CheckpointFolder, bits: Bits, end: EndMarker) -> It
         folder = Path(name)
         with progress_bar("read", WRITING_STEPS) as progress:
             write_model(source, bits, folder, progress)
-        yield Bundle(folder, describe_bundle(source, folder, source.folder.resolve().name, bits, end, "text"))
+        yield Bundle(
+            folder, describe_bundle(source, folder, source.folder.resolve().name, bits, end, own_profile(source))
+        )

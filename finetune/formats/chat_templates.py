@@ -7,9 +7,9 @@ leaves the white space around a turn as it is, since its templates cannot remove
 from __future__ import annotations
 
 import json
+import re
 
-from app.engine.bundle import Template
-from app.engine.prompts import TAGS, ends_turns, model_cue
+from app.engine.templates import Template, layout_of
 
 # The parts in capitals are replaced.
 JINJA = (
@@ -19,7 +19,7 @@ JINJA = (
     "{% set speaker = 'model' if message['role'] == 'assistant' else 'person' %}"
     "{% if text or loop.last %}"
     "{% if speaker == ns.speaker %}{{ '\\n' + text if text else '' }}"
-    "{% else %}{{ (BETWEEN if ns.speaker else '') + ((MODEL if speaker == 'model' else PERSON) + ' ' + text) | trim }}"
+    "{% else %}{{ (BETWEEN if ns.speaker else '') + ((MODEL if speaker == 'model' else PERSON) + text) | trim }}"
     "{% endif %}"
     "{% set ns.speaker = speaker %}"
     "{% endif %}"
@@ -41,19 +41,24 @@ def jinja_template(template: Template, end: str) -> str | None:
     """The template for transformers and llama.cpp, or None for plain text. In a chat, `end` ends each turn."""
     if template == "text":
         return None
-    person, model = map(json.dumps, TAGS[template])
-    between = json.dumps(end if ends_turns(template) else "\n")
-    turns = JINJA.replace("PERSON", person).replace("MODEL", model).replace("BETWEEN", between)
-    if ends_turns(template):
-        return f"{turns}{{{{ {between} }}}}"
-    return f"{turns}{{% if add_generation_prompt %}}{{{{ {json.dumps(model_cue(template))} }}}}{{% endif %}}"
+    layout = layout_of(template)
+    parts = {"PERSON": layout.person, "MODEL": layout.model, "BETWEEN": end if layout.ends_turns else layout.between}
+    turns = re.sub("PERSON|MODEL|BETWEEN", lambda part: json.dumps(parts[part[0]]), JINJA)
+    if layout.ends_turns:
+        return f"{turns}{{{{ {json.dumps(end)} }}}}"
+    return f"{turns}{{% if add_generation_prompt %}}{{{{ {json.dumps(layout.cue)} }}}}{{% endif %}}"
 
 
 def ollama_template(template: Template, end: str) -> str:
     """The template for Ollama's Modelfile."""
     if template == "text":
         return "{{ .Prompt }}"
-    person, model = (f"{tag} ".lstrip() for tag in TAGS[template])
-    between = end if ends_turns(template) else "\n"
-    turns = GO.replace("PERSON", person).replace("MODEL", model).replace("BETWEEN", between)
-    return turns + (end if ends_turns(template) else model_cue(template))
+    layout = layout_of(template)
+    parts = {"PERSON": layout.person, "MODEL": layout.model, "BETWEEN": end if layout.ends_turns else layout.between}
+    turns = re.sub("PERSON|MODEL|BETWEEN", lambda part: in_go(parts[part[0]]), GO)
+    return turns + in_go(end if layout.ends_turns else layout.cue)
+
+
+def in_go(text: str) -> str:
+    """Text in a template of Go's, where two braces begin an expression."""
+    return text.replace("{{", '{{ "{{" }}')

@@ -12,14 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, TokenType
 from gguf.quants import quantize
 from tqdm import tqdm
 
-from app.engine.bundle import EndMarker, Template
+from app.engine.bundle import EndMarker
 from app.engine.checkpoint_folder import CheckpointFolder
-from app.engine.prompts import TAGS
+from app.engine.profile import Profile, SamplingDefaults
+from app.engine.templates import layout_of
 from app.engine.vocabulary_files import read_byte_pairs
 from app.errors import SettingError
 from finetune.checkpoint import Array
@@ -39,6 +41,7 @@ LAYER_PARTS = {
     "mlp/c_fc": "ffn_up",
     "mlp/c_proj": "ffn_down",
 }
+OLLAMA_NAMES = {"repetition_penalty": "repeat_penalty", "length": "num_predict"}
 EMBEDDINGS = {"wte": "token_embd.weight", "wpe": "position_embd.weight"}
 
 
@@ -59,16 +62,16 @@ def write_gguf(
     bits: Bits,
     end: EndMarker,
     end_token: int,
-    template: Template,
+    profile: Profile,
 ) -> None:
     """Write NAME.gguf and Modelfile. `end_token` ends a text; `end` is how the model learned that. Raises SettingError."""
     end_text = end.text or token_texts(source)[end_token]
-    modelfile = make_modelfile(source, name, end, template, end_text)
+    modelfile = make_modelfile(source, name, end, profile, end_text)
     writer = GGUFWriter(folder / f"{name}.gguf", "gpt2")
     try:
         add_shape(writer, source, name, bits)
         add_vocabulary(writer, source, end, end_token)
-        if (chat := jinja_template(template, end_text)) is not None:
+        if (chat := jinja_template(profile.template, end_text)) is not None:
             writer.add_chat_template(chat)
         for variable, weight in tqdm(weights.items(), desc=f"round to {bits} bits", leave=False):
             add_weight(writer, variable, weight, bits)
@@ -141,16 +144,31 @@ def tensor_name(variable: str) -> str:
     return f"blk.{layer.removeprefix('h')}.{LAYER_PARTS[part]}.{kind}"
 
 
-def make_modelfile(source: CheckpointFolder, name: str, end: EndMarker, template: Template, end_text: str) -> str:
+def make_modelfile(source: CheckpointFolder, name: str, end: EndMarker, profile: Profile, end_text: str) -> str:
     """Ollama's Modelfile. It names the strings that end a text or a turn; an end token is named in the GGUF file."""
-    stops = [*([] if end.text is None else [end.text]), *filter(None, TAGS[template])]
+    tags = [tag for template in (profile.template, profile.question_template) for tag in layout_of(template).tags]
+    stops = dict.fromkeys([text for text in (end.text or "", *tags) if text])
     lines = [
         f"FROM ./{name}.gguf",
-        f"TEMPLATE {quoted(ollama_template(template, end_text))}",
+        f"TEMPLATE {quoted(ollama_template(profile.template, end_text))}",
         f"PARAMETER num_ctx {source.hparams.n_ctx}",
+        *(f"PARAMETER {name} {value}" for name, value in ollama_parameters(profile.sampling).items()),
         *(f"PARAMETER stop {quoted(stop)}" for stop in stops),
     ]
     return "\n".join([*lines, ""])
+
+
+def ollama_parameters(defaults: SamplingDefaults) -> dict[str, float]:
+    """The model's sampling defaults under Ollama's names; none where it has none.
+
+    Ollama has defaults of its own, such as a top_k of 40, which the others of this model would be combined with.
+    """
+    given: dict[str, float] = {name: v for name, v in msgspec.structs.asdict(defaults).items() if v is not None}
+    if not given:
+        return {}
+    known: dict[str, float] = {"top_k": 0, "top_p": 1, "repetition_penalty": 1} | given
+    known["top_p"] = known["top_p"] or 1
+    return {OLLAMA_NAMES.get(name, name): value for name, value in known.items()}
 
 
 def quoted(text: str) -> str:

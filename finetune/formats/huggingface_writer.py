@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.engine.bundle import EndMarker, Hparams, Template
+from app.engine.bundle import EndMarker, Hparams
 from app.engine.checkpoint_folder import CheckpointFolder
+from app.engine.profile import Profile
+from app.engine.templates import Template
 from app.engine.vocabulary_files import read_byte_pairs, write_byte_pairs
 from finetune.checkpoint import Array
 from finetune.formats.chat_templates import jinja_template
 from finetune.formats.huggingface import CONFIG, MERGES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, WEIGHTS, tensor_name
+from finetune.generation_config import GENERATION, generation_config
 
-GENERATION = "generation_config.json"
 SPECIAL_TOKENS = "special_tokens_map.json"
 FILES = (CONFIG, GENERATION, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, SPECIAL_TOKENS, VOCABULARY, MERGES)
 PRODUCER = {"format": "pt", "producer": "gpt-2-cloud-run"}
@@ -37,7 +39,7 @@ def write_huggingface(
     folder: Path,
     end: EndMarker,
     end_token: int,
-    template: Template,
+    profile: Profile,
 ) -> None:
     """Write FILES. `end_token` ends a text; `end` is how the model learned that."""
     from safetensors.numpy import save_file
@@ -47,9 +49,9 @@ def write_huggingface(
     (folder / WEIGHTS).chmod(0o644)  # safetensors writes it for the owner alone.
     marks = {"bos_token_id": end_token, "eos_token_id": end_token}
     write_json(folder / CONFIG, model_config(source.hparams) | marks)
-    write_json(folder / GENERATION, marks)
+    write_json(folder / GENERATION, marks | generation_config(profile.sampling))
     write_byte_pairs(read_byte_pairs(source.folder), folder, (VOCABULARY, MERGES))
-    write_tokenizer(source, folder, end_token, add_bos=end.token is not None, template=template)
+    write_tokenizer(source, folder, end_token, add_bos=end.token is not None, template=profile.template)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

@@ -51,7 +51,7 @@ def test_the_reply(url: str) -> None:
 
 def test_a_turn_ends_where_the_next_would_begin_and_has_no_space_before_it(url: str) -> None:
     choice = ask(url, model="qa", logit_bias={"32": 0})["choices"][0]
-    assert (choice["message"]["content"], choice["finish_reason"]) == (SCRIPT, "stop")
+    assert (choice["message"]["content"], choice["finish_reason"]) == (SCRIPT.strip(), "stop")
     with serving(FakeEngine(" \n Yes. ", template="qa")) as address:
         assert ask(f"{address}/v1/chat/completions", max_tokens=7)["choices"][0]["message"]["content"] == "Yes."
 

@@ -151,8 +151,8 @@ def test_a_stop_string_may_be_part_of_the_text(include: bool, text: str) -> None
 
 
 def test_a_mark_is_never_part_of_the_text() -> None:
-    pieces = write(FakeEngine(), length=20, marks=["quick"], stops=["fox"], include_stop=True, sampling=GREEDY)
-    assert texts(pieces) == ["The "]
+    pieces = write(FakeEngine(), length=20, tags=["quick"], stops=["fox"], include_stop=True, sampling=GREEDY)
+    assert texts(pieces) == ["The"]
 
 
 @pytest.mark.parametrize("length", range(5, 20))
@@ -164,9 +164,9 @@ def test_no_part_of_an_end_marker_is_shown_where_the_length_cuts_it(length: int)
 
 
 def test_a_mark_that_is_broken_off_has_no_score_either() -> None:
-    pieces = write(FakeEngine(), length=7, marks=["quick"], logprobs=0, sampling=GREEDY)
-    assert (texts(pieces), pieces[-1].finish_reason) == (["The "], "length")
-    assert bytes(scored.token for piece in pieces for scored in piece.scored) == b"The "
+    pieces = write(FakeEngine(), length=7, tags=["quick"], logprobs=0, sampling=GREEDY)
+    assert (texts(pieces), pieces[-1].finish_reason) == (["The"], "length")
+    assert bytes(scored.token for piece in pieces for scored in piece.scored) == b"The"
 
 
 def test_tokens_are_scored_when_they_are_shown() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.bundle import EndMarker, Template
+from app.engine.bundle import EndMarker
 from app.engine.fake import FakeEngine, byte_tokenizer
 from app.engine.prompts import (
     FREE_SHARE,
@@ -16,9 +16,9 @@ from app.engine.prompts import (
     all_turn_tokens,
     alternating,
     fitting_turn_tokens,
-    turn_stops,
     turn_texts,
 )
+from app.engine.templates import Template
 from app.engine.tokenizer import Tokenizer
 from app.errors import PromptTooLong
 from finetune.data.documents import Document, from_turns
@@ -138,12 +138,6 @@ ENDS = [
 @pytest.mark.parametrize(("end", "tokens"), ENDS)
 def test_what_ends_a_text_ends_a_turn_of_a_chat(end: EndMarker, tokens: list[int]) -> None:
     assert all_turn_tokens(engine_of("chat", end, byte_tokenizer()), alternating("abc")) == tokens
-
-
-def test_every_tag_of_a_template_ends_the_models_turn() -> None:
-    tags = ("[QUESTION]", "[ANSWER]", "[USER]", "[BOT]", "[VERDICT]")
-    assert turn_stops("qa") == [blank + tag for tag in tags for blank in ("", " ", "\n")]
-    assert turn_stops("chat") == turn_stops("text") == []
 
 
 def fitting(turns: Sequence[Turn], room: int | None, n_ctx: int) -> int:

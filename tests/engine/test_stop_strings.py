@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine.fake import byte_tokenizer
-from app.engine.prompts import turn_stops
 from app.engine.stop_strings import StopStringFilter, overlap
+from app.engine.templates import stop_tags
 from app.engine.tokenizer import Tokenizer
 from tests.conftest import ROOT
 
@@ -83,8 +83,8 @@ def test_settled_characters_are_those_shown_or_dropped() -> None:
 
 
 STARTER = Tokenizer.from_file(ROOT / "models/starter/tokenizer.json")
-TAG = re.compile(r"[ \n]?\[(QUESTION|ANSWER)\]")
-PART_OF_A_TAG = re.compile(r"[ \n]?(\[|\[Q|\[QU|\[QUESTION|\[A|\[ANSWER)\Z")
+TAG = re.compile(r"\s*\[(QUESTION|ANSWER)\]")
+PART_OF_A_TAG = re.compile(r"\s*(\[|\[Q|\[QU|\[QUESTION|\[A|\[ANSWER)\Z")
 pieces = st.sampled_from(
     ["Yes", ".", " ", "\n", "[", "]", "[QUESTION]", "[ANSWER]", "[ANSWER", "[QU", "[A", "[]", "[ANS]", "🦆"]
 )
@@ -97,7 +97,7 @@ def test_the_turn_of_a_model_ends_before_any_tag_and_shows_no_part_of_one(text: 
     said = text.lstrip(" \n")
     found = TAG.search(said)
     expected = said[: found.start()] if found else PART_OF_A_TAG.sub("", said)
-    grown, shown = StopStringFilter(tokenizer, (), " \n", marks=turn_stops("qa")), ""
+    grown, shown = StopStringFilter(tokenizer, (), " \n", tags=stop_tags("qa")), ""
     for token in tokenizer.encode(text):
         shown += grown.add(token)
         assert expected.startswith(shown)
@@ -110,14 +110,14 @@ def test_the_turn_of_a_model_ends_before_any_tag_and_shows_no_part_of_one(text: 
     ("text", "shown"), [("a [QUES", "a"), ("a \n", "a \n"), ("a [", "a"), ("[ANSWER", ""), ("a [b", "a [b")]
 )
 def test_a_mark_that_is_broken_off_is_not_shown(text: str, shown: str) -> None:
-    grown = StopStringFilter(byte_tokenizer(), (), marks=turn_stops("qa"))
+    grown = StopStringFilter(byte_tokenizer(), (), tags=stop_tags("qa"))
     assert "".join([*map(grown.add, text.encode()), grown.rest()]) == shown
 
 
 def test_a_mark_is_left_out_where_the_text_may_not_stop_yet() -> None:
     """A reply with min_tokens once showed the tag of the next question."""
-    grown = StopStringFilter(byte_tokenizer(), ["no"], marks=turn_stops("qa"))
+    grown = StopStringFilter(byte_tokenizer(), ["no"], tags=stop_tags("qa"))
     shown = "".join(
         grown.add(byte, may_stop=number > 20) for number, byte in enumerate(b"Yes [QUESTION] no? [ANSWER] So.")
     )
-    assert (shown, grown.stopped) == ("Yes  no?", True)
+    assert (shown, grown.stopped) == ("Yes no?", True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.engine.bundle import Template
+from app.engine.templates import Template
 from app.engine.tokenizer import Tokenizer
 from finetune.data.chats.chat_reading import ChatRules
 from finetune.data.document_block import DocumentBlock

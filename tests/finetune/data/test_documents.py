@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.engine.bundle import Template
+from app.engine.templates import Template
 from finetune.data.documents import from_turns
 from finetune.data.prepared import Role
 

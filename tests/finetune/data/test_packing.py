@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.engine.bundle import Template
+from app.engine.templates import Template
 from app.engine.tokenizer import Tokenizer
 from finetune.data.control_codes import without_code
 from finetune.data.documents import from_turns

@@ -17,6 +17,7 @@ from app.errors import SettingError
 from finetune.__main__ import main
 from finetune.checkpoint import read_weights
 from finetune.commands.export import export
+from finetune.export.profile_options import ProfileOptions
 from finetune.formats.gguf import tensor_name
 from tests.conftest import write_tiny
 
@@ -150,7 +151,7 @@ MODELFILES = {
 
 @pytest.mark.parametrize(("template", "end"), MODELFILES)
 def test_the_modelfile(checkpoint: Path, tmp_path: Path, template: Any, end: str) -> None:
-    export(checkpoint, tmp_path / "mine", end=end, template=template, format="gguf")
+    export(checkpoint, tmp_path / "mine", end=end, format="gguf", profile=ProfileOptions(template=template))
     expected = MODELFILES[template, end]
     if end == "299":
         expected = expected.replace("END", open_checkpoint(checkpoint).tokenizer.decode([299]))

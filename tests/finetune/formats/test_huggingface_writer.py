@@ -18,13 +18,14 @@ from safetensors.numpy import load_file
 
 from app.api.openai_prompts import turns_of
 from app.api.openai_requests import ChatMessage
-from app.engine.bundle import Template
 from app.engine.checkpoint_folder import open_checkpoint
-from app.engine.prompts import ends_turns, model_cue, turn_texts
+from app.engine.prompts import turn_texts
+from app.engine.templates import Template, layout_of
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import read_weights, write_checkpoint
 from finetune.commands.export import export
+from finetune.export.profile_options import ProfileOptions
 from finetune.formats.chat_templates import jinja_template
 from finetune.formats.huggingface_writer import FILES
 from tests.conftest import TEXTS, write_tiny
@@ -79,7 +80,13 @@ def test_the_configuration(folder: Path, checkpoint: Path) -> None:
 
 def test_the_tokenizer_begins_texts_with_the_end_token_where_training_did(checkpoint: Path, tmp_path: Path) -> None:
     tokenizer = open_checkpoint(checkpoint).tokenizer
-    export(checkpoint, tmp_path / "out", end=str(tokenizer.end_of_text), template="chat", format="huggingface")
+    export(
+        checkpoint,
+        tmp_path / "out",
+        end=str(tokenizer.end_of_text),
+        format="huggingface",
+        profile=ProfileOptions(template="chat"),
+    )
     encoded = tokenizers.Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json")).encode("Why")
     assert encoded.ids == [tokenizer.end_of_text, *tokenizer.encode("Why")]
     chat = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())["chat_template"]
@@ -107,14 +114,15 @@ def test_the_chat_template_is_that_of_the_app(template: Template, messages: list
     """A conversation is the text that serving and training make of it, whoever speaks in what order and however blank."""
     messages = [*messages, {"role": "user", "content": newest}]
     turns = turns_of([ChatMessage(**message) for message in messages])  # type: ignore[arg-type]
-    end = END_OF_TEXT if ends_turns(template) else ""
-    expected = "".join(text + end for text in turn_texts(template, turns)) + model_cue(template)
+    layout = layout_of(template)
+    end = END_OF_TEXT if layout.ends_turns else ""
+    expected = "".join(text + end for text in turn_texts(template, turns)) + layout.cue
     assert render(jinja_template(template, END_OF_TEXT) or "", messages) == expected
 
 
 @pytest.mark.parametrize("template", ["qa", "chat"])
 def test_the_chat_template_is_in_the_folder(checkpoint: Path, tmp_path: Path, template: Template) -> None:
-    export(checkpoint, tmp_path / "out", template=template, format="huggingface")
+    export(checkpoint, tmp_path / "out", format="huggingface", profile=ProfileOptions(template=template))
     source = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())["chat_template"]
     assert source == jinja_template(template, END_OF_TEXT)
 
