@@ -13,8 +13,9 @@ import msgspec
 from app.engine.profile import SamplingDefaults
 from app.engine.vocabulary_files import read_text
 from app.errors import CheckpointError
+from finetune.readable_json import readable_json
 
-GENERATION = "generation_config.json"
+GENERATION_CONFIG = "generation_config.json"
 NAMES = {"length": "max_new_tokens"}
 SAME = ("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty")
 NEUTRAL = {"top_k": 0, "top_p": 1.0}
@@ -37,12 +38,18 @@ def generation_config(defaults: SamplingDefaults) -> dict[str, Any]:
     return config
 
 
+def write_sampling_defaults(defaults: SamplingDefaults, folder: Path) -> None:
+    """Put the file into a folder, if there is anything to say."""
+    if config := generation_config(defaults):
+        (folder / GENERATION_CONFIG).write_bytes(readable_json(config))
+
+
 def read_sampling_defaults(folder: Path) -> SamplingDefaults:
     """The defaults beside a checkpoint or in a Hugging Face folder. Raises CheckpointError.
 
     Without do_sample, transformers takes the likeliest token at each step; a file that does not mention sampling says nothing.
     """
-    path = folder / GENERATION
+    path = folder / GENERATION_CONFIG
     if not path.is_file():
         return SamplingDefaults()
     try:

@@ -68,6 +68,14 @@ def layout_of(template: Template) -> TurnLayout:
     return TurnLayout(found["person"], found["model"], found["between"])
 
 
+def is_template(text: str) -> bool:
+    try:
+        layout_of(text)
+    except ValueError:
+        return False
+    return True
+
+
 def stop_tags(*templates: Template) -> list[str]:
     """The tags of a model's templates, which end its turn. One with a line end in front does so where a line begins only."""
     layouts = [layout_of(template) for template in dict.fromkeys(templates)]

@@ -10,9 +10,11 @@ one that `export` writes.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
-from app.engine.bundle import FILES, Template
+from app.engine.bundle import FILES
+from app.engine.templates import Template
 from app.engine.vocabulary_files import VOCABULARY_FILES
 from app.errors import SettingError
 from finetune.default_choice import can_be_default, choose_default, refuse_name
@@ -22,6 +24,7 @@ from finetune.formats.huggingface_conversion import BUNDLE_STEPS, write_bundle_o
 from finetune.formats.huggingface_reader import HuggingFaceModel, read_huggingface
 from finetune.formats.model_origin import ModelOrigin, find_origin
 from finetune.progress_bar import progress_bar
+from finetune.template_option import read_template
 
 
 def import_(
@@ -43,8 +46,8 @@ def import_(
             is replaced
         bundle: write a bundle at once, without TensorFlow
         bits: bits per weight of the bundle, as for `export`: 8 by default
-        template: how a question is put to the bundle: text, qa or chat; by default as the folder's chat template says, if it
-            is one of these
+        template: how a conversation is put to the bundle, as for `export`; by default as the folder's chat template says, if
+            it is one that the app knows
         revision: the branch, tag or commit of a model on the Hub: main by default
     """
     if not bundle:
@@ -56,7 +59,7 @@ def import_(
     origin = find_origin(source, revision)
     out = out or Path("models") / origin.name
     if bundle:
-        import_bundle(origin, out, bits or 8, template)
+        import_bundle(origin, out, bits or 8, read_template("template", template) if template else None)
     else:
         import_checkpoint(origin, out)
 
@@ -97,7 +100,8 @@ def shape_of(model: HuggingFaceModel) -> str:
 
 def advice_on_export(model: HuggingFaceModel) -> list[str]:
     """What a checkpoint cannot hold, as options of `export`."""
-    template = f" --template {model.template}" if model.template != "text" else ""
+    pattern = shlex.quote(model.template.replace("\n", "\\n"))
+    template = f" --template {pattern}" if model.template != "text" else ""
     if model.end is None:
         return []
     return [f"By config.json its texts end with token {model.end}: `export --end {model.end}{template}`."]

@@ -20,6 +20,7 @@ from finetune.data.sources import SplitAt
 from finetune.data.text_encoding import check_encoding
 from finetune.data.vocabulary import SMALLEST
 from finetune.folder import refuse_overwriting
+from finetune.template_option import read_template
 
 SHOWN = 5
 """Files that are named where many were skipped."""
@@ -42,7 +43,7 @@ def prepare(
     model_is: tuple[str, ...] = (),
     keep_names: bool = False,
 ) -> None:
-    """Turn text into the folder of tokens that train reads.
+    r"""Turn text into the folder of tokens that train reads.
 
     Args:
         inputs: files, folders or patterns: .txt, .md, .epub, .srt, .vtt, .csv, .tsv, .jsonl, .mbox, fortune files, exports of
@@ -52,8 +53,8 @@ def prepare(
         vocabulary_size: learn a new byte-pair vocabulary of this many tokens from the text, to train from scratch
         column: the column of .csv and .tsv to read; by default body, else text, else the only one
         split: where one document of a .txt or .npz ends: at gpt-2-simple's marks, or also at lines or blank_lines
-        template: how turns are written: text (lines), qa ([QUESTION] … [ANSWER] …) or chat (an end of text after each turn); by
-            default chat for chats, else text
+        template: how turns are written: text (lines), qa ([QUESTION] … [ANSWER] …), chat (an end of text after each turn) or
+            tags of your own, such as '[USER] %\n[BOT] %'; by default chat for chats, else text
         encoding: the text encoding of the inputs, such as utf-8 or cp1252
         validation: share of the documents to hold out for validation, 0 to 0.5
         near_duplicates: drop a document that shares this much of its word triples with an earlier one (Jaccard similarity),
@@ -67,7 +68,7 @@ def prepare(
         vocabulary_size=vocabulary_size,
         column=column,
         split=split,
-        template=template,
+        template=read_template("template", template) if template else None,
         encoding=encoding,
         validation=validation,
         near_duplicates=near_duplicates,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 
-from app.engine.templates import Template, layout_of
+from app.engine.templates import NAMED, Template, is_template, layout_of
 
+BEGIN = "{{ bos_token }}"
 # The parts in capitals are replaced.
 JINJA = (
     "{% set ns = namespace(speaker='') %}"
@@ -47,6 +48,19 @@ def jinja_template(template: Template, end: str) -> str | None:
     if layout.ends_turns:
         return f"{turns}{{{{ {json.dumps(end)} }}}}"
     return f"{turns}{{% if add_generation_prompt %}}{{{{ {json.dumps(layout.cue)} }}}}{{% endif %}}"
+
+
+def template_of_jinja(written: str) -> Template | None:
+    """The template of which `jinja_template` wrote this, perhaps with a token in front; None for any other one."""
+    text = written.removeprefix(BEGIN)
+    pattern = re.sub(
+        "PERSON|MODEL|BETWEEN", lambda part: rf'(?P<{part[0].lower()}>"(?:[^"\\]|\\.)*")', re.escape(JINJA)
+    )
+    if not (found := re.match(pattern, text)):
+        return None
+    person, model, between = (json.loads(found[name]) for name in ("person", "model", "between"))
+    candidates = [*NAMED, f"{person}%{between}{model}%"]
+    return next((each for each in candidates if is_template(each) and jinja_template(each, between) == text), None)
 
 
 def ollama_template(template: Template, end: str) -> str:

@@ -27,7 +27,6 @@ from finetune.formats.huggingface import (
     ADDED_TOKENS,
     CHAT_TEMPLATE,
     CONFIG,
-    GENERATION_CONFIG,
     MERGES,
     TOKENIZER,
     TOKENIZER_CONFIG,
@@ -36,6 +35,7 @@ from finetune.formats.huggingface import (
 )
 from finetune.formats.huggingface_config import read_config
 from finetune.formats.huggingface_weights import shards_of, weight_files
+from finetune.generation_config import GENERATION_CONFIG
 from finetune.network_errors import network_problem
 
 INDEX = f"{WEIGHTS}.index.json"

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
-from app.engine.bundle import FORMAT, Bundle, EndMarker, Manifest, Parity, Template
+from app.engine.bundle import FORMAT, Bundle, EndMarker, Manifest, Parity
+from app.engine.templates import Template
 from app.engine.tokenizer import END_OF_TEXT
 from app.engine.vocabulary_files import write_byte_pairs
 from finetune.checkpoint import write_checkpoint
@@ -15,6 +16,7 @@ from finetune.export.bundle_writer import checksums, made_now, write_files, writ
 from finetune.export.parity import check_parity, measure_parity_by_numpy
 from finetune.export.quantization import Bits
 from finetune.formats.huggingface_reader import HuggingFaceModel
+from finetune.generation_config import write_sampling_defaults
 
 BUNDLE_STEPS = 3
 """How often `write_bundle_of` updates its progress bar."""
@@ -24,6 +26,7 @@ def write_checkpoint_of(model: HuggingFaceModel, folder: Path) -> None:
     """Write the model as a gpt-2-simple checkpoint into an empty folder."""
     write_byte_pairs(model.byte_pairs, folder)
     write_checkpoint(folder, model.hparams, model.weights, vocabulary=folder)
+    write_sampling_defaults(model.sampling, folder)
 
 
 def write_bundle_of(
@@ -47,6 +50,7 @@ def write_bundle_of(
         bits=bits,
         end=EndMarker(text=END_OF_TEXT) if model.end is None else EndMarker(token=model.end),
         template=template,
+        sampling=model.sampling,
         training=origin,
         made=made_now("numpy", "safetensors"),
         files=checksums(folder),

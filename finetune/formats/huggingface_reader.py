@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.engine.bundle import Hparams, Template
+from app.engine.bundle import Hparams
 from app.engine.checkpoint_folder import listed
+from app.engine.profile import SamplingDefaults
+from app.engine.templates import Template
 from app.engine.tokenizer import Tokenizer
 from app.engine.vocabulary_files import BytePairs
 from app.engine.wrong_files import wrong_file
@@ -19,6 +21,7 @@ from finetune.formats.huggingface_config import HuggingFaceConfig, read_config
 from finetune.formats.huggingface_turns import settings_in, template_of
 from finetune.formats.huggingface_vocabulary import compare_tokenizers, fit_vocabulary, read_tokenizer_files
 from finetune.formats.huggingface_weights import HEAD, convert_weights, read_tensors
+from finetune.generation_config import read_sampling_defaults
 
 
 class HuggingFaceModel(NamedTuple):
@@ -30,6 +33,7 @@ class HuggingFaceModel(NamedTuple):
     tokenizer: Tokenizer
     end: int | None
     template: Template
+    sampling: SamplingDefaults
     notes: list[str]
 
 
@@ -61,7 +65,8 @@ def read_huggingface(source: Path) -> HuggingFaceModel:
     if settings_in(source / TOKENIZER_CONFIG).get("add_prefix_space"):
         notes.append("Left out: the space before each text (add_prefix_space). Begin prompts with one.")
     template = template_of(source, notes)
-    return HuggingFaceModel(hparams, weights, vocabulary, tokenizer, known_end, template, notes)
+    sampling = read_sampling_defaults(source)
+    return HuggingFaceModel(hparams, weights, vocabulary, tokenizer, known_end, template, sampling, notes)
 
 
 def take_embedding(stored: dict[str, Array], config: HuggingFaceConfig, source: Path) -> Array:

@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from app.engine.bundle import Template
+from app.engine.templates import Template
 from app.engine.vocabulary_files import read_text
 from app.errors import CheckpointError
+from finetune.formats.chat_templates import template_of_jinja
 from finetune.formats.huggingface import CHAT_TEMPLATE, CONFIG, TOKENIZER_CONFIG, read_json
 
 # DialoGPT's template: each turn, and the token that ends a text behind it. However a template spells it.
@@ -27,6 +28,8 @@ def template_of(source: Path, notes: list[str]) -> Template:
         return "chat" if is_conversational(source) else "text"
     if TURN_AND_END.fullmatch(re.sub(r"\s+", " ", written).replace("} {", "}{").strip()):
         return "chat"
+    if (template := template_of_jinja(written)) is not None:
+        return template
     notes.append("Left out: the chat template, which is none that the app knows. Prompts are taken as they are.")
     return "text"
 

@@ -13,12 +13,12 @@ from app.engine.profile import Profile
 from app.engine.templates import Template
 from app.engine.vocabulary_files import read_byte_pairs, write_byte_pairs
 from finetune.checkpoint import Array
-from finetune.formats.chat_templates import jinja_template
+from finetune.formats.chat_templates import BEGIN, jinja_template
 from finetune.formats.huggingface import CONFIG, MERGES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, WEIGHTS, tensor_name
-from finetune.generation_config import GENERATION, generation_config
+from finetune.generation_config import GENERATION_CONFIG, generation_config
 
 SPECIAL_TOKENS = "special_tokens_map.json"
-FILES = (CONFIG, GENERATION, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, SPECIAL_TOKENS, VOCABULARY, MERGES)
+FILES = (CONFIG, GENERATION_CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, SPECIAL_TOKENS, VOCABULARY, MERGES)
 PRODUCER = {"format": "pt", "producer": "gpt-2-cloud-run"}
 
 
@@ -49,7 +49,7 @@ def write_huggingface(
     (folder / WEIGHTS).chmod(0o644)  # safetensors writes it for the owner alone.
     marks = {"bos_token_id": end_token, "eos_token_id": end_token}
     write_json(folder / CONFIG, model_config(source.hparams) | marks)
-    write_json(folder / GENERATION, marks | generation_config(profile.sampling))
+    write_json(folder / GENERATION_CONFIG, marks | generation_config(profile.sampling))
     write_byte_pairs(read_byte_pairs(source.folder), folder, (VOCABULARY, MERGES))
     write_tokenizer(source, folder, end_token, add_bos=end.token is not None, template=profile.template)
 
@@ -115,6 +115,6 @@ def write_tokenizer(source: CheckpointFolder, folder: Path, end_token: int, add_
         "errors": "replace",
     }
     if (chat := jinja_template(template, mark)) is not None:
-        settings["chat_template"] = "{{ bos_token }}" + chat if add_bos else chat
+        settings["chat_template"] = BEGIN + chat if add_bos else chat
     write_json(folder / SPECIAL_TOKENS, dict(marks))
     write_json(folder / TOKENIZER_CONFIG, settings)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.engine.bundle import Template
 from app.engine.checkpoint_folder import open_checkpoint
+from app.engine.templates import Template
 from app.engine.tensorflow import TensorflowEngine
 from app.errors import CheckpointError
 from finetune.checkpoint import Array, initial_weights, open_save, read_weights

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.engine.bundle import FILES, EndMarker, Hparams, Template, open_bundle, read_manifest
+from app.engine.bundle import FILES, EndMarker, Hparams, open_bundle, read_manifest
 from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.cores import cores_allowed
 from app.engine.onnx import OnnxEngine
 from app.engine.prompts import all_turn_tokens, alternating
+from app.engine.templates import Template
 from app.engine.tensorflow import TensorflowEngine
 from app.errors import BundleError, SettingError
 from finetune.checkpoint import read_weights
