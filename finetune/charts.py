@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # Matplotlib knows only fixed colours. These stand for the page's own, which differ in light and dark.
 INK, FAINT, MODEL, HUMAN = "#010101", "#020202", "#030303", "#040404"
 PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--faint)", MODEL: "var(--model)", HUMAN: "var(--human)"}
+
+SETTLED = 0.05
+"""The share of a run after which its losses decide what the axis holds."""
 
 
 @contextmanager
@@ -50,11 +53,21 @@ def embed(svg: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' xmlns(:xlink)?="[^"]+"', "", svg)
     svg = re.sub(r"<svg [^>]*>", lambda tag: re.sub(r' (width|height)="[^"]+"', "", tag[0]), svg, count=1)
-    svg = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font: \1px system-ui, sans-serif", svg)
+    svg = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font-size: \1px", svg)
+    svg = re.sub(r"font-family: [^;\"]+;?", "", svg)
     for fixed, own in PAGE_COLOURS.items():
         svg = svg.replace(fixed, own)
     return svg
 
 
-def add_legend(axes: Axes) -> None:
-    axes.legend(labelcolor=INK, frameon=False)
+def cut_first_steps(axes: Axes, *curves: Sequence[tuple[float, float]]) -> None:
+    """Let the axis hold the losses after the first steps: those are so high that all others would be a line at the bottom."""
+    last = max((step for curve in curves for step, _ in curve), default=0.0)
+    late = [loss for curve in curves for step, loss in curve if step >= SETTLED * last]
+    low, high = min(late, default=0.0), max(late, default=1.0)
+    room = 0.06 * (high - low) or 0.1
+    axes.set_ylim(low - room, high + room)
+
+
+def add_legend(axes: Axes, place: Literal["best", "upper left"] = "best") -> None:
+    axes.legend(loc=place, labelcolor=INK, frameon=False)

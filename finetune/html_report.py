@@ -5,9 +5,14 @@ The layout, macros and style sheet that all reports share are in report_layout/.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+UNIT = re.compile(r"(?<=\d) (?=(%|tokens?|words?|texts?|nats?|bits?|steps?|votes?|MB|GB|million)\b|%)|(?<=step) (?=\d)")
+"""The blank between a number and its unit."""
 
 
 def render_report(template: str, **values: object) -> str:
@@ -20,12 +25,22 @@ def render_report(template: str, **values: object) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": percent, "commas": commas}
+    filters: dict[str, Callable[..., str]] = {
+        "percent": lambda share: unbroken(percent(share)),
+        "commas": commas,
+        "unbroken": unbroken,
+    }
+    environment.filters |= filters
     return environment.get_template(template).render(values)
 
 
+def unbroken(text: object) -> str:
+    """No line ends between a number and its unit."""
+    return UNIT.sub("\u00a0", str(text))
+
+
 def percent(share: float) -> str:
-    """0.1234 is 12.3 %."""
+    """0.1234 is 12.3 %. In a page the filter keeps it in one line."""
     return f"{100 * share:.1f} %"
 
 

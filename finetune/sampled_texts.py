@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from app.engine.base import Engine, start_tokens
@@ -20,9 +20,16 @@ class SampledText:
 
 
 def sample_texts(
-    engine: Engine, prefix: str, count: int, options: GenerationOptions, deadline: Deadline = NEVER
+    engine: Engine,
+    prefix: str,
+    count: int,
+    options: GenerationOptions,
+    deadline: Deadline = NEVER,
+    written: Callable[[float], object] = lambda *_: None,
 ) -> Iterator[SampledText]:
     """Write `count` texts after the prefix; `options.samples` is ignored. When the deadline passes, the texts end as they are.
+
+    `written` is told while texts are written which share of one was: all shares add up to `count`.
 
     Raises SettingError, as `encode_prefix` does, and DeadlinePassed if no text has begun.
     """
@@ -31,17 +38,26 @@ def sample_texts(
     for first in range(0, count, rows):
         # A row's random stream depends on the seed and its index in the batch, so each batch needs a seed of its own.
         batch = replace(options, samples=min(rows, count - first), seed=options.seed + first)
-        yield from sample_batch(engine, tokens, batch, deadline)
+        yield from sample_batch(engine, tokens, batch, deadline, written)
 
 
 def sample_batch(
-    engine: Engine, tokens: Sequence[int], options: GenerationOptions, deadline: Deadline
+    engine: Engine,
+    tokens: Sequence[int],
+    options: GenerationOptions,
+    deadline: Deadline,
+    written: Callable[[float], object],
 ) -> list[SampledText]:
     """Write `options.samples` texts side by side."""
     texts, ended = [""] * options.samples, [False] * options.samples
+    left = [1.0] * options.samples
     for delta in generate(engine, tokens, options, deadline):
         texts[delta.index] += delta.text
         ended[delta.index] = delta.finish_reason == "stop"
+        # A text that ends early counts as a whole one, so that the time left can be told from the share.
+        share = left[delta.index] if delta.finish_reason else min(delta.tokens / options.length, left[delta.index])
+        left[delta.index] -= share
+        written(share)
     return [SampledText(*pair) for pair in zip(texts, ended, strict=True)]
 
 

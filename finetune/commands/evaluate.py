@@ -74,6 +74,8 @@ def evaluate(
         (aside / "report.html").write_text(render(report), encoding="utf-8")
         replace_folder(aside, out, FILES)
     print(f"{out}/report.html: {' '.join(report.headline())}")
+    for advice in report.advice():
+        print(f"{advice.sentence} {advice.command}".rstrip())
 
 
 def check_options(options: EvaluationOptions) -> None:

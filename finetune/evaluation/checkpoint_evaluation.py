@@ -8,10 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 import app
+from app.engine.bundle import EndMarker
 from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.cores import cores_allowed
 from app.engine.generation import GenerationOptions
@@ -20,14 +22,20 @@ from finetune.checkpoint import open_save, variable_shapes
 from finetune.data.prepared import Data, open_data
 from finetune.data.vocabulary import vocabulary_differs
 from finetune.evaluation.copied_runs import decoder, longest_copies
+from finetune.evaluation.copy_marks import copied_tokens, mark_copies
 from finetune.evaluation.copying import SHORTEST, Matches, copy_rates, longest_matches
 from finetune.evaluation.evaluation_report import FORMAT, EvaluationReport, ModelAndHuman, TextFigures
 from finetune.evaluation.passages import Passage, human_passages, model_passages
 from finetune.evaluation.perplexity import Perplexity, measure_perplexity
+from finetune.evaluation.surprise import MostSurprising
+from finetune.evaluation.temperatures import compare_temperatures, passages_by_temperature
 from finetune.evaluation.variety import measure_variety
+from finetune.export.checkpoint_engine import checkpoint_engine
 from finetune.export.end_markers import parse_end_marker
 from finetune.export.quantization import Bits
 from finetune.run_folder import RunFolder
+from finetune.run_title import run_title
+from finetune.training.longer_training import more_steps, resume_command
 
 SIZES = range(SHORTEST, 17)
 """Copies are counted for n-grams of these sizes, and of the headline's size."""
@@ -84,21 +92,30 @@ def open_both(checkpoint: Path, folder: Path, save: int | None = None) -> tuple[
     return source, data
 
 
+class WrittenTexts(NamedTuple):
+    """What the model wrote, as asked and at several temperatures."""
+
+    passages: list[Passage]
+    by_temperature: dict[float, list[Passage]]
+
+
 def evaluate_checkpoint(source: CheckpointFolder, data: Data, options: EvaluationOptions) -> EvaluationReport:
     """Measure everything. Raises SettingError where the prefix or the end marker does not suit the model."""
     description, generation = data.description, options.generation
     end, end_option = description.end_of_text, options.end_option(data)
-    end_marker = parse_end_marker(end_option, source)
-    model = model_passages(source, options.bits, end_marker, options.prefix, options.samples, generation)
+    model, by_temperature = write_texts(source, options, parse_end_marker(end_option, source))
     # After the texts, since TensorFlow keeps a model's memory when its session is closed.
-    train, validation = perplexities(source, data, options.max_tokens, generation.seed)
+    surprising = MostSurprising()
+    train, validation = perplexities(source, data, options.max_tokens, generation.seed, surprising)
     human = human_passages(data, options.samples, generation.length, generation.seed)
     matches = longest_matches([*model, *human], data.train.tokens, end)
     decode = decoder(source.tokenizer, end)
     sizes = sorted({*SIZES, options.n} & set(range(generation.length + 1)))
+    run = RunFolder(source.folder)
     return EvaluationReport(
         format=FORMAT,
         checkpoint=source.folder.resolve().name,
+        title=run_title(source.folder),
         save=source.save,
         step=source.step,
         parameters=sum(int(np.prod(shape)) for shape in variable_shapes(source.hparams).values()),
@@ -109,16 +126,41 @@ def evaluate_checkpoint(source: CheckpointFolder, data: Data, options: Evaluatio
         n=options.n,
         train=train,
         validation=validation,
-        log=RunFolder(source.folder).log(),
+        log=run.log(),
         texts=compare_with_human(model, human, matches, sizes),
         examples=longest_copies(model, matches[: len(model)], data.train, decode, options.n),
         samples=[options.prefix + decode(passage.tokens) for passage in model[:SHOWN]],
+        marked=[
+            mark_copies(passage, copied_tokens(passage, match, options.n), source.tokenizer)
+            for passage, match in zip(model[:SHOWN], matches[:SHOWN], strict=False)
+        ],
+        human_samples=[decode(passage.tokens) for passage in human[:SHOWN]],
+        temperatures=compare_temperatures(by_temperature, human, decode, options.prefix),
+        surprising=surprising.passages(source.tokenizer, end),
+        resume=resume_hint(run),
         made=versions(),
     )
 
 
+def write_texts(source: CheckpointFolder, options: EvaluationOptions, end: EndMarker) -> WrittenTexts:
+    with checkpoint_engine(source, options.bits, end) as engine:
+        written = model_passages(engine, options.prefix, options.samples, options.generation, "write")
+        others = passages_by_temperature(engine, options.prefix, options.samples, options.generation)
+    return WrittenTexts(written, others)
+
+
+def resume_hint(run: RunFolder) -> str | None:
+    """The command that trains the run longer; None for a run of gpt-2-simple. `best` is a save of the run above it."""
+    description = run.description
+    if description is None:
+        return None
+    folder = run.folder.parent if run.folder.name == "best" else run.folder
+    steps = max([int(description.options.get("steps", 0)), *(entry.step for entry in run.log()[-1:])])
+    return resume_command(folder, description.options, more_steps(steps))
+
+
 def perplexities(
-    source: CheckpointFolder, data: Data, most: int, seed: int
+    source: CheckpointFolder, data: Data, most: int, seed: int, surprising: MostSurprising
 ) -> tuple[Perplexity | None, Perplexity | None]:
     """The perplexity on training documents and on validation documents: `most` tokens of each, or as many as both have."""
     from app.engine.tensorflow import TensorflowEngine
@@ -127,7 +169,9 @@ def perplexities(
     engine = TensorflowEngine(source, threads=cores_allowed())
     with closing(engine.session):
         train = measure_perplexity(engine, data.train, end, min(most, held_out or most), seed, "read training text")
-        validation = measure_perplexity(engine, data.validation, end, most, seed, "read validation text")
+        validation = measure_perplexity(
+            engine, data.validation, end, most, seed, "read validation text", surprising.add
+        )
     return train, validation
 
 
@@ -138,7 +182,11 @@ def compare_with_human(
     most = min(sum(len(passage.tokens) for passage in passages) for passages in (model, human) if passages)
 
     def figures(passages: Sequence[Passage], found: Sequence[Matches]) -> TextFigures:
-        return TextFigures(variety=measure_variety(passages, most), copying=copy_rates(passages, found, sizes))
+        return TextFigures(
+            variety=measure_variety(passages, most),
+            copying=copy_rates(passages, found, sizes),
+            lengths=[len(passage.tokens) for passage in passages],
+        )
 
     return ModelAndHuman(
         model=figures(model, matches[: len(model)]),

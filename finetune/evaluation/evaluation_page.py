@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from finetune.charts import HUMAN, INK, MODEL, add_legend, draw
+from finetune.charts import HUMAN, INK, MODEL, add_legend, cut_first_steps, draw
 from finetune.evaluation.evaluation_report import EvaluationReport, ModelAndHuman, TextFigures
 from finetune.html_report import render_report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+TINTED_FROM = (2.0, 4.0, 6.0, 9.0)
+"""Nats from which a token is tinted, and tinted darker."""
+BINS = 16
+"""Bars of the histogram of lengths."""
+
 
 def render(report: EvaluationReport) -> str:
-    return render_report("evaluation/report.html.jinja", report=report, charts=list(charts(report)))
+    return render_report(
+        "evaluation/report.html.jinja", report=report, charts=list(charts(report)), surprise_class=surprise_class
+    )
+
+
+def surprise_class(nats: float) -> str:
+    """The class of a token's tint; none where it was expected."""
+    shade = bisect_right(TINTED_FROM, nats)
+    return f"s{shade}" if shade else ""
 
 
 def charts(report: EvaluationReport) -> Iterator[tuple[str, str]]:
@@ -28,6 +42,7 @@ def charts(report: EvaluationReport) -> Iterator[tuple[str, str]]:
         "The share of a text's n-grams that repeat an earlier one.",
         draw(partial(draw_repetition, figures=report.texts)),
     )
+    yield "The lengths of its texts and of human ones, in tokens.", draw(partial(draw_lengths, figures=report.texts))
     if len(report.log) > 1:
         yield "The loss during training.", draw(partial(draw_log, report=report))
     elif report.train and report.validation:
@@ -52,11 +67,23 @@ def draw_repetition(axes: Axes, figures: ModelAndHuman) -> None:
     add_legend(axes)
 
 
+def draw_lengths(axes: Axes, figures: ModelAndHuman) -> None:
+    longest = max(max(of.lengths, default=0) for _, of, _ in series(figures))
+    edges = [round(place * max(longest, BINS) / BINS) for place in range(BINS + 1)]
+    for name, of, colour in series(figures):
+        axes.hist(of.lengths, edges, histtype="step", color=colour, linewidth=1.5, label=name)
+    axes.set(xlabel="tokens", ylabel="texts")
+    axes.locator_params(axis="y", integer=True)
+    add_legend(axes, "upper left")
+
+
 def draw_log(axes: Axes, report: EvaluationReport) -> None:
-    steps, losses = [entry.step for entry in report.log], [entry.train for entry in report.log]
-    axes.plot(steps, losses, color=MODEL, label="training")
-    measured = {entry.step: entry.validation for entry in report.log if entry.validation is not None}
-    axes.plot(list(measured), list(measured.values()), color=HUMAN, marker=".", label="validation")
+    training = [(entry.step, entry.train) for entry in report.log]
+    axes.plot(*zip(*training, strict=True), color=MODEL, linewidth=1, alpha=0.6, label="training")
+    measured = [(entry.step, entry.validation) for entry in report.log if entry.validation is not None]
+    if measured:
+        axes.plot(*zip(*measured, strict=True), color=HUMAN, marker=".", label="validation")
+    cut_first_steps(axes, training, measured)
     axes.set(xlabel="step", ylabel="nats per token")
     add_legend(axes)
 

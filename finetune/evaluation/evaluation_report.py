@@ -6,9 +6,13 @@ from collections.abc import Iterator
 
 import msgspec
 
+from finetune.evaluation.advice import Advice, on_copies, on_temperature, on_training
 from finetune.evaluation.copied_runs import CopiedRun
+from finetune.evaluation.copy_marks import MarkedPiece
 from finetune.evaluation.copying import CopyRates
 from finetune.evaluation.perplexity import Perplexity
+from finetune.evaluation.surprise import SurprisingPassage
+from finetune.evaluation.temperatures import ByTemperature
 from finetune.evaluation.variety import Variety
 from finetune.html_report import percent
 from finetune.run_folder import LogEntry
@@ -26,6 +30,8 @@ LOSS_GAPS = (
 class TextFigures(msgspec.Struct, frozen=True, kw_only=True):
     variety: Variety
     copying: CopyRates
+    lengths: list[int]
+    """Tokens of each text."""
 
 
 class ModelAndHuman(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,10 +42,14 @@ class ModelAndHuman(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
-    """report.json. `documents` and `tokens` are those of the data, by split; `n` is the size of a copy in the headline."""
+    """report.json. `documents` and `tokens` are those of the data, by split; `n` is the size of a copy in the headline.
+
+    `marked` has the same texts as `samples`, without the prefix and with copies marked. `resume` trains the run longer.
+    """
 
     format: int
     checkpoint: str
+    title: str
     save: str
     step: int
     parameters: int
@@ -54,11 +64,27 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     texts: ModelAndHuman
     examples: list[CopiedRun]
     samples: list[str]
+    marked: list[list[MarkedPiece]]
+    human_samples: list[str]
+    temperatures: ByTemperature
+    surprising: list[SurprisingPassage]
+    resume: str | None
     made: dict[str, str]
 
     def headline(self) -> list[str]:
         """The most important findings, a sentence each."""
         return [*self.on_prediction(), *self.on_copying(), *self.on_repetition()]
+
+    def advice(self) -> list[Advice]:
+        """What to do next."""
+        human = self.texts.human
+        return [
+            *on_training(self.log, self.step, self.resume),
+            *on_copies(
+                self.texts.model.copying.shares.get(self.n), human.copying.shares.get(self.n) if human else None
+            ),
+            *on_temperature(self.temperatures, self.settings["temperature"]),
+        ]
 
     def on_prediction(self) -> Iterator[str]:
         if self.validation is None:

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.bundle import EndMarker
-from app.engine.checkpoint_folder import CheckpointFolder
+from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
 from finetune.data.prepared import Data, Documents
-from finetune.export.checkpoint_engine import checkpoint_engine
-from finetune.export.quantization import Bits
 from finetune.progress_bar import progress_bar
 from finetune.sampled_texts import sample_texts
 
@@ -26,19 +23,14 @@ class Passage:
     ended: bool
 
 
-def model_passages(
-    source: CheckpointFolder, bits: Bits, end: EndMarker, prefix: str, count: int, options: GenerationOptions
-) -> list[Passage]:
+def model_passages(engine: Engine, prefix: str, count: int, options: GenerationOptions, title: str) -> list[Passage]:
     """What the model writes after the prefix.
 
     Its texts are encoded again, since a model can spell a text in other tokens than the training text does.
     """
-    passages = []
-    with checkpoint_engine(source, bits, end) as engine, progress_bar("write", count, " texts") as progress:
-        for sampled in sample_texts(engine, prefix, count, options):
-            passages.append(Passage(np.array(source.tokenizer.encode(sampled.text), np.int32), sampled.ended))
-            progress.update()
-    return passages
+    with progress_bar(title, count, " texts") as progress:
+        texts = list(sample_texts(engine, prefix, count, options, written=progress.update))
+    return [Passage(np.array(engine.tokenizer.encode(text.text), np.int32), text.ended) for text in texts]
 
 
 def human_passages(data: Data, count: int, length: int, seed: int) -> list[Passage]:

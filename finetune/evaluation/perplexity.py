@@ -9,7 +9,7 @@ Control codes (Role.META) are read but not counted: the person who asks for a te
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -53,9 +53,18 @@ class Window(NamedTuple):
 
 
 def measure_perplexity(
-    engine: TensorflowEngine, documents: Documents, end: int, most: int, seed: int, title: str
+    engine: TensorflowEngine,
+    documents: Documents,
+    end: int,
+    most: int,
+    seed: int,
+    title: str,
+    seen: Callable[[NDArray[np.int32], Floats], None] = lambda *_: None,
 ) -> Perplexity | None:
-    """The perplexity of a random sample of the documents, `most` tokens at most. None if there is nothing to count."""
+    """The perplexity of a random sample of the documents, `most` tokens at most. None if there is nothing to count.
+
+    `seen` is called with the counted tokens of each window and their losses, both [n].
+    """
     sample = sample_documents(documents, most, seed)
     windows = [window for index in range(len(sample)) for window in windows_of(*sample[index], end, engine.n_ctx)]
     nats, counts, sizes = np.zeros((3, len(Role)))
@@ -64,6 +73,7 @@ def measure_perplexity(
         for window in windows:
             losses = token_losses(engine.all_logits(window.tokens), window.following)[window.counted]
             roles, following = window.roles[window.counted], window.following[window.counted]
+            seen(following, losses)
             nats += np.bincount(roles, losses, len(Role))
             counts += np.bincount(roles, minlength=len(Role))
             sizes += np.bincount(roles, widths[following], len(Role))

@@ -43,7 +43,7 @@ def measure_variety(passages: Sequence[Passage], most: int) -> Variety:
         tokens=tokens,
         mean_length=tokens / len(passages),
         ended=mean([passage.ended for passage in passages]),
-        repetition={n: mean(repetition_rates(passages, n)) for n in REPEATED},
+        repetition={n: mean_repetition(passages, n) for n in REPEATED},
         distinct={n: distinct_share(passages, n, most) for n in DISTINCT},
         looping=mean([is_loop(passage.tokens) for passage in passages]),
     )
@@ -54,6 +54,10 @@ def ngrams(tokens: NDArray[np.int32], n: int) -> NDArray[np.int32]:
     if len(tokens) < n:
         return np.empty((0, n), np.int32)
     return np.lib.stride_tricks.sliding_window_view(tokens, n)
+
+
+def mean_repetition(passages: Sequence[Passage], n: int) -> float:
+    return mean(repetition_rates(passages, n))
 
 
 def repetition_rates(passages: Sequence[Passage], n: int) -> list[float]:

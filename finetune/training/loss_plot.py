@@ -6,11 +6,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finetune.charts import new_figure
+from finetune.charts import cut_first_steps, new_figure
 from finetune.run_folder import LogEntry
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+TRAINING, VALIDATION = "#2438a8", "#a3560f"
+"""As in the reports and on the page of `watch`."""
 
 
 def plot_losses(entries: list[LogEntry], title: str, path: Path) -> None:
@@ -26,8 +29,9 @@ def draw_losses(training: list[tuple[int, float]], validation: list[tuple[int, f
     png = BytesIO()
     with new_figure(8, 4.5) as figure:
         axes = figure.subplots()
-        axes.plot(*zip(*training, strict=True), label="training", color="#7aa6d8")
+        axes.plot(*zip(*training, strict=True), label="training", color=TRAINING, linewidth=1, alpha=0.6)
         plot_validation(axes, validation)
+        cut_first_steps(axes, training, validation)
         axes.set_xlabel("step")
         axes.set_ylabel("nats per token")
         axes.set_title(title)
@@ -42,6 +46,6 @@ def plot_validation(axes: Axes, measured: list[tuple[int, float]]) -> None:
     if not measured:
         return
     steps, losses = zip(*measured, strict=True)
-    axes.plot(steps, losses, label="validation", color="#c0504d", marker=".")
+    axes.plot(steps, losses, label="validation", color=VALIDATION, marker=".")
     best_step, best = min(measured, key=lambda entry: entry[1])
     axes.axvline(best_step, color="#999999", linestyle=":", label=f"best: {best:.3f} at {best_step}")

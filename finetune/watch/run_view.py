@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -14,7 +12,7 @@ from finetune.evaluation.copy_marks import MarkedPiece
 from finetune.loss_verdict import LossVerdict, judge_losses
 from finetune.run_folder import LogEntry
 from finetune.run_title import run_title
-from finetune.training.options import TrainingOptions
+from finetune.training.longer_training import more_steps, resume_command
 from finetune.watch.run_files import RunFiles, StepSamples, finite
 
 State = Literal["waiting", "training", "finished", "stopped", "failed"]
@@ -144,20 +142,6 @@ def next_commands(files: RunFiles, state: State, verdict: LossVerdict, step: int
         ("Make a model to serve", f"gpt2 export --checkpoint {source} --out {shlex.quote(f'models/{name}')}")
     )
     return commands
-
-
-def resume_command(folder: Path, options: Mapping[str, Any], steps: int) -> str:
-    """The command that continues a run up to step `steps`. `options` are those of description.json."""
-    known = {field.name for field in dataclasses.fields(TrainingOptions)}
-    given = {name: value for name, value in options.items() if name in known}
-    paths = {"data": Path(str(options.get("data", "data/NAME"))), "out": folder}
-    return TrainingOptions(**given | paths | {"steps": steps}).resume_command()
-
-
-def more_steps(step: int) -> int:
-    """Half as many again, rounded to hundreds where that changes little."""
-    more = step * 3 // 2
-    return round(more, -2) if more >= 1000 else max(more, step + 1)
 
 
 def seconds_left(files: RunFiles, step: int) -> float | None:
