@@ -33,6 +33,7 @@ CAPTIONS = {
     ".devcontainer/": "A ready-made environment for editors and Codespaces",
     # Files.
     "finetune/evaluation/report.html.jinja": "The template of evaluate's report",
+    "finetune/evaluation/comparison.html.jinja": "The template of compare's report",
     "finetune/votes/report.html.jinja": "The template of the votes' report",
     "Dockerfile": "The container: packages, bundle, app",
     "Makefile": "Commands for everybody; `make help` lists them",

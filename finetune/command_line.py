@@ -42,6 +42,7 @@ VERBS = {
     "train": Verb(MAKE, "finetune.commands.train:train", ("finetune", "fit")),
     "watch": Verb(MAKE, "finetune.commands.watch:watch", ("live", "monitor", "dashboard")),
     "evaluate": Verb(MAKE, "finetune.commands.evaluate:evaluate", ("eval",)),
+    "compare": Verb(MAKE, "finetune.commands.compare:compare", ("diff",)),
     "export": Verb(MAKE, "finetune.commands.export:export", ("convert", "build")),
     "fetch": Verb(BRING, "finetune.commands.fetch:fetch"),
     "download": Verb(BRING, "finetune.commands.download:download", ("pull",)),

@@ -30,9 +30,10 @@ def judge_losses(log: Sequence[LogEntry]) -> LossVerdict:
     """What the curve says. The validation loss decides where it is known, since the training loss nearly always falls."""
     if any(not math.isfinite(entry.train) for entry in log):
         return LossVerdict("diverged", "diverged: the loss is not a number any more")
-    training = smooth([entry.train for entry in log])
+    losses = [entry.train for entry in log]
+    training = smooth(losses)
     if len(training) > 2 and training[-1] > min(training) + BLOWN_UP:
-        return LossVerdict("diverged", f"diverged: the loss rose from {min(training):.2f} to {training[-1]:.2f}")
+        return LossVerdict("diverged", f"diverged: the loss rose from {min(losses):.2f} to {losses[-1]:.2f}")
     validation = [(entry.step, entry.validation) for entry in log if entry.validation is not None]
     measured = [(step, loss) for step, loss in validation if math.isfinite(loss)]
     if len(measured) > 1:

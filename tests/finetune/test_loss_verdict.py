@@ -34,7 +34,7 @@ NONE: list[float | None] = [None] * 6
         (FALLING, [5.0, 4.2, 3.8, 3.5, 3.4, 3.6], "turning", "the validation loss rose once since step 50", 50),
         (FALLING, [5.0, 4.2, 3.5, 3.6, 3.7, 3.8], "rising", RISES, 30),
         ([*FALLING[:5], math.nan], NONE, "diverged", "diverged: the loss is not a number any more", None),
-        ([3.0, 2.9, 2.8, 9.0, 9.0, 9.0], NONE, "diverged", "diverged: the loss rose from 2.90 to 6.54", None),
+        ([3.0, 2.9, 2.8, 9.0, 9.0, 9.0], NONE, "diverged", "diverged: the loss rose from 2.80 to 9.00", None),
         (FALLING, [5.0, 4.0, math.inf, 3.5, 3.4, 3.3], "falling", "the validation loss is still falling", 60),
     ],
 )  # fmt: skip

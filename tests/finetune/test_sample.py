@@ -47,7 +47,11 @@ def test_more_texts_than_fit_in_memory_are_written_in_batches(
     exact: OnnxEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exact, "max_positions", 30)
-    texts = [sampled.text for sampled in sample_texts(exact, "Why", 7, GenerationOptions(length=10))]
+    shares: list[float] = []
+    options = GenerationOptions(length=10)
+    texts = [sampled.text for sampled in sample_texts(exact, "Why", 7, options, written=shares.append)]
+    assert sum(shares) == pytest.approx(7), "the bar stood at 1 of 100 until all texts of a batch were there"
+    assert len(shares) > 7
     assert len(texts) == len(set(texts)) == 7
 
 

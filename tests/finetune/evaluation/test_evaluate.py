@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,21 @@ def test_the_report_of_a_run_shows_its_losses(finished: Path, data: Path, tmp_pa
     evaluate(finished, data, tmp_path / "report", samples=2, length=20, bits=32)
     report = json.loads((tmp_path / "report/report.json").read_text(encoding="utf-8"))
     assert [entry["step"] for entry in report["log"]] == list(range(1, 13))
-    assert "The loss during training." in (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    assert "The loss during training." in page
+    assert "gpt2 train --data" in page, "the loss is still falling"
+    assert "Texts at temperature 1.1" in page
+    assert report["surprising"][0]["nats"] >= report["surprising"][-1]["nats"]
+    assert "".join(piece["text"] for piece in report["marked"][0]) == report["samples"][0]
+
+
+def test_the_report_of_the_best_save_is_named_after_its_run(finished: Path, data: Path, tmp_path: Path) -> None:
+    """Its title was "best"."""
+    evaluate(finished / "best", data, tmp_path / "report", samples=2, length=20, bits=32)
+    page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    assert "<title>run, best save</title>" in page
+    assert f"--out {finished} " in page, "the run is trained longer, not its best save"
+    assert not re.search(r"\d %", page), "a line may end between a number and its unit"
 
 
 @pytest.mark.parametrize(
