@@ -40,7 +40,7 @@ def prepare(
     validation: float = 0.02,
     near_duplicates: float = 0.85,
     min_tokens: int = 1,
-    model_is: tuple[str, ...] = (),
+    model_is: list[str] | None = None,
     keep_names: bool = False,
 ) -> None:
     r"""Turn text into the folder of tokens that train reads.
@@ -73,7 +73,7 @@ def prepare(
         validation=validation,
         near_duplicates=near_duplicates,
         min_tokens=min_tokens,
-        model_is=tuple(model_is),
+        model_is=tuple(model_is or ()),
         keep_names=keep_names,
     )
     refuse_values(options)

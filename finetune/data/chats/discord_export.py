@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from app.errors import DataError
 from finetune.data.chats.json_export import each, read_json
-from finetune.data.chats.sent_message import Chat, SentMessage, oldest_first, seconds
+from finetune.data.chats.sent_message import Chat, SentMessage, moment, oldest_first
 from finetune.data.input_files import InputFile
 from finetune.data.tables import open_table
 
@@ -49,14 +48,14 @@ def read_discord(file: InputFile, progress: Callable[[int], object]) -> Chat:
     for message in each(file, read_json(file, ExportedChannel, progress).messages, ExportedMessage):
         author = message.author.nickname or message.author.name or message.author.id
         if str(message.type) in SAID and author and (said := plain(message.content)):
-            yield SentMessage(author, said, moment(file, message.timestamp))
+            yield SentMessage(author, said, moment(str(file), message.timestamp))
 
 
 def read_discord_package(file: InputFile, owner: str, progress: Callable[[int], object]) -> Chat:
     """What the owner of a package wrote in a channel, oldest first. Raises DataError."""
     messages = each(file, read_json(file, list[msgspec.Raw], progress), PackageMessage)
     said = ((plain(message.contents or ""), message.timestamp) for message in messages)
-    return oldest_first(SentMessage(owner, text, moment(file, date)) for text, date in said if text)
+    return oldest_first(SentMessage(owner, text, moment(str(file), date)) for text, date in said if text)
 
 
 def read_discord_table(file: InputFile, lines: Iterable[str], owner: str) -> Chat:
@@ -68,7 +67,7 @@ def read_discord_table(file: InputFile, lines: Iterable[str], owner: str) -> Cha
         for name in (("ID", "Timestamp", "Contents") if is_package else ("Author", "Date", "Content"))
     )
     messages = (
-        SentMessage(owner if is_package else row[author], said, moment(file, row[date]))
+        SentMessage(owner if is_package else row[author], said, moment(str(file), row[date]))
         for row in table.rows()
         if (said := plain(row[text]))
     )
@@ -78,10 +77,3 @@ def read_discord_table(file: InputFile, lines: Iterable[str], owner: str) -> Cha
 def plain(text: str) -> str:
     """A text without Discord's marks for people, channels, pictures and dates."""
     return MARKUP.sub(lambda mark: mark["picture"] or "", text).strip()
-
-
-def moment(file: InputFile, date: str) -> float:
-    try:
-        return seconds(date.strip().replace(" UTC", ""))
-    except ValueError:
-        raise DataError(f"{file} has the date {date!r}, and should have one such as 2020-12-31 23:59:59.") from None

@@ -14,7 +14,7 @@ from finetune.data.input_files import InputFile
 
 Record = TypeVar("Record")
 # How an archive of X begins each file, so that a browser can read it.
-ASSIGNMENT = re.compile(rb"\s*window\.YTD\.\w+\s*=\s*")
+ASSIGNMENT = re.compile(rb"\s*window\.YTD\.[\w.]+\s*=\s*")
 
 
 def read_json(file: InputFile, kind: type[Record], progress: Callable[[int], object]) -> Record:
@@ -22,12 +22,8 @@ def read_json(file: InputFile, kind: type[Record], progress: Callable[[int], obj
     data = content(file, progress)
     start = ASSIGNMENT.match(data)
     begin = start.end() if start else 3 if data[:3] == b"\xef\xbb\xbf" else 0
-    return decoded(file, memoryview(data)[begin:], kind)
-
-
-def decoded(file: InputFile, data: memoryview | msgspec.Raw, kind: type[Record]) -> Record:
     try:
-        return msgspec.json.decode(data, type=kind)
+        return msgspec.json.decode(memoryview(data)[begin:], type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{file} is not the export that it begins as ({error}): export or copy it again.") from None
 

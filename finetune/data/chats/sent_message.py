@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from app.errors import DataError
+
 # Marks for the direction of writing, with which apps wrap names and numbers.
 DIRECTION_MARKS = re.compile("[\u200e\u200f\u061c\u2066-\u2069\u202a-\u202e\ufeff]")
 
@@ -23,10 +25,13 @@ Chat = Iterator[SentMessage]
 """The messages of one chat, oldest first."""
 
 
-def seconds(date: str) -> float:
-    """The moment of a date in ISO's format, such as 2020-12-31T23:59:59.123+01:00, in seconds. Raises ValueError."""
-    moment = datetime.fromisoformat(date)
-    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+def moment(name: str, date: str) -> float:
+    """A date in ISO's format, such as 2020-12-31T23:59:59.123+01:00, in seconds. Raises DataError naming the file."""
+    try:
+        at = datetime.fromisoformat(date.strip().removesuffix(" UTC"))
+    except ValueError:
+        raise DataError(f"{name} has a message of the date {date!r}: export it again.") from None
+    return at.replace(tzinfo=at.tzinfo or UTC).timestamp()
 
 
 def oldest_first(messages: Iterable[SentMessage]) -> Chat:

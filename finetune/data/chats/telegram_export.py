@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from app.errors import DataError
 from finetune.data.chats.json_export import each, read_json
-from finetune.data.chats.sent_message import DIRECTION_MARKS, Chat, SentMessage, seconds
+from finetune.data.chats.sent_message import DIRECTION_MARKS, Chat, SentMessage, moment
 from finetune.data.input_files import InputFile
 
 
@@ -24,7 +23,6 @@ class TelegramEntity(msgspec.Struct):
 class TelegramMessage(msgspec.Struct, rename={"author": "from", "author_id": "from_id"}):
     type: str = ""
     date: str = ""
-    date_unixtime: str | int | None = None
     author: str | None = None
     author_id: str | int | None = None
     text: str | list[str | TelegramEntity] = ""
@@ -35,16 +33,13 @@ class TelegramMessage(msgspec.Struct, rename={"author": "from", "author_id": "fr
         parts = [self.text] if isinstance(self.text, str) else self.text
         return DIRECTION_MARKS.sub("", "".join(part if isinstance(part, str) else part.text for part in parts)).strip()
 
-    def at(self) -> float:
-        return float(self.date_unixtime) if self.date_unixtime else seconds(self.date)
-
 
 class TelegramChat(msgspec.Struct):
     messages: list[msgspec.Raw] = []
 
 
-class TelegramChats(msgspec.Struct, frozen=True):
-    list: list[TelegramChat] = []
+class TelegramChats(msgspec.Struct, frozen=True, rename={"chats": "list"}):
+    chats: list[TelegramChat] = []
 
 
 class TelegramExport(msgspec.Struct):
@@ -58,7 +53,7 @@ class TelegramExport(msgspec.Struct):
 def read_telegram(file: InputFile, progress: Callable[[int], object]) -> Iterator[Chat]:
     """The chats of an export. Raises DataError."""
     export = read_json(file, TelegramExport, progress)
-    chats = (chat.messages for chat in [*export.chats.list, *export.left_chats.list])
+    chats = (chat.messages for chat in [*export.chats.chats, *export.left_chats.chats])
     yield from (messages_of(file, messages) for messages in [export.messages, *chats])
 
 
@@ -67,7 +62,4 @@ def messages_of(file: InputFile, messages: list[msgspec.Raw]) -> Chat:
         author = message.author or str(message.author_id or "")
         forwarded = message.forwarded_from is not msgspec.UNSET
         if message.type == "message" and author and not forwarded and not message.via_bot and (said := message.said()):
-            try:
-                yield SentMessage(author, said, message.at())
-            except ValueError:
-                raise DataError(f"{file} has the date {message.date!r} in a message: export it again.") from None
+            yield SentMessage(author, said, moment(str(file), message.date))

@@ -10,6 +10,7 @@ a mark for the direction of writing: "image omitted", "Anna added you". Both are
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import islice, pairwise
@@ -24,7 +25,7 @@ STAMP = re.compile(
     rf"""[\u200e\u200f\u061c\u202a-\u202e\ufeff]*(?P<bracket>\[)?[\u200e\u200f]*
     (?P<a>\d{{1,4}})(?P<sign>[./-]|\.\ |年\ ?|년\ ?)[\u200e\u200f]*
     (?P<b>\d{{1,2}})(?:[./-]|\.\ |月\ ?|월\ ?)[\u200e\u200f]*(?P<c>\d{{1,4}})(?:\.|日|일)?
-    ,?\s{{1,2}}[\u200e\u200f]*(?:klo\ |kl\.\ |um\ |at\ |à\ |alle\ )?
+    [,،]?\s{{1,2}}[\u200e\u200f]*(?:klo\ |kl\.\ |um\ |at\ |à\ |alle\ )?
     (?P<before>{HALF})?\s?
     (?P<hour>\d{{1,2}})[:.](?P<minute>\d{{2}})(?:[:.](?P<second>\d{{2}}))?
     (?:\s?(?P<after>{HALF}))?
@@ -32,6 +33,9 @@ STAMP = re.compile(
     re.VERBOSE,
 )
 LONGEST_NAME = 60
+FEW = 4
+"""Messages of an export in which nobody need write twice."""
+LOG_LEVELS = {"DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "TRACE"}
 MOST_STAMPS = 20_000
 """Dates from which the order of day and month is found."""
 # "<Media omitted>" in any language, and what stands behind a text: "<This message was edited>".
@@ -60,12 +64,17 @@ class Stamp(NamedTuple):
 
 
 def is_whatsapp(head: str) -> bool:
-    """Whether a file that begins so is such an export: its first line has a date, and an author or the app's own words."""
+    """Whether a file that begins so is such an export: its first line has a date, and somebody writes again and again.
+
+    A diary has dates too, and a log has levels where the authors would be.
+    """
     lines = [line for line in head.split("\n") if line.strip()]
     if not lines or not STAMP.match(lines[0]):
         return False
-    rests = [line[match.end() :] for line in lines if (match := STAMP.match(line))]
-    return any(": " in rest or " : " in rest for rest in rests)
+    authors = [split_author(line[match.end() :])[0] for line in lines if (match := STAMP.match(line))]
+    counts = Counter(filter(None, authors))
+    again = len(authors) < FEW or any(count > 1 for count in counts.values())
+    return bool(counts) and again and not counts.keys() & LOG_LEVELS
 
 
 def read_whatsapp(lines: Callable[[], Iterable[str]]) -> Chat:

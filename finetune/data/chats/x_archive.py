@@ -15,8 +15,8 @@ from datetime import datetime
 import msgspec
 
 from app.errors import DataError
-from finetune.data.chats.json_export import decoded, each, read_json
-from finetune.data.chats.sent_message import Chat, SentMessage, oldest_first, seconds
+from finetune.data.chats.json_export import each, read_json
+from finetune.data.chats.sent_message import Chat, SentMessage, moment, oldest_first
 from finetune.data.input_files import InputFile
 
 ME = "me"
@@ -33,10 +33,10 @@ class Tweet(msgspec.Struct):
     in_reply_to_status_id_str: str | None = None
 
 
-class TweetEntry(msgspec.Struct):
+class TweetEntry(Tweet):
     """Archives before 2020 had the tweets themselves in the list."""
 
-    tweet: msgspec.Raw | None = None
+    tweet: Tweet | None = None
 
 
 class DirectMessage(msgspec.Struct, rename="camel"):
@@ -62,8 +62,8 @@ class ConversationEntry(msgspec.Struct, rename="camel"):
 
 def read_tweets(file: InputFile, progress: Callable[[int], object]) -> Iterator[str]:
     """The tweets, oldest first, those of a thread as one text. Raises DataError."""
-    entries = read_json(file, list[msgspec.Raw], progress)
-    tweets = [decoded(file, decoded(file, entry, TweetEntry).tweet or entry, Tweet) for entry in entries]
+    entries = each(file, read_json(file, list[msgspec.Raw], progress), TweetEntry)
+    tweets = [entry.tweet or entry for entry in entries]
     own = {tweet.id_str for tweet in tweets}
     threads: dict[str, list[str]] = {}
     beginning: dict[str, str] = {}
@@ -109,4 +109,4 @@ def messages_of_conversation(file: InputFile, conversation: DirectConversation, 
         message = entry.message_create
         if message is not None and (text := html.unescape(LINKS_BEHIND.sub("", message.text)).strip()):
             author = ME if message.sender_id == owner else message.sender_id
-            yield SentMessage(author, text, seconds(message.created_at))
+            yield SentMessage(author, text, moment(str(file), message.created_at))
