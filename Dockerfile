@@ -4,7 +4,8 @@
 #   gcloud run deploy NAME --source .         builds the same on Google Cloud
 #
 # What changes least comes first, and the stage that makes the bundle copies only what it needs. So a change of a route or of the
-# page rebuilds neither the packages nor the bundle.
+# page rebuilds neither the packages nor the bundle. Google's builder runs every stage, so there is none that the last one does not
+# need: training.Dockerfile is a file of its own.
 
 ARG BASE=docker.io/library/debian:bookworm-slim
 
@@ -32,17 +33,6 @@ RUN if [ "$ENGINE" = tensorflow ]; then name=training; else name=container; fi \
       onnxruntime/transformers \
     && find numpy -type d -name tests -prune -exec rm -r {} + \
     && python3 -m compileall -q /opt/venv/lib
-
-# The image for training: `docker build --target training`. It trains on JAX, which brings CUDA's libraries: eight gigabytes in all.
-# TensorFlow is there for checkpoints and for `--trainer gpt-2-simple`, and computes on the processor.
-FROM pip AS training
-COPY requirements/gpu.txt /requirements/
-RUN pip install --quiet --no-deps --require-hashes --requirement /requirements/gpu.txt
-WORKDIR /source
-COPY app/__init__.py app/errors.py app/
-COPY app/engine app/engine
-COPY finetune finetune
-ENTRYPOINT ["python3", "-m", "finetune"]
 
 # The bundle: models/$MODEL if it is given, else the one that models/DEFAULT names, else checkpoint/run1, which is exported here,
 # else models/starter. TensorFlow is installed only for the export.

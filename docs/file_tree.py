@@ -36,6 +36,7 @@ CAPTIONS = {
     "finetune/evaluation/comparison.html.jinja": "The template of compare's report",
     "finetune/votes/report.html.jinja": "The template of the votes' report",
     "Dockerfile": "The container: packages, bundle, app",
+    "training.Dockerfile": "The image for training, with JAX and CUDA",
     "Makefile": "Commands for everybody; `make help` lists them",
     "README.md": "The front page",
     "CHANGELOG.md": "What each version means for its users",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import re
 import shutil
@@ -16,10 +15,9 @@ from app.errors import MachineError
 
 PACKAGES = Path(__file__).parent.parent.parent
 """Where the packages app and finetune are: a clone of the project, or site-packages."""
-INSTALLED = PACKAGES / "finetune" / "_project"
+INSTALLED = PACKAGES / "gpt2_project"
 """Where an installed package keeps the project's other files."""
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "screenshots", "_project")
-STAGE = re.compile(r"^FROM\s+(?P<base>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*$", re.MULTILINE | re.IGNORECASE)
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "screenshots")
 COPIED = re.compile(r"^COPY\s+((?:--\S+\s+)*)(.+)$", re.MULTILINE)
 CONTINUED = re.compile(r"\\\n")
 
@@ -35,48 +33,25 @@ class StagedSources:
 
 def stage_sources(bundle: Path, folder: Path) -> StagedSources:
     """Fill an empty folder. The bundle's files are linked where the disk allows it. Raises MachineError."""
-    dockerfile = needed_stages(project_file("Dockerfile").read_text(encoding="utf-8"))
+    dockerfile = project_file("Dockerfile").read_text(encoding="utf-8")
     (folder / "Dockerfile").write_text(dockerfile, encoding="utf-8")
     for name in copied_paths(dockerfile):
         copy_source(name, folder)
-    models = folder / MODELS
-    (models / bundle.name).mkdir(parents=True)
+    served = folder / MODELS / bundle.resolve().name
+    served.mkdir(parents=True)
     for name in ("manifest.json", *FILES):
-        link_or_copy(bundle / name, models / bundle.name / name)
-    (models / DEFAULT).write_text(f"{bundle.name}\n", encoding="utf-8")
+        link_or_copy(bundle / name, served / name)
+    (folder / MODELS / DEFAULT).write_text(f"{served.name}\n", encoding="utf-8")
     return StagedSources(folder, digest_of(folder), sum(path.stat().st_size for path in files_below(folder)))
 
 
 def project_file(name: str) -> Path:
     """A file or folder of the project, by its path there. Raises MachineError."""
-    root = (
-        PACKAGES
-        if (PACKAGES / "Dockerfile").is_file() or name.split("/", maxsplit=1)[0] in ("app", "finetune")
-        else INSTALLED
-    )
+    cloned = (PACKAGES / "Dockerfile").is_file()
+    root = PACKAGES if cloned or name.startswith(("app", "finetune")) else INSTALLED
     if not (root / name).exists():
         raise MachineError(f"{root / name} is missing: install the package again, or clone the project.")
     return root / name
-
-
-def needed_stages(dockerfile: str) -> str:
-    """The Dockerfile without the stages that its last one does not need.
-
-    `gcloud run deploy --source` builds every stage from the top, among them the image for training, which is eight gigabytes.
-    """
-    starts = [*(found.start() for found in STAGE.finditer(dockerfile)), len(dockerfile)]
-    stages = [dockerfile[start:end] for start, end in itertools.pairwise(starts)]
-    names = [(found["name"] or "").lower() for found in STAGE.finditer(dockerfile)]
-    needed = {len(stages) - 1}
-    for index in range(len(stages) - 1, -1, -1):
-        if index in needed:
-            used = {
-                match.lower()
-                for match in re.findall(r"(?m)^FROM\s+(\S+)|--from=(\S+)", stages[index])
-                for match in match
-            }
-            needed |= {names.index(name) for name in used if name and name in names}
-    return dockerfile[: starts[0]] + "".join(stages[index] for index in sorted(needed))
 
 
 def copied_paths(dockerfile: str) -> list[str]:

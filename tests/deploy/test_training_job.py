@@ -47,7 +47,6 @@ def test_the_job_asks_for_what_a_gpu_comes_with() -> None:
     assert spec["nodeSelector"] == {"run.googleapis.com/accelerator": "nvidia-l4"}
     assert spec["containers"][0]["resources"]["limits"] == {"cpu": "4", "memory": "16Gi", "nvidia.com/gpu": "1"}
     assert spec["timeoutSeconds"] <= 3600
-    assert " AS training" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def test_the_job_trains_on_jax_and_its_image_brings_it() -> None:
@@ -56,4 +55,4 @@ def test_the_job_trains_on_jax_and_its_image_brings_it() -> None:
     assert {"name": "KERAS_BACKEND", "value": "jax"} in container["env"]
     locked = (ROOT / "requirements/gpu.txt").read_text(encoding="utf-8")
     assert "\njax-cuda12-plugin==" in locked
-    assert "requirements/gpu.txt" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert "requirements/gpu.txt" in (ROOT / "training.Dockerfile").read_text(encoding="utf-8")
