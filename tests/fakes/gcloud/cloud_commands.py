@@ -42,6 +42,10 @@ def config_list(line: CommandLine, state: dict[str, Any]) -> Any:
     )
 
 
+def config_set(line: CommandLine, state: dict[str, Any]) -> Any:
+    state["config"][line.arguments[0]] = line.arguments[1]
+
+
 def projects_list(line: CommandLine, state: dict[str, Any]) -> Any:
     return [{"projectId": name} for name in state["projects"]]
 
@@ -271,5 +275,6 @@ COMMANDS: dict[str, Callable[[CommandLine, dict[str, Any]], Any]] = {
     "gcloud secrets versions access": secret_access, "gcloud secrets get-iam-policy": secret_policy,
     "gcloud secrets add-iam-policy-binding": secret_bind, "gcloud secrets delete": secret_delete, "bq mk": dataset_make,
     "bq show": dataset_show, "bq rm": dataset_delete, "bq query": query,
+    "gcloud auth login": lambda line, state: None, "gcloud config set": config_set,
     "gcloud version": lambda line, state: {"Google Cloud SDK": "528.0.0"},
 }  # fmt: skip

@@ -25,13 +25,10 @@ class CommandLine(NamedTuple):
 def parse(words: Sequence[str]) -> CommandLine:
     """Raises UsageError."""
     rest, flags = list(words), dict[str, Any]()
-    if words[0] == "bq":  # Its own flags come before the command too.
-        rest = [words[0]]
-        for index, word in enumerate(words[1:], 1):
-            if not word.startswith("-"):
-                rest += words[index:]
-                break
-            take(word, [], FLAGS["bq"]["flags"], flags)
+    while words[0] == "bq" and rest[1:] and rest[1].startswith("-"):  # Its own flags come before the command too.
+        after = rest[2:]
+        take(rest[1], after, FLAGS["bq"]["flags"], flags)
+        rest = [words[0], *after]
     command = command_of(rest)
     known = FLAGS[command]["flags"] | FLAGS[words[0]]["flags"]
     left, arguments = rest[len(command.split()) :], list[str]()
