@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 
 from app.errors import SettingError
@@ -51,22 +52,14 @@ def watch(
         return
     from finetune.watch.watch_server import listen_on, serve_page, watch_application
 
-    go_second()
     with listen_on(host, port, USUAL_PORT) as listener:
+        go_second()
         address = f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{listener.getsockname()[1]}/"
         print(f"{address} shows {', '.join(map(str, runs))}. Ctrl-C ends the page, not the training.", flush=True)
         if open:
             webbrowser.open(address)
-        serve_quietly(lambda: serve_page(watch_application(watched, host), listener))
-
-
-def serve_quietly(serve: object) -> None:
-    """Ctrl-C is how this ends."""
-    assert callable(serve)
-    try:
-        serve()
-    except KeyboardInterrupt:
-        print("The page has ended.", file=sys.stderr)
+        with suppress(KeyboardInterrupt):
+            serve_page(watch_application(watched, host), listener)
 
 
 def go_second() -> None:

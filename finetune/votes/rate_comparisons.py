@@ -96,17 +96,34 @@ def required_votes(one: LikeRate, other: LikeRate) -> int | None:
 
 
 def verdict(votes: VoteTable) -> str:
-    """Are we funny yet? One sentence on the model with the highest lower end of its interval, against all human texts."""
+    """Are we funny yet? The model with the highest lower end of its interval against all human texts; without, against others."""
     models = sorted((rate for rate in rates_by_origin(votes) if rate.source == "model"), key=lambda rate: -rate.low)
     human = rates_by_source(votes).get("human")
     if not models:
         return (
             f"Nobody knows yet: there are votes on human texts, liked in {human} of them, and none on a model's texts."
         )
+    if human is None and (known := among_models(models)):
+        return f"{known} Whether people are funnier is not known yet: nobody voted on a human text."
     if human is None:
         return f"Nobody knows yet: {models[0].name} is liked in {models[0]} of the votes, and nobody voted on a human text."
     best = compare_rates([(model, human) for model in models])[0]
     return verdict_on(best)
+
+
+def among_models(models: Sequence[LikeRate]) -> str:
+    """Which model people like more than another, if that is certain. The first of them is the best."""
+    best = models[0]
+    pairs = [
+        found
+        for found in compare_all_pairs(models)
+        if found.one is best and found.is_significant and best.value > found.other.value
+    ]
+    if not pairs:
+        return ""
+    found = pairs[0]
+    p = "< 0.001" if found.p < 0.001 else f"= {found.p:.3f}"
+    return f"{found.one.name} is liked more than {found.other.name}: in {found.one} against {found.other} of the votes (p {p})."
 
 
 def verdict_on(found: RateComparison) -> str:

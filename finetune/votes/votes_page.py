@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = {"model": MODEL, "human": HUMAN}
+FEW_DAYS = 8
+"""So many days each have a tick of their own."""
 PromptAndText = tuple[str, str]
 
 
@@ -46,8 +48,13 @@ def charts(votes: VoteTable, rates: Sequence[LikeRate]) -> list[tuple[str, str]]
 
 
 def shown_text(prompt: str, text: str) -> str:
-    """A text below the prompt that it answers. A text that continues its prompt already begins with it."""
-    return text if not prompt or text.startswith(prompt) else f"{prompt}\n{text}"
+    """A prompt with the text that follows it, joined as the model read them. A text may repeat its prompt."""
+    if not prompt or text.startswith(prompt):
+        return text
+    if prompt[-1].isspace() or text[:1].isspace():
+        return prompt + text
+    # A tag such as [QUESTION] stands in front of its text; other prompts are answered below.
+    return f"{prompt} {text}" if prompt.endswith("]") else f"{prompt}\n{text}"
 
 
 def draw_rates(axes: Axes, rates: Sequence[LikeRate]) -> None:
@@ -60,18 +67,30 @@ def draw_rates(axes: Axes, rates: Sequence[LikeRate]) -> None:
 
 
 def draw_over_time(axes: Axes, rates: Mapping[str, Mapping[np.datetime64, LikeRate]]) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
     for source, by_day in rates.items():
         if by_day:
             days, values = np.array(list(by_day)).astype(float), [100 * rate.value for rate in by_day.values()]
             name, bars = next(iter(by_day.values())).name, error_bars([*by_day.values()])
             axes.errorbar(days, values, bars, color=COLOURS[source], marker=".", capsize=2, label=name)
     axes.set(ylabel="% liked", ylim=(0, 100))
+    date_axis(axes, [day for by_day in rates.values() for day in by_day])
+    add_legend(axes)
+
+
+def date_axis(axes: Axes, days: Sequence[np.datetime64]) -> None:
+    """An axis of these days. Matplotlib would make years of a single one, and hours of a few."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    first, last = (float(day.astype("datetime64[D]").astype(int)) for day in (min(days), max(days)))
+    pad = max(1.0, 0.05 * (last - first))
+    axes.set_xlim(first - pad, last + pad)
+    if last - first <= FEW_DAYS:
+        ticks = np.arange(first, last + 1)
+        axes.set_xticks(ticks, [f"{day.item():%d %b}".lstrip("0") for day in ticks.astype(int).astype("datetime64[D]")])
+        return
     locator = AutoDateLocator(maxticks=6)  # type: ignore[no-untyped-call]  # Matplotlib has no types for it,
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # nor for it.
-    add_legend(axes)
 
 
 def error_bars(rates: Sequence[LikeRate]) -> list[list[float]]:

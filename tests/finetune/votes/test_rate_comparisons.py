@@ -65,6 +65,13 @@ def test_more_pairs_need_stronger_evidence() -> None:
             "Nobody knows yet: tiny is liked in 50 % (15–85) of the votes, and nobody voted on a human text.",
         ),
         (
+            [*votes("tiny", 90, 10), *votes("lucky", 1, 0), *votes("dull", 20, 80)],
+            (
+                "tiny is liked more than dull: in 90 % (83–94) against 20 % (13–29) of the votes (p < 0.001). "
+                "Whether people are funnier is not known yet: nobody voted on a human text."
+            ),
+        ),
+        (
             votes("jokes.txt", 2, 2, "human"),
             "Nobody knows yet: there are votes on human texts, liked in 50 % (15–85) of them, and none on a model's texts.",
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from app.feedback import open_store
 from finetune.__main__ import main
 from finetune.commands.fetch import FetchOptions, fetch
 from finetune.commands.report import report
+from finetune.votes.like_rates import most_liked_texts
 from finetune.votes.stored_votes import StoredVote, read_votes
 from finetune.votes.vote_table import collect_votes
-from finetune.votes.votes_page import render
+from finetune.votes.votes_page import render, shown_text
 from tests.finetune.votes.polls import few, fill, votes
 
 
@@ -53,6 +55,29 @@ def test_one_origin_cannot_be_compared() -> None:
     page = render(collect_votes(rows), "sqlite:///feedback.db", {})
     assert "There is only one origin." in page
     assert "None yet." in page
+
+
+def test_votes_of_one_day_are_on_an_axis_of_days() -> None:
+    """It ran from 2024 to 2030."""
+    table = collect_votes([*votes("tiny", 5, 2), *votes("dull", 1, 4)])
+    texts = {text_id: ("", "text") for text_id, _, _ in most_liked_texts(table)}
+    page = render(table, "sqlite:///feedback.db", texts)
+    assert re.findall(r">(\d* ?Nov|20\d\d)<", page) == ["2 Nov"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "shown"),
+    [
+        ("", "Why?", "Why?"),
+        ("Why", "Why did it?", "Why did it?"),
+        ("Why did", " it cross?", "Why did it cross?"),
+        ("[QUESTION]", "Why did it?\n[ANSWER] So.", "[QUESTION] Why did it?\n[ANSWER] So."),
+        ("Why did it?", "To see.", "Why did it?\nTo see."),
+    ],
+)
+def test_a_prompt_and_its_text_do_not_break_apart(prompt: str, text: str, shown: str) -> None:
+    """[QUESTION] stood on a line of its own."""
+    assert shown_text(prompt, text) == shown
 
 
 def test_a_report_only_reads_while_the_app_goes_on_writing(store: str, tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ import hashlib
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,6 +147,17 @@ def test_a_taken_port_is_one_sentence(run: Path, capsys: pytest.CaptureFixture[s
         assert f"127.0.0.1:{port} cannot be opened" in capsys.readouterr().err
         with listen_on("127.0.0.1", None, port) as free:
             assert free.getsockname()[1] != port
+
+
+def test_ctrl_c_ends_the_page(run: Path) -> None:
+    command = [sys.executable, "-m", "finetune", "watch", str(run), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        said = child.stdout.readline()
+        assert httpx.get(said.split()[0]).status_code == 200
+        child.send_signal(signal.SIGINT)
+        assert child.wait(20) == 0
+    assert said.endswith("Ctrl-C ends the page, not the training.\n")
 
 
 def test_a_page_that_cannot_be_written_is_no_failure(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
