@@ -51,6 +51,7 @@ VERBS = {
     "list": Verb(USE, "finetune.commands.list_:list_", ("ls",)),
     "use": Verb(USE, "finetune.commands.use:use", ("default",)),
     "deploy": Verb(ONLINE, "finetune.commands.deploy:deploy", ("publish",)),
+    "doctor": Verb(ONLINE, "finetune.commands.doctor:doctor", ("env", "check", "status")),
     "report": Verb(ONLINE, "finetune.commands.report:report", ("votes",)),
     "starter": Verb(DEVELOP, "finetune.commands.starter:starter"),
     "completion": Verb(DEVELOP, "finetune.commands.completion:completion", ("completions",)),

@@ -35,7 +35,7 @@ from finetune.deployment.live_service import first_answer, qr_code
 from finetune.deployment.performed_steps import perform
 from finetune.deployment.removal import built_things, removal_plan
 from finetune.deployment.service_settings import source_of, url_of
-from finetune.deployment.shell_script import UNKNOWN, commands, script
+from finetune.deployment.shell_script import TAKE_COMMENTS, UNKNOWN, commands, script
 from finetune.deployment.staged_sources import stage_sources
 from finetune.deployment.webhook import bot_info, check_token, delete_webhook, set_webhook
 from finetune.readable_json import readable_json
@@ -156,9 +156,7 @@ def chosen_bundle(model: str | None) -> Path:
         return MODELS / model if is_bundle(MODELS / model) else Path(model)
     folder = deployed_model()
     if folder == RUN:
-        raise SettingError(
-            f"{RUN} is a checkpoint: run `gpt2 export --checkpoint {RUN} --out models/run1` first, or name a bundle."
-        )
+        raise SettingError(f"{RUN} is a checkpoint: run `gpt2 export {RUN} models/run1` first, or name a bundle.")
     return folder
 
 
@@ -203,7 +201,7 @@ def agree(yes: bool) -> None:
 def print_script(
     lines: Sequence[str], commands: Iterator[str], steps: Sequence[Step], place: CloudProject, say: Callable[..., None]
 ) -> dict[str, Any]:
-    say("\n".join([*(f"# {line}".rstrip() for line in lines), "", *commands]))
+    say("\n".join([TAKE_COMMENTS, *(f"# {line}".rstrip() for line in lines), "", *commands]))
     shown = [{"does": step.does, "words": step.words, "piped": step.piped or None} for step in steps]
     return {"project": place.name, "region": place.region, "steps": shown}
 

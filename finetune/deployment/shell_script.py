@@ -14,6 +14,9 @@ from finetune.deployment.gcloud import Step
 
 UNKNOWN = CloudProject("$PROJECT", "us-central1", "$ACCOUNT")
 """A project that nobody could be asked about. Its commands use variables that the script sets first."""
+WIDTH = 110
+TAKE_COMMENTS = "setopt interactive_comments 2> /dev/null || true"
+"""Else zsh takes comments that are pasted for commands."""
 VARIABLE = re.compile(r"\$(PROJECT|ACCOUNT|URL)\b")
 ACCOUNT = (
     'ACCOUNT="$(gcloud projects describe "$PROJECT" --format "value(projectNumber)")'
@@ -50,7 +53,13 @@ def script(steps: Sequence[Step], project: CloudProject, service: str, telegram:
 
 
 def typed(words: Sequence[str]) -> str:
-    return " ".join(map(quoted, words))
+    """On lines of at most 110 characters, where the words allow it."""
+    lines = [""]
+    for word in map(quoted, words):
+        if len(lines[-1]) + len(word) > WIDTH:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return " \\\n    ".join(lines)
 
 
 def quoted(word: str) -> str:

@@ -88,7 +88,7 @@ def test_a_checkpoint_is_exported_first(cloud: FakeGcloud, capsys: pytest.Captur
     Path("checkpoint/run1").mkdir(parents=True)
     for name in ("checkpoint", "model-1.index"):
         (Path("checkpoint/run1") / name).touch()
-    assert "run `gpt2 export --checkpoint checkpoint/run1 --out models/run1` first" in refused(capsys)
+    assert "run `gpt2 export checkpoint/run1 models/run1` first" in refused(capsys)
 
 
 def test_a_build_that_failed_is_said_with_its_log(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
