@@ -15,7 +15,7 @@ from tests.fakes.gcloud.cloud_commands import COMMANDS, Failed
 from tests.fakes.gcloud.command_lines import CommandLine, UsageError, parse
 
 FOLDER = Path(os.environ["FAKE_GCLOUD"])
-NEEDS_PROJECT = {"run", "services", "secrets", "artifacts", "storage"}
+LOCAL = {"gcloud config list", "gcloud config set", "gcloud auth login", "gcloud version"}
 
 
 def main(words: list[str]) -> int:
@@ -59,7 +59,7 @@ def refuse(line: CommandLine, state: dict[str, Any]) -> None:
     if fault and fault["times"]:
         fault["times"] -= 1
         raise Failed(fault["said"])
-    if not state["account"] and line.command != "gcloud config list":
+    if not state["account"] and line.command not in LOCAL:
         raise Failed("You do not currently have an active account selected.\nPlease run:\n\n  $ gcloud auth login\n")
 
 
