@@ -47,6 +47,7 @@ VERBS = {
     "fetch": Verb(BRING, "finetune.commands.fetch:fetch"),
     "download": Verb(BRING, "finetune.commands.download:download", ("pull",)),
     "import": Verb(BRING, "finetune.commands.import_:import_"),
+    "chat": Verb(USE, "finetune.commands.chat:chat", ("talk", "run")),
     "sample": Verb(USE, "finetune.commands.sample:sample", ("generate",)),
     "list": Verb(USE, "finetune.commands.list_:list_", ("ls",)),
     "use": Verb(USE, "finetune.commands.use:use", ("default",)),

@@ -1,5 +1,6 @@
-"""`sample`: print texts that a checkpoint or a bundle writes, as the app would serve them.
+"""`sample`: let a model write texts, as the app would serve them.
 
+    gpt2 sample jokes --prefix "Why did"
     python -m finetune sample --checkpoint checkpoint/run1 --prefix "Why did"
 
 A checkpoint is first rounded to a temporary bundle, as `export` does it, so the texts are those that the app would write.
@@ -8,69 +9,78 @@ One text is printed as it is written. Several are printed one after another, eac
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
+from typing import Annotated
 
-from app.engine.generation import GenerationOptions, Length, Seed, generate
-from app.engine.sampling import Sampling
+from cyclopts import Parameter
+
+from app.engine.base import Engine
+from app.engine.generation import GenerationOptions, generate
+from app.errors import SettingError
 from finetune.export.checkpoint_engine import engine_for
 from finetune.export.quantization import Bits
-from finetune.option_ranges import Count, check_range, check_ranges
+from finetune.option_ranges import Count, check_range
+from finetune.readable_json import readable_json
 from finetune.sampled_texts import encode_prefix, sample_texts
+from finetune.writing_options import WritingOptions, model_folder
 
 DELIMITER = "=" * 20 + "\n"  # gpt-2-simple's.
+NOTHING_GIVEN = WritingOptions()
 
 
 def sample(
-    checkpoint: Path,
+    model: str | None = None,
+    /,
     *,
     prefix: str = "",
-    length: int = 100,
-    temperature: float = 0.7,
-    top_k: int = 0,
-    top_p: float = 0.0,
-    min_p: float = 0.0,
-    repetition_penalty: float = 1.0,
     nsamples: int = 1,
-    seed: int | None = None,
+    options: Annotated[WritingOptions, Parameter(name="*")] = NOTHING_GIVEN,
+    json: bool = False,
+    checkpoint: Path | None = None,
+    save: int | None = None,
     end: str | None = None,
     bits: Bits = 8,
-    save: int | None = None,
 ) -> None:
-    """Print what a checkpoint or a bundle writes, as the app would serve it.
+    """Print what a model writes, as the app would serve it.
 
     Args:
-        checkpoint: the folder that gpt-2-simple or `train` wrote, such as checkpoint/run1, or a bundle
+        model: a bundle, a checkpoint or a run, such as jokes, models/jokes or checkpoint/run1; by default the bundle that
+            would be served
         prefix: the text to continue
-        length: new tokens at most
-        temperature: 0 always takes the likeliest token
-        top_k: choose among the k likeliest, 0 for all
-        top_p: choose among the likeliest that add up to p, 0 for all
-        min_p: choose among those at least p times as likely as the likeliest
-        repetition_penalty: above 1, tokens that were used before are less likely
         nsamples: how many texts
-        seed: the same seed gives the same texts; random by default
+        options: how it writes
+        json: print the texts, their seed and settings as one JSON document
+        checkpoint: the model, as an option
+        save: the number of a save, as in `export`
         end: what ends a text: a string, or the id of a token; as in `export`; bundles have their own
         bits: bits per weight, as in `export`; bundles have their own
-        save: the number of a save, as in `export`
     """
-    sampling = Sampling(temperature, top_k, top_p, min_p, repetition_penalty=repetition_penalty)
-    options = GenerationOptions(
-        length=length, seed=secrets.randbelow(2**32) if seed is None else seed, sampling=sampling
-    )
-    check_range("length", length, Length)
-    check_range("seed", options.seed, Seed)
+    if model is not None and checkpoint is not None:
+        raise SettingError(f"both {model} and --checkpoint {checkpoint} name a model: name one.")
     check_range("nsamples", nsamples, Count)
-    check_ranges(sampling)
-    with engine_for(checkpoint, bits, end, save) as engine:
-        if nsamples == 1:
+    options.check()
+    folder = model_folder(model) if checkpoint is None else checkpoint
+    with engine_for(folder, bits, end, save) as engine:
+        given = options.for_model(engine)
+        if json:
+            print(document(engine, prefix, nsamples, given))
+        elif nsamples == 1:
             tokens = encode_prefix(engine, prefix)
-            print_pieces(chain([prefix], (delta.text for delta in generate(engine, tokens, options)), ["\n"]))
+            print_pieces(chain([prefix], (delta.text for delta in generate(engine, tokens, given)), ["\n"]))
         else:
-            texts = sample_texts(engine, prefix, nsamples, options)
+            texts = sample_texts(engine, prefix, nsamples, given)
             print_pieces(f"{prefix}{sampled.text}\n{DELIMITER}" for sampled in texts)
+
+
+def document(engine: Engine, prefix: str, count: int, options: GenerationOptions) -> str:
+    """The texts, what they follow, and all that is needed to write them again. `ended`: before the length ran out."""
+    texts = [asdict(sampled) for sampled in sample_texts(engine, prefix, count, options)]
+    settings = asdict(options.sampling) | {"length": options.length}
+    found = {"model": engine.name, "prefix": prefix, "seed": options.seed, "settings": settings, "texts": texts}
+    return readable_json(found).decode().rstrip()
 
 
 def print_pieces(pieces: Iterable[str]) -> None:

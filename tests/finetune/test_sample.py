@@ -14,12 +14,13 @@ from finetune.__main__ import main
 from finetune.commands.sample import sample
 from finetune.export.checkpoint_engine import engine_for
 from finetune.sampled_texts import sample_texts
+from finetune.writing_options import WritingOptions
 
 
 def test_it_prints_what_the_app_would_serve(
     checkpoint: Path, exact: OnnxEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sample(checkpoint, prefix="Why", length=20, seed=3, bits=32)
+    sample(str(checkpoint), prefix="Why", options=WritingOptions(length=20, seed=3), bits=32)
     options = GenerationOptions(length=20, seed=3, sampling=Sampling(temperature=0.7))
     served = "".join(piece.text for piece in generate(exact, prepare(exact, "Why", options), options))
     assert capsys.readouterr().out == f"Why{served}\n"
@@ -30,13 +31,13 @@ def test_a_bundle_writes_what_its_checkpoint_does(
 ) -> None:
     printed = []
     for folder in (checkpoint, bundles[32]):
-        sample(folder, length=20, seed=3, bits=32)
+        sample(str(folder), options=WritingOptions(length=20, seed=3), bits=32)
         printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1]
 
 
 def test_several_texts_are_separated_as_in_gpt_2_simple(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sample(checkpoint, prefix="Why", length=10, seed=1, nsamples=3)
+    sample(str(checkpoint), prefix="Why", nsamples=3, options=WritingOptions(length=10, seed=1))
     texts = capsys.readouterr().out.split("====================\n")
     assert texts.pop() == ""
     assert len(set(texts)) == 3
@@ -78,8 +79,9 @@ def test_the_temporary_bundle_is_removed(checkpoint: Path, tmp_path: Path, monke
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_bad_options_are_one_sentence(checkpoint: Path, options: dict[str, object], sentence: str) -> None:
+    given = {name: options.pop(name) for name in ("prefix", "nsamples", "end") if name in options}
     with pytest.raises(SettingError) as refused:
-        sample(checkpoint, **options)  # type: ignore[arg-type]
+        sample(str(checkpoint), options=WritingOptions(**options), **given)  # type: ignore[arg-type]
     assert sentence in str(refused.value)
 
 

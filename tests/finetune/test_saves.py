@@ -26,6 +26,7 @@ from finetune.commands.train import train
 from finetune.data.prepared import open_data
 from finetune.run_folder import RunFolder
 from finetune.training.starting_point import starting_point
+from finetune.writing_options import WritingOptions
 from tests.finetune.training.runs import training_options, weights_of
 
 
@@ -56,7 +57,7 @@ def test_export_takes_the_save_that_is_named(two: Path, tmp_path: Path, path: st
 def test_sample_takes_the_save_that_is_named(two: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed = {}
     for path, save in ((two, None), (two, 7), (two, 3), (two / "model-3", None)):
-        sample(path, length=20, seed=1, bits=32, save=save)
+        sample(str(path), options=WritingOptions(length=20, seed=1), bits=32, save=save)
         printed[path.name, save] = capsys.readouterr().out
     assert printed["run1", None] == printed["run1", 7]
     assert printed["run1", 3] == printed["model-3", None] != printed["run1", 7]
@@ -124,7 +125,7 @@ def test_a_save_that_is_damaged_is_not_replaced_by_another(two: Path, tmp_path: 
 
 def test_refusals(two: Path, bundles: dict[int, Path], base: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"--save is 3, and .* is a bundle, which has no saves: leave --save out"):
-        sample(bundles[8], save=3)
+        sample(str(bundles[8]), save=3)
     with pytest.raises(CheckpointError, match="model-5 is not there: the saves there are model-3 and model-7"):
         export(two, tmp_path / "out", save=5)
     with pytest.raises(CheckpointError, match="model-5 is not there: the saves there are model-3 and model-7"):

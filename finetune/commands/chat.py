@@ -1,0 +1,35 @@
+"""`chat`: talk to a model in the terminal.
+
+    gpt2 chat                          the bundle that would be served
+    gpt2 chat jokes --temperature 0.9
+    gpt2 chat jokes < messages.txt     each line is a message; only the replies are printed
+
+A model that knows no turns continues what you write.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from finetune.export.checkpoint_engine import engine_for
+from finetune.terminal_chat import TerminalChat
+from finetune.writing_options import WritingOptions, model_folder
+
+NOTHING_GIVEN = WritingOptions()
+
+
+def chat(
+    model: str | None = None, /, *, options: Annotated[WritingOptions, Parameter(name="*")] = NOTHING_GIVEN
+) -> None:
+    """Talk to a model in the terminal.
+
+    Args:
+        model: a bundle, a checkpoint or a run, such as jokes, models/jokes or checkpoint/run1; by default the bundle that
+            would be served
+        options: how it writes
+    """
+    options.check()
+    with engine_for(model_folder(model), bits=8) as engine:
+        TerminalChat(engine, options).run()
