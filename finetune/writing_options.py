@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from pathlib import Path
 
 from app.engine.base import Engine
-from app.engine.default_bundle import MODELS, default_bundle, is_bundle
 from app.engine.generation import GenerationOptions, Length, Seed
 from app.engine.profile import SamplingDefaults
 from app.engine.sampling import Sampling
-from finetune.inventory import find_model
 from finetune.option_ranges import check_range, check_ranges
 
 DEFAULT_LENGTH = 100
@@ -56,16 +53,3 @@ class WritingOptions:
             seed=secrets.randbelow(2**32) if self.seed is None else self.seed,
             sampling=defaults.sampling(self.sampling),
         )
-
-
-def model_folder(name: str | None) -> Path:
-    """The folder of a bundle, a checkpoint or a run: a path, or the name of one. Without a name, the default bundle.
-
-    Of a run and its bundle, which have the same name, the bundle is meant. Raises SettingError, BundleError.
-    """
-    if name is None:
-        return default_bundle()
-    path = Path(name)
-    if len(path.parts) != 1 or path.exists():
-        return path
-    return MODELS / path if is_bundle(MODELS / path) else find_model(name, "bundle", "run", "checkpoint")

@@ -13,9 +13,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from finetune.export.checkpoint_engine import engine_for
+from finetune.opened_model import model_folder, opened_model
 from finetune.terminal_chat import TerminalChat
-from finetune.writing_options import WritingOptions, model_folder
+from finetune.writing_options import WritingOptions
 
 NOTHING_GIVEN = WritingOptions()
 
@@ -31,5 +31,5 @@ def chat(
         options: how it writes
     """
     options.check()
-    with engine_for(model_folder(model), bits=8) as engine:
+    with opened_model(model_folder(model)) as engine:
         TerminalChat(engine, options).run()

@@ -20,12 +20,12 @@ from cyclopts import Parameter
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions, generate
 from app.errors import SettingError
-from finetune.export.checkpoint_engine import engine_for
 from finetune.export.quantization import Bits
+from finetune.opened_model import model_folder, opened_model
 from finetune.option_ranges import Count, check_range
 from finetune.readable_json import readable_json
 from finetune.sampled_texts import encode_prefix, sample_texts
-from finetune.writing_options import WritingOptions, model_folder
+from finetune.writing_options import WritingOptions
 
 DELIMITER = "=" * 20 + "\n"  # gpt-2-simple's.
 NOTHING_GIVEN = WritingOptions()
@@ -63,7 +63,7 @@ def sample(
     check_range("nsamples", nsamples, Count)
     options.check()
     folder = model_folder(model) if checkpoint is None else checkpoint
-    with engine_for(folder, bits, end, save) as engine:
+    with opened_model(folder, bits, end, save) as engine:
         given = options.for_model(engine)
         if json:
             print(document(engine, prefix, nsamples, given))

@@ -1,6 +1,6 @@
-"""An engine for a checkpoint or a bundle: the one that the app serves with.
+"""An engine for a checkpoint: the one that the app serves with.
 
-A checkpoint is first written as a bundle in a temporary folder, rounded as `export` rounds it.
+The checkpoint is first written as a bundle in a temporary folder, rounded as `export` rounds it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.engine.bundle import Bundle, EndMarker, open_bundle
+from app.engine.bundle import Bundle, EndMarker
 from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.cores import cores_allowed
 from app.engine.onnx import OnnxEngine
-from app.errors import SettingError
 from finetune.checkpoint import open_save
 from finetune.export.bundle_writer import WRITING_STEPS, describe_bundle, write_model
 from finetune.export.end_markers import find_end_marker
@@ -26,15 +25,10 @@ from finetune.run_folder import RunFolder
 
 @contextmanager
 def engine_for(folder: Path, bits: Bits = 32, end: str | None = None, save: int | None = None) -> Iterator[OnnxEngine]:
-    """An engine on a save of a checkpoint, by default the newest, or on a bundle. A bundle keeps its own `bits` and `end`.
+    """An engine on a save of a checkpoint, by default the newest.
 
-    Raises CheckpointError, BundleError, and SettingError where `end` is empty or not a token's id, or a bundle's `save` is asked.
+    Raises CheckpointError, and SettingError where `end` is empty or not a token's id.
     """
-    if (folder / "manifest.json").is_file():
-        if save is not None:
-            raise SettingError(f"--save is {save}, and {folder} is a bundle, which has no saves: leave --save out.")
-        yield OnnxEngine(open_bundle(folder), cores_allowed())
-        return
     source = open_save(folder, save)
     marker = find_end_marker(end, RunFolder(source.folder).description, source)
     with checkpoint_engine(source, bits, marker) as engine:

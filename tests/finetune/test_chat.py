@@ -21,6 +21,7 @@ from app.engine.onnx import OnnxEngine
 from app.engine.profile import Profile, SamplingDefaults
 from app.engine.prompts import all_turn_tokens, alternating
 from finetune.__main__ import main
+from finetune.opened_model import model_folder
 from finetune.terminal_chat import TerminalChat
 from finetune.writing_options import WritingOptions
 from tests.conftest import ROOT
@@ -178,8 +179,6 @@ def test_the_model_is_found_by_its_name(
         (tmp_path / folder).parent.mkdir(exist_ok=True)
         (tmp_path / folder).symlink_to(source)
     (tmp_path / "models/DEFAULT").write_text("jokes\n")
-    from finetune.writing_options import model_folder
-
     found = [str(model_folder(name)) for name in (None, "jokes", "run1", "checkpoint/jokes")]
     assert found == ["models/jokes", "models/jokes", "checkpoint/run1", "checkpoint/jokes"]
     assert main(["sample", "joke"]) == main(["sample", "jokes", "--checkpoint", "checkpoint/run1"]) == 2
