@@ -1,1 +1,1 @@
-"""What the notebook needs besides the verbs: missing packages, the GPU's settings, a run shown while it trains."""
+"""What the notebook needs besides the verbs: missing packages, the GPU, a verb that can be interrupted, the live page."""

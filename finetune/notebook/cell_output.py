@@ -1,4 +1,4 @@
-"""The output of a notebook's cell: a chart and a progress bar that change in place, and lines below them."""
+"""The output of a notebook's cell: lines, and below the last one a progress bar that changes in place."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from IPython.display import DisplayHandle
 
 
 class CellOutput:
-    """Shows lines, the newest state of a progress bar and the newest chart."""
+    """Shows lines, and the newest state of a progress bar."""
 
     def __init__(self) -> None:
-        self._chart = DisplayHandle()
         self._bar = DisplayHandle()
-        self._chart.display({"text/plain": ""}, raw=True)
         self._bar.display({"text/plain": ""}, raw=True)
 
     def show(self, text: str, replaced: bool) -> None:
@@ -20,7 +18,3 @@ class CellOutput:
             self._bar.update({"text/plain": text}, raw=True)
         elif text:
             print(text, flush=True)
-
-    def draw(self, png: bytes) -> None:
-        """Show this chart in place of the one before."""
-        self._chart.update({"image/png": png, "text/plain": "loss curve"}, raw=True)

@@ -1,16 +1,12 @@
-"""GPU settings: the graphics card of this machine, and the training options that fit it."""
+"""GPU settings: the graphics card of this machine, the precision that it computes fastest, and how long to train on it."""
 
 from __future__ import annotations
 
 import subprocess
 from typing import Literal, NamedTuple
 
-from app.errors import MachineError
-
-TOKENS_PER_STEP = "16384"
-"""16 rows of 1,024, so that a thousand steps read 16 million tokens."""
-TRIAL = ["--batch_size", "4", "--context", "64"]
-"""A step that a processor computes in about two seconds for a model of 124M."""
+TRIAL_MINUTES = 2.0
+"""How long a trial on the processor trains a model of 124M: long enough to see how it goes."""
 
 
 class Gpu(NamedTuple):
@@ -46,21 +42,16 @@ def first_gpu() -> Gpu | None:
     return Gpu(name, float(capability), int(memory))
 
 
-def gpu_options(*, or_trial: bool = False) -> list[str]:
-    """The options of `train` for the card of this machine, printed with their reason.
-
-    Raises MachineError without a card, unless a trial on the processor is enough.
-    """
-    gpu = first_gpu()
-    if gpu is not None:
-        print(f"{gpu.name}, {gpu.memory / 1024:.0f} GB. JAX trains on it in {gpu.precision}.")
-        return ["--precision", gpu.precision, "--batch_size", "auto", "--tokens_per_step", TOKENS_PER_STEP]
-    if or_trial:
+def minutes_here(wanted: float) -> float:
+    """How long to train on this machine: as long as `wanted` on a graphics card, else a trial. It is printed with its reason."""
+    if gpu := first_gpu():
         print(
-            "No GPU. This is a trial on the processor: 4 rows of 64 tokens a step. 50 STEPS are enough to see how it goes."
+            f"{gpu.name}, {gpu.memory / 1024:.0f} GB. JAX trains on it in {gpu.precision}, for {wanted:g} minutes at most."
         )
-        return TRIAL
-    raise MachineError(
-        "There is no GPU here: choose Runtime → Change runtime type → T4 GPU or a better one and run all again, "
-        "or tick TRIAL_WITHOUT_GPU to go on without."
+        return wanted
+    trial = min(wanted, TRIAL_MINUTES)
+    print(
+        f"There is no GPU here: this is a trial of {trial:g} minutes on the processor. It shows how it goes, and teaches little. "
+        "For a model of use, choose Runtime → Change runtime type → T4 GPU or a better one, another NAME, and run all again."
     )
+    return trial

@@ -19,17 +19,17 @@ Show = Callable[[str, bool], None]
 CURSOR_MOVES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 BAR = "%|"
 """Is in every progress bar. A bar ends with a line end where another is drawn below it."""
+INTERRUPT_CODE = 130
 INTERRUPTED = "Interrupting: wait for the save. A second interrupt ends it at once, without a save."
 
 
 def run_verb(verb: str, *arguments: str | Path) -> None:
-    """`python -m finetune VERB ARGUMENTS`. Raises MachineError if it fails, so that a notebook does not go on."""
-    if follow(verb_command(verb, *arguments), CellOutput().show):
+    """`gpt2 VERB ARGUMENTS`. Raises MachineError if it fails or is interrupted, so that a notebook does not go on."""
+    code = follow([sys.executable, "-m", "finetune", verb, *map(str, arguments)], CellOutput().show)
+    if code == INTERRUPT_CODE:
+        raise MachineError("Interrupted. To go on, run this cell again; or use what is saved in the cells below.")
+    if code:
         raise MachineError(f"`{verb}` did not finish: the last line above says why.")
-
-
-def verb_command(verb: str, *arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "finetune", verb, *map(str, arguments)]
 
 
 def follow(command: list[str], show: Show) -> int:

@@ -1,4 +1,4 @@
-"""The card decides the precision. Without a card a person is told what to click."""
+"""The card decides the precision. Without a card a person is told what to click, and sees a trial."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import MachineError
-from finetune.command_line import parsed_options
-from finetune.notebook.gpu_settings import gpu_options
+from finetune.notebook.gpu_settings import minutes_here
 
 
 @pytest.fixture
@@ -39,22 +37,19 @@ def test_the_card_decides_the_precision(
     driver: Path, card: str, precision: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_program(driver, f"echo '{card}'\necho 'NVIDIA L4, 8.9, 23034'")
-    options = gpu_options()
-    parsed = parsed_options(["train", "--data", "data", "--out", "out", *options])
-    assert parsed["precision"] == precision
-    assert parsed["batch_size"] == "auto"
-    assert card.partition(",")[0] in capsys.readouterr().out
+    assert minutes_here(15) == 15
+    shown = capsys.readouterr().out
+    assert shown.startswith(card.partition(",")[0])
+    assert f"in {precision}, for 15 minutes at most." in shown
 
 
 @pytest.mark.parametrize("program", [None, "exit 9", "exit 0"], ids=["no driver", "no card", "no cards listed"])
-def test_without_a_card_the_menu_is_named(driver: Path, program: str | None) -> None:
+def test_without_a_card_it_is_a_trial_and_the_menu_is_named(
+    driver: Path, program: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It stopped there once, or trained for hours without a word."""
     if program is not None:
         write_program(driver, program)
-    with pytest.raises(MachineError, match=r"Runtime → Change runtime type"):
-        gpu_options()
-
-
-def test_a_trial_without_a_card_has_to_be_asked_for(driver: Path) -> None:
-    parsed = parsed_options(["train", "--data", "data", "--out", "out", *gpu_options(or_trial=True)])
-    assert parsed["precision"] == "float32"
-    assert parsed["context"] == 64
+    assert minutes_here(15) == 2
+    assert minutes_here(0.5) == 0.5
+    assert "choose Runtime → Change runtime type" in capsys.readouterr().out
