@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-# What a match is called becomes its placeholder; of a word it depends on whose name it is.
-PERSONAL = re.compile(
-    r"""(?P<link>(?:https?://|www\.)[^\s<>"]*[^\s<>"'.,;:!?)\]}…]|\b(?:[\w-]+\.)+[a-z]{2,}/[^\s<>"]*[\w/])
-    |(?P<email>[\w.+-]+@[\w-]+\.[\w.-]*\w)
-    |(?P<phone>(?:\+\d|\(\d|\b\d)(?:[ ().\-/\u00a0]{0,3}\d){8,14}\b|\b\d{3}[-.]\d{4}\b)
-    |(?P<word>(?<![\w/])@?[^\W\d_][\w-]*)
-    |(?P<user>(?<![\w/])@\w{2,30}\b)""",
-    re.VERBOSE,
+LINK = re.compile(
+    r"""(?:https?://|www\.)[^\s<>"]*[^\s<>"'.,;:!?)\]}…]|\b(?:[\w-]+\.)+[a-z]{2,}/[^\s<>"]*[\w/]""", re.IGNORECASE
 )
-WORDS_OF_NAME = re.compile(r"[^\W\d_][\w-]*")
+EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w")
+PHONE = re.compile(r"(?<![@\w])(?:\+\d|\(\d|\d)(?:[ ().\-/\u00a0]{0,3}\d){8,14}\b|\b\d{3}[-.]\d{4}\b")
+USER = re.compile(r"(?<![\w/])@\w{2,30}\b")
+ANY_WORD, WORDS_OF_NAME = r"[^\W\d_][\w-]*", re.compile(r"[^\W\d_][\w-]*")
+MOST_ALTERNATIVES = 100
+"""Words of names that one pattern looks for. Of more, each word of a text is looked up."""
 REPEATED = re.compile(r"(\[name\d+\])(?:[ -]\1)+")
 IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
 # Names that are words too are replaced where they are written as names, within a sentence.
@@ -40,42 +39,54 @@ class PersonalData:
 
     def __init__(self, people: Sequence[str] = (), counts: Counter[str] | None = None) -> None:
         self.counts: Counter[str] = Counter() if counts is None else counts
-        self._placeholders: dict[str, str] = {}
-        ideographs = dict[str, str]()
+        words, ideographs = dict[str, str](), dict[str, str]()
         for number, name in enumerate(people, start=1):
             for word in WORDS_OF_NAME.findall(name):
-                self._placeholders.setdefault(word.casefold(), f"[name{number}]")
+                words.setdefault(word.casefold(), f"[name{number}]")
             for word in IDEOGRAPHS.findall(name):
                 ideographs.setdefault(word, f"[name{number}]")
-        self._ideographs = ideographs
-        self._any_ideograph = re.compile("|".join(map(re.escape, sorted(ideographs, key=len, reverse=True))) or r"(?!)")
+        self._placeholders = words | ideographs
+        self._word = re.compile(
+            rf"(?<![\w\[])@?(?:{alternatives(words) if len(words) <= MOST_ALTERNATIVES else ANY_WORD})\b", re.IGNORECASE
+        )
+        self._ideographs = re.compile(alternatives(ideographs))
 
     def of(self, people: Sequence[str]) -> PersonalData:
         """The same for other people, with the same counts."""
         return PersonalData(people, self.counts)
 
     def replaced(self, text: str) -> str:
-        if self._ideographs:
-            text = self._any_ideograph.sub(self._ideograph, text)
-        return REPEATED.sub(r"\1", PERSONAL.sub(self._placeholder, text))
+        # A pattern is only tried where a text has what it needs, since most have nothing.
+        has_user = "@" in text
+        for kind, pattern, may_match in (
+            ("link", LINK, "/" in text or "www." in text.lower()),
+            ("email", EMAIL, has_user),
+            ("phone", PHONE, not text.isalpha()),
+        ):
+            if may_match:
+                text = self._without(kind, pattern, text)
+        text = REPEATED.sub(r"\1", self._word.sub(self._placeholder, self._ideographs.sub(self._placeholder, text)))
+        return self._without("user", USER, text) if has_user else text
 
-    def _ideograph(self, match: re.Match[str]) -> str:
-        self.counts["name"] += 1
-        return self._ideographs[match[0]]
+    def _without(self, kind: str, pattern: re.Pattern[str], text: str) -> str:
+        text, count = pattern.subn(f"[{kind}]", text)
+        if count:
+            self.counts[kind] += count
+        return text
 
     def _placeholder(self, match: re.Match[str]) -> str:
-        kind, found = match.lastgroup or "", match[0]
-        if kind != "word":
-            self.counts[kind] += 1
-            return f"[{kind}]"
+        found = match[0]
         word = found.removeprefix("@")
-        placeholder = self._placeholders.get(word.casefold())
-        if placeholder is None and found == word:
+        placeholder = self._placeholders.get(word) or self._placeholders.get(word.casefold())
+        if placeholder is None or (found == word and not is_name(match, word)):
             return found
-        if placeholder and found == word and not is_name(match, word):
-            return found
-        self.counts["name" if placeholder else "user"] += 1
-        return placeholder or "[user]"
+        self.counts["name"] += 1
+        return placeholder
+
+
+def alternatives(words: Collection[str]) -> str:
+    """A pattern of any of the words, the longest first; without any, one that never matches."""
+    return "|".join(map(re.escape, sorted(words, key=len, reverse=True))) or "(?!)"
 
 
 def is_name(match: re.Match[str], word: str) -> bool:

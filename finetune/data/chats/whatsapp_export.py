@@ -103,10 +103,12 @@ def split_author(rest: str) -> tuple[str, list[str]]:
 
 def message_of(author: str, text: str, at: float) -> Iterator[SentMessage]:
     """The message, unless it is the app's own or stands for a file."""
-    text = MARKED.sub("", text)
+    text = MARKED.sub("", text) if "\u200e" in text else text
     if not author or text.lstrip().startswith("\u200e") or text.startswith("\u200f\u200e"):
         return
-    text = ATTACHED.sub("", DIRECTION_MARKS.sub("", text).strip(), count=1).strip()
+    text = DIRECTION_MARKS.sub("", text).strip()
+    if file := ATTACHED.match(text):
+        text = text[file.end() :].strip()
     if (
         text
         and not OMITTED.fullmatch(text)
@@ -150,9 +152,8 @@ def moment_of(stamp: Stamp | None, order: str) -> float | None:
     """A date and time in seconds; None where there is no such day."""
     if stamp is None:
         return None
-    parts = dict(zip(order, stamp.numbers, strict=True))
-    year = parts["y"] + (2000 if parts["y"] < 100 else 0)
+    year, month, day = (stamp.numbers[order.index(part)] for part in "ymd")
     try:
-        return datetime(year, parts["m"], parts["d"]).toordinal() * 86400.0 + stamp.time  # Of that phone.
+        return datetime(year + 2000 * (year < 100), month, day).toordinal() * 86400.0 + stamp.time  # Of that phone.
     except ValueError:
         return None

@@ -26,6 +26,7 @@ PEOPLE = ["Anna Schmidt", "Bob 🦆", "Will Young", "李小龙", "Jean-Luc", "+4
             "In 2020, on 13.12.2020 at 10:00, 100000 ducks for 3,50",
             "In 2020, on 13.12.2020 at 10:00, 100000 ducks for 3,50",
         ),
+        ("Hello @491701234567!", "Hello [user]!"),
         ("Mail me@x-y.co.uk.", "Mail [email]."),
         ("See https://x.org/a?b=c#d, (www.x.org/a) or youtu.be/abc.", "See [link], ([link]) or [link]."),
         ("and/or 1.5/2 e.g. this. A.B/C", "and/or 1.5/2 e.g. this. A.B/C"),
