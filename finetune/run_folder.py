@@ -4,7 +4,7 @@ checkpoint, counter, encoder.json, vocab.bpe, hparams.json, model-N.*     the la
 training-N.npz        the optimizer's state at save N, which --resume needs
 best/                 the save with the lowest validation loss, a checkpoint of its own
 description.json      the data and options of the run
-log.csv               loss, learning rate, speed and utilisation over the steps
+log.csv               loss, learning rate, speed and utilisation over the steps, a line as soon as it is known
 loss.png              the losses as a plot; events/ has them for TensorBoard
 samples.txt           texts that the model wrote at each save
 """
@@ -155,17 +155,22 @@ class RunFolder:
         Raises CheckpointError when the disk is full; the earlier saves stay as they are.
         """
         if content.best:
-            self.best.write(content, kept=[])
+            self.save_best(content)
         earlier = [save for save in saves(self.folder) if step_of(save) < content.step]
         self.folder.mkdir(parents=True, exist_ok=True)
         write_arrays(self.folder / f"training-{content.step}.npz", content.state)
         self.write(content, kept=earlier[-1:])
 
+    def save_best(self, content: RunSave) -> None:
+        """Replace the save in `best`, with the log as it was then."""
+        self.best.folder.mkdir(parents=True, exist_ok=True)
+        self.best.write_log(content.log)
+        self.best.write(content, kept=[])
+
     def write(self, content: RunSave, kept: list[str]) -> None:
-        """Write a save with its description and log, and delete all other saves but those `kept`."""
+        """Write a save with its description, and delete all other saves but those `kept`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.describe(content.description)
-        self.write_log(content.log)
         write_checkpoint(self.folder, content.hparams, content.weights, content.vocabulary, content.step, kept)
         for index in self.folder.glob("model-*.index"):
             if index.stem not in (*kept, f"model-{content.step}"):
@@ -186,13 +191,15 @@ class RunFolder:
             raise CheckpointError(f"{path} is damaged: delete it to resume with a new optimizer state.") from None
 
     def log(self) -> list[LogEntry]:
+        """Without a last line that is being written, or that a stop has cut."""
         path = self.folder / "log.csv"
         if not path.is_file():
             return []
         try:
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = ({name: value or None for name, value in row.items()} for row in csv.DictReader(file))
-                return [msgspec.convert(row, LogEntry, strict=False) for row in rows]
+            text = path.read_bytes().decode()
+            lines = io.StringIO(text[: text.rfind("\n") + 1], newline="")
+            rows = ({name: value or None for name, value in row.items()} for row in csv.DictReader(lines))
+            return [msgspec.convert(row, LogEntry, strict=False) for row in rows]
         except (msgspec.ValidationError, csv.Error, UnicodeDecodeError) as error:
             raise CheckpointError(f"{path} is not the log of a run ({error}): delete it, or copy it again.") from None
 
@@ -202,6 +209,11 @@ class RunFolder:
         writer.writerow(LogEntry.__struct_fields__)
         writer.writerows(msgspec.structs.astuple(entry) for entry in entries)
         replace_text(self.folder / "log.csv", lines.getvalue())
+
+    def append_log(self, entry: LogEntry) -> None:
+        """Add a line. A full disk does not end the training here: the next save says so, and the line comes then."""
+        with contextlib.suppress(OSError), (self.folder / "log.csv").open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(msgspec.structs.astuple(entry))
 
     def add_samples(self, step: int, texts: list[str]) -> None:
         with (self.folder / "samples.txt").open("a", encoding="utf-8") as file:

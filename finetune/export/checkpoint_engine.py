@@ -24,30 +24,34 @@ from finetune.run_folder import RunFolder
 
 
 @contextmanager
-def engine_for(folder: Path, bits: Bits = 32, end: str | None = None, save: int | None = None) -> Iterator[OnnxEngine]:
-    """An engine on a save of a checkpoint, by default the newest.
+def engine_for(
+    folder: Path, bits: Bits = 32, end: str | None = None, save: int | None = None, quiet: bool = False
+) -> Iterator[OnnxEngine]:
+    """An engine on a save of a checkpoint, by default the newest. `quiet` shows no progress bar.
 
     Raises CheckpointError, and SettingError where `end` is empty or not a token's id.
     """
     source = open_save(folder, save)
     marker = find_end_marker(end, RunFolder(source.folder).description, source)
-    with checkpoint_engine(source, bits, marker) as engine:
+    with checkpoint_engine(source, bits, marker, quiet) as engine:
         yield engine
 
 
 @contextmanager
-def checkpoint_engine(source: CheckpointFolder, bits: Bits, end: EndMarker) -> Iterator[OnnxEngine]:
+def checkpoint_engine(
+    source: CheckpointFolder, bits: Bits, end: EndMarker, quiet: bool = False
+) -> Iterator[OnnxEngine]:
     """An engine on a checkpoint. Raises CheckpointError where its save is damaged."""
-    with temporary_bundle(source, bits, end) as bundle:
+    with temporary_bundle(source, bits, end, quiet) as bundle:
         yield OnnxEngine(bundle, cores_allowed())
 
 
 @contextmanager
-def temporary_bundle(source: CheckpointFolder, bits: Bits, end: EndMarker) -> Iterator[Bundle]:
+def temporary_bundle(source: CheckpointFolder, bits: Bits, end: EndMarker, quiet: bool = False) -> Iterator[Bundle]:
     """A bundle whose parity is not measured, removed at the end."""
     with tempfile.TemporaryDirectory(prefix="gpt-2-") as name:
         folder = Path(name)
-        with progress_bar("read", WRITING_STEPS) as progress:
+        with progress_bar("read", WRITING_STEPS, quiet=quiet) as progress:
             write_model(source, bits, folder, progress)
         yield Bundle(
             folder, describe_bundle(source, folder, source.folder.resolve().name, bits, end, own_profile(source))

@@ -46,13 +46,17 @@ class LogInterval:
     tokens: int = 0
     began: float = field(default_factory=time.monotonic)
 
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
     def add(self, loss: float, step: QueuedStep) -> None:
         self.nats += loss * step.counted
         self.counted += step.counted
         self.tokens += step.tokens
 
     def entry(self, step: int, learning_rate: float, seconds_before: float, flops: ModelFlops) -> LogEntry:
-        seconds = time.monotonic() - self.began
+        seconds = self.seconds
         speed = self.tokens / max(seconds, 1e-9)
         utilisation = flops.utilisation(speed)
         return LogEntry(

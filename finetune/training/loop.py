@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -33,15 +35,20 @@ from finetune.training.options import TrainingOptions
 from finetune.training.progress_file import ProgressFile
 from finetune.training.run_description import describe_run
 from finetune.training.save_thread import SaveThread
+from finetune.training.shown_samples import shown_samples
 from finetune.training.start_line import start_line
 from finetune.training.starting_point import StartingPoint
 from finetune.training.stop_signals import StopRequest, stop_signals
 from finetune.training.tensorboard_events import TensorboardEvents
 from finetune.training.trainer import Trainer
+from finetune.training.training_bar import TrainingBar
+from finetune.training.training_forecast import TrainingForecast, forecast_training
 from finetune.training.training_result import TrainingResult
 from finetune.training.validation_loss import ValidationLoss, validation_batches
 
 ENTRIES_PER_SAVE = 20
+LONGEST = 60.0
+"""Seconds between two lines of the log, where steps take long."""
 STEPS_IN_FLIGHT = 2
 """Steps that are queued on the device behind the one whose loss is awaited."""
 
@@ -62,13 +69,16 @@ def train_with_keras(options: TrainingOptions, data: Data, run: RunFolder, start
     devices = found_devices()
     before = run.description if options.resume else None
     options, trainer = trainer_that_fits(options, start, before, devices, make)
-    print(start_line(options, devices, trainer, options.context or n_ctx), file=sys.stderr)
+    forecast = forecast_training(options, start.hparams, rows, data.description.tokens["train"], start.step, devices)
+    print(
+        start_line(options, devices, trainer, options.context or n_ctx), forecast.sentence(), sep="\n", file=sys.stderr
+    )
     held_out = validation_batches(options, data, n_ctx)
     if start.state is not None:
         trainer.restore(start.state, int(before.options.get("accumulate", 1)) if before else options.accumulate)
     start = replace(start, weights={}, state=None)  # The trainer holds them now, and they are large.
     with explain_memory(options.smaller()), stop_signals() as stop:
-        loop = TrainingLoop(options, data, run, start, trainer, stop, rows, held_out)
+        loop = TrainingLoop(options, data, run, start, trainer, stop, rows, held_out, forecast)
         step = loop.run_to_end()
     return TrainingResult(run.folder, step, options.steps, loop.validation.best, loop.stopped_early, stop.signal)
 
@@ -98,6 +108,7 @@ class TrainingLoop:
         stop: StopRequest,
         rows: Rows,
         held_out: list[Batch],
+        forecast: TrainingForecast,
     ) -> None:
         self.options = options
         self.data = data
@@ -113,10 +124,12 @@ class TrainingLoop:
         self.flops = ModelFlops(flops_per_token(start.hparams, length), peak_flops(options.precision))
         if not options.resume:
             run.describe(describe_run(options, data))
-        self.progress = tqdm(total=options.steps, initial=start.step, desc=run.folder.name, unit="step")
+        run.write_log(self.entries)
+        self.progress = TrainingBar(run.folder.name, options.steps, start.step, forecast)
         self.events = TensorboardEvents(run.folder / "events")
         self.told = ProgressFile(run.folder, start.step, options.steps, self.entries, stop)
         self.saves = SaveThread()
+        self.saved_at = time.monotonic()
         self.stopped_early = False
         stop.hurry = self.saves.hurry
 
@@ -132,25 +145,38 @@ class TrainingLoop:
         step, last, every = self.start.step, self.options.steps, self.options.save_every
         ahead_of_it = closing(batches_ahead(self.batches, range(step, last)))
         with self.progress, self.events, self.told, self.saves, ahead_of_it as ahead:
-            while step < last and not self.stop.signal:
-                before = step
-                step = self.train_until(step, min(last, (step // every + 1) * every), ahead)
+            while step < last and not self.stop.signal and not self.stopped_early:
+                before, target = step, min(last, (step // every + 1) * every)
+                step = self.train_until(step, target, ahead)
                 if step > before:
-                    self.save(step)
-                if step < last and 0 < self.options.patience <= self.validation.saves_since_best():
-                    tqdm.write(
-                        f"step {step}: {self.options.patience} saves without a lower validation loss: early stop."
-                    )
-                    self.stopped_early = True
-                    break
+                    self.save(step, measured=step == target)
+                self.stopped_early = step < last and self.no_longer_learns(step)
             self.saves.wait()
+            self.stop.saved = True
+            if self.stop.signal == signal.SIGINT and step > self.start.step and self.validation.best is None:
+                with suppress(KeyboardInterrupt):
+                    self.keep_as_best(step)
         return step
+
+    def no_longer_learns(self, step: int) -> bool:
+        """Whether it is time for an early stop."""
+        patience = self.options.patience
+        if not 0 < patience <= self.validation.saves_since_best():
+            return False
+        tqdm.write(f"step {step}: {patience} saves without a lower validation loss: early stop.")
+        return True
+
+    def keep_as_best(self, step: int) -> None:
+        """Measure the validation loss of a run that a person has stopped before it was measured, so that it has a best save."""
+        if self.validation.batches and self.validate(step):
+            self.run.save_best(self.content(step, best=True))
 
     def train_until(self, step: int, target: int, ahead: Iterator[list[Batch]]) -> int:
         """Train up to step `target` or until told to stop. Returns the step that was reached."""
         in_flight: deque[QueuedStep] = deque()
         self.interval = LogInterval()
-        while step < target and not self.stop.signal:
+        self.saved_at = time.monotonic()
+        while step < target and not self.stop.signal and not self.save_is_due():
             batches = next(ahead)
             step += 1
             in_flight.append(queued_step(step, self.trainer.step(batches), batches))
@@ -163,6 +189,10 @@ class TrainingLoop:
             self.log(step)
         return step
 
+    def save_is_due(self) -> bool:
+        """Whether --save_minutes have passed since the last save."""
+        return 0 < self.options.save_minutes * 60 <= time.monotonic() - self.saved_at
+
     def batches(self, step: int) -> list[Batch]:
         """The batches whose gradients step number `step`, counted from 0, accumulates."""
         first = step * self.options.accumulate
@@ -174,8 +204,8 @@ class TrainingLoop:
         # A penalty of the unlikelihood loss adds up to 11.5 nats for each token that is almost certain.
         refuse_divergence(loss / (1 + self.options.unlikelihood), step.number, "loss")
         self.interval.add(loss, step)
-        self.progress.update()
-        if step.number % max(1, self.options.save_every // ENTRIES_PER_SAVE) == 0:
+        self.progress.step(loss)
+        if step.number % max(1, self.options.save_every // ENTRIES_PER_SAVE) == 0 or self.interval.seconds > LONGEST:
             self.log(step.number)
         self.told.reach(step.number)
 
@@ -185,24 +215,35 @@ class TrainingLoop:
         entry = self.interval.entry(step, learning_rate_at(self.options, step), before, self.flops)
         self.interval = LogInterval()
         self.entries.append(entry)
+        self.run.append_log(entry)
         values = {
             "loss/train": entry.train,
             "learning_rate": entry.learning_rate,
             "tokens_per_second": entry.tokens_per_second,
         }
-        said = f"loss {entry.train:.3f}, {entry.tokens_per_second:,.0f} tokens/s"
+        self.progress.speed = f", {entry.tokens_per_second:,.0f} tokens/s"
         if entry.mfu is not None:
             values["mfu"] = entry.mfu
-            said += f", MFU {entry.mfu:.0%}"
-        self.progress.set_postfix_str(said)
+            self.progress.speed += f", MFU {entry.mfu:.0%}"
         self.events.add(step, values)
 
-    def save(self, step: int) -> None:
-        """Measure the validation loss and take a copy of the weights. The thread writes it, after the save before."""
+    def save(self, step: int, *, measured: bool) -> None:
+        """Take a copy of the weights. The thread writes it, after the save before.
+
+        At the steps of --save_every, the validation loss is measured and samples are written. A save between them, after
+        --save_minutes or a signal, only keeps what was trained. So neither changes which save is the best, or an early stop.
+        """
         refuse_overflow(self.trainer.loss_scale(), step)
-        best = bool(self.validation.batches) and self.validate(step)
+        best = measured and bool(self.validation.batches) and self.validate(step)
         self.saves.wait()
-        content = RunSave(
+        content = self.content(step, best)
+        self.saves.add(partial(self.write, content))
+        self.saves.add(partial(plot_losses, content.log, self.run.folder.name, self.run.folder / "loss.png"))
+        if measured and self.options.samples:
+            self.saves.add(partial(self.write_samples, step))
+
+    def content(self, step: int, best: bool) -> RunSave:
+        return RunSave(
             step=step,
             hparams=self.start.hparams,
             weights=self.trainer.weights(),
@@ -212,10 +253,6 @@ class TrainingLoop:
             log=self.entries.copy(),
             best=best,
         )
-        self.saves.add(partial(self.write, content))
-        self.saves.add(partial(plot_losses, content.log, self.run.folder.name, self.run.folder / "loss.png"))
-        if self.options.samples:
-            self.saves.add(partial(self.write_samples, step))
 
     def write(self, content: RunSave) -> None:
         refuse_infinite_weights(content.weights, content.step)
@@ -226,6 +263,8 @@ class TrainingLoop:
         loss = self.validation.measure(self.trainer, step)
         refuse_divergence(loss, step, "validation loss")
         self.entries[-1] = msgspec.structs.replace(self.entries[-1], validation=loss)
+        self.run.write_log(self.entries)
+        self.progress.validation = loss
         self.events.add(step, {"loss/validation": loss})
         tqdm.write(
             f"step {step}: training loss {self.entries[-1].train:.3f}, validation loss {loss:.3f} "
@@ -245,7 +284,8 @@ class TrainingLoop:
         time_left = self.saves.time_left
         with suppress(DeadlinePassed):
             time_left.check()
-            with engine_for(self.run.folder) as engine:
+            with engine_for(self.run.folder, quiet=True) as engine:
                 sampled = list(sample_texts(engine, "", self.options.samples, options, time_left))
             time_left.check()
             self.run.add_samples(step, [each.text for each in sampled])
+            tqdm.write(shown_samples(step, [each.text for each in sampled]))

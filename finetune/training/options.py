@@ -33,8 +33,8 @@ START, LENGTH, RATE, MEMORY, TEXT, SHOWN = (
 
 # Options that may differ when a run is resumed. A change of any other would make it a different run.
 MAY_CHANGE = {
-    "data", "out", "init", "resume", "save", "steps", "save_every", "patience", "samples", "sample_length", "xla", "parallel",
-    "attention", "batch_size", "accumulate", "gradient_checkpointing",
+    "data", "out", "init", "resume", "save", "steps", "save_every", "save_minutes", "patience", "samples", "sample_length",
+    "xla", "parallel", "attention", "batch_size", "accumulate", "gradient_checkpointing",
 }  # fmt: skip
 
 
@@ -96,12 +96,14 @@ class TrainingOptions:
     """weight of the unlikelihood loss against repetition (arXiv 1908.04319); 0 is off"""
     save_every: Annotated[Count, LENGTH] = 200
     """steps between saves; each save also measures the validation loss and writes samples"""
+    save_minutes: Annotated[NotNegative, LENGTH] = 10.0
+    """minutes after which a run saves in any case, without measuring the validation loss; 0 is off"""
     validation_tokens: Annotated[CountOrZero, LENGTH] = 20_000
     """validation tokens to measure the loss on, at most"""
     patience: Annotated[CountOrZero, LENGTH] = 0
     """early stopping: end after this many saves without a lower validation loss; 0 is off"""
     samples: Annotated[CountOrZero, SHOWN] = 3
-    """texts to write to samples.txt at each save"""
+    """texts to write to samples.txt at each save; the first two are shown; 0 writes none"""
     sample_length: Annotated[Length, SHOWN] = 100
     """tokens per sample"""
     resume: Annotated[bool, START] = False

@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+STOPPING = "Stopping: the step is finished and saved first."
+PATIENCE = "Still saving, please wait. One more Ctrl-C ends without it; the save before stays."
+
 
 @dataclass(eq=False)
 class StopRequest:
-    """The signal that asked the run to stop, 0 while none has. It calls `hurry`, whatever the run is waiting for."""
+    """The signal that asked the run to stop, 0 while none has. It calls `hurry`, whatever the run is waiting for.
+
+    `saved`: what follows is only nice to have, and a further Ctrl-C ends it.
+    """
 
     signal: int = 0
     hurry: Callable[[], None] = lambda: None
+    saved: bool = False
+    times: int = 0
+
+    def take(self, number: int, frame: object) -> None:
+        """Take a signal, as a handler. Only a person's third Ctrl-C ends a run that has not saved."""
+        self.signal = self.signal or number
+        self.times += 1
+        self.hurry()
+        if number == signal.SIGINT and (self.times > 2 or (self.saved and self.times > 1)):
+            raise KeyboardInterrupt
+        if self.times <= 2 and not self.saved:
+            say(STOPPING if self.times == 1 else PATIENCE)
+
+
+def say(sentence: str) -> None:
+    """Print from a signal's handler, where a stream may be half-way through another line."""
+    with contextlib.suppress(OSError, ValueError):
+        os.write(sys.stderr.fileno(), f"\n{sentence}\n".encode())
 
 
 @contextmanager
 def stop_signals() -> Iterator[StopRequest]:
-    """Record a signal to stop, so that the loop can finish its step and save. A second Ctrl-C interrupts at once."""
+    """Record a signal to stop, so that the loop can finish its step and save."""
     stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():  # Only the main thread may set handlers.
         yield stop
         return
-
-    def ask(number: int, frame: object) -> None:
-        stop.signal = number
-        stop.hurry()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    with handled_by(ask):
+    with handled_by(stop.take):
         yield stop
 
 

@@ -73,6 +73,23 @@ def test_a_log_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     assert RunFolder(tmp_path).log() == [LogEntry(4, 2.5, 3.5, 0.1, 10.0, 1.5, mfu=None)]
 
 
+def test_a_line_of_the_log_that_is_being_written_is_left_out(tmp_path: Path) -> None:
+    """The log has its lines as they come, so it may be read, or a kill may come, in the middle of one."""
+    run, entries = RunFolder(tmp_path), [LogEntry(step, 2.5, None, 0.1, 10.0, 1.5) for step in (1, 2)]
+    run.write_log(entries[:1])
+    run.append_log(entries[1])
+    assert run.log() == entries
+    log = tmp_path / "log.csv"
+    for cut in (1, 2, 9):
+        log.write_bytes(log.read_bytes()[:-cut])
+        assert run.log() == entries[:1]
+
+
+def test_a_disk_that_is_full_is_no_reason_to_stop_between_two_saves(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "absent").append_log(LogEntry(1, 2.5, None, 0.1, 10.0, 1.5))
+    assert not (tmp_path / "absent").exists()
+
+
 def test_a_folder_is_begun_again_only_if_it_has_no_save(finished: Path, tmp_path: Path) -> None:
     """A run that failed before its first save left a folder that every later command refused."""
     run = shutil.copytree(finished, tmp_path / "run")
@@ -148,6 +165,13 @@ def save_of(vocabulary: Path, step: int, losses: dict[int, float], best: bool) -
     )
 
 
+def save_as_the_loop_does(run: RunFolder, content: RunSave) -> None:
+    """It writes the log line by line, before the save."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    run.write_log(content.log)
+    run.save(content)
+
+
 def assert_agree(run: RunFolder, losses: dict[int, float]) -> int:
     """The newest save is whole, has its optimizer state and its log, and `best` holds what it says. Returns its step."""
     newest = open_checkpoint(run.folder)
@@ -179,17 +203,17 @@ def test_a_stop_at_any_moment_of_a_save_leaves_files_that_agree(
     losses = {2: 3.0, 4: 2.0, 6: 1.0 if best else 2.5}
     for step in (2, 4):
         measured = {at: loss for at, loss in losses.items() if at <= step}
-        RunFolder(tmp_path / "before").save(save_of(vocabulary, step, measured, best=True))
+        save_as_the_loop_does(RunFolder(tmp_path / "before"), save_of(vocabulary, step, measured, best=True))
     third = save_of(vocabulary, 6, losses, best)
     reached = []
     for at in range(100):
         run = RunFolder(shutil.copytree(tmp_path / "before", tmp_path / f"run{at}"))
         try:
             with killer.kills(tmp_path, at):
-                run.save(third)
+                save_as_the_loop_does(run, third)
         except Killed:
             reached.append(assert_agree(run, losses))
-            run.save(third)  # As a resumed run repeats the step.
+            save_as_the_loop_does(run, third)  # As a resumed run repeats the step.
             assert assert_agree(run, losses) == 6
             assert run.lowest_validation == ((6, 1.0) if best else (4, 2.0))
         else:
@@ -207,7 +231,7 @@ def test_a_stop_at_any_moment_of_the_first_save_leaves_a_save_or_a_folder_to_beg
         run.describe(first.description)
         try:
             with killer.kills(tmp_path, at):
-                run.save(first)
+                save_as_the_loop_does(run, first)
         except Killed:
             if run.exists:
                 assert assert_agree(run, {2: 1.0}) == 2

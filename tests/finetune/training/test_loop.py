@@ -80,7 +80,9 @@ def test_a_signal_saves_says_so_and_leaves_no_process(base: Path, tmp_path: Path
         child.send_signal(number)
         _, said = child.communicate(timeout=60)
     assert child.returncode == 128 + number
-    assert "--resume continues" in said
+    step = open_checkpoint(run).step
+    assert f"Stopped at step {step} of 100000, which is saved in {run}. To go on: gpt2 train" in said
+    assert said.endswith(" --resume\n")
     assert "Traceback" not in said
     assert logged(run)[-1]["step"] == str(open_checkpoint(run).step)
     with pytest.raises(ProcessLookupError):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 
-from finetune.training.stop_signals import stop_signals
+from finetune.training.stop_signals import PATIENCE, STOPPING, stop_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -29,8 +30,29 @@ def test_nohup_keeps_its_promise() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_a_second_ctrl_c_interrupts_at_once() -> None:
-    with stop_signals():
-        signal.raise_signal(signal.SIGINT)
+def test_only_a_third_ctrl_c_ends_a_run_before_its_save(capfd: pytest.CaptureFixture[str]) -> None:
+    """The second one did, and people press it twice. Those who ask a program to end get its save, however often they ask."""
+    with stop_signals() as stop:
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
+            signal.raise_signal(number)
+        said = [line for line in capfd.readouterr().err.splitlines() if line]
+        assert said == [STOPPING, PATIENCE]
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+    assert stop.signal == signal.SIGINT
+
+
+def test_what_follows_the_save_ends_at_once() -> None:
+    with stop_signals() as stop:
+        signal.raise_signal(signal.SIGINT)
+        stop.saved = True
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_terminal_that_is_gone_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with (tmp_path / "closed").open("w") as closed:
+        monkeypatch.setattr("sys.stderr", closed)
+    with stop_signals() as stop:
+        signal.raise_signal(signal.SIGHUP)
+    assert stop.signal == signal.SIGHUP
