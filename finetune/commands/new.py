@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.errors import SettingError
 from finetune.commands.evaluate import evaluate
 from finetune.commands.export import export
-from finetune.commands.prepare import prepare
+from finetune.commands.prepare import prepare_inputs
 from finetune.data.input_files import find_files
-from finetune.data.prepared import DataDescription, read_description
+from finetune.data.preparation import PreparationOptions
+from finetune.data.prepared import DataDescription
 from finetune.option_ranges import Count
 from finetune.planning.machine import Machine, this_machine
 from finetune.planning.starting_weights import StartingWeights, starting_weights
@@ -61,6 +63,7 @@ def new(
     minutes: float = 15.0,
     steps: Count | None = None,
     init: str | None = None,
+    model_is: list[str] | None = None,
 ) -> None:
     """Make a model of your text: prepare, train, evaluate and export, with everything chosen.
 
@@ -71,6 +74,7 @@ def new(
         steps: optimizer steps to train, instead of --minutes
         init: the weights to start from: a model in models/, a checkpoint's folder, or scratch for a small model of your text
             alone; by default 124M, which is downloaded if need be, or scratch where that cannot be had
+        model_is: the person of a chat whose messages the model learns to write; by default you are asked
     """
     check(minutes, steps)
     folders = ModelFolders(out or name_of(inputs[0]))
@@ -79,7 +83,7 @@ def new(
     weights = starting_weights(begun.init if begun else init, machine)
     if weights.told:
         print(weights.told)
-    data = prepared(inputs, folders, weights)
+    data = prepared(inputs, folders, weights, model_is or [])
     with output_may_close():
         result = trained(folders, data, weights, machine, minutes, steps)
     evaluated(folders, data, result)
@@ -103,16 +107,18 @@ def name_of(given: str) -> str:
     return name
 
 
-def prepared(inputs: list[str], folders: ModelFolders, weights: StartingWeights) -> DataDescription:
+def prepared(
+    inputs: list[str], folders: ModelFolders, weights: StartingWeights, model_is: Sequence[str]
+) -> DataDescription:
     """The data, prepared now unless it was prepared from the same files."""
     files, _ = find_files(inputs)
     size = sum(path.stat().st_size for path in {file.path for file in files})
     if weights.source is not None:
-        prepare(inputs, out=folders.data, vocabulary=weights.source.folder, validation=validation_share(size))
+        options = PreparationOptions(vocabulary=weights.source.folder, validation=validation_share(size))
     else:
         plan = vocabulary_plan(size)
-        prepare(inputs, out=folders.data, vocabulary_size=plan.size, validation=plan.validation)
-    return read_description(folders.data)
+        options = PreparationOptions(vocabulary_size=plan.size, validation=plan.validation)
+    return prepare_inputs(inputs, folders.data, replace(options, model_is=tuple(model_is)))
 
 
 def trained(

@@ -76,12 +76,20 @@ def prepare(
         model_is=tuple(model_is or ()),
         keep_names=keep_names,
     )
+    description = prepare_inputs(inputs, out, options)
+    start = " --init scratch" if description.options["vocabulary_size"] else ""
+    print(f"Next: gpt2 train --data {out} --out checkpoint/{out.name}{start}")
+
+
+def prepare_inputs(inputs: Sequence[str], out: Path, options: PreparationOptions) -> DataDescription:
+    """Prepare, and print what came of it. Raises SettingError or DataError."""
     refuse_values(options)
     refuse_overwriting(out, ours=(out / "description.json").is_file(), kind="prepared data")
     files, skipped = find_files(inputs)
     refuse_unused({file.kind for file in files}, options)
     description = prepare_data(files, out, options)
     print(summary(out, description, skipped))
+    return description
 
 
 def refuse_values(options: PreparationOptions) -> None:
@@ -117,7 +125,7 @@ def refuse_unused(kinds: set[Kind | None], options: PreparationOptions) -> None:
 
 
 def summary(out: Path, description: DataDescription, skipped: Sequence[Path]) -> str:
-    """What was read, kept and dropped, and the command that comes next."""
+    """What was read, kept, dropped and replaced, in two or three lines."""
     lines = [f"{out}: {kept_text(description)}."]
     if dropped := [f"{count:,} {reason}" for reason, count in description.dropped.items() if count]:
         lines.append(f"Dropped: {', '.join(dropped)}.")
@@ -131,8 +139,6 @@ def summary(out: Path, description: DataDescription, skipped: Sequence[Path]) ->
         lines.append(f"The text has only enough to learn a vocabulary of {description.n_vocab:,} tokens, not {size:,}.")
     if skipped:
         lines.append(f"Skipped, as they are none of {', '.join(SUFFIXES)}: {listed(skipped)}")
-    start = " --init scratch" if size else ""
-    lines.append(f"Next: gpt2 train --data {out} --out checkpoint/{out.name}{start}")
     return "\n".join(lines)
 
 

@@ -55,15 +55,15 @@ SPACE_FACTOR = 4
 class PreparationOptions:
     """The options of `prepare`, apart from its inputs and output; their meaning is in finetune/commands/prepare.py."""
 
-    vocabulary: Path
-    vocabulary_size: int | None
-    column: str | None
-    split: SplitAt
+    vocabulary: Path = Path("models/124M")
+    vocabulary_size: int | None = None
+    column: str | None = None
+    split: SplitAt = "marks"
     template: Template | None = None
-    encoding: str
-    validation: float
-    near_duplicates: float
-    min_tokens: int
+    encoding: str = "utf-8"
+    validation: float = 0.02
+    near_duplicates: float = 0.85
+    min_tokens: int = 1
     model_is: tuple[str, ...] = ()
     keep_names: bool = False
 
