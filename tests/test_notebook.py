@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -157,7 +161,7 @@ def test_an_interrupt_loses_nothing_and_the_cells_below_use_what_is_saved(conten
         notebook.nb.cells[training].source = "LIMIT = MINUTES\n" + notebook.nb.cells[training].source
         presses = threading.Thread(target=interrupt_when_it_trains, args=(notebook, run))
         presses.start()
-        with pytest.raises(CellExecutionError, match="Interrupted. To go on, run this cell again"):
+        with pytest.raises(CellExecutionError, match="To go on, run this cell again"):
             notebook.execute_cell(notebook.nb.cells[training], training)
         presses.join()
         assert "step/s" in str(notebook.nb.cells[training].outputs), "the bar was not shown"
@@ -167,11 +171,12 @@ def test_an_interrupt_loses_nothing_and_the_cells_below_use_what_is_saved(conten
     assert (home / "models/jokes/manifest.json").is_file()
 
 
+ON_GITHUB = "https%3A%2F%2Fgithub.com%2FOWNER%2Fa.fork%2Fblob%2Fmain%2Fnotebooks%2Ffine_tune.ipynb"
 SESSIONS = [
-    ('[{"path": "fileId=https%3A%2F%2Fgithub.com%2FOWNER%2Fa.fork%2Fblob%2Fmain%2Fnotebooks%2Ffine_tune.ipynb"}]', "OWNER/a.fork"),
+    (f'[{{"path": "fileId={ON_GITHUB}"}}]', "OWNER/a.fork"),
     ('[{"path": "fileId=1JpGbn3IlO9", "name": "fine_tune.ipynb"}]', None),
     ("[]", None),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("sessions", "found"), SESSIONS, ids=["from GitHub", "from Drive", "from nowhere"])
@@ -207,7 +212,10 @@ def test_the_project_is_fetched_once(content: Path, tmp_path: Path) -> None:
     """It was cloned again on the second run, which failed, or into itself."""
     source = tmp_path / "source"
     identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
-    for command in (("init", "--quiet", source), ("-C", source, *identity, "commit", "--quiet", "--allow-empty", "-m", "One")):
+    for command in (
+        ("init", "--quiet", source),
+        ("-C", source, *identity, "commit", "--quiet", "--allow-empty", "-m", "One"),
+    ):
         subprocess.run(["git", *command], check=True)
     (content / "gpt-2-cloud-run").rename(content / "elsewhere")
     notebook = client(content, REPOSITORY=str(source))
