@@ -10,12 +10,14 @@ from finetune.library_log import quiet_imports
 NOWHERE = f"{os.devnull}/keras"
 """A folder that can be neither read nor created."""
 
+KEPT = ("KERAS_BACKEND", "TQDM_DISABLE")
+
 
 def shield_libraries() -> None:
     """Set the variables that TensorFlow, Keras and Matplotlib read when they are imported. Call this before."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Silences TensorFlow's notes on hardware, once it is loaded.
     quiet_imports()  # And before.
-    for name in [name for name in os.environ if name.startswith("KERAS_") and name != "KERAS_BACKEND"]:
+    for name in [name for name in os.environ if name.startswith(("KERAS_", "TQDM_")) and name not in KEPT]:
         del os.environ[name]
     if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
         # Under `ulimit -v`, the allocator of TensorFlow's oneDNN waits for minutes before it says that memory has run out.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +18,29 @@ from app.errors import SettingError
 def written_aside(out: Path) -> Iterator[Path]:
     """A new temporary folder beside `out` to write in. Removed at the end, unless `replace_folder` moved it into place."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    with leaving_at_signals():
+        aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        try:
+            yield aside
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def leaving_at_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the program as an error does, so that what is half-written is removed.
+
+    A signal that somebody else handles, as in a training, or ignores, as with nohup, is left alone.
+    """
+    signals = [signal.SIGTERM, signal.SIGHUP] if threading.current_thread() is threading.main_thread() else []
+    ours = [number for number in signals if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
-        yield aside
+        yield
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def refuse_overwriting(out: Path, ours: bool, kind: str) -> None:

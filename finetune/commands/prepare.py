@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.engine.templates import Template
 from app.errors import SettingError
-from finetune.data.file_kinds import CHATS, PERSONAL, SUFFIXES, Kind
+from finetune.data.file_kinds import CHATS, ENCODED, PERSONAL, SUFFIXES, Kind
 from finetune.data.input_files import find_files
 from finetune.data.preparation import PreparationOptions, prepare_data
 from finetune.data.prepared import DataDescription
@@ -118,6 +118,8 @@ def refuse_unused(kinds: set[Kind | None], options: PreparationOptions) -> None:
         raise SettingError(f"--column is {options.column!r}, and no input is a .csv or .tsv: leave it out.")
     if options.split != "marks" and not kinds & {"text", "npz"}:
         raise SettingError(f"--split is {options.split}, and no input is a .txt or .npz: leave it out.")
+    if options.encoding.lower().replace("_", "-") not in ("utf-8", "utf8") and not kinds & {*ENCODED}:
+        raise SettingError(f"--encoding is {options.encoding}, and no input has an encoding to choose: leave it out.")
     if options.model_is and not kinds & {*CHATS}:
         raise SettingError(f"--model_is is {options.model_is[0]}, and no input is the export of a chat: leave it out.")
     if options.keep_names and not kinds & {*CHATS, *PERSONAL}:

@@ -143,3 +143,11 @@ def test_every_verb_runs_without_what_only_linux_has(base: Path, tmp_path: Path)
     assert open_checkpoint(tmp_path / "run").step == 1
     assert (tmp_path / "bundle/manifest.json").is_file()
     assert (tmp_path / "report/report.html").is_file()
+
+
+def test_settings_of_the_bars_are_no_traceback(checkpoint: Path, tmp_path: Path) -> None:
+    """tqdm reads them when it is imported."""
+    (tmp_path / "input.txt").write_text("Yes.")
+    arguments = [str(tmp_path / "input.txt"), "--out", str(tmp_path / "data"), "--vocabulary", str(checkpoint)]
+    ended = run_module("finetune", "prepare", *arguments, TQDM_MININTERVAL="often", TQDM_NCOLS="wide")
+    assert ended.returncode == 0, ended.stderr

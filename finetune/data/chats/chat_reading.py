@@ -14,7 +14,7 @@ from finetune.data.chats.sent_message import Chat
 from finetune.data.chats.telegram_export import read_telegram
 from finetune.data.chats.whatsapp_export import read_whatsapp
 from finetune.data.chats.x_archive import read_direct_messages
-from finetune.data.file_kinds import CHATS
+from finetune.data.file_kinds import CHATS, suffix_of
 from finetune.data.input_files import InputFile
 from finetune.data.text_encoding import decode, lines_of
 
@@ -63,7 +63,7 @@ def read_chats(file: InputFile, encoding: str, progress: Callable[[int], object]
             yield read_whatsapp(lines)
         case "telegram":
             yield from read_telegram(file, progress)
-        case "discord" if file.name.lower().endswith(".csv"):
+        case "discord" if suffix_of(file.name) == ".csv":
             yield read_discord_table(file, lines(), owner="")
         case "discord":
             yield read_discord(file, progress)

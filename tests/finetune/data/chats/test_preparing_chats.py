@@ -140,6 +140,14 @@ def test_options_of_chats_are_refused_without_one(options: dict[str, Any], sente
     assert str(error.value) == sentence
 
 
+def test_an_encoding_is_refused_where_none_is_to_be_chosen(chat: Path) -> None:
+    written(chat / "in/chat.txt", telegram())
+    with pytest.raises(
+        SettingError, match="--encoding is cp1252, and no input has an encoding to choose: leave it out"
+    ):
+        prepared(chat, encoding="cp1252", model_is=["Bob"])
+
+
 @pytest.mark.parametrize("text", [telegram([]), '{"name": "x", "type": "personal_chat", "id": 1, "messages": []}'])
 def test_an_export_without_messages_has_no_text(text: str, chat: Path) -> None:
     written(chat / "in/chat.txt", text)
