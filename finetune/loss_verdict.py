@@ -30,6 +30,8 @@ def judge_losses(log: Sequence[LogEntry]) -> LossVerdict:
     """What the curve says. The validation loss decides where it is known, since the training loss nearly always falls."""
     if any(not math.isfinite(entry.train) for entry in log):
         return LossVerdict("diverged", "diverged: the loss is not a number any more")
+    if not log:
+        return LossVerdict("unknown", "no loss is known")
     losses = [entry.train for entry in log]
     training = smooth(losses)
     if len(training) > 2 and training[-1] > min(training) + BLOWN_UP:
@@ -38,7 +40,11 @@ def judge_losses(log: Sequence[LogEntry]) -> LossVerdict:
     measured = [(step, loss) for step, loss in validation if math.isfinite(loss)]
     if len(measured) > 1:
         return judge_validation(measured)
-    best = measured[0][0] if measured else None
+    return judge_training(training, measured[0][0] if measured else None)
+
+
+def judge_training(training: Sequence[float], best: int | None) -> LossVerdict:
+    """The verdict on smoothed training losses, where nothing else is known."""
     if len(training) < 4:
         return LossVerdict("unknown", "too early to tell", best)
     if training[len(training) // 2] - training[-1] > VISIBLE:

@@ -25,7 +25,7 @@ SILENCE = 900.0
 class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     """`entries`: the newest lines of the log, also those since the last save. `at`: when this was written, in Unix time.
 
-    `memory`: bytes of the trainer's process. `error`: the sentence with which a run failed.
+    `memory`: bytes of the trainer's process, `device_memory`: of its GPU. `error`: the sentence with which a run failed.
     """
 
     state: Literal["training", "finished", "stopped", "failed"]
@@ -36,6 +36,7 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     process: int
     memory: int | None = None
+    device_memory: int | None = None
     error: str = ""
 
     @property

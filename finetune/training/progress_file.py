@@ -14,6 +14,7 @@ from typing import Literal
 from app.errors import FatalError
 from finetune.run_folder import LogEntry
 from finetune.run_progress import RunProgress, write_progress
+from finetune.training.memory_in_use import device_bytes, resident_bytes
 from finetune.training.stop_signals import StopRequest
 
 RECENT = 100
@@ -62,16 +63,8 @@ class ProgressFile:
             host=socket.gethostname(),
             process=os.getpid(),
             memory=resident_bytes(),
+            device_memory=device_bytes(),
             error=error,
         )
         with suppress(OSError):
             write_progress(self.folder, progress)
-
-
-def resident_bytes() -> int | None:
-    """The memory of this process, where the system tells."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -52,6 +52,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     epochs: float | None
     tokens_per_second: float | None
     memory: int | None
+    device_memory: int | None
     samples: list[SampleView]
     copies: str
     commands: list[tuple[str, str]]
@@ -80,6 +81,7 @@ def view_run(files: RunFiles, train_tokens: int | None, marked: Mapping[int, Sam
         epochs=epochs(log, train_tokens),
         tokens_per_second=recent_speed(log),
         memory=files.progress.memory if files.progress and state == "training" else None,
+        device_memory=files.progress.device_memory if files.progress and state == "training" else None,
         samples=[marked.get(each.step) or plain(each) for each in spread(files.samples)],
         copies=copies,
         commands=next_commands(files, state, verdict, step),

@@ -25,7 +25,7 @@ NONE: list[float | None] = [None] * 6
 @pytest.mark.parametrize(
     ("train", "validation", "trend", "said", "best"),
     [
-        ([], [], "unknown", "too early to tell", None),
+        ([], [], "unknown", "no loss is known", None),
         (FALLING[:1], [5.1], "unknown", "too early to tell", 10),
         (FALLING, NONE, "falling", "the training loss is falling", None),
         ([3.0] * 6, NONE, "level", "the training loss has levelled off", None),

@@ -41,7 +41,7 @@ function facts(run) {
     ["Validation loss", validation(run)],
     ["Times through the text", run.epochs === null ? null : run.epochs.toFixed(1)],
     ["Speed", run.tokens_per_second === null ? null : `${number(run.tokens_per_second)} tokens/s`],
-    ["Memory", run.memory === null ? null : bytes(run.memory)],
+    ["Memory", run.memory === null ? null : bytes(run.memory) + (run.device_memory ? `, GPU${THIN}${bytes(run.device_memory)}` : "")],
     ["Time", run.seconds ? duration(run.seconds) : null],
     ["Last save", run.saved === null ? "none yet" : `step${THIN}${number(run.saved)}`],
   ].filter(([, value]) => value !== null);
