@@ -6,7 +6,10 @@ import atexit
 import re
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
+from typing import TextIO
 
 from IPython.display import IFrame, display
 
@@ -14,7 +17,7 @@ from app.errors import MachineError
 
 HEIGHT = 900
 PORT = re.compile(r"http://[\w.]+:(\d+)/")
-SERVERS: dict[Path, subprocess.Popen[str]] = {}
+SERVERS: dict[Path, subprocess.Popen[bytes]] = {}
 """The processes by their runs, so that a cell that is run again does not start a second one."""
 
 
@@ -23,20 +26,28 @@ def show_live_page(run: Path, height: int = HEIGHT) -> None:
     stop(run)
     run.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "finetune", "watch", str(run), "--port", "0"]
-    server = SERVERS[run] = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    atexit.register(stop, run)
-    assert server.stdout is not None
-    said = server.stdout.readline()
-    if (found := PORT.search(said)) is None:
-        raise MachineError(f"the live page could not be shown ({said.strip() or 'it says nothing'}): go on without it.")
-    show_port(int(found[1]), height)
+    # What it prints goes to a file: nobody reads a pipe later, and a full one would stop the page.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
+        SERVERS[run] = server = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        atexit.register(stop, run)
+        show_port(announced_port(server, said), height)
+
+
+def announced_port(server: subprocess.Popen[bytes], said: TextIO) -> int:
+    """The port that the server names once it listens. Raises MachineError if it ends instead."""
+    while True:
+        ended = server.poll() is not None
+        said.seek(0)
+        text = said.read()
+        if found := PORT.search(text):
+            return int(found[1])
+        if ended:
+            raise MachineError(
+                f"the live page could not be shown ({text.strip() or 'it says nothing'}): go on without it."
+            )
+        time.sleep(0.05)
 
 
 def show_port(port: int, height: int) -> None:
@@ -55,5 +66,3 @@ def stop(run: Path) -> None:
         return
     server.terminate()
     server.wait()
-    if server.stdout is not None:
-        server.stdout.close()
