@@ -129,7 +129,6 @@ class TrainingLoop:
         self.events = TensorboardEvents(run.folder / "events")
         self.told = ProgressFile(run.folder, start.step, options.steps, self.entries, stop)
         self.saves = SaveThread()
-        self.saved_at = time.monotonic()
         self.stopped_early = False
         stop.hurry = self.saves.hurry
 
@@ -172,11 +171,12 @@ class TrainingLoop:
             self.run.save_best(self.content(step, best=True))
 
     def train_until(self, step: int, target: int, ahead: Iterator[list[Batch]]) -> int:
-        """Train up to step `target` or until told to stop. Returns the step that was reached."""
+        """Train up to step `target`, until told to stop, or for --save_minutes. Returns the step that was reached."""
         in_flight: deque[QueuedStep] = deque()
         self.interval = LogInterval()
-        self.saved_at = time.monotonic()
-        while step < target and not self.stop.signal and not self.save_is_due():
+        due = time.monotonic() + (self.options.save_minutes * 60 or math.inf)
+        first = step
+        while step < target and not self.stop.signal and (step == first or time.monotonic() < due):
             batches = next(ahead)
             step += 1
             in_flight.append(queued_step(step, self.trainer.step(batches), batches))
@@ -188,10 +188,6 @@ class TrainingLoop:
         if self.interval.tokens:
             self.log(step)
         return step
-
-    def save_is_due(self) -> bool:
-        """Whether --save_minutes have passed since the last save."""
-        return 0 < self.options.save_minutes * 60 <= time.monotonic() - self.saved_at
 
     def batches(self, step: int) -> list[Batch]:
         """The batches whose gradients step number `step`, counted from 0, accumulates."""

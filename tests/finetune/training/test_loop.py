@@ -20,7 +20,7 @@ from finetune.commands.train import train
 from finetune.run_folder import RunFolder
 from finetune.training.divergence import refuse_infinite_weights
 from tests.conftest import ROOT
-from tests.finetune.training.runs import logged, training_options, weights_of
+from tests.finetune.training.runs import logged, stopped_after, training_options, weights_of
 
 
 def test_a_run_learns_and_leaves_its_log_plot_and_samples(
@@ -87,6 +87,33 @@ def test_a_signal_saves_says_so_and_leaves_no_process(base: Path, tmp_path: Path
     assert logged(run)[-1]["step"] == str(open_checkpoint(run).step)
     with pytest.raises(ProcessLookupError):
         os.killpg(child.pid, 0)
+
+
+def test_saves_by_the_clock_change_nothing_else(
+    base: Path, finished: Path, keras: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A save every 200 steps was one in twenty minutes. One between them measures nothing, so the best save stays the same."""
+    run = tmp_path / "run"
+    keras(train, training_options(base, run, save_minutes=1e-9, samples=1, sample_length=2))
+    assert {path.stem for path in run.glob("model-*.index")} == {"model-11", "model-12"}
+    assert RunFolder(run).lowest_validation == RunFolder(finished).lowest_validation
+    assert [row["validation"] for row in logged(run)] == [row["validation"] for row in logged(finished)]
+    assert (run / "samples.txt").read_text(encoding="utf-8").count("====== step") == 3
+    weights = weights_of(finished)
+    assert all(np.array_equal(weight, weights[name]) for name, weight in weights_of(run).items())
+
+
+def test_a_run_that_a_person_stops_early_has_a_best_save(
+    base: Path, finished: Path, keras: Callable[..., Any], tmp_path: Path
+) -> None:
+    """It is stopped before the first step at which the validation loss is measured; resumed, it ends as if it had not been."""
+    run = tmp_path / "run"
+    keras(stopped_after, training_options(base, run, samples=1, sample_length=2), 2)
+    assert open_checkpoint(run).step == open_checkpoint(run / "best").step == 2
+    assert not (run / "samples.txt").exists()
+    assert logged(run)[-1]["validation"]
+    keras(train, training_options(base, run, resume=True))
+    assert RunFolder(run).lowest_validation == RunFolder(finished).lowest_validation
 
 
 @pytest.mark.slow
