@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from textwrap import indent
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -29,8 +30,8 @@ from app.engine.default_bundle import MODELS, RUN, deployed_model, is_bundle
 from app.errors import FatalError, SettingError
 from finetune.deployment.cloud_state import DATASET, CloudProject, CloudState, find_project, look_at
 from finetune.deployment.deployment_plan import Deployment, plan, secret_names
-from finetune.deployment.deployment_summary import removal_summary, summary
-from finetune.deployment.gcloud import Step, ask
+from finetune.deployment.deployment_summary import costs, removal_summary, summary
+from finetune.deployment.gcloud import Step, ask, find_program
 from finetune.deployment.live_service import first_answer, qr_code
 from finetune.deployment.performed_steps import perform
 from finetune.deployment.removal import built_things, removal_plan
@@ -122,6 +123,8 @@ def put_online(
     dry_run: bool,
     say: Callable[..., None],
 ) -> dict[str, Any]:
+    if votes and not dry_run:
+        find_program("bq")
     bundle = open_bundle(chosen_bundle(model))
     with build_folder(kept=dry_run) as folder:
         wanted = Deployment(service, bundle, stage_sources(bundle.folder, folder), token, votes)
@@ -129,7 +132,8 @@ def put_online(
         steps = plan(wanted, state, place)
         lines = list(summary(wanted, state, place, steps))
         if dry_run:
-            return print_script(lines, script(steps, place, service, bool(token)), steps, place, say)
+            shown = print_script(lines, script(steps, place, service, bool(token)), steps, place, say)
+            return shown | {"cost": costs(wanted, state, place)}
         bot = bot_info(token) if token else None
         say("\n".join([*lines, *([f"bot      {bot.name}"] if bot else [])]))
         if steps:
@@ -222,7 +226,11 @@ def connect_bot(token: str, url: str, bot: Any, steps: Sequence[Step], state: Cl
 
 
 def announce(found: dict[str, Any], name: str, say: Callable[..., None]) -> None:
-    said = "asks for a key, as API_KEYS says" if found["answer"] is None else f"answers “Why” with: {found['answer']!r}"
+    said = (
+        "asks for a key, as API_KEYS says"
+        if found["answer"] is None
+        else f"answers “Why” with:\n\n{indent(found['answer'].strip(), '    ')}\n"
+    )
     say(f"\n{found['url']}\n{qr_code(found['url'])}\nIt {said}")
     if found["answer"] is not None and found["model"] != name:
         say(f"It still answers with {found['model']!r}: ask again in a minute.")

@@ -14,7 +14,7 @@ from finetune.deployment.monthly_cost import (
     dollars_a_month,
     free_requests_a_day,
     most_dollars_a_day,
-    tokens_per_second,
+    storage_dollars,
 )
 from finetune.deployment.service_settings import (
     MAX_CONTAINERS,
@@ -26,8 +26,8 @@ from finetune.deployment.service_settings import (
     url_of,
 )
 
-BUSY = 30_000
-"""Requests a day of a service that people know."""
+BUSY = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
+"""Requests a day. The first that is well above the free share is shown with its price."""
 
 
 def summary(wanted: Deployment, state: CloudState, project: CloudProject, steps: Sequence[Step]) -> Iterator[str]:
@@ -52,28 +52,40 @@ def memory_used(wanted: Deployment, state: CloudState) -> str:
 
 
 def costs(wanted: Deployment, state: CloudState, project: CloudProject) -> dict[str, Any]:
+    """In dollars, for requests of 100 tokens."""
     size, gib, where = wanted.bundle.weight_bytes, gibibytes(memory_used(wanted, state)), project.region
+    free = free_requests_a_day(size, gib, where)
+    busy = next(number for number in BUSY if number > 2 * free or number == BUSY[-1])
     return {
-        "free_requests_a_day": round(free_requests_a_day(size, gib, where)),
-        "dollars_a_month_at_30000_requests_a_day": round(dollars_a_month(BUSY, size, gib, where), 2),
-        "most_dollars_a_day": round(most_dollars_a_day(gib, MAX_CONTAINERS, where), 2),
-        "tokens_a_request": TOKENS,
-        "tokens_per_second": round(tokens_per_second(size)),
+        "free_requests_a_day": round_down(int(free)),
+        "busy_requests_a_day": busy,
+        "busy_month": round(dollars_a_month(busy, size, gib, where), 2),
+        "most_a_day": round(most_dollars_a_day(gib, max_containers(state.service), where), 2),
+        "image_month": round(storage_dollars(size), 2),
     }
 
 
 def cost_lines(wanted: Deployment, state: CloudState, project: CloudProject) -> Iterator[str]:
     cost = costs(wanted, state, project)
-    free, busy = round_down(cost["free_requests_a_day"]), cost["dollars_a_month_at_30000_requests_a_day"]
     yield (
-        f"cost     $0 a month up to about {free:,} requests a day of {TOKENS} tokens; ${busy:.2f} at {BUSY:,}; "
-        "nothing while nobody calls"
+        f"cost     $0 a month up to about {cost['free_requests_a_day']:,} requests a day of {TOKENS} tokens, "
+        f"${cost['busy_month']:.2f} at {cost['busy_requests_a_day']:,}; nothing while nobody calls"
     )
-    yield f"         at most ${cost['most_dollars_a_day']:.2f} a day, if {MAX_CONTAINERS} containers never rest"
-    kept = ["the image", *(["two secrets"] if wanted.token else []), *(["votes"] if wanted.votes else [])]
-    yield f"         Google's free shares hold {', '.join(kept)} and the builds"
+    most = max_containers(state.service)
+    yield f"         at most ${cost['most_a_day']:.2f} a day, if {most} container{'s' if most > 1 else ''} never rest"
+    kept = [*(["two secrets"] if wanted.token else []), *(["votes"] if wanted.votes else []), "and the builds"]
+    if cost["image_month"]:
+        yield f"         ${cost['image_month']:.2f} a month for storing the image; Google's free shares hold {', '.join(kept)}"
+    else:
+        yield f"         Google's free shares hold the image, {', '.join(kept)}"
     if project.region not in TIER_1:
         yield f"         {project.region} is 40 % dearer than us-central1; that is counted"
+
+
+def max_containers(service: dict[str, Any] | None) -> int:
+    """As the owner has set it, else what a new service gets."""
+    annotations = (service or {}).get("spec", {}).get("template", {}).get("metadata", {}).get("annotations", {})
+    return int(annotations.get("autoscaling.knative.dev/maxScale", MAX_CONTAINERS))
 
 
 def round_down(number: int) -> int:

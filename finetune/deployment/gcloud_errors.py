@@ -27,6 +27,25 @@ SENTENCES: tuple[tuple[str, str], ...] = (
         "this gcloud is too old for these options: run `gcloud components update`.",
     ),
     (
+        r"Permission denied on secret|Permission '?secretmanager\.versions\.access",
+        "the service's account may not read the secrets yet: wait two minutes, and run the command again.",
+    ),
+    (
+        r"missing required IAM permissions|storage\.objects\.get|artifactregistry\.repositories\.uploadArtifacts",
+        (
+            "the account that builds may not do so yet: wait two minutes, and run the command again; if that does not help, "
+            "give it roles/run.builder at https://console.cloud.google.com/iam-admin/iam?project={project}."
+        ),
+    ),
+    (
+        r"(?i)service account (?:projects/\S+/)?(\S+@\S+?)'? does not exist",
+        "the account {0} is not there yet: wait two minutes, and run the command again.",
+    ),
+    (
+        r"SERVICE_DISABLED|has not been used in project|API \[?[\w.]+\.googleapis\.com\]? (?:is )?not enabled",
+        "an API of {project} does not count yet: wait two minutes, and run the command again, which switches it on.",
+    ),
+    (
         (
             r"do not currently have an active account|Reauthentication (?:failed|required|is needed)|invalid_grant|"
             r"problem refreshing your current auth tokens|UNAUTHENTICATED|CREDENTIALS_MISSING|credentials are invalid"
@@ -74,30 +93,8 @@ SENTENCES: tuple[tuple[str, str], ...] = (
         ),
     ),
     (
-        r"(?:SERVICE_DISABLED|has not been used in project|API \[?([\w.]+\.googleapis\.com)\]? (?:not enabled|is not enabled))",
-        (
-            "an API of {project} is switched off: run `gcloud services enable run.googleapis.com cloudbuild.googleapis.com "
-            "artifactregistry.googleapis.com --project {project}`, wait a minute, and try again."
-        ),
-    ),
-    (
         r"projects? instance \[([^\]]+)\]|project \[([^\]]+)\] (?:not found|does not exist)|Project '?([\w-]+)'? not found",
         "the project {0} does not exist, or this account may not see it: `gcloud projects list` shows yours.",
-    ),
-    (
-        r"Permission denied on secret|Permission '?secretmanager\.versions\.access",
-        "the service's account may not read the secrets yet: wait two minutes, and run the command again.",
-    ),
-    (
-        r"does not have (?:permission to )?(?:access )?(?:storage\.objects\.get|permission storage)",
-        "the account that builds may not read the sources yet: wait two minutes, and run the command again.",
-    ),
-    (
-        r"[Ss]ervice account (\S+@\S+) does not exist",
-        (
-            "the service account {0} is missing: run `gcloud services enable compute.googleapis.com --project {project}`, which "
-            "makes it, and try again."
-        ),
     ),
     (
         r"[Pp]ermission '?([\w.]+\.[\w.]+)'?.{0,20}denied",

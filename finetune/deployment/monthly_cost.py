@@ -18,6 +18,10 @@ TIER_1 = {
     "us-east1", "us-east4", "us-east5", "us-south1", "us-west1",
 }  # fmt: skip
 TIER_2_FACTOR = 1.4
+# Artifact Registry. The image is 333 MB with the starter, as docs/performance.md has it.
+STORED_GB = 0.10
+FREE_GB = 0.5
+IMAGE_GB = 0.326
 DAYS = 365 / 12
 TOKENS = 100
 """New tokens of a request, in all figures."""
@@ -58,3 +62,8 @@ def most_dollars_a_day(gib: float, containers: int, region: str = "us-central1")
     """What containers that never rest cost."""
     factor = 1 if region in TIER_1 else TIER_2_FACTOR
     return factor * containers * 86400 * (CPU_SECOND + gib * GIB_SECOND)
+
+
+def storage_dollars(weight_bytes: int) -> float:
+    """A month of the image. Each deployment adds one, until somebody deletes the older ones."""
+    return max(0.0, IMAGE_GB + weight_bytes / 1e9 - FREE_GB) * STORED_GB

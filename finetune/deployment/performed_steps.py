@@ -12,7 +12,7 @@ from finetune.deployment.gcloud_errors import NOT_YET
 from finetune.deployment.step_line import StepLine
 
 PAUSE = 20.0
-TRIES = 6
+TRIES = 7
 
 
 def perform(steps: Sequence[Step]) -> None:
@@ -21,9 +21,7 @@ def perform(steps: Sequence[Step]) -> None:
     for step in steps:
         try:
             with StepLine(step.does) as line:
-                carry_out_patiently(
-                    step, line, granted=any("add-iam-policy-binding" in " ".join(each.words) for each in steps)
-                )
+                carry_out_patiently(step, line, patient=bool(made))
         except KeyboardInterrupt:
             print(f"interrupted. {what_exists(made, step)}", file=sys.stderr)
             raise SystemExit(130) from None
@@ -31,15 +29,15 @@ def perform(steps: Sequence[Step]) -> None:
             made.append(step.made)
 
 
-def carry_out_patiently(step: Step, line: StepLine, granted: bool) -> None:
-    """A role counts some minutes after it was given, so a step that lacks one is tried again if one was."""
+def carry_out_patiently(step: Step, line: StepLine, patient: bool) -> None:
+    """APIs and roles count only some minutes after they were given, so a step that lacks one is tried again, if any were."""
     for left in range(TRIES - 1, -1, -1):
         try:
             carry_out(step, line.show)
         except MachineError as error:
-            if not (granted and left and NOT_YET in str(error)):
+            if not (patient and left and NOT_YET in str(error)):
                 raise
-            line.show("waiting until the new roles count")
+            line.show("waiting until the new APIs and roles count")
             time.sleep(PAUSE)
         else:
             return

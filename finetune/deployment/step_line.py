@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
 from types import TracebackType
 from typing import Self
-
-WIDTH = 100
 
 
 class StepLine:
@@ -46,7 +45,8 @@ class StepLine:
     def _refresh(self) -> None:
         while not self._ended.wait(0.5):
             said = f" – {self._said}" if self._said else ""
-            print(f"\r\x1b[K… {self._does} {self._seconds()}{said}"[:WIDTH], end="", file=sys.stderr, flush=True)
+            line = f"… {self._does} {self._seconds()}{said}"[: shutil.get_terminal_size().columns - 1]
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
     def _seconds(self) -> str:
         minutes, seconds = divmod(round(time.monotonic() - self._began), 60)

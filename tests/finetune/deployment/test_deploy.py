@@ -12,7 +12,7 @@ import pytest
 
 from finetune.__main__ import main
 from tests.fakes.bot_api import TOKEN
-from tests.fakes.gcloud import ACCOUNT, FakeGcloud
+from tests.fakes.gcloud.fake_project import ACCOUNT, FakeGcloud
 from tests.fakes.telegram import Telegram
 from tests.finetune.deployment.conftest import write_bundle
 
@@ -41,7 +41,7 @@ def test_a_new_project_gets_what_it_needs_and_the_service_answers(
     assert "$0 a month up to about 59,000 requests a day" in said
     assert f"{cloud.state['url']}\n" in said
     assert re.search(r"[▄▀█]{5}", said), "the QR code"
-    assert "answers “Why” with: " in said
+    assert "It answers “Why” with:\n\n    Why" in said
     assert set(cloud.project["apis"]) == {
         f"{name}.googleapis.com" for name in ("run", "cloudbuild", "artifactregistry")
     }
@@ -53,7 +53,7 @@ def test_what_is_sent_has_one_bundle_and_what_the_dockerfile_copies(
     cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert deploy("--dry-run") == 0
-    (folder,) = re.findall(r"--source (\S+)", capsys.readouterr().out)
+    (folder,) = re.findall(r"--source(?: \\\n)? +(\S+)", capsys.readouterr().out)
     sent = {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
     files = ("manifest.json", "model.onnx", "model.onnx.data", "tokenizer.json")
     assert {name for name in sent if name.startswith("models/")} == {
@@ -67,63 +67,61 @@ def test_what_is_sent_has_one_bundle_and_what_the_dockerfile_copies(
         assert (Path(folder) / source).exists(), source
 
 
-def test_a_second_run_changes_nothing(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
-    assert deploy("--yes") == 0
-    cloud.forget()
-    assert deploy() == 0, "there is nothing to agree to"
-    assert not cloud.changes()
-    assert cloud.state["url"] in capsys.readouterr().out
+def test_a_second_run_changes_nothing(
+    deployed: FakeGcloud, telegram: Telegram, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deploy("--telegram", TOKEN, "--votes") == 0, "there is nothing to agree to"
+    assert not deployed.changes()
+    assert not telegram.calls["setWebhook"]
+    said = capsys.readouterr().out
+    assert deployed.state["url"] in said
+    assert "Your bot is @JokerBot: https://t.me/JokerBot" in said
+    assert "Votes are kept in bigquery://my-project.ratings" in said
 
 
-def test_a_new_model_is_built_and_the_owners_own_settings_stay(cloud: FakeGcloud) -> None:
-    assert deploy("--yes") == 0
-    main_service = cloud.project["services"]["gpt-2@us-central1"]
-    container = main_service["spec"]["template"]["spec"]["containers"][0]
+def test_a_new_model_is_built_and_the_owners_own_settings_stay(deployed: FakeGcloud) -> None:
+    service = deployed.project["services"]["gpt-2@us-central1"]
+    container = service["spec"]["template"]["spec"]["containers"][0]
     container["env"].append({"name": "RATE_LIMIT", "value": "5"})
     container["resources"]["limits"]["memory"] = "2Gi"
-    cloud.change_project(services={"gpt-2@us-central1": main_service})
+    deployed.change_project(services={"gpt-2@us-central1": service})
     write_bundle(Path("models/songs"))
-    cloud.forget()
     assert deploy("songs", "--yes") == 0
-    (built,) = cloud.changes()
+    (built,) = deployed.changes()
     assert built.startswith("gcloud run deploy gpt-2 --source ")
     assert not {"--max-instances", "--memory", "--set-env-vars"} & set(shlex.split(built))
-    assert variables(cloud)["RATE_LIMIT"] == "5"
-    assert "models/songs/manifest.json" in cloud.project["sources"]
+    assert variables(deployed)["RATE_LIMIT"] == "5"
+    assert "TELEGRAM_TOKEN" in variables(deployed)
+    assert "models/songs/manifest.json" in deployed.project["sources"]
 
 
-def test_only_what_differs_is_changed(cloud: FakeGcloud) -> None:
-    assert deploy("--yes") == 0
-    cloud.forget()
+def test_only_what_differs_is_changed(deployed: FakeGcloud) -> None:
+    """Here the service was deployed and lacks its store, its memory and its right to write."""
+    project = deployed.project
+    container = project["services"]["gpt-2@us-central1"]["spec"]["template"]["spec"]["containers"][0]
+    container["env"] = [entry for entry in container["env"] if entry["name"] != "FEEDBACK"]
+    container["resources"]["limits"]["memory"] = "256Mi"
+    deployed.change_project(**project | {"datasets": {"my-project:ratings": {"location": "EU", "access": []}}})
     assert deploy("--votes", "--yes") == 0
-    changes = cloud.changes()
-    assert not [change for change in changes if "run deploy" in change]
-    assert "gcloud services enable bigquery.googleapis.com --project my-project" in changes
-    assert changes[-1].endswith("--update-env-vars FEEDBACK=bigquery://my-project.ratings")
-    dataset = cloud.project["datasets"]["my-project:ratings"]
-    assert dataset == {"location": "us-central1", "access": [{"role": "WRITER", "userByEmail": ACCOUNT}]}
-    assert [MEMBER, "roles/bigquery.jobUser"] in cloud.project["policy"]
-    cloud.forget()
-    assert deploy("--votes") == 0
-    assert not cloud.changes()
-
-
-@pytest.fixture
-def telegram(monkeypatch: pytest.MonkeyPatch) -> Any:
-    with Telegram().serving() as telegram:
-        monkeypatch.setenv("TELEGRAM_API_URL", telegram.url)
-        yield telegram
+    grant, update = deployed.changes()
+    assert grant.startswith("bq --headless")
+    assert "GRANT" in grant
+    assert update == (
+        "gcloud run services update gpt-2 --region us-central1 --project my-project "
+        "--update-env-vars FEEDBACK=bigquery://my-project.ratings --memory 512Mi"
+    )
 
 
 def test_the_bot_gets_its_secrets_and_its_webhook(
     cloud: FakeGcloud, telegram: Telegram, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    telegram.webhook = {}
     monkeypatch.setenv("TELEGRAM_TOKEN", TOKEN)
-    assert deploy("--telegram", "-", "--yes", "--json") == 0
+    assert deploy("--telegram", "-", "--votes", "--yes", "--json") == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["bot"] == "@JokerBot"
     secrets = cloud.project["secrets"]
-    assert secrets["gpt-2-telegram-token"]["versions"] == [TOKEN]
+    assert secrets["gpt-2-telegram-token"] == {"versions": [TOKEN], "readers": [MEMBER]}
     (secret,) = secrets["gpt-2-telegram-secret"]["versions"]
     assert re.fullmatch(r"[0-9a-f]{64}", secret)
     assert telegram.webhook["url"] == f"{cloud.state['url']}/telegram"
@@ -133,22 +131,19 @@ def test_the_bot_gets_its_secrets_and_its_webhook(
     for value in (TOKEN, secret):
         assert value not in typed, "a command line is seen by everybody on the machine"
         assert value not in said.out + said.err
+    dataset = cloud.project["datasets"]["my-project:ratings"]
+    assert dataset == {"location": "us-central1", "access": [{"role": "WRITER", "userByEmail": ACCOUNT}]}
+    assert [MEMBER, "roles/bigquery.jobUser"] in cloud.project["policy"]
 
 
-def test_a_token_that_changed_is_a_new_version_and_an_equal_one_is_none(cloud: FakeGcloud, telegram: Telegram) -> None:
-    assert deploy("--telegram", TOKEN, "--yes") == 0
-    cloud.forget()
-    calls = telegram.calls["setWebhook"]
-    assert deploy("--telegram", TOKEN) == 0
-    assert not cloud.changes()
-    assert telegram.calls["setWebhook"] == calls
-    secrets = cloud.project["secrets"]
+def test_a_token_that_changed_is_a_new_version(deployed: FakeGcloud, telegram: Telegram) -> None:
+    secrets = deployed.project["secrets"]
     secrets["gpt-2-telegram-token"]["versions"] = ["1:old"]
-    cloud.change_project(secrets=secrets)
+    deployed.change_project(secrets=secrets)
     assert deploy("--telegram", TOKEN, "--yes") == 0
-    assert cloud.project["secrets"]["gpt-2-telegram-token"]["versions"] == ["1:old", TOKEN]
-    assert variables(cloud)["TELEGRAM_TOKEN"] == "gpt-2-telegram-token:2"
-    assert variables(cloud)["TELEGRAM_SECRET"] == "gpt-2-telegram-secret:1"
+    assert deployed.project["secrets"]["gpt-2-telegram-token"]["versions"] == ["1:old", TOKEN]
+    assert variables(deployed)["TELEGRAM_TOKEN"] == "gpt-2-telegram-token:2"
+    assert variables(deployed)["TELEGRAM_SECRET"] == "gpt-2-telegram-secret:1"
 
 
 @pytest.mark.parametrize(
@@ -169,32 +164,32 @@ def test_a_wrong_token_is_refused_before_anything_is_made(
 
 
 def test_delete_takes_everything_back_but_the_votes(
-    cloud: FakeGcloud, telegram: Telegram, capsys: pytest.CaptureFixture[str]
+    deployed: FakeGcloud, telegram: Telegram, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert deploy("--telegram", TOKEN, "--votes", "--yes") == 0
     assert deploy("--delete", "--yes") == 0
-    project = cloud.project
+    project = deployed.project
     assert [project[name] for name in ("services", "images", "sources", "secrets")] == [{}, [], [], {}]
     assert "my-project:ratings" in project["datasets"]
     assert not telegram.webhook.get("url")
     assert "kept: votes in the dataset ratings" in capsys.readouterr().out
     assert deploy("--delete", "--delete-votes", "--yes") == 0
-    assert not cloud.project["datasets"]
-    cloud.forget()
+    assert not deployed.project["datasets"]
+
+
+def test_deleting_what_is_not_there_is_said(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
     assert deploy("--delete", "--delete-votes") == 0
     assert not cloud.changes()
     assert "nothing is left of the service gpt-2" in capsys.readouterr().out
 
 
 def test_a_service_that_somebody_else_made_is_not_deleted(
-    cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]
+    deployed: FakeGcloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert deploy("--yes") == 0
-    service = cloud.project["services"]["gpt-2@us-central1"]
+    service = deployed.project["services"]["gpt-2@us-central1"]
     service["metadata"]["labels"] = {}
-    cloud.change_project(services={"gpt-2@us-central1": service})
+    deployed.change_project(services={"gpt-2@us-central1": service})
     assert deploy("--delete", "--yes") == 2
     assert "was not made by `gpt2 deploy`" in capsys.readouterr().err
-    assert cloud.project["services"]
+    assert deployed.project["services"]
     assert deploy("--dry-run") == 0
     assert "`gpt2 deploy` has not made this service" in capsys.readouterr().out

@@ -18,7 +18,7 @@ from finetune.__main__ import main
 from finetune.deployment import live_service, performed_steps
 from finetune.deployment.gcloud_errors import explain
 from tests.conftest import ROOT
-from tests.fakes.gcloud import NEW_PROJECT, FakeGcloud
+from tests.fakes.gcloud.fake_project import NEW_PROJECT, FakeGcloud
 
 REFUSALS = yaml.safe_load((Path(__file__).parent / "refusals.yaml").read_text(encoding="utf-8"))
 

@@ -15,8 +15,8 @@ from finetune.__main__ import main
 from finetune.deployment.staged_sources import stage_sources
 from tests.conftest import ROOT
 from tests.fakes.bot_api import TOKEN
-from tests.fakes.gcloud import FakeGcloud
 from tests.fakes.gcloud.command_lines import parse
+from tests.fakes.gcloud.fake_project import FakeGcloud
 from tests.fakes.telegram import Telegram
 from tests.pages import PAGES, blocks
 
@@ -68,7 +68,7 @@ def test_deploy_takes_over_what_was_made_by_hand(cloud: FakeGcloud, tmp_path: Pa
 def written_commands(text: str) -> list[list[str]]:
     """Every gcloud and bq command: in blocks, in inline code and in comments, with their words."""
     text = re.sub(r"\\\n[# ]*", " ", text)
-    program = r"(?:gcloud|bq) [a-z]"
+    program = r"(?:gcloud|bq) (?!is )[a-z]"
     inline = re.findall(rf"`({program}[^`\n]+)`", text)
     lines = re.findall(rf"(?:^[#$> ]*|\| )({program}.+)$", text, re.MULTILINE)
     inner = re.findall(rf"\$\(({program}(?:[^()]|\([^()]*\))*)\)", text)

@@ -14,6 +14,7 @@ from finetune.deployment.monthly_cost import (
     dollars_a_month,
     free_requests_a_day,
     most_dollars_a_day,
+    storage_dollars,
     tokens_per_second,
 )
 from finetune.deployment.service_settings import gibibytes, memory_for
@@ -36,6 +37,8 @@ def test_the_table_of_the_docs() -> None:
 def test_some_regions_cost_more_and_large_models_take_longer() -> None:
     assert dollars_a_month(30_000, BYTES_124M, 0.5, "us-west2") > 1.4 * dollars_a_month(30_000, BYTES_124M, 0.5)
     assert free_requests_a_day(BYTES_124M, 0.5, "us-west2") < free_requests_a_day(BYTES_124M, 0.5)
+    assert storage_dollars(7_000_000) == 0
+    assert storage_dollars(1_560_000_000) == pytest.approx(0.139, abs=0.001)
     speeds = [tokens_per_second(size) for size in (7_000_000, BYTES_124M, 355_000_000)]
     measured = [698, 92, 33]
     for speed, figure in zip(speeds, measured, strict=True):

@@ -12,8 +12,8 @@ import pytest
 
 from finetune.__main__ import main
 from tests.fakes.bot_api import TOKEN
-from tests.fakes.gcloud import FakeGcloud
 from tests.fakes.gcloud.command_lines import FLAGS
+from tests.fakes.gcloud.fake_project import FakeGcloud
 from tests.fakes.telegram import Telegram
 
 REAL = shutil.which("gcloud", path="/usr/bin:/usr/local/bin:/snap/bin")
@@ -30,15 +30,11 @@ def shell(text: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=False)
 
 
-def test_it_changes_nothing(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
-    dry_run(capsys, "--telegram", TOKEN, "--votes")
-    assert not cloud.changes()
-
-
 def test_the_script_does_what_deploy_does(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
     with Telegram().serving() as telegram:
         script = dry_run(capsys, "--telegram", TOKEN, "--votes")
         assert TOKEN not in script
+        assert not cloud.changes()
         variables = {"TELEGRAM_API_URL": telegram.url, "PATH": f"{cloud.folder / 'bin'}:/usr/bin:/bin"}
         ended = shell(script.replace("123456:the-token", TOKEN), **variables)
         assert ended.returncode == 0, ended.stderr

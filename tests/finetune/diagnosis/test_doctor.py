@@ -20,7 +20,7 @@ from finetune.diagnosis.local_findings import (
     packages_found,
 )
 from finetune.notebook.gpu_settings import Gpu
-from tests.fakes.gcloud import FakeGcloud, install
+from tests.fakes.gcloud.fake_project import FakeGcloud, install
 from tests.finetune.deployment.conftest import write_bundle
 
 L4 = Gpu("NVIDIA L4", 8.9, 23034)
