@@ -31,6 +31,7 @@ def by_hand(page: str) -> str:
     return "\n".join("\n".join(block.lines) for block in blocks(section) if "cloud" in block.words)
 
 
+@pytest.mark.slow
 def test_the_blocks_can_be_pasted_from_top_to_bottom(cloud: FakeGcloud, tmp_path: Path) -> None:
     """`set -u` ends the script at a variable that no block has set."""
     clone = tmp_path / "clone"
@@ -55,14 +56,10 @@ def test_the_blocks_can_be_pasted_from_top_to_bottom(cloud: FakeGcloud, tmp_path
         assert "@JokerBot" in ended.stdout
         assert telegram.webhook["url"] == f"{cloud.state['url']}/telegram"
     assert '"text":' in ended.stdout
-
-
-def test_deploy_takes_over_what_was_made_by_hand(cloud: FakeGcloud, tmp_path: Path) -> None:
-    """Nothing but the service's label is missing, so it is built once more, and nothing is stored or granted anew."""
-    test_the_blocks_can_be_pasted_from_top_to_bottom(cloud, tmp_path)
     cloud.forget()
     assert main(["deploy", "--votes", "--yes"]) == 0
-    assert [change.split()[:3] for change in cloud.changes()] == [["gcloud", "run", "deploy"]]
+    only_built = [["gcloud", "run", "deploy"]]
+    assert [change.split()[:3] for change in cloud.changes()] == only_built, "deploy takes over what was made by hand"
 
 
 def written_commands(text: str) -> list[list[str]]:

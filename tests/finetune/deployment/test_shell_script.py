@@ -30,6 +30,7 @@ def shell(text: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_script_does_what_deploy_does(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
     with Telegram().serving() as telegram:
         script = dry_run(capsys, "--telegram", TOKEN, "--votes")
