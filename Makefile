@@ -4,6 +4,8 @@ BIN := .venv/bin
 LOCKED := --quiet --no-deps --require-hashes --requirement
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(LOCKED)
 UV_INSTALL := $(BIN)/uv pip install --python $(BIN)/python $(LOCKED)
+GPT2_COMMAND = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . \
+	|| echo "The command gpt2 could not be made; python -m finetune is the same."
 PYTEST := $(BIN)/pytest --numprocesses=logical --dist=loadgroup --cov --durations=5
 
 IMAGE ?= gpt-2-cloud-run
@@ -79,5 +81,5 @@ help:  ## List these targets
 .venv/%: requirements/%.txt requirements/uv.txt .venv/pyvenv.cfg
 	@$(PIP_INSTALL) requirements/uv.txt || echo "uv could not be installed; pip installs instead, which takes longer."
 	$(UV_INSTALL) $< || $(PIP_INSTALL) $<
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .  # The command gpt2.
+	@$(if $(filter container,$*),,$(GPT2_COMMAND))
 	@touch $@

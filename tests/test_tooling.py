@@ -85,6 +85,22 @@ def test_packages_are_installed_with_their_hashes_and_marked_only_when_they_are(
     assert last.endswith("--no-deps --require-hashes --requirement requirements/container.txt")
 
 
+def test_what_has_the_command_lines_packages_gets_the_command(tmp_path: Path) -> None:
+    """`make serve` installs what the container has, which is not enough for `gpt2`."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/pyvenv.cfg").touch()
+    write_program(tmp_path / ".venv/bin/python", "true")
+    write_program(tmp_path / ".venv/bin/uv", "true")
+    for name in ("uv", "container", "light", "training"):
+        (tmp_path / f"requirements/{name}.txt").touch()
+    for name in ("container", "light", "training"):
+        make(f".venv/{name}", folder=tmp_path)
+        calls = (tmp_path / "calls").read_text()
+        assert ("--editable ." in calls) == (name != "container"), name
+
+
 def write_program(path: Path, outcome: str) -> None:
     """A program that records its arguments and then has the exit status of the shell command `outcome`."""
     path.write_text(f'#!/usr/bin/env bash\necho {path.name} "$@" >> calls\n{outcome}\n')
