@@ -90,7 +90,7 @@ def import_bundle(origin: ModelOrigin, out: Path, bits: Bits, template: Template
     print("\n".join([f"{out}: {shape_of(model)}, from {title}", f"{out}: {measured}", *model.notes]))
     if can_be_default(out):
         choose_default(out)
-        print(f"{out} is the default now: it is what is served and deployed")
+        print(f"{out} is the default now: it is what is served and deployed. Now: gpt2 chat")
 
 
 def shape_of(model: HuggingFaceModel) -> str:

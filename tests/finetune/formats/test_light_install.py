@@ -13,7 +13,7 @@ from finetune.command_line import VERBS
 from finetune.missing_package import missing_package
 from tests.conftest import ROOT
 
-TRAINING_VERBS = {"new", "prepare", "train", "evaluate", "export", "fetch", "download", "report", "starter"}
+TRAINING_VERBS = {"new", "prepare", "train", "evaluate", "compare", "export", "fetch", "download", "report", "starter"}
 """The verbs that may need what trains. All others do without."""
 BLOCKED = {"tensorflow", "keras", "gpt_2_simple", "jax", "gguf", "matplotlib", "tensorboard", "duckdb", "praw", "pyarrow"} | {
     "farmhash", "sqlglot", "zstandard", "statsmodels", "pandas", "scipy", "jinja2",
@@ -58,6 +58,41 @@ def test_a_hugging_face_folder_is_imported_listed_and_writes(folder: Path, tmp_p
     )
     assert done.returncode == 0, done.stderr
     assert "models/tiny: 3 layers, 32 wide, 300 tokens" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_fresh_install_of_the_light_requirements_imports_and_talks(folder: Path, tmp_path: Path) -> None:
+    """With nothing else on the disk, and in less than 400 MB; with what trains it is 3 GB."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    (packages,) = (tmp_path / "env/lib").glob("*/site-packages")
+    locked = ("--no-deps", "--require-hashes", "--requirement", str(ROOT / "requirements/light.txt"))
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--target",
+        str(packages),
+    ]
+    subprocess.run([*install, *locked], check=True)
+    assert sum(path.lstat().st_size for path in packages.rglob("*")) < 400e6
+
+    def gpt2(*arguments: str) -> str:
+        return subprocess.run(
+            [tmp_path / "env/bin/python", "-m", "finetune", *arguments],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+            input="a duck\n",
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    gpt2("import", str(folder), "--bundle", "--out", "models/tiny")
+    assert gpt2("chat")
+    assert "models/tiny" in gpt2("list")
 
 
 @pytest.mark.parametrize(
