@@ -66,6 +66,8 @@ def of_letters(data: bytes) -> str | None:
     found = [match for match in from_bytes(data, cp_isolation=list(WIDELY_USED)) if makes_sense(data, match.encoding)]
     coherence = {match.encoding: match.coherence for match in found}
     if makes_sense(data, "cp1252") and is_western(data.decode("cp1252")):
+        if is_turkish(data.decode("cp1252")):
+            return "cp1254"
         likelier = [name for name in RELATIVES if coherence.get(name, 0) > coherence.get("cp1252", 0)]
         return next((name for name in likelier if data.decode(name) != data.decode("cp1252")), "cp1252")
     if found:
@@ -98,6 +100,11 @@ def is_odd(before: str, char: str, after: str) -> bool:
         or (after.isalpha() and char == "™")
         or unicodedata.category(char) == "Cc"
     )
+
+
+def is_turkish(text: str) -> bool:
+    """Whether what cp1252 reads as ð, þ and ý is ğ, ş and ı: Icelandic, which has those letters, has as many accents."""
+    return re.search("[ðÐþÞýÝ]", text) is not None and re.search("[áéíóúæÁÉÍÓÚÆ]", text) is None
 
 
 def is_western(text: str) -> bool:

@@ -146,7 +146,7 @@ def test_every_verb_runs_without_what_only_linux_has(base: Path, tmp_path: Path)
 
 
 def test_settings_of_the_bars_are_no_traceback(checkpoint: Path, tmp_path: Path) -> None:
-    """tqdm reads them when it is imported."""
+    """The library reads them when it is imported."""
     (tmp_path / "input.txt").write_text("Yes.")
     arguments = [str(tmp_path / "input.txt"), "--out", str(tmp_path / "data"), "--vocabulary", str(checkpoint)]
     ended = run_module("finetune", "prepare", *arguments, TQDM_MININTERVAL="often", TQDM_NCOLS="wide")
