@@ -24,8 +24,8 @@ from finetune.evaluation.model_comparison import (
     held_out_texts,
     measure_model,
 )
-from finetune.export.checkpoint_engine import engine_for
 from finetune.folder import refuse_overwriting, replace_folder, written_aside
+from finetune.opened_model import model_folder, opened_model
 from finetune.option_ranges import Count, check_range, check_ranges
 from finetune.readable_json import readable_json
 from finetune.run_folder import RunFolder
@@ -37,8 +37,8 @@ LONGEST = 512
 
 
 def compare(
-    one: Path,
-    other: Path,
+    one: str,
+    other: str,
     /,
     *,
     data: Path | None = None,
@@ -54,7 +54,7 @@ def compare(
     """Compare two models: loss on the same held-out text with an interval, texts from the same seeds, speed and size.
 
     Args:
-        one: a run, a save in it, or a bundle, such as checkpoint/jokes
+        one: a run, a save in it, or a bundle, such as jokes, models/jokes or checkpoint/jokes/best
         other: another run, save or bundle
         data: the folder that `prepare` wrote, whose held-out documents both read; by default that of the first run
         out: the report's folder; by default reports/ONE-and-OTHER
@@ -72,13 +72,14 @@ def compare(
     check_range("samples", samples, Count)
     check_range("max_tokens", max_tokens, Count)
     check_ranges(options.sampling)
-    titles = titles_of(one, other)
+    paths = model_folder(one), model_folder(other)
+    titles = titles_of(*paths)
     out = out or Path("reports") / "-and-".join(title.replace(", ", "-").replace(" ", "-") for title in titles)
     refuse_overwriting(out, (out / "report.json").is_file(), "a report")
-    held_out = open_data(data or data_of(one, other))
+    held_out = open_data(data or data_of(*paths))
     if not len(held_out.validation):
         raise DataError(f"{held_out.folder} holds out no documents: prepare it with --validation 0.05.")
-    comparison = compared((one, other), titles, held_out, prefix, samples, options, max_tokens)
+    comparison = compared(paths, titles, held_out, prefix, samples, options, max_tokens)
     with written_aside(out) as aside:
         (aside / "report.json").write_bytes(readable_json(comparison))
         (aside / "report.html").write_text(render_comparison(comparison), encoding="utf-8")
@@ -99,7 +100,7 @@ def compared(
     max_tokens: int,
 ) -> ModelComparison:
     """Both engines are opened first, so that only texts are read that fit into both windows."""
-    with engine_for(paths[0], 8) as first, engine_for(paths[1], 8) as second:
+    with opened_model(paths[0]) as first, opened_model(paths[1]) as second:
         longest = min(LONGEST, first.n_ctx, second.n_ctx)
         found = held_out_texts(data, max_tokens, options.seed, longest - 1)
         texts = [text for text in found if fits(first, text) and fits(second, text)]

@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from app.engine.deadline import Deadline
-from app.engine.generation import GenerationOptions, generate
+from app.engine.generation import GenerationOptions, generate, prepare
 from app.engine.onnx import OnnxEngine
-from app.errors import CheckpointError, SettingError
+from app.engine.prompts import Turn, fitting_turn_tokens
+from app.engine.templates import layout_of
+from app.errors import CheckpointError, PromptTooLong, SettingError
 from finetune.checkpoint import open_save
 from finetune.export.checkpoint_engine import checkpoint_engine
 from finetune.export.end_markers import find_end_marker
 from finetune.run_folder import RunFolder
-from finetune.sampled_texts import encode_prefix
+from finetune.writing_options import WritingOptions
 
 TRIES = 3
 """A save may be replaced by a newer one while it is read."""
@@ -36,14 +39,14 @@ class NewestEngine:
         self._files = ExitStack()
         self._busy = threading.Lock()
 
-    def write(self, folder: Path, prompt: str, options: GenerationOptions, deadline: Deadline) -> Iterator[str]:
-        """The pieces of a text after the prompt, as the newest save writes it. First comes its step: digits and a newline.
+    def write(self, folder: Path, prompt: str, deadline: Deadline) -> Iterator[str]:
+        """The number of the newest save and a newline, then the pieces of the text that it writes after the prompt.
 
         Raises CheckpointError where there is no save, and SettingError where the prompt is too long.
         """
         with self._busy:
             engine = self.newest(folder)
-            tokens = encode_prompt(engine, prompt)
+            tokens, options = asked(engine, prompt)
             assert self.loaded is not None
             yield f"{self.loaded.step}\n"
             for delta in generate(engine, tokens, options, deadline):
@@ -64,7 +67,7 @@ class NewestEngine:
         if self._engine is None or self.loaded != wanted:
             self.close()
             marker = find_end_marker(None, RunFolder(folder).description, source)
-            self._engine = self._files.enter_context(checkpoint_engine(source, 8, marker))
+            self._engine = self._files.enter_context(checkpoint_engine(source, 8, marker, quiet=True))
             self.loaded = wanted
         return self._engine
 
@@ -73,8 +76,18 @@ class NewestEngine:
         self._files.close()
 
 
-def encode_prompt(engine: OnnxEngine, prompt: str) -> list[int]:
+def asked(engine: OnnxEngine, prompt: str) -> tuple[list[int], GenerationOptions]:
+    """The tokens of a prompt and how the model writes: it answers a message if it knows turns, else it continues a text.
+
+    Raises SettingError where the prompt is too long.
+    """
+    options = WritingOptions().for_model(engine)
     try:
-        return encode_prefix(engine, prompt)
-    except SettingError as error:
-        raise SettingError(str(error).replace("--prefix", "what you wrote")) from None
+        if not layout_of(engine.profile.template).has_turns:
+            return prepare(engine, prompt, options), options
+        tokens = fitting_turn_tokens(engine, [Turn(prompt)], options.length)
+    except PromptTooLong as error:
+        raise SettingError(
+            f"this is {error.n_prompt_tokens} tokens long and the model's window holds {error.n_ctx}: shorten it."
+        ) from None
+    return tokens, replace(options, tags=engine.profile.stop_tags, strip=" \n")

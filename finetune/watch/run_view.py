@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from app.engine.templates import layout_of
 from finetune.evaluation.copy_marks import MarkedPiece
 from finetune.loss_verdict import LossVerdict, judge_losses
 from finetune.run_folder import LogEntry
@@ -56,6 +57,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     samples: list[SampleView]
     copies: str
     commands: list[tuple[str, str]]
+    turns: bool
+    """Whether the model answers messages; if not, it continues texts."""
 
 
 def view_run(files: RunFiles, train_tokens: int | None, marked: Mapping[int, SampleView], copies: str) -> RunView:
@@ -85,6 +88,7 @@ def view_run(files: RunFiles, train_tokens: int | None, marked: Mapping[int, Sam
         samples=[marked.get(each.step) or plain(each) for each in spread(files.samples)],
         copies=copies,
         commands=next_commands(files, state, verdict, step),
+        turns=layout_of(files.description.template).has_turns if files.description else False,
     )
 
 

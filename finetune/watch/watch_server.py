@@ -26,8 +26,6 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.engine.deadline import Deadline, DeadlinePassed
-from app.engine.generation import GenerationOptions
-from app.engine.sampling import Sampling
 from app.errors import FatalError, MachineError
 from finetune.watch.newest_engine import NewestEngine
 from finetune.watch.watch_page import content_policy, render_watch_page
@@ -48,7 +46,6 @@ FRAMES = (
 COMPRESSED = [Middleware(GZipMiddleware)]
 MOST_PROMPT = 16_384
 """Bytes of a request to write."""
-WRITING = GenerationOptions(length=120, sampling=Sampling(temperature=0.7, top_p=0.9))
 PATIENCE = 120.0
 """Seconds after which a text ends as it is."""
 
@@ -106,7 +103,7 @@ def watch_application(runs: WatchedRuns, host: str = LOOPBACK) -> Starlette:
         folder = runs.folder(asked.folder)
         if folder is None:
             raise HTTPException(404, "This page does not show that run: load it again.")
-        pieces = engine.write(folder, asked.prompt, WRITING, Deadline(time.monotonic() + PATIENCE))
+        pieces = engine.write(folder, asked.prompt, Deadline(time.monotonic() + PATIENCE))
         try:
             first = await run_in_threadpool(next, pieces)
         except FatalError as error:

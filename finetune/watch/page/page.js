@@ -22,6 +22,8 @@ function show() {
   $("next").hidden = !run.commands.length;
   $("commands").replaceChildren(...run.commands.flatMap(command));
   $("talk").hidden = !state.live || run.saved === null;
+  $("prompt").placeholder = run.turns ? "Say something, and the newest save answers." : "Write a beginning, and the newest save continues it.";
+  if (!$("go").disabled) $("go").textContent = run.turns ? "Ask" : "Continue";
 }
 
 function progress(run) {
@@ -109,7 +111,7 @@ $("chart").addEventListener("pointerdown", pointAt);
 $("chart").addEventListener("pointerleave", leaveChart);
 $("ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  talk(state.runs[chosen].folder);
+  talk(state.runs[chosen]);
 });
 $("prompt").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();

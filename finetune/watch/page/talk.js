@@ -1,12 +1,12 @@
 // Talk to it: the newest save continues what one writes. Its words are blue, as on the product's page.
 
-async function talk(folder) {
+async function talk({ folder, turns }) {
   const prompt = $("prompt").value;
   $("go").disabled = true;
   $("trouble").textContent = "";
   const written = make("span", {});
   $("exchange").hidden = false;
-  $("exchange").replaceChildren(prompt, written);
+  $("exchange").replaceChildren(turns ? `${prompt.trim()}\n` : prompt, written);
   $("go").textContent = "Reading the save …";
   try {
     const response = await fetch("talk", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ folder, prompt }) });
@@ -16,7 +16,7 @@ async function talk(folder) {
     $("trouble").textContent = error instanceof TypeError ? "The page's server cannot be reached: is `gpt2 watch` still running?" : error.message;
   } finally {
     $("go").disabled = false;
-    $("go").textContent = "Continue";
+    $("go").textContent = turns ? "Ask" : "Continue";
   }
 }
 
