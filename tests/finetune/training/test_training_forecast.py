@@ -24,8 +24,10 @@ FORECAST = TrainingForecast(500, 0.0122, 6.1, 342_749, 14 * 60, 60)
     [
         (
             FORECAST,
-            "500 steps = 6.1 times through your 342,749 tokens, about 14 minutes on this machine; "
-            "on Colab's GPU about a minute.",
+            (
+                "500 steps = 6.1 times through your 342,749 tokens, about 14 minutes on this machine; "
+                "on Colab's GPU about a minute."
+            ),
         ),
         (
             replace(FORECAST, steps=1, seconds=90.0),
