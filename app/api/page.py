@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import mimetypes
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from starlette.types import Scope
 
 from app.api.foreign_parameters import is_foreign
 from app.api.state import State
+from app.engine.profile import Profile
 from app.errors import NotFound
 
 FOLDER = Path(__file__).parent.parent / "web"
@@ -46,11 +48,22 @@ COMPRESSED = [Middleware(GZipMiddleware)]
 FILES = StaticFiles(directory=FOLDER, check_dir=False)
 
 
+NAME, ABOUT = "GPT-2", "Write a beginning, and the model continues it."
+"""The title and the description of the page in index.html."""
+
+
 class PageVersion(NamedTuple):
     """`html` is index.html with the addresses of this version's files."""
 
     version: str
     html: str
+
+    def titled(self, profile: Profile) -> PageVersion:
+        """The page of a model, which has a title of its own and a line about it."""
+        title, about = escape(profile.title or NAME), escape(profile.about or ABOUT)
+        html = self.html.replace(f">{NAME}<", f">{title}<").replace(f'content="{ABOUT}"', f'content="{about}"')
+        known = hashlib.blake2b(f"{title}\n{about}".encode(), digest_size=4).hexdigest()
+        return PageVersion(f"{self.version}-{known}", html)
 
 
 class BrowserRoute(Route):
@@ -93,7 +106,8 @@ def read_page() -> PageVersion:
 
 async def page(request: Request[State]) -> Response:
     """The page itself. Browsers ask every time whether it has changed."""
-    version, html = await asyncio.to_thread(read_page)
+    files = await asyncio.to_thread(read_page)
+    version, html = files.titled(request.state["models"].get().profile)
     headers = SECURITY_HEADERS | {
         "Cache-Control": "no-cache",
         "ETag": f'"{version}"',

@@ -20,6 +20,7 @@ let voted = null;
 
 const now = () => modes[mode];
 const model = () => $("model").value || undefined;
+const profile = () => served.profiles[model() ?? served.model];
 const mac = /Mac|iPhone|iPad/.test(navigator.platform);
 
 async function open() {
@@ -32,6 +33,7 @@ async function open() {
   keys();
   document.addEventListener("changed", refresh);
   document.addEventListener("grown", follow);
+  document.addEventListener("keyed", describe);
   addEventListener("pagehide", remember);
   addEventListener("hashchange", opened);
   await connect();
@@ -50,9 +52,17 @@ async function connect() {
   $("model").replaceChildren(...served.models.map((name) => make("option", {}, name)));
   $("model").disabled = served.models.length < 2;
   settings.open(served.max_length);
+  present();
   if (!opened()) resume(history.resumed());
   refresh();
   if (matchMedia("(hover: hover)").matches && document.activeElement === document.body) now().words().show.focus();
+}
+
+/** Ask again what a server with keys tells only those who have one. */
+async function describe() {
+  if (!served) return;
+  served = await get("version").catch(() => served);
+  refresh();
 }
 
 /** Restore what the address holds, if it is a link. Returns whether it is one. */
@@ -61,12 +71,14 @@ function opened() {
   if (!said || task.busy()) return false;
   // A reload should show the text as it is then, not as the link had it.
   window.history.replaceState(null, "", location.pathname + location.search);
+  // The model first, since the link has what differs from its defaults.
+  const there = !said.model || choose(said.model);
   $("reset").click();
   const problems = settings.set(said.settings);
-  if (said.model && !choose(said.model)) problems.push(`This server has no model ${said.model}.`);
+  if (!there) problems.push(`This server has no model ${said.model}.`);
   history.leave();
-  turn(said.mode);
-  if (mode === "write") writing.restore({ text: said.text, ranges: [] });
+  turn(profile().turns ? said.mode : "write");
+  if (mode === "write") writing.restore({ text: said.text || said.turns.join("\n"), ranges: [] });
   else chat.restore({ turns: said.turns.map((content, at) => ({ role: at % 2 ? "assistant" : "user", content, model: model() })) });
   if (problems.length) task.trouble(`Some of this link could not be used: ${problems.join(" ")}`);
   return true;
@@ -74,15 +86,31 @@ function opened() {
 
 function resume(entry) {
   if (!entry) return;
-  turn(entry.mode);
   choose(entry.model);
+  // A conversation with a model that is gone may have none to go on with.
+  if (entry.mode === "chat" && !profile().turns) return;
+  turn(entry.mode);
   now().restore(entry);
 }
 
 function choose(name) {
   const there = served.models.includes(name);
-  if (there) $("model").value = name;
+  if (there) {
+    $("model").value = name;
+    present();
+  }
   return there;
+}
+
+/** Show the chosen model as it wants to be shown: its title, what it is, its defaults, and Chat if it knows turns. */
+function present() {
+  const { title, about, sampling, turns } = profile();
+  $("title").textContent = document.title = title || "GPT-2";
+  $("title").title = title;
+  $("about").textContent = about;
+  settings.follow(sampling);
+  $("modes").hidden = !turns;
+  if (!turns && mode === "chat") turn("write");
 }
 
 function turn(to) {
@@ -114,6 +142,7 @@ function refresh() {
   for (const control of [$("new"), $("model"), ...document.querySelectorAll("input[name=mode]")]) control.disabled = busy;
   $("model").disabled ||= served?.models.length < 2;
   $("examples").hidden = !empty || busy || !served;
+  $("about").hidden = $("examples").hidden || !$("about").textContent;
   if (!$("examples").hidden) suggest();
   const latest = busy ? null : now().latest();
   if (JSON.stringify(latest) !== voted) {
@@ -130,7 +159,7 @@ function refresh() {
 }
 
 function suggest() {
-  const chips = examples(mode, model(), served.template).map(({ name, text }) => {
+  const chips = examples(mode, model(), profile()).map(({ name, text }) => {
     const chip = make("button", { type: "button" }, name);
     chip.addEventListener("click", () => {
       now().begin(text);
@@ -161,7 +190,10 @@ function buttons() {
     $("count").textContent = "";
     now().words().show.focus();
   });
-  $("model").addEventListener("change", refresh);
+  $("model").addEventListener("change", () => {
+    present();
+    refresh();
+  });
   for (const input of document.querySelectorAll("input[name=mode]"))
     input.addEventListener("change", () => {
       remember();

@@ -32,23 +32,44 @@ const FIELDS = [
 const SEED = { name: "seed", label: "Seed", least: 0, most: 2 ** 32 - 1, step: 1 };
 const inputs = {};
 /** The values by name. `seed` is null when the server chooses a new one each time. */
-export const settings = defaults();
+export const settings = builtIn();
+let usual = builtIn();
 
-function defaults() {
+function builtIn() {
   return { ...Object.fromEntries(FIELDS.map(({ name, start }) => [name, start])), seed: null };
 }
 
-/** Build the panel with the values that were set last. `longest` is the server's limit of tokens. */
+/** Build the panel with the values that were chosen last. `longest` is the server's limit of tokens. */
 export function open(longest) {
   const length = FIELDS.find(({ name }) => name === "length");
   length.most = Math.min(length.most, longest);
   length.start = Math.min(length.start, longest);
   $("fields").append(...FIELDS.map(slider), seedField());
   $("fields").addEventListener("submit", (event) => event.preventDefault());
-  $("reset").addEventListener("click", () => set(defaults()));
-  const kept = load("settings", {});
-  set(settings);
-  set(kept);
+  $("reset").addEventListener("click", () => set(usual));
+  // Earlier versions stored all values, so one that is built in was not chosen.
+  const first = builtIn();
+  const chosen = Object.entries(load("settings", {})).filter(([name, value]) => value !== first[name]);
+  usual = first;
+  set(first);
+  set(Object.fromEntries(chosen));
+}
+
+/** Take a model's own defaults for all that nobody has chosen. */
+export function follow(defaults) {
+  const chosen = changed();
+  usual = builtIn();
+  for (const field of FIELDS) {
+    let value = defaults[field.name];
+    if (value === undefined) continue;
+    // The API writes "all tokens" as 0, too.
+    if (field.name === "top_p" && value === 0) value = 1;
+    if (field.name === "length") value = Math.min(value, field.most);
+    usual[field.name] = value;
+    field.least = inputs[field.name].input.min = Math.min(field.least, value);
+    field.most = inputs[field.name].input.max = Math.max(field.most, value);
+  }
+  set({ ...usual, ...chosen });
 }
 
 function slider(field) {
@@ -92,7 +113,7 @@ export function set(values) {
     inputs[name].input.value = value ?? "";
     if (inputs[name].output) inputs[name].output.value = String(value);
   }
-  keep("settings", settings);
+  keep("settings", changed());
   return problems;
 }
 
@@ -100,8 +121,7 @@ function fits({ least, most, step }, value) {
   return Number.isFinite(value) && value >= least && value <= most && (step < 1 || Number.isInteger(value));
 }
 
-/** The values that differ from the defaults. */
+/** The values that differ from the model's defaults. */
 export function changed() {
-  const usual = defaults();
   return Object.fromEntries(Object.entries(settings).filter(([name, value]) => value !== usual[name]));
 }

@@ -42,6 +42,7 @@ export function open() {
     event.preventDefault();
     useKey($("key-value").value.trim());
     $("key-value").value = "";
+    document.dispatchEvent(new Event("keyed"));
     retry?.();
   });
 }

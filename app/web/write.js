@@ -12,7 +12,7 @@ let ranges = [];
 let seen = "";
 // What the model added, newest last: {before, after, ranges, prefix, text, model, seed}. It can be undone until the text is edited.
 let steps = [];
-// The prompt and seed of the continuations to choose from.
+// The continuations to choose from: {before, prefix, spaced, model, seed, texts}.
 let offered = null;
 
 export const go = (model) => run((signal) => write(model, signal));
@@ -63,12 +63,16 @@ export function fresh() {
   show("", []);
 }
 
-export const entry = () => ({ text: field.value, ranges });
+export const entry = () => ({ text: field.value, ranges, ...(offered && { offered }) });
 
 export function restore(kept) {
   steps = [];
   withdraw();
   show(kept.text, kept.ranges);
+  if (!kept.offered) return;
+  const cards = lay(kept.offered.texts.length);
+  withdraw(cards);
+  offer(cards, kept.offered);
 }
 
 /** The last prompt with the seed of its continuation. If there is none, the text as it is. */
@@ -117,7 +121,8 @@ async function write(model, signal) {
       const more = event.text.replaceAll("\r", "");
       const text = spaced && !texts[event.index] ? more.replace(/^ /, "") : more;
       texts[event.index] += text;
-      if (cards) cards[event.index].words.append(text);
+      // A word's token begins with the space before it, which would indent the card.
+      if (cards) cards[event.index].words.textContent = texts[event.index].trimStart();
       else add(text);
     }
   } finally {
@@ -125,7 +130,7 @@ async function write(model, signal) {
     $("write").classList.remove("writing");
     const seed = closing?.seed ?? settings.seed;
     pace.end(closing?.usage.completion_tokens, ...reason(closing, texts));
-    if (cards) offer(cards, texts, { before, prefix, spaced, model, seed });
+    if (cards) offer(cards, { before, prefix, spaced, model, seed, texts });
     else if (texts[0]) steps.push({ before, after: field.value, ranges: old, ...said(prefix, spaced, texts[0]), model, seed });
     announce(texts.filter(Boolean).join("\n") || $("count").textContent);
     draw();
@@ -151,6 +156,10 @@ function add(text) {
   document.dispatchEvent(new Event("grown"));
 }
 
+function sameness(same, all) {
+  return `${same} of ${all} wrote this.${same === all ? " With a higher temperature they differ." : ""}`;
+}
+
 function lay(count) {
   return Array.from({ length: count }, () => {
     const words = make("p", { className: "models" });
@@ -168,11 +177,20 @@ function withdraw(cards = null) {
 /** What a vote is about: the model's own words, which begin with the space that the prompt was asked without. */
 const said = (prefix, spaced, text) => ({ prefix, text: spaced && text ? ` ${text}` : text });
 
-function offer(cards, texts, { before, prefix, spaced, model, seed }) {
+/** Let a person choose. Continuations that are equal are shown once. */
+function offer(cards, found) {
+  const { before, prefix, spaced, model, texts } = found;
   if (texts.every((text) => !text)) return withdraw();
-  offered = { before, seed };
-  for (const [index, { card }] of cards.entries()) {
+  offered = found;
+  for (const [index, { card, words }] of cards.entries()) {
     const text = texts[index];
+    if (texts.indexOf(text) < index) {
+      card.remove();
+      continue;
+    }
+    words.textContent = text.trimStart();
+    const same = texts.filter((other) => other === text).length;
+    if (same > 1) card.append(make("p", { className: "note" }, sameness(same, texts.length)));
     const take = make("button", { type: "button" }, "Take this one");
     take.addEventListener("click", () => {
       const old = ranges;
