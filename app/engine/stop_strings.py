@@ -35,7 +35,7 @@ class StopStringFilter:
         self._stops = [(stop, 0) for stop in (*stops, *marks)] + [(stop, len(stop)) for stop in shown_stops]
         self._strip = strip
         self._held = ""
-        self._begun = False
+        self._last = ""
         self.stopped = False
         # Characters of all the tokens so far, shown or not.
         self.length = 0
@@ -80,7 +80,7 @@ class StopStringFilter:
         stops = [
             (position, position + shown) for stop, shown in self._stops if (position := self._held.find(stop)) >= 0
         ]
-        tags = [found for tag in self._tags if (found := tag.find(self._held, self._begun)) is not None]
+        tags = [found for tag in self._tags if (found := tag.find(self._held, self._last)) is not None]
         return stops + [(found, found) for found in tags]
 
     def _without_marks(self) -> str:
@@ -97,13 +97,13 @@ class StopStringFilter:
 
     def _tag_overlap(self, *, blanks: bool) -> int:
         """How many of the last characters may be the beginning of a tag with the white space before it, or `blanks` alone."""
-        found = [tag.overlap(self._held, self._begun) for tag in self._tags]
+        found = [tag.overlap(self._held, self._last) for tag in self._tags]
         blank = len(self._held) - len(self._held.rstrip()) if blanks and self._tags else 0
         return max([blank, *found])
 
     def _release(self, end: int) -> str:
         shown, self._held = self._held[:end], self._held[end:]
-        self._begun = self._begun or bool(shown)
+        self._last = shown[-1:] or self._last
         return shown
 
 
@@ -122,16 +122,16 @@ class TurnTag:
         self._inside = re.compile((r"\s*\n\s*" if self._at_line else r"\s*") + word)
         self._at_start = re.compile(rf"\s*{word}")
 
-    def find(self, text: str, begun: bool) -> int | None:
-        """Where the tag with the white space before it begins in `text`, which goes on from other text if that has `begun`."""
-        found = None if begun else self._at_start.match(text)
-        found = found or self._inside.search(text)
-        return found.start() if found else None
+    def find(self, text: str, last: str) -> int | None:
+        """Where the tag with the white space before it begins in `text`. `last` is the character before that, if there is any."""
+        found = None if last else self._at_start.match(text)
+        found = found or self._inside.search(last + text, len(last))
+        return found.start() - len(last) if found else None
 
     def removed(self, text: str) -> str:
         return self._inside.sub("", text)
 
-    def overlap(self, text: str, begun: bool) -> int:
+    def overlap(self, text: str, last: str) -> int:
         """How many of the last characters of `text` may be the beginning of the tag, with the white space before it.
 
         0 if that is white space alone.
@@ -140,7 +140,7 @@ class TurnTag:
             if text.endswith(self._tag[:length]):
                 before = text[: len(text) - length].rstrip()
                 blanks = text[len(before) : len(text) - length]
-                if not self._at_line or "\n" in blanks or not (begun or before):
+                if not self._at_line or "\n" in blanks or not (last or before):
                     return len(text) - len(before)
         return 0
 

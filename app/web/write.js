@@ -179,7 +179,7 @@ const said = (prefix, spaced, text) => ({ prefix, text: spaced && text ? ` ${tex
 
 /** Let a person choose. Continuations that are equal are shown once. */
 function offer(cards, found) {
-  const { before, prefix, spaced, model, texts } = found;
+  const { before, prefix, spaced, model, seed, texts } = found;
   if (texts.every((text) => !text)) return withdraw();
   offered = found;
   for (const [index, { card, words }] of cards.entries()) {

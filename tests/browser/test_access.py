@@ -27,7 +27,7 @@ def tab_to(page: Page, wanted: Locator, key: str = "Tab") -> None:
 
 def test_it_all_works_by_keyboard(page: Page) -> None:
     """A visitor can type at once, and the focus is never lost."""
-    with serving(FakeEngine(seconds_per_token=0.02)) as url:
+    with serving(FakeEngine(seconds_per_token=0.02, template="chat")) as url:
         page.goto(url)
         expect(text(page)).to_be_focused()
         page.keyboard.type("Why")
@@ -68,10 +68,10 @@ def test_it_all_works_by_keyboard(page: Page) -> None:
 @pytest.mark.parametrize("screen", SCREENS)
 def test_axe_finds_nothing_serious(enter: Callable[..., BrowserContext], screen: str) -> None:
     """Every state of the page is checked. Its policy is off, because it would block axe's script."""
-    with serving(FakeEngine(), api_keys="key") as url:
+    with serving(FakeEngine(template="chat"), api_keys="key") as url:
         page = enter(**SCREENS[screen], bypass_csp=True).new_page()
         page.goto(url)
-        expect(button(page, "Once upon a time")).to_be_visible()
+        expect(button(page, "Hello! How are you?")).to_be_visible()
         assert not serious(page), "empty"
         button(page, "Continue").click()
         expect(page.get_by_role("textbox", name="API key")).to_be_focused()

@@ -45,7 +45,7 @@ def test_a_link_brings_prompt_and_settings_back(enter: Callable[..., BrowserCont
 
 
 def test_a_link_brings_a_conversation_back(enter: Callable[..., BrowserContext]) -> None:
-    with serving(FakeEngine("Yes. ")) as url:
+    with serving(FakeEngine("Yes. ", template="chat")) as url:
         page = enter().new_page()
         page.goto(url)
         choose(page, "Length", "10")
@@ -156,7 +156,7 @@ def test_a_server_without_a_store_shows_no_vote_buttons(page: Page, starter: str
 
 def test_each_continuation_has_its_own_vote(page: Page, tmp_path: Path) -> None:
     address = f"sqlite:///{tmp_path}/feedback.db"
-    with serving(FakeEngine(), feedback=address) as url:
+    with serving(FakeEngine(doubt=0.99), feedback=address) as url:
         page.goto(url)
         choose(page, "Samples", "2")
         go(page, "Why")

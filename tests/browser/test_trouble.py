@@ -36,7 +36,7 @@ def test_a_key_is_asked_for_and_kept_in_this_tab_only(page: Page) -> None:
 
 def test_a_refusal_is_the_servers_own_sentence(page: Page) -> None:
     """Here not even the last turn of the conversation fits into the window."""
-    with serving(FakeEngine(n_ctx=64)) as url:
+    with serving(FakeEngine(n_ctx=64, template="chat")) as url:
         page.goto(url)
         page.get_by_role("radio", name="Chat").check()
         page.get_by_role("textbox", name="Your message").fill("long " * 40)

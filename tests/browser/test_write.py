@@ -92,7 +92,7 @@ def test_several_continuations_stand_side_by_side_and_one_is_taken(page: Page, s
     assert len(set(texts)) == 3
     expect(text(page)).to_have_value("[QUESTION]")
     cards.nth(1).get_by_role("button", name="Take this one").click()
-    expect(text(page)).to_have_value(f"[QUESTION]{texts[1]}")
+    expect(text(page)).to_have_value(f"[QUESTION] {texts[1]}")
     expect(cards).to_have_count(0)
     expect(text(page)).to_be_focused()
 
@@ -112,14 +112,14 @@ def test_windows_line_ends_do_not_shift_the_inks(page: Page) -> None:
 
 def test_markup_that_the_model_writes_stays_text(page: Page) -> None:
     """In the text, in continuations to choose from, in the history and in the chat."""
-    with serving(FakeEngine(MARKUP)) as url:
+    with serving(FakeEngine(MARKUP, template="chat")) as url:
         page.goto(url)
         go(page, "<i>Mine</i> ")
         expect(text(page)).to_have_value(f"<i>Mine</i> {(MARKUP * 2)[:120]}")
         expect(page.locator("#ink .models")).to_have_text((MARKUP * 2)[:120].strip())
         choose(page, "Samples", "2")
         go(page)
-        expect(page.get_by_role("listitem").first.locator("p")).to_have_text((MARKUP * 2)[:120].strip())
+        expect(page.get_by_role("listitem").locator("p.models")).to_have_text((MARKUP * 2)[:120].strip())
         button(page, "History").click()
         expect(page.locator("#entries")).to_contain_text("<b>bold</b>")
         page.get_by_role("radio", name="Chat").check()
