@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from app.engine.profile import SamplingDefaults
+from app.engine.profile import NO_DEFAULTS, SamplingDefaults
 from app.engine.vocabulary_files import read_text
 from app.errors import CheckpointError
 from finetune.readable_json import readable_json
@@ -51,7 +51,7 @@ def read_sampling_defaults(folder: Path) -> SamplingDefaults:
     """
     path = folder / GENERATION_CONFIG
     if not path.is_file():
-        return SamplingDefaults()
+        return NO_DEFAULTS
     try:
         given = msgspec.json.decode(read_text(path), type=dict[str, Any])
     except msgspec.DecodeError as error:
@@ -62,7 +62,7 @@ def read_sampling_defaults(folder: Path) -> SamplingDefaults:
     if given.get("do_sample") is False:
         found = {"temperature": 0} | {name: found[name] for name in ("repetition_penalty", "length") if name in found}
     try:
-        return msgspec.convert(found, SamplingDefaults)
+        return msgspec.convert(found, SamplingDefaults) if found else NO_DEFAULTS
     except msgspec.ValidationError as error:
         problem = f"{path} has a value that no model can use ({error})"
         raise CheckpointError(problem, "correct it, or delete it") from None

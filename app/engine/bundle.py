@@ -19,6 +19,7 @@ from typing import Literal
 import msgspec
 
 from app.engine.profile import Profile
+from app.engine.templates import Template
 from app.engine.wrong_files import wrong_file
 from app.errors import BundleError
 
@@ -69,6 +70,8 @@ class Manifest(Profile, frozen=True, kw_only=True, omit_defaults=True):
     `files` has the SHA-256 of each file; `training` and `made` say where the model comes from.
     """
 
+    template: Template
+    """Always written."""
     format: int
     name: str
     hparams: Hparams

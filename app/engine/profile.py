@@ -41,6 +41,10 @@ class SamplingDefaults(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
         return Sampling(**(asdict(otherwise or Sampling()) | defaults | known))
 
 
+NO_DEFAULTS = SamplingDefaults()
+"""A manifest leaves this very object out."""
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a model wants to be used and shown.
 
@@ -52,7 +56,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     about: str = ""
     template: Template = "text"
     questions: Template | None = None
-    sampling: SamplingDefaults = SamplingDefaults()
+    sampling: SamplingDefaults = NO_DEFAULTS
     beginnings: list[str] = []
 
     def __post_init__(self) -> None:

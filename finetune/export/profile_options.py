@@ -67,7 +67,8 @@ class ProfileOptions:
         given = SamplingDefaults(**{name: getattr(self, name) for name in names})
         check_ranges(given)
         known = {name: value for name, value in msgspec.structs.asdict(given).items() if value is not None}
-        return msgspec.structs.replace(read_sampling_defaults(source.folder), **known)
+        own = read_sampling_defaults(source.folder)
+        return msgspec.structs.replace(own, **known) if known else own
 
 
 def own_profile(source: CheckpointFolder) -> Profile:

@@ -44,7 +44,7 @@ def test_the_whole_way_in_miniature(tmp_path: Path) -> None:
     """Vocabulary, training from nothing, export and card; three steps, too few to learn."""
     in_a_process_of_its_own(miniature, tmp_path)
     manifest = open_bundle(tmp_path / "model").manifest
-    assert (manifest.training["step"], manifest.end.token, manifest.template) == (3, 511, "qa")
+    assert (manifest.training["step"], manifest.end.token, manifest.template) == (3, 511, "[USER] %\n[BOT] %")
     assert "nats per token on documents that it was trained on" in (tmp_path / "model" / "README.md").read_text(
         encoding="utf-8"
     )
