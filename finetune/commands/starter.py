@@ -43,7 +43,7 @@ PROFILE = ProfileOptions(
     about="A very small GPT-2, trained on text written for it: jokes, verdicts on small conflicts, and small talk.",
     template=r"[USER] %\n[BOT] %",
     questions="qa",
-    beginning=["Hello! How are you?", "I love the mountains.", "What did you do today?", "I cannot sleep."],
+    beginning=["Hello! How are you?", "I love the mountains.", "My cat woke me up too early.", "Tell me a secret."],
     temperature=0.7,
     top_p=0.8,
 )

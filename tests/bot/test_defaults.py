@@ -1,0 +1,75 @@
+"""The bot writes with the model's own defaults and tags. What a chat has chosen still wins."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from app.engine.bundle import open_bundle
+from app.engine.fake import SCRIPT, FakeEngine
+from app.engine.onnx import OnnxEngine
+from app.engine.profile import Profile, SamplingDefaults
+from tests.bot.conftest import ask, bot, labels, press, rows
+from tests.conftest import ROOT
+
+TUNED = Profile(
+    template="[USER] %\n[BOT] %", questions="qa", sampling=SamplingDefaults(temperature=0.9, length=50, top_p=0.8)
+)
+
+
+class Reading(FakeEngine):
+    """Remembers the prompts that it reads."""
+
+    def __init__(self, script: str = SCRIPT) -> None:
+        super().__init__(script, profile=TUNED)
+        self.prompts: list[str] = []
+
+    def decoder(self, rows: int, positions: int, reuse: bool = False) -> Any:
+        decoder = super().decoder(rows, positions, reuse)
+        prefill = decoder.prefill
+
+        def remembered(tokens: Any, *more: Any) -> Any:
+            self.prompts.append(bytes(token for token in tokens[0].tolist() if token < 256).decode())
+            return prefill(tokens, *more)
+
+        decoder.prefill = remembered  # type: ignore[method-assign, assignment]
+        return decoder
+
+
+def test_messages_are_a_conversation_and_jokes_are_questions() -> None:
+    """A greeting was put to the starter as a question, and the answer was gibberish."""
+    engine = Reading(" Yes. \n [QUESTION] No")
+    with bot(engine) as telegram:
+        assert ask(telegram, "hi")["text"] == "Yes."
+        assert ask(telegram, "/joke Why did the duck stop?")["text"] == "Yes."
+        press(telegram, telegram.said(7)[-1], "Another")
+        assert ask(telegram, "/joke")["text"] == "Yes."
+        ask(telegram, "/chat")
+        ask(telegram, "/joke Why?")
+    question = "[QUESTION] Why did the duck stop?\n[ANSWER]"
+    assert engine.prompts == ["[USER] hi\n[BOT]", question, question, "[QUESTION]", "[USER] Why?\n[BOT]"]
+
+
+def test_the_models_defaults_hold_until_the_chat_has_chosen(store: str) -> None:
+    """A default that no button has is still the one that is shown."""
+    with bot(Reading(), FakeEngine(name="other"), feedback=store) as telegram:
+        said = ask(telegram, "/settings")
+        assert labels(said) == ["0.5", "0.7", "✓ 0.9", "1.1", "✓ 50", "100", "200", "400"]
+        assert "Temperature 0.9" in said["text"]
+        assert ask(telegram, "hi")["text"] == (SCRIPT * 2)[:50].strip()
+        press(telegram, said, "100")
+        assert ask(telegram, "hi")["text"] == (SCRIPT * 3)[:100].strip()
+        press(telegram, ask(telegram, "/model"), "other")
+        assert labels(ask(telegram, "/settings"))[:4] == ["0.5", "✓ 0.7", "0.9", "1.1"]
+    kept = [settings for (settings,) in rows(store, "SELECT settings FROM texts ORDER BY created")]
+    assert kept == ['{"temperature":0.9,"length":50}', '{"temperature":0.9,"length":100}']
+
+
+def test_the_starter_shows_no_tags() -> None:
+    """17 of 100 first replies once showed [ANSWER]."""
+    with bot(OnnxEngine(open_bundle(Path(ROOT / "models/starter")), threads=1), telegram_rate=0) as telegram:
+        for number, message in enumerate(["hi", "Tell me a joke.", "/joke", "/joke Why?"] * 3):
+            said = ask(telegram, message, chat=7 + number)["text"]
+            assert said
+            assert not re.search(r"\[[A-Z]", said)
