@@ -33,6 +33,7 @@ def first_answer(url: str) -> FirstAnswer:
         try:
             return answer_of(url)
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code == 401:
                 return FirstAnswer("", None)
             if error.code == 403:

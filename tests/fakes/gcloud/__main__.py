@@ -36,7 +36,7 @@ def main(words: list[str]) -> int:
         finally:
             path.write_text(json.dumps(state), encoding="utf-8")
     if line.command.endswith(state.get("hang", "nothing hangs")):
-        time.sleep(60)
+        time.sleep(state.get("hang_seconds", 60))
     if isinstance(answer, str):
         sys.stdout.write(answer)
     elif line.flags.get("--format") == "json":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -10,7 +11,11 @@ from typing import Any
 
 import pytest
 
+from app.errors import MachineError
 from finetune.__main__ import main
+from finetune.deployment import staged_sources
+from finetune.deployment.staged_sources import stage_sources
+from tests.conftest import ROOT
 from tests.fakes.bot_api import TOKEN
 from tests.fakes.gcloud.fake_project import ACCOUNT, FakeGcloud
 from tests.fakes.telegram import Telegram
@@ -65,6 +70,59 @@ def test_what_is_sent_has_one_bundle_and_what_the_dockerfile_copies(
     dockerfile = (Path(folder) / "Dockerfile").read_text(encoding="utf-8")
     for source in re.findall(r"^COPY (?!--from)(\S+)", dockerfile, re.MULTILINE):
         assert (Path(folder) / source).exists(), source
+
+
+def test_an_installed_package_sends_the_same(
+    cloud: FakeGcloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no Dockerfile beside its packages, but in gpt2_project."""
+    (tmp_path / "site/gpt2_project").mkdir(parents=True)
+    for name in ("app", "finetune"):
+        (tmp_path / "site" / name).symlink_to(ROOT / name)
+    for name in ("Dockerfile", "LICENSE", "requirements"):
+        (tmp_path / "site/gpt2_project" / name).symlink_to(ROOT / name)
+    for name in ("clone", "installed"):
+        (tmp_path / name).mkdir()
+    cloned = stage_sources(Path("models/jokes"), tmp_path / "clone")
+    monkeypatch.setattr(staged_sources, "PACKAGES", tmp_path / "site")
+    monkeypatch.setattr(staged_sources, "INSTALLED", tmp_path / "site/gpt2_project")
+    assert stage_sources(Path("models/jokes"), tmp_path / "installed").digest == cloned.digest
+    (tmp_path / "site/gpt2_project/LICENSE").unlink()
+    (tmp_path / "again").mkdir()
+    with pytest.raises(MachineError, match=r"LICENSE is missing: install the package again"):
+        stage_sources(Path("models/jokes"), tmp_path / "again")
+
+
+class Keyboard(io.StringIO):
+    """A terminal at which somebody types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("n\n", 1), ("", 1)])
+def test_it_asks_once(
+    deployed: FakeGcloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str, code: int
+) -> None:
+    deployed.change_project(services={})
+    monkeypatch.setattr("sys.stdin", Keyboard(typed))
+    if code:
+        with pytest.raises(SystemExit, match="1"):
+            deploy()
+        assert capsys.readouterr().err.endswith("nothing was changed.\n")
+    else:
+        assert deploy() == 0
+    assert bool(deployed.project["services"]) == (code == 0)
+
+
+def test_a_terminal_shows_how_long_a_step_takes(deployed: FakeGcloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed.change_project(services={})
+    deployed.change(hang="run deploy", hang_seconds=1)
+    screen = Keyboard()
+    monkeypatch.setattr("sys.stderr", screen)
+    assert deploy("--yes") == 0
+    assert re.search(r"\r\x1b\[K… build the image and make the service gpt-2 0:0\d", screen.getvalue())
+    assert "✓ build the image and make the service gpt-2 (0:0" in screen.getvalue()
 
 
 def test_a_second_run_changes_nothing(

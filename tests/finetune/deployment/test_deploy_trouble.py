@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from app.errors import MachineError
 from finetune.__main__ import main
 from finetune.deployment import live_service, performed_steps
+from finetune.deployment.gcloud import read_json, reply_to
 from finetune.deployment.gcloud_errors import explain
 from tests.conftest import ROOT
+from tests.fakes.bot_api import TOKEN
 from tests.fakes.gcloud.fake_project import NEW_PROJECT, FakeGcloud
 
 REFUSALS = yaml.safe_load((Path(__file__).parent / "refusals.yaml").read_text(encoding="utf-8"))
@@ -83,6 +86,24 @@ def test_options_that_cannot_be_meant(
     assert not cloud.changes()
 
 
+def test_votes_need_bq(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
+    (cloud.folder / "bin/bq").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(cloud.folder / "bin"))
+        assert refused(capsys, "--votes", "--yes") == "error: bq is not installed: run `gcloud components install bq`."
+    assert not cloud.changes()
+
+
+def test_a_gcloud_that_hangs_or_prints_something_else(cloud: FakeGcloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud.change(hang="version", hang_seconds=3)
+    with pytest.raises(MachineError, match=r"`gcloud version` did not end in 0 s: check the network."):
+        reply_to(("gcloud", "version"), seconds=0.3)
+    with pytest.raises(MachineError, match="which is not JSON: run `gcloud components update`"):
+        read_json("{'version': 1}")
+    assert read_json("Welcome to BigQuery!\n{}") == {}
+    assert read_json("") == {}
+
+
 def test_a_checkpoint_is_exported_first(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
     Path("models/DEFAULT").unlink()
     Path("checkpoint/run1").mkdir(parents=True)
@@ -135,7 +156,11 @@ def test_ctrl_c_says_what_is_there_already(cloud: FakeGcloud) -> None:
 
 
 def test_json_is_the_only_thing_on_standard_output(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["deploy", "--dry-run", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    assert main(["deploy", "--dry-run", "--telegram", TOKEN, "--region", "us-west2", "--json"]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert "us-west2 is 40 % dearer" in said.err
+    assert 'app.bot set-webhook "$URL"' in said.err
+    assert found["cost"]["image_month"] == 0
     assert [step["words"][:3] for step in found["steps"]][-1] == ["gcloud", "run", "deploy"]
     assert not cloud.changes()

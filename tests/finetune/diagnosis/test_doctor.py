@@ -70,12 +70,24 @@ def test_what_google_cloud_lacks_is_a_note(cloud: FakeGcloud, capsys: pytest.Cap
     """Serving and training need none of it."""
     cloud.change_project(billing=False)
     assert findings(capsys)["billing"].mend.startswith("link one at https://console.cloud.google.com/billing/")
-    cloud.change(config={"project": "gone"})
+    cloud.fail("billing projects describe", "PERMISSION_DENIED: The caller does not have permission")
+    cloud.fail("services list", "PERMISSION_DENIED: The caller does not have permission")
+    cloud.fail("version", "it is broken")
+    found = findings(capsys)
+    assert found["billing"].said == "this account may not ask"
+    assert found["APIs"].said.startswith("this account may not do this in my-project")
+    assert found["gcloud"].state == "note"
+    cloud.change(config={"project": "gone"}, faults={})
     assert "the project gone does not exist" in findings(capsys)["login"].mend
     cloud.change(config={})
     assert findings(capsys)["project"].mend.startswith("gcloud config set project NAME")
     cloud.fail("config list", "gcloud crashed (ServerNotFoundError): Unable to find the server at x.googleapis.com")
     assert "Google cannot be reached" in findings(capsys)["login"].said
+
+
+def test_all_apis_are_on(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud.change_project(apis=[f"{name}.googleapis.com" for name in ("run", "cloudbuild", "artifactregistry")])
+    assert findings(capsys)["APIs"].said == "run, cloudbuild, artifactregistry"
 
 
 def test_without_gcloud(cloud: FakeGcloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
