@@ -13,7 +13,7 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
-from app.engine.vocabulary_files import BytePairs, read_byte_pairs, refuse_gaps
+from app.engine.vocabulary_files import VOCABULARY_FILES, BytePairs, read_byte_pairs, refuse_gaps
 from app.errors import CheckpointError
 
 END_OF_TEXT = "<|endoftext|>"
@@ -42,14 +42,15 @@ class Tokenizer:
         return cls.from_byte_pairs(read_byte_pairs(folder), folder)
 
     @classmethod
-    def from_byte_pairs(cls, byte_pairs: BytePairs, folder: Path) -> Tokenizer:
-        """The tokenizer of a vocabulary from `folder`. Raises CheckpointError."""
-        refuse_gaps(byte_pairs, folder)
+    def from_byte_pairs(cls, byte_pairs: BytePairs, folder: Path, names: Sequence[str] = VOCABULARY_FILES) -> Tokenizer:
+        """The tokenizer of a vocabulary that is from these two files of `folder`. Raises CheckpointError."""
+        encoder, merges = (folder / name for name in names)
+        refuse_gaps(byte_pairs, encoder, merges)
         try:
             tokenizer = tokenizers.Tokenizer(models.BPE(vocab=byte_pairs.ids, merges=byte_pairs.merges))
         except Exception as error:  # The library raises bare Exceptions for a vocabulary that it cannot use.
             raise CheckpointError(
-                f"{folder}/encoder.json and vocab.bpe are not a GPT-2 vocabulary ({error})",
+                f"{encoder} and {merges.name} are not a GPT-2 vocabulary ({error})",
                 "copy both from the model they belong to",
             ) from None
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -79,9 +79,8 @@ def read_text(path: Path) -> str:
         raise CheckpointError(f"{path} is not text", COPY_FILE_AGAIN) from None
 
 
-def refuse_gaps(byte_pairs: BytePairs, folder: Path) -> None:
+def refuse_gaps(byte_pairs: BytePairs, encoder: Path, merges: Path) -> None:
     """Raises CheckpointError unless the ids are 0 to n - 1, each once, and the merges make the words that have an id."""
-    encoder, merges = (folder / name for name in VOCABULARY_FILES)
     numbers, size = set(byte_pairs.ids.values()), len(byte_pairs.ids)
     if numbers != set(range(size)):
         raise CheckpointError(

@@ -19,7 +19,12 @@ from finetune.checkpoint import Array
 from finetune.formats.huggingface import CONFIG, TOKENIZER_CONFIG, tensor_name
 from finetune.formats.huggingface_config import HuggingFaceConfig, read_config
 from finetune.formats.huggingface_turns import settings_in, template_of
-from finetune.formats.huggingface_vocabulary import compare_tokenizers, fit_vocabulary, read_tokenizer_files
+from finetune.formats.huggingface_vocabulary import (
+    compare_tokenizers,
+    fit_vocabulary,
+    read_tokenizer_files,
+    vocabulary_files,
+)
 from finetune.formats.huggingface_weights import HEAD, convert_weights, read_tensors
 from finetune.generation_config import read_sampling_defaults
 
@@ -58,7 +63,7 @@ def read_huggingface(source: Path) -> HuggingFaceModel:
         n_layer=config.n_layer,
     )
     weights = convert_weights(stored, hparams, source, notes)
-    tokenizer = Tokenizer.from_byte_pairs(vocabulary, source)
+    tokenizer = Tokenizer.from_byte_pairs(vocabulary, source, vocabulary_files(source))
     compare_tokenizers(source, tokenizer)
     end = config.end_token
     known_end = end if end is not None and 0 <= end < hparams.n_vocab else None

@@ -70,6 +70,11 @@ def read_tokenizer_files(source: Path) -> tuple[BytePairs, list[AddedToken]]:
     return read_byte_pairs(source, (VOCABULARY, MERGES)), read_added_tokens(source)
 
 
+def vocabulary_files(source: Path) -> tuple[str, str]:
+    """The names of the files from which the tokens and the merges are read."""
+    return (TOKENIZER, TOKENIZER) if is_there(source / TOKENIZER) else (VOCABULARY, MERGES)
+
+
 def read_added_tokens(source: Path) -> list[AddedToken]:
     """The added tokens beside the older files: in a list of their own, in the tokenizer's settings, or in both."""
     added: dict[str, int] = {}

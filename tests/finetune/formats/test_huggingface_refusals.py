@@ -168,6 +168,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: only_merges(f, b"\xff\xfe"),
         "merges.txt is not text",
     ),
+    "merges that are cut off": (
+        lambda f: only_merges(f, b"\n".join((f / "merges.txt").read_bytes().split(b"\n")[:20])),
+        r"theirs/merges.txt lacks the merges of \d+ tokens, such as .*: it is cut off",
+    ),
     "another kind of tokenizer": (
         lambda f: change(f / "tokenizer.json", model={"type": "Unigram", "vocab": [["a", 0.0]]}),
         "tokenizer.json is not a GPT-2 tokenizer",
