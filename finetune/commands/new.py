@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from app.errors import SettingError
 from finetune.commands.evaluate import evaluate
@@ -20,13 +21,30 @@ from finetune.commands.export import export
 from finetune.commands.prepare import prepare_inputs
 from finetune.data.input_files import find_files
 from finetune.data.preparation import PreparationOptions
-from finetune.data.prepared import DataDescription
+from finetune.data.prepared import DataDescription, read_description
+from finetune.data.sources import SplitAt
 from finetune.option_ranges import Count
+from finetune.planning.finished_stages import (
+    bundle_is_of,
+    data_made_of,
+    finished_run,
+    options_of_run,
+    refuse_other_text,
+    report_is_of,
+)
 from finetune.planning.machine import Machine, this_machine
 from finetune.planning.starting_weights import StartingWeights, starting_weights
-from finetune.planning.training_plan import plan_training, training_options, validation_share, vocabulary_plan
-from finetune.run_folder import RunFolder
+from finetune.planning.training_plan import (
+    TrainingTime,
+    plan_training,
+    training_options,
+    validation_share,
+    vocabulary_size,
+)
+from finetune.readable_json import readable_json
+from finetune.run_folder import RunDescription, RunFolder
 from finetune.training.closed_output import output_may_close
+from finetune.training.options import TrainingOptions
 from finetune.training.training_result import TrainingResult
 from finetune.training.training_run import train_run
 from finetune.watch.page_file import leave_page
@@ -34,13 +52,14 @@ from finetune.watch.page_file import leave_page
 
 @dataclass(frozen=True)
 class ModelFolders:
-    """The folders of a model by its name."""
+    """The folders of a model by its name. `given`: prepared data that is there already."""
 
     name: str
+    given: Path | None = None
 
     @property
     def data(self) -> Path:
-        return Path("data") / self.name
+        return self.given or Path("data") / self.name
 
     @property
     def run(self) -> Path:
@@ -54,6 +73,17 @@ class ModelFolders:
     def bundle(self) -> Path:
         return Path("models") / self.name
 
+    def all(self) -> dict[str, Path]:
+        return {"data": self.data, "run": self.run, "report": self.report, "bundle": self.bundle}
+
+
+class GivenText(NamedTuple):
+    """The text as it is given: files, where their documents end, and who in a chat the model is."""
+
+    inputs: list[str]
+    split: SplitAt
+    model_is: tuple[str, ...]
+
 
 def new(
     inputs: list[str],
@@ -63,7 +93,9 @@ def new(
     minutes: float = 15.0,
     steps: Count | None = None,
     init: str | None = None,
+    split: SplitAt = "marks",
     model_is: list[str] | None = None,
+    json: bool = False,
 ) -> None:
     """Make a model of your text: prepare, train, evaluate and export, with everything chosen.
 
@@ -74,21 +106,36 @@ def new(
         steps: optimizer steps to train, instead of --minutes
         init: the weights to start from: a model in models/, a checkpoint's folder, or scratch for a small model of your text
             alone; by default 124M, which is downloaded if need be, or scratch where that cannot be had
+        split: where one document of a .txt ends, as in `prepare`: at gpt-2-simple's marks, or also at lines or blank_lines
         model_is: the person of a chat whose messages the model learns to write; by default you are asked
+        json: print the folders that were made as JSON, and all else on standard error
     """
     check(minutes, steps)
-    folders = ModelFolders(out or name_of(inputs[0]))
+    folders = ModelFolders(out or name_of(inputs[0]), prepared_folder(inputs))
+    time, text = TrainingTime(minutes, steps), GivenText(inputs, split, tuple(model_is or ()))
+    with output_may_close():
+        with redirect_stdout(sys.stderr) if json else nullcontext():
+            make_model(folders, text, init, time)
+        if json:
+            print(readable_json({name: str(folder) for name, folder in folders.all().items()}).decode(), end="")
+
+
+def make_model(folders: ModelFolders, text: GivenText, init: str | None, time: TrainingTime) -> None:
+    """Make what is not there yet."""
     begun = RunFolder(folders.run).description if RunFolder(folders.run).exists else None
+    refuse_other_start(begun, init, folders.run)
     machine = this_machine()
     weights = starting_weights(begun.init if begun else init, machine)
     if weights.told:
         print(weights.told)
-    data = prepared(inputs, folders, weights, model_is or [])
-    with output_may_close():
-        result = trained(folders, data, weights, machine, minutes, steps)
-    evaluated(folders, data, result)
-    exported(folders, result)
-    print(f"{folders.bundle} is ready. Now: gpt2 serve. To put it online: gpt2 deploy")
+    data = prepared(text, folders, weights)
+    result = resumed(begun, folders, data, time) if begun else trained(folders, data, weights, machine, time)
+    if not report_is_of(result.checkpoint, folders.report, data):
+        evaluate(result.checkpoint, folders.data, folders.report)
+    if not bundle_is_of(result.checkpoint, folders.bundle, data):
+        export(result.checkpoint, folders.bundle)
+    print(f"{folders.bundle} is ready. How good it is: {folders.report}/report.html")
+    print("Now: gpt2 serve\nthen: gpt2 deploy")
 
 
 def check(minutes: float, steps: int | None) -> None:
@@ -107,44 +154,65 @@ def name_of(given: str) -> str:
     return name
 
 
-def prepared(
-    inputs: list[str], folders: ModelFolders, weights: StartingWeights, model_is: Sequence[str]
-) -> DataDescription:
-    """The data, prepared now unless it was prepared from the same files."""
-    files, _ = find_files(inputs)
+def prepared_folder(inputs: list[str]) -> Path | None:
+    """The folder of prepared data that is given instead of a text."""
+    folder = Path(inputs[0])
+    return folder if len(inputs) == 1 and (folder / "train.tokens").is_file() else None
+
+
+def refuse_other_start(begun: RunDescription | None, init: str | None, run: Path) -> None:
+    """Raises SettingError where --init contradicts the run that goes on."""
+    if begun is not None and init not in (None, begun.init):
+        raise SettingError(
+            f"--init is {init} and {run} began with {begun.init}: leave it out, or name a new model with --out."
+        )
+
+
+def prepared(text: GivenText, folders: ModelFolders, weights: StartingWeights) -> DataDescription:
+    """The data, prepared now unless it was prepared from the same files, or is what was given."""
+    if folders.given is not None:
+        return read_description(folders.given)
+    files, _ = find_files(text.inputs)
     size = sum(path.stat().st_size for path in {file.path for file in files})
+    options = PreparationOptions(split=text.split, model_is=text.model_is, validation=validation_share(size))
     if weights.source is not None:
-        options = PreparationOptions(vocabulary=weights.source.folder, validation=validation_share(size))
+        options = replace(options, vocabulary=weights.source.folder)
     else:
-        plan = vocabulary_plan(size)
-        options = PreparationOptions(vocabulary_size=plan.size, validation=plan.validation)
-    return prepare_inputs(inputs, folders.data, replace(options, model_is=tuple(model_is)))
+        options = replace(options, vocabulary_size=vocabulary_size(size))
+    if (data := data_made_of(files, options, folders.data)) is not None:
+        print(f"{folders.data} is prepared already.")
+        return data
+    return prepare_inputs(text.inputs, folders.data, options)
 
 
 def trained(
-    folders: ModelFolders,
-    data: DataDescription,
-    weights: StartingWeights,
-    machine: Machine,
-    minutes: float,
-    steps: int | None,
+    folders: ModelFolders, data: DataDescription, weights: StartingWeights, machine: Machine, time: TrainingTime
 ) -> TrainingResult:
-    plan = plan_training(data, weights.hparams, machine, minutes, steps)
-    options = training_options(plan, weights.init, folders.data, folders.run)
+    """Train a new run, as planned."""
+    plan = plan_training(data, weights.hparams, machine, time)
+    print(plan.sentence())
+    return run_shown(training_options(plan, weights.init, folders.data, folders.run))
+
+
+def resumed(begun: RunDescription, folders: ModelFolders, data: DataDescription, time: TrainingTime) -> TrainingResult:
+    """Go on with the run that is there, unless it has ended."""
+    refuse_other_text(begun, data, folders.run)
+    options = options_of_run(begun, folders.data, folders.run, time.steps)
+    finished = finished_run(RunFolder(folders.run), options)
+    if finished is not None:
+        print(f"{folders.run} is trained already. --steps {2 * options.steps} would go on.")
+        return finished
+    return run_shown(options)
+
+
+def run_shown(options: TrainingOptions) -> TrainingResult:
+    """Train. A stopped run ends the command here: the same command goes on."""
     try:
         result = train_run(options)
     finally:
-        leave_page(folders.run)
-    print(result.summary())
+        leave_page(options.out)
     if result.signal:
         print(result.ending("the same command"), file=sys.stderr)
         sys.exit(128 + result.signal)
+    print(result.summary())
     return result
-
-
-def evaluated(folders: ModelFolders, data: DataDescription, result: TrainingResult) -> None:
-    evaluate(checkpoint=result.checkpoint, data=folders.data, out=folders.report)
-
-
-def exported(folders: ModelFolders, result: TrainingResult) -> None:
-    export(checkpoint=result.checkpoint, out=folders.bundle)

@@ -60,5 +60,5 @@ def fetch_trouble(model: OpenaiModel, models: Path) -> str:
     try:
         fetch_model(model, models)
     except (FatalError, OSError) as error:
-        return str(error).rstrip(".")
+        return str(error).partition(": ")[0].rstrip(".")
     return ""

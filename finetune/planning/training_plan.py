@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.engine.bundle import Hparams
+from finetune.checkpoint import variable_shapes
 from finetune.data.prepared import DataDescription
 from finetune.planning.machine import Machine
 from finetune.training.model_flops import flops_per_token
@@ -26,24 +27,17 @@ FEWEST_PASSES = 3
 """A smaller model is taken where the time does not reach for so many."""
 MOST_PASSES = {"scratch": 40, "pretrained": 6}
 """Beyond these, a model learns its text by heart. Early stopping usually ends before."""
+UNMEASURED = 2
+"""Where no text is held out, nothing tells when to stop, so the text is read half as often."""
 FEWEST_STEPS = 50
 SAVES = 10
 """How often a run measures its validation loss: often enough to stop early, and seldom enough not to take long."""
 PATIENCE = 3
 
 
-@dataclass(frozen=True)
-class VocabularyPlan:
-    """A vocabulary that is learned from the text: its size, and the share of the documents that is held out."""
-
-    size: int
-    validation: float
-
-
-def vocabulary_plan(size: int) -> VocabularyPlan:
-    """For a text of `size` bytes. Each token should occur often enough to be learned."""
-    tokens = min(8192, max(512, 2 ** round(math.log2(max(1, size / 200)))))
-    return VocabularyPlan(tokens, validation_share(size))
+def vocabulary_size(size: int) -> int:
+    """Tokens to learn from a text of `size` bytes. Each should occur often enough to be learned."""
+    return min(8192, max(512, 1 << round(math.log2(max(1, size / 200)))))
 
 
 def validation_share(size: int) -> float:
@@ -51,24 +45,31 @@ def validation_share(size: int) -> float:
     return 0.1 if size < 1_000_000 else 0.05 if size < 5_000_000 else 0.02
 
 
+class TrainingTime(NamedTuple):
+    """How long a training may take: minutes at most, or so many steps, given by whoever knows better."""
+
+    minutes: float
+    steps: int | None = None
+
+
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Which steps train a model on this data: `options` of `train`, and how long they take here without compilation."""
+    """Which steps train a model on this data: `options` of `train`, and the size of the model."""
 
     options: dict[str, Any]
-    seconds: float
+    parameters: int
+
+    def sentence(self) -> str:
+        """What is trained."""
+        early = ", fewer if its validation loss no longer falls" if self.options["patience"] else ""
+        return f"A model of {self.parameters / 1e6:.1f} million parameters is trained for {self.options['steps']:,} steps{early}."
 
 
-def plan_training(
-    data: DataDescription, start: Hparams | None, machine: Machine, minutes: float, steps: int | None
-) -> TrainingPlan:
-    """The plan for a model of this shape; None trains one from random weights.
-
-    `steps` are given by whoever knows better.
-    """
+def plan_training(data: DataDescription, start: Hparams | None, machine: Machine, time: TrainingTime) -> TrainingPlan:
+    """The plan for a model of this shape; None trains one from random weights."""
     if start is not None:
-        return plan_steps(data, start, pretrained_options(start, machine), machine, minutes, steps)
-    plans = (plan_scratch(data, shape, machine, minutes, steps) for shape in reversed(shapes_for(data)))
+        return plan_steps(data, start, pretrained_options(start, machine), machine, time)
+    plans = (plan_scratch(data, shape, machine, time) for shape in reversed(shapes_for(data)))
     plan = next(plans)
     while passes(data, plan.options) < FEWEST_PASSES and (smaller := next(plans, None)):
         plan = smaller
@@ -82,9 +83,7 @@ def shapes_for(data: DataDescription) -> list[dict[str, int]]:
     return [*fitting, next((shape for most, shape in SCRATCH_SIZES if characters < most), LARGEST_SCRATCH)]
 
 
-def plan_scratch(
-    data: DataDescription, shape: dict[str, int], machine: Machine, minutes: float, steps: int | None
-) -> TrainingPlan:
+def plan_scratch(data: DataDescription, shape: dict[str, int], machine: Machine, time: TrainingTime) -> TrainingPlan:
     hparams = Hparams(n_vocab=data.n_vocab, n_ctx=SCRATCH_WINDOW, **shape)
     rows = 32 if machine.gpu else 4
     options: dict[str, Any] = {
@@ -99,7 +98,7 @@ def plan_scratch(
         "weight_decay": 0.1,
         "beta_2": 0.99,
     }
-    return plan_steps(data, hparams, options, machine, minutes, steps)
+    return plan_steps(data, hparams, options, machine, time)
 
 
 def pretrained_options(start: Hparams, machine: Machine) -> dict[str, Any]:
@@ -125,20 +124,26 @@ def plan_steps(
     hparams: Hparams,
     options: dict[str, Any],
     machine: Machine,
-    minutes: float,
-    steps: int | None,
+    time: TrainingTime,
 ) -> TrainingPlan:
     """As many steps as the time allows, and no more than are of use."""
     tokens = tokens_per_step(options, hparams.n_ctx)
     each = seconds_of_step(
         flops_per_token(hparams, options.get("context", hparams.n_ctx)) * tokens, machine.device, options["precision"]
     )
-    most = MOST_PASSES["scratch" if options.get("init") == "scratch" else "pretrained"]
+    measured = data.documents["validation"] > 0
+    most = MOST_PASSES["scratch" if options.get("init") == "scratch" else "pretrained"] / (
+        1 if measured else UNMEASURED
+    )
     useful = max(FEWEST_STEPS, math.ceil(most * data.tokens["train"] / tokens))
-    number = steps or max(1, min(useful, round(60 * minutes / each)))
+    number = time.steps or max(1, min(useful, round(60 * time.minutes / each)))
     every = max(1, number // SAVES)
-    more = {"steps": number, "save_every": every, "warmup": number // 20, "patience": PATIENCE}
-    return TrainingPlan(options | more, number * each)
+    more = {"steps": number, "save_every": every, "warmup": number // 20, "patience": PATIENCE if measured else 0}
+    return TrainingPlan(options | more, number_of_parameters(hparams))
+
+
+def number_of_parameters(hparams: Hparams) -> int:
+    return sum(math.prod(shape) for shape in variable_shapes(hparams).values())
 
 
 def training_options(plan: TrainingPlan, init: str, data: Path, out: Path) -> TrainingOptions:

@@ -1,0 +1,121 @@
+"""`new`: from a text to a model in one command, which goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.engine.checkpoint_folder import open_checkpoint
+from app.errors import SettingError
+from finetune.commands.new import name_of, new
+from finetune.data.prepared import read_description
+from finetune.planning.machine import Machine
+from finetune.planning.starting_weights import starting_weights
+from tests.conftest import SENTENCES, in_a_process_of_its_own
+
+SMALL = Machine("CPU", 1_000_000_000, "float32")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which somebody has a text."""
+    (tmp_path / "jokes.txt").write_text("\n".join(SENTENCES), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def trained(place: Path, base: Path, finished: Path) -> Path:
+    """The same with a run that is trained, and prepared data for it."""
+    shutil.copytree(finished, place / "checkpoint/jokes")
+    return place
+
+
+def test_what_is_not_made_yet_is_made(trained: Path, base: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    new([str(base / "data")], out="jokes", json=True)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {
+        "data": str(base / "data"),
+        "run": "checkpoint/jokes",
+        "report": "reports/jokes",
+        "bundle": "models/jokes",
+    }
+    assert "checkpoint/jokes is trained already. --steps 24 would go on." in printed.err
+    assert printed.err.endswith("Now: gpt2 serve\nthen: gpt2 deploy\n")
+    assert (trained / "models/DEFAULT").read_text() == "jokes\n"
+    made = {path: path.stat().st_mtime_ns for path in (trained / "models/jokes").iterdir()}
+    new([str(base / "data")], out="jokes")
+    assert made == {path: path.stat().st_mtime_ns for path in (trained / "models/jokes").iterdir()}
+    assert "%" not in capsys.readouterr().err, "nothing is evaluated or exported again"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            {"init": "scratch"},
+            "--init is scratch and checkpoint/jokes began with .*: leave it out, or name a new model",
+        ),
+        ({"minutes": 0.0}, "--minutes is 0.0 and should be above 0"),
+        ({"minutes": float("nan")}, "--minutes is nan and should be above 0"),
+        ({"steps": 0}, "--steps is 0 and should be at least 1"),
+    ],
+)
+def test_what_cannot_be_is_refused(trained: Path, base: Path, arguments: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingError, match=sentence):
+        new([str(base / "data")], out="jokes", **arguments)
+    assert not (trained / "reports").exists()
+
+
+def test_another_text_is_not_trained_into_a_run(trained: Path, base: Path) -> None:
+    """The name comes from the file, and a file may have changed."""
+    (trained / "jokes.txt").write_text("\n".join(SENTENCES[1:]), encoding="utf-8")
+    with pytest.raises(SettingError, match="the text has changed since checkpoint/jokes was trained on it"):
+        new(["jokes.txt"], split="lines")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("texts/jokes.csv.gz", "jokes"), ("my best jokes!.txt", "my-best-jokes"), ("data/jokes/", "jokes")],
+)
+def test_a_model_is_named_after_its_text(given: str, name: str) -> None:
+    assert name_of(given) == name
+
+
+def test_a_text_without_a_name_needs_one() -> None:
+    with pytest.raises(SettingError, match=r"\*.txt gives the model no name: name it with --out"):
+        name_of("*.txt")
+
+
+def test_what_is_too_large_for_the_machine_is_not_fetched(place: Path) -> None:
+    weights = starting_weights(None, SMALL)
+    assert weights.init == "scratch"
+    assert weights.hparams is None
+    assert weights.told.startswith("124M takes 5 GB of memory to train, and less is free: a small model is trained")
+    assert starting_weights("scratch", SMALL).told == ""
+
+
+def test_the_weights_that_are_named_are_taken(base: Path) -> None:
+    weights = starting_weights(str(base / "init"), SMALL)
+    assert weights.hparams == open_checkpoint(base / "init").hparams
+
+
+def made(steps: int) -> int:
+    """The step that the run reaches."""
+    new(["jokes.txt"], init="scratch", steps=steps, split="lines")
+    return open_checkpoint(Path("checkpoint/jokes")).step
+
+
+@pytest.mark.slow
+def test_a_text_becomes_a_model_which_can_be_trained_on(place: Path) -> None:
+    assert in_a_process_of_its_own(made, 3) == 3
+    assert read_description(place / "data/jokes").documents["validation"] > 0
+    assert (place / "reports/jokes/report.html").is_file()
+    prepared_at = (place / "data/jokes").stat().st_mtime_ns
+    assert in_a_process_of_its_own(made, 5) == 5
+    assert (place / "data/jokes").stat().st_mtime_ns == prepared_at
+    assert json.loads((place / "models/jokes/manifest.json").read_text())["training"]["step"] == 5
