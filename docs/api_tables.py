@@ -63,10 +63,15 @@ def choices_of(field: Schema) -> list[Schema]:
 
 def description_of(field: Schema) -> str:
     """Empty for a field that is accepted for other programs' sake and changes nothing."""
-    return next((choice["description"] for choice in choices_of(field) if "description" in choice), "")
+    from app.api.openapi import MODELS_OWN
+
+    said = next((choice["description"] for choice in choices_of(field) if "description" in choice), "")
+    return str(said).partition(MODELS_OWN)[0]
 
 
 def default_of(field: Schema) -> str:
+    if "x-otherwise" in field:
+        return f"the model's, else `{json.dumps(field['x-otherwise'])}`"
     default = field.get("default")
     return "none" if default is None else f"`{json.dumps(default, ensure_ascii=False)}`"
 

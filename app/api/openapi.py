@@ -35,6 +35,7 @@ SECURITY_SCHEMES = {
     "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
 }
 Schema = dict[str, Any]
+MODELS_OWN = "; by default the model's own, which /version tells, else"
 
 
 class Generated(msgspec.Struct, kw_only=True):
@@ -124,6 +125,9 @@ def component_schemas() -> Schema:
     types = {kind for _, *kinds in (*POSTS.values(), *GETS.values()) for kind in kinds}.union(*EVENTS.values())
     _, components = msgspec.json.schema_components(sorted(types, key=str), ref_template=REFERENCE)
     for schema in components.values():
+        for field in schema.get("properties", {}).values():
+            if "x-otherwise" in field:
+                field["description"] += f"{MODELS_OWN} {field['x-otherwise']}"
         # Only requests refuse what they do not know.
         if schema.get("additionalProperties") is False:
             allow_null(schema)
