@@ -29,6 +29,14 @@ def choose_default(bundle: Path) -> None:
     send_default(models.parent)
 
 
+def choose_new(bundle: Path) -> list[str]:
+    """Make a bundle the default that was just written, if it can be. Returns the line that says so."""
+    if not can_be_default(bundle):
+        return []
+    choose_default(bundle)
+    return [f"{bundle} is the default now: it is what is served and deployed"]
+
+
 def forget_default(models: Path = MODELS) -> None:
     """Serve and deploy what a new clone would: models/starter, or checkpoint/run1 in a container."""
     (models / DEFAULT).unlink(missing_ok=True)

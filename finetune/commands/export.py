@@ -22,7 +22,7 @@ from app.engine.profile import Profile
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import SettingError
 from finetune.checkpoint import open_save, read_finite_weights
-from finetune.default_choice import can_be_default, choose_default, refuse_name
+from finetune.default_choice import choose_new, refuse_name
 from finetune.export.bundle_writer import WRITING_STEPS, write_bundle
 from finetune.export.end_markers import end_token, find_end_marker
 from finetune.export.profile_options import ProfileOptions
@@ -77,10 +77,8 @@ def export_bundle(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarke
     with written_aside(out) as aside, progress_bar("read", WRITING_STEPS + 1) as progress:
         parity = write_bundle(source, aside, out.name, bits, end, profile, progress)
         replace_folder(aside, out, (*FILES, "manifest.json"))
-    print(f"{out}: {megabytes(out, FILES)} at {bits} bits, mean divergence from TensorFlow {parity.mean_kl:.1e} nats")
-    if can_be_default(out):
-        choose_default(out)
-        print(f"{out} is the default now: it is what is served and deployed")
+    facts = f"{megabytes(out, FILES)} at {bits} bits, mean divergence from TensorFlow {parity.mean_kl:.1e} nats"
+    print("\n".join([f"{out}: {facts}", *choose_new(out)]))
 
 
 def export_huggingface(
