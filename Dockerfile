@@ -54,7 +54,7 @@ COPY app/engine app/engine
 COPY finetune finetune
 RUN served=$(cat served); echo "This image serves $served."; \
     if [ "$served" = checkpoint/run1 ] && [ "$ENGINE" = onnx ]; then \
-      python3 -m finetune export --checkpoint "$served" --out models/run1 && served=models/run1; \
+      python3 -m finetune export --checkpoint "$served" --out exported/run1 && served=exported/run1; \
     fi && cp -r "$served" /model && chmod -R a+rX /model
 
 FROM python AS app

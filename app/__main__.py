@@ -1,4 +1,4 @@
-"""`python -m app`: load the model, open the port and answer requests until told to stop."""
+"""`python -m app`: load the model, open the port and answer requests until told to stop. `--help` lists the settings."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from app.errors import FatalError
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
+    if arguments:
+        return explain(arguments)
     # As process 1 of a container, it would not be stopped by a signal that it does not handle.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: os._exit(128 + number))
@@ -29,7 +32,7 @@ def main() -> int:
         configure_logging(settings.log_level, as_json, settings.google_cloud_project)
         for warning in misspelt():
             logging.getLogger(__name__).warning(warning)
-        port = reserve(settings.port)
+        port = reserve(settings.port, settings.listen)
         share_heap()
         # On a thread, so that this one hears a signal to stop while a large model is loaded.
         with ThreadPoolExecutor(1) as thread:
@@ -49,5 +52,19 @@ def main() -> int:
     return 0
 
 
+def explain(arguments: Sequence[str]) -> int:
+    """Print what this program does, if that is asked for. It takes no other argument."""
+    from app.settings_help import settings_help
+
+    if set(arguments) <= {"--help", "-h"}:
+        print(settings_help())
+        return 0
+    print(
+        f"error: python -m app takes no arguments, such as {arguments[0]!r}, but environment variables: --help lists them.",
+        file=sys.stderr,
+    )
+    return 2
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -15,17 +15,25 @@ from app.errors import MachineError
 BACKLOG = 2048
 
 
-def reserve(port: int) -> socket.socket:
-    """A socket bound to the port on all addresses, which accepts nothing yet. Raises MachineError."""
+def reserve(port: int, address: str = "0.0.0.0") -> socket.socket:
+    """A socket bound to the port of an address, which accepts nothing yet. Raises MachineError."""
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
+    except (OSError, UnicodeError):
+        raise MachineError(
+            f"LISTEN is {address!r}, which is no address of this machine: try 0.0.0.0 or 127.0.0.1."
+        ) from None
     # Without the explicit TCP, asyncio leaves Nagle's algorithm on, which costs 40 ms a request.
-    reserved = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    reserved = socket.socket(family, kind, socket.IPPROTO_TCP)
     # Otherwise a restart would have to wait until the last connections of the previous process are forgotten.
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        reserved.bind(("0.0.0.0", port))
+        reserved.bind(place)
     except OSError as error:
         reserved.close()
-        raise refusal(port, error) from None
+        raise refusal(port, address, error) from None
     return reserved
 
 
@@ -34,10 +42,21 @@ def listen(reserved: socket.socket) -> None:
     try:
         reserved.listen(BACKLOG)
     except OSError as error:
-        raise refusal(reserved.getsockname()[1], error) from None
+        address, port, *_ = reserved.getsockname()
+        raise refusal(port, address, error) from None
 
 
-def refusal(port: int, error: OSError) -> MachineError:
+def url(listening: socket.socket) -> str:
+    """Where a browser on this machine finds what listens there."""
+    address, port, *_ = listening.getsockname()
+    if address in ("0.0.0.0", "::", "127.0.0.1", "::1"):
+        return f"http://localhost:{port}"
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
+def refusal(port: int, address: str, error: OSError) -> MachineError:
     if error.errno == errno.EADDRINUSE:
         return MachineError(f"port {port} is taken: set PORT to another.")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return MachineError(f"LISTEN is {address!r}, which is no address of this machine: try 0.0.0.0 or 127.0.0.1.")
     return MachineError(f"port {port} cannot be opened ({error.strerror}): set PORT to another.")

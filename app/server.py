@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from app.http_protocol import HEADER_BYTES, HttpProtocol
+from app.port import url
 
 log = logging.getLogger(__name__)
 # Seconds after a signal to stop: until running generations end with the texts they have, until requests that still have not been
@@ -73,5 +74,5 @@ def serve(app: Any, model: str, port: socket.socket, log_level: str, drain: Call
     # uvicorn raises the signal again when it is done, which would end the process with an error code.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    log.info("serving %s on http://localhost:%d", model, port.getsockname()[1])
+    log.info("serving %s on %s", model, url(port))
     DrainingServer(config, drain).run(sockets=[port])

@@ -35,6 +35,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings. Each description completes the sentence "NAME should be …"."""
 
     port: Annotated[int, Meta(ge=1, le=65535, description="the port to listen on, 1 to 65535")] = 8080
+    listen: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="the address to listen on: 0.0.0.0 for every network of this machine, 127.0.0.1 for itself alone",
+        ),
+    ] = "0.0.0.0"
     model: Annotated[
         str,
         Meta(

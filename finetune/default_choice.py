@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.engine.default_bundle import DEFAULT, MODELS, chosen_name, is_name
+from app.engine.default_bundle import DEFAULT, MODELS, default_bundle, is_name
 from app.errors import BundleError, SettingError
 from finetune.build_context import send_default
 from finetune.checkpoint import replace_text
@@ -44,8 +44,8 @@ def forget_default(models: Path = MODELS) -> None:
 
 
 def is_default(bundle: Path) -> bool:
-    """Whether models/DEFAULT names this bundle. A file that names none is no reason to fail."""
+    """Whether a bundle is what is served and deployed. Where models/DEFAULT names none, nothing is."""
     try:
-        return can_be_default(bundle) and chosen_name(bundle.resolve().parent) == bundle.resolve().name
+        return can_be_default(bundle) and default_bundle(bundle.resolve().parent) == bundle.resolve()
     except BundleError:
         return False

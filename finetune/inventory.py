@@ -15,10 +15,12 @@ import msgspec
 
 from app.engine.bundle import Hparams, read_manifest
 from app.engine.checkpoint_folder import find_save, listed, read_hparams, saves_in, step_of
-from app.engine.default_bundle import MODELS, default_bundle, is_bundle
-from app.errors import BundleError, FatalError, SettingError
+from app.engine.default_bundle import MODELS, is_bundle
+from app.errors import FatalError, SettingError
 from finetune.checkpoint import variable_shapes
+from finetune.default_choice import is_default
 from finetune.run_folder import RunFolder
+from finetune.run_progress import read_progress
 
 RUNS = Path("checkpoint")
 Kind = Literal["run", "checkpoint", "bundle"]
@@ -39,16 +41,14 @@ class StoredModel(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     date: datetime
     """When a bundle was made, and when a run was last written to."""
+    training: bool = False
+    """Whether a process is training it now."""
     problem: str | None = None
 
 
 def stored_models() -> list[StoredModel]:
     """All bundles, checkpoints and runs of this folder."""
-    try:
-        default = default_bundle()
-    except BundleError:
-        default = None
-    return [describe(folder, folder == default) for folder in model_folders()]
+    return [describe(folder) for folder in model_folders()]
 
 
 def model_folders() -> Iterator[Path]:
@@ -67,10 +67,12 @@ def kind_of(folder: Path) -> Kind | None:
     return None if not saves else "run" if step_of(saves[-1]) else "checkpoint"
 
 
-def describe(folder: Path, default: bool = False) -> StoredModel:
+def describe(folder: Path) -> StoredModel:
     kind = kind_of(folder)
     assert kind is not None
-    whole = StoredModel(name=str(folder), kind=kind, default=default, bytes=size_of(folder), date=written_at(folder))
+    whole = StoredModel(
+        name=str(folder), kind=kind, default=is_default(folder), bytes=size_of(folder), date=written_at(folder)
+    )
     try:
         return with_bundle(whole, folder) if kind == "bundle" else with_run(whole, folder)
     except FatalError as error:
@@ -95,6 +97,8 @@ def with_bundle(model: StoredModel, folder: Path) -> StoredModel:
 
 def with_run(model: StoredModel, folder: Path) -> StoredModel:
     run = RunFolder(folder)
+    progress = read_progress(folder)
+    model = msgspec.structs.replace(model, training=progress is not None and progress.alive)
     if not run.exists:
         return msgspec.structs.replace(model, problem="there is no save yet.")
     hparams = read_hparams(folder)
@@ -142,7 +146,7 @@ def find_model(name: str, *kinds: Kind) -> Path:
 def unknown(name: str, kinds: Sequence[Kind]) -> SettingError:
     """Names the nearest of the names that would do."""
     known = [str(folder) for folder in model_folders() if kind_of(folder) in kinds]
-    short = {Path(each).name: each for each in known}
+    short = {Path(each).name: each for each in reversed(known)}
     near = difflib.get_close_matches(name, [*known, *short], 1)
     remedy = f"did you mean {short.get(near[0], near[0])}?" if near else "`gpt2 list` shows what there is."
     return SettingError(f"{name!r} is no {' and no '.join(kinds)} here: {remedy}")
@@ -153,6 +157,7 @@ def find_bundle(name: str) -> Path:
     path = Path(os.path.normpath(name))
     run = next((each for each in (path, RUNS / path, MODELS / path) if kind_of(each) in ("run", "checkpoint")), None)
     if run and not any(is_bundle(each) for each in (path, MODELS / path)):
-        export = f"gpt2 export {run} models/{run.name}"
+        best = run / "best" if kind_of(run / "best") else run
+        export = f"gpt2 export {best} {MODELS / run.name}"
         raise SettingError(f"{run} is a {kind_of(run)}, not a bundle: `{export}` makes one of it.")
     return find_model(name, "bundle")

@@ -16,6 +16,7 @@ from tests.conftest import process, run_module
 # A value for each setting, and what it is read as.
 VALUES: dict[str, tuple[str, object]] = {
     "PORT": ("8081", 8081),
+    "LISTEN": ("127.0.0.1", "127.0.0.1"),
     "MODEL": ("models/mine", "models/mine"),
     "MODELS": ("models/a, models/b", "models/a, models/b"),
     "ENGINE": ("fake", "fake"),

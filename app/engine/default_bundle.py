@@ -22,11 +22,14 @@ CHOOSE = "`gpt2 use NAME` chooses a bundle and lets .dockerignore and .gcloudign
 
 
 def default_bundle(models: Path = MODELS) -> Path:
-    """The folder of the default bundle. Raises BundleError, rather than to take the starter, if the chosen one is not there."""
+    """The folder of the default bundle. Raises BundleError if it is not there: the starter never stands in for a chosen one."""
     name = chosen_name(models)
-    if name and not is_bundle(models / name):
-        raise BundleError(f"{models / DEFAULT} names {name}, and there is no bundle in {models / name}: {CHOOSE}.")
-    return models / (name or STARTER)
+    folder = models / (name or STARTER)
+    if is_bundle(folder):
+        return folder
+    if name:
+        raise BundleError(f"{models / DEFAULT} names {name}, and there is no bundle in {folder}: {CHOOSE}.")
+    raise BundleError(f"there is neither {models / DEFAULT} nor a bundle in {folder}: {CHOOSE}.")
 
 
 def deployed_model(named: str = "", project: Path = Path()) -> Path:
@@ -42,10 +45,7 @@ def deployed_model(named: str = "", project: Path = Path()) -> Path:
         return folder
     if chosen_name(models) is None and any((project / RUN).glob("*.index")):
         return project / RUN
-    folder = default_bundle(models)
-    if not is_bundle(folder):
-        raise BundleError(f"there is neither {models / DEFAULT} nor a bundle in {folder}: {CHOOSE}.")
-    return folder
+    return default_bundle(models)
 
 
 def chosen_name(models: Path = MODELS) -> str | None:

@@ -5,6 +5,8 @@ python -m finetune use NAME
 
 from __future__ import annotations
 
+from app.engine.default_bundle import MODELS
+from app.errors import SettingError
 from finetune.default_choice import choose_default
 from finetune.inventory import find_bundle
 
@@ -16,5 +18,7 @@ def use(model: str, /) -> None:
         model: a bundle in models/, such as jokes or models/jokes
     """
     bundle = find_bundle(model)
+    if bundle.resolve().parent != MODELS.resolve():
+        raise SettingError(f"{bundle} is not right in {MODELS} of this folder: copy it there.")
     choose_default(bundle)
     print(f"{bundle} is the default now: it is what is served and deployed")
