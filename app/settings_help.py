@@ -29,4 +29,5 @@ def shown(default: object) -> str:
 
 
 def entry(name: str, meaning: str, width: int) -> str:
-    return textwrap.fill(meaning, width, initial_indent=f"{name:<{INDENT}}", subsequent_indent=" " * INDENT)
+    indents = {"initial_indent": f"{name:<{INDENT}}", "subsequent_indent": " " * INDENT}
+    return textwrap.fill(meaning, width, break_on_hyphens=False, **indents)

@@ -65,7 +65,7 @@ def test_an_option_wins_over_the_variable(project: Path) -> None:
         ),
         (["--api-keys", "'a'"], "--api-keys is not what it should be: leave out the quotes"),
         (["--prot", "8081"], "`gpt2 serve` has no option --prot. Did you mean --port? `gpt2 serve --help` lists all."),
-        (["jkes"], "'jkes' is no bundle here: did you mean jokes?"),
+        (["jkes"], "'jkes' is no bundle here: did you mean models/jokes?"),
         (["jokes", "starter"], "'starter' is one word too many: `gpt2 serve --help` lists what it takes."),
     ],
 )
