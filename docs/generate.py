@@ -69,8 +69,10 @@ def options(verb: str) -> str:
 def option(argument: Argument) -> tuple[str, str, str]:
     from finetune.usage_errors import shown_name
 
-    field = argument.field_info
-    default = "required" if field.required else "off" if field.default is False else code(field.default)
+    field, shown = argument.field_info, argument.parameter.show_default
+    # The options of `serve` have no defaults of their own: they leave the settings as they are.
+    value = shown(None) if field.default is None and callable(shown) else field.default
+    default = "required" if field.required else "off" if value is False else code(value)
     return f"`{shown_name(argument)}`", default, re.sub(r"\s+", " ", argument.parameter.help or "")
 
 

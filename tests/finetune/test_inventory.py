@@ -42,6 +42,8 @@ def write_run(folder: Path, source: Path) -> None:
         for step, loss in ((8, 2.5), (12, 2.75))
     ]
     for number, step in enumerate((8, 12)):
+        folder.mkdir(parents=True, exist_ok=True)
+        RunFolder(folder).write_log(log[: number + 1])
         RunFolder(folder).save(
             RunSave(
                 step=step, hparams=checkpoint.hparams, weights=read_weights(checkpoint), vocabulary=source, state={},
