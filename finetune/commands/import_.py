@@ -17,7 +17,7 @@ from app.engine.bundle import FILES
 from app.engine.templates import Template
 from app.engine.vocabulary_files import VOCABULARY_FILES
 from app.errors import SettingError
-from finetune.default_choice import choose_new, refuse_name
+from finetune.default_choice import can_be_default, choose_new, refuse_name
 from finetune.export.quantization import Bits
 from finetune.folder import refuse_overwriting, replace_folder, written_aside
 from finetune.formats.huggingface_conversion import BUNDLE_STEPS, write_bundle_of, write_checkpoint_of
@@ -87,8 +87,8 @@ def import_bundle(origin: ModelOrigin, out: Path, bits: Bits, template: Template
             replace_folder(aside, out, (*FILES, "manifest.json"))
     size = sum((out / name).stat().st_size for name in FILES) / 1e6
     measured = f"{size:.1f} MB at {bits} bits, mean divergence from {parity.reference} {parity.mean_kl:.1e} nats"
-    print("\n".join([f"{out}: {shape_of(model)}, from {title}", f"{out}: {measured}", *model.notes, *choose_new(out)]))
-    print("Now: gpt2 chat")
+    chosen = [*choose_new(out), "Now: gpt2 chat"] if can_be_default(out) else []
+    print("\n".join([f"{out}: {shape_of(model)}, from {title}", f"{out}: {measured}", *model.notes, *chosen]))
 
 
 def shape_of(model: HuggingFaceModel) -> str:
