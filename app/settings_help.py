@@ -29,5 +29,5 @@ def shown(default: object) -> str:
 
 
 def entry(name: str, meaning: str, width: int) -> str:
-    indents = {"initial_indent": f"{name:<{INDENT}}", "subsequent_indent": " " * INDENT}
-    return textwrap.fill(meaning, width, break_on_hyphens=False, **indents)
+    begin, after = f"{name:<{INDENT}}", " " * INDENT
+    return textwrap.fill(meaning, width, initial_indent=begin, subsequent_indent=after, break_on_hyphens=False)
