@@ -17,10 +17,9 @@ LARGEST = 2**24
 BEGINNING = re.compile(rb"From \S.*\d\d:\d\d")
 # "On Monday, Anna wrote:" before a quotation, in the languages that end so, and what stands above a mail that is passed on.
 INTRODUCTION = re.compile(
-    r"^(?:On|Am|Le|El|Il|Em|Op|Den|W dniu|Dne)\b[^\n]{4,200}(?:\n[^\n]{0,120})?"
-    r"(?:wrote|schrieb[^\n:]{0,80}|écrit|escribió|scritto|escreveu|schreef[^\n:]{0,80}|skrev|napisał\(?a?\)?|napsal)\s?:\s*$",
-    re.MULTILINE,
+    r"^(?:On|Am|Le|El|Il|Em|Op|Den|W dniu|Dne)\b[^\n]{4,200}(?:\n[^\n]{0,120})?:[ \t]*$", re.MULTILINE
 )
+WROTE = re.compile(r"wrote|schrieb|écrit|escribió|scritto|escreveu|schreef|skrev|napisał|napsal")
 PASSED_ON = re.compile(
     r"^(?:-{3,}\s?(?:Original|Forwarded|Ursprüngliche|Weitergeleitete|Message d'origine|Mensaje)[^\n]*|_{20,}|"
     r"(?:From|Von|De|Da): [^\n]+\n(?:Sent|Gesendet|Envoyé|Enviado|Inviato|Date|Datum): [^\n]*)$",
@@ -89,5 +88,6 @@ def own_text(text: str) -> str:
     """What the writer of a mail wrote: all up to the signature or a mail below, without what is quoted."""
     for end in (PASSED_ON, SIGNATURE):
         text = text[: found.start()] if (found := end.search(text)) else text
-    text = QUOTED.sub("", INTRODUCTION.sub("", text))
+    text = INTRODUCTION.sub(lambda found: "" if WROTE.search(found[0]) else found[0], text)
+    text = QUOTED.sub("", text)
     return re.sub(r"\n{3,}", "\n\n", text).strip()

@@ -1,4 +1,4 @@
-"""Markdown as its reader sees it: without front matter, links' addresses, pictures, HTML and marks of emphasis.
+"""Markdown as its reader sees it: without front matter, links' addresses, pictures, tags and marks of emphasis.
 
 Headings, paragraphs, the lines of a list and the rows of a table stay lines, and code stays as it is. The title of the front
 matter becomes the first line where the text itself has none.
@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from finetune.data.html_text import html_text
+
 FRONT_MATTER = re.compile(
     r"\s*(---|\+\+\+)[ \t]*\n(?=[ \t]*[\w#-]+[ \t]*[:=\w])(?P<fields>(?:[^\n]*\n)*?)(?:\1|\.\.\.)[ \t]*(?:\n|$)"
 )
 TITLE = re.compile(r"^title\s*[:=]\s*(?P<quote>[\"']?)(?P<title>.+?)(?P=quote)\s*$", re.MULTILINE | re.IGNORECASE)
-# What Markdown does not know: comments, footnotes, and Obsidian's links and pictures, [[note|text]] and ![[picture]].
-LEFT_OUT = re.compile(r"<!--.*?-->|%%.*?%%|!\[\[[^\]\n]*\]\]|\[\^[\w-]+\](?!:)", re.DOTALL)
+# What Markdown does not know: footnotes, and of Obsidian comments, links and pictures: %%so%%, [[note|text]], ![[picture]].
+LEFT_OUT = re.compile(r"%%[^%\n]+%%|!\[\[[^\]\n]*\]\]|\[\^[\w-]+\](?!:)")
 WIKI_LINK = re.compile(r"\[\[(?:[^\]|\n]*\|)?([^\]|\n]*)\]\]")
 WRAPPED = 60
 """Characters from which on all lines of a paragraph but the last were broken for the width of a page, and are joined."""
@@ -46,6 +48,8 @@ def lines_of_blocks(tokens: Sequence[Token]) -> Iterator[str]:
                 item = "  " * (depth - 1) + (f"{token.info}. " if token.info else "- ")
             case "fence" | "code_block":
                 yield token.content.rstrip("\n")
+            case "html_block":
+                yield html_text(token.content)
             case "hr":
                 yield "* * *"
             case "th_open" | "td_open":
@@ -68,7 +72,7 @@ def ends_block(token: Token, depth: int) -> bool:
         return not token.hidden
     if token.type in ("bullet_list_close", "ordered_list_close"):
         return not depth
-    return token.type in ("heading_close", "table_close", "fence", "code_block", "hr")
+    return token.type in ("heading_close", "table_close", "fence", "code_block", "html_block", "hr")
 
 
 def inline_text(token: Token) -> str:

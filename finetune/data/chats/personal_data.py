@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 LINK = re.compile(
-    r"""(?:https?://|www\.)[^\s<>"]*[^\s<>"'.,;:!?)\]}…]|\b(?:[\w-]+\.)+[a-z]{2,}/[^\s<>"]*[\w/]""", re.IGNORECASE
+    r"""(?:https?://|www\.)[^\s<>"]*[^\s<>"'.,;:!?)\]}…]|(?<![\w.-])(?:[\w-]{1,63}\.){1,6}[a-z]{2,24}/[^\s<>"]*[\w/]""",
+    re.IGNORECASE,
 )
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w")
+EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{0,200}\w")
 PHONE = re.compile(r"(?<![@\w])(?:\+\d|\(\d|\d)(?:[ ().\-/\u00a0]{0,3}\d){8,14}\b|\b\d{3}[-.]\d{4}\b")
 USER = re.compile(r"(?<![\w/])@\w{2,30}\b")
 ANY_WORD, WORDS_OF_NAME = r"[^\W\d_][\w-]*", re.compile(r"[^\W\d_][\w-]*")

@@ -32,7 +32,8 @@ LONG = "This line is as long as the lines of a page whose width was set by hand 
         ("A poem\nof lines.  \nIn three.", "A poem\nof lines.\nIn three."),
         (f"{LONG}\n{LONG}\nEnd.", f"{LONG} {LONG} End."),
         ("[[Pond|the pond]], [[Duck]], ![[duck.png]] and %%a comment%%a note[^1].", "the pond, Duck,  and a note."),
-        ("<!-- a\ncomment -->Text~~not~~.", "Textnot."),
+        ("<!-- a\n\ncomment -->\nText~~not~~.", "Textnot."),
+        ("<p align='center'>\n<img src='a.png'/>Hello <b>you</b></p>\n\nText", "Hello you\n\nText"),
         ("", ""),
     ],
 )  # fmt: skip
