@@ -105,7 +105,8 @@ def grant(project: CloudProject, member: str, role: str, verb: str) -> Step:
 
 
 def make_dataset(state: CloudState, project: CloudProject, runtime: str) -> Iterator[Step]:
-    bq = ("bq", "--headless", f"--project_id={project.name}", f"--location={project.region}")
+    location = (state.dataset or {}).get("location", project.region)
+    bq = ("bq", "--headless", f"--project_id={project.name}", f"--location={location}")
     if state.dataset is None:
         words = ("mk", "--dataset", f"{project.name}:{DATASET}")
         yield Step(f"make the dataset {DATASET} in BigQuery", (*bq, *words), f"the dataset {DATASET}")

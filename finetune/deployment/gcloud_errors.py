@@ -39,7 +39,10 @@ SENTENCES: tuple[tuple[str, str], ...] = (
     ),
     (
         r"(?i)service account (?:projects/\S+/)?(\S+@\S+?)'? does not exist",
-        "the account {0} is not there yet: wait two minutes, and run the command again.",
+        (
+            "the account {0} is not there yet: wait two minutes, and run the command again; if that does not help, "
+            "`gcloud services enable compute.googleapis.com --project {project}` makes it."
+        ),
     ),
     (
         r"SERVICE_DISABLED|has not been used in project|API \[?[\w.]+\.googleapis\.com\]? (?:is )?not enabled",

@@ -259,6 +259,8 @@ def query(line: CommandLine, state: dict[str, Any]) -> Any:
     if not read:
         raise Failed(f"Error in query string: {line.arguments[0]}")
     dataset = project_of(line, state)["datasets"][f"{read[1]}:{read[2]}"]
+    if line.flags["--location"] != dataset["location"]:
+        raise Failed(f"Not found: Dataset {read[1]}:{read[2]} was not found in location {line.flags['--location']}")
     dataset["access"].append({"role": "WRITER", "userByEmail": read[3]})
 
 
