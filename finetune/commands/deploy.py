@@ -28,7 +28,8 @@ from cyclopts import Parameter
 from app.engine.bundle import open_bundle
 from app.engine.default_bundle import MODELS, RUN, deployed_model, is_bundle
 from app.errors import FatalError, SettingError
-from finetune.deployment.cloud_state import DATASET, CloudProject, CloudState, find_project, look_at
+from finetune.deployment.cloud_project import CloudProject, find_project
+from finetune.deployment.cloud_state import DATASET, CloudState, look_at
 from finetune.deployment.deployment_plan import Deployment, plan, secret_names
 from finetune.deployment.deployment_summary import costs, removal_summary, summary
 from finetune.deployment.gcloud import Step, ask, find_program
@@ -180,7 +181,7 @@ def look(
 ) -> tuple[CloudProject, CloudState]:
     """The project and what it has. A dry run does without, if nobody can be asked."""
     try:
-        place = find_project(project, region)
+        place = find_project(project, region, service)
         return place, look_at(place, service, tuple(secrets), dataset)
     except FatalError as error:
         if not dry_run:
@@ -251,7 +252,7 @@ def remove(
     dry_run: bool,
     say: Callable[..., None],
 ) -> dict[str, Any]:
-    place = find_project(project, region)
+    place = find_project(project, region, service)
     state = look_at(place, service, secret_names(service), dataset=votes)
     if state.service and not source_of(state.service):
         raise SettingError(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.errors import MachineError, SettingError
+from finetune.deployment.cloud_project import CloudProject
 from finetune.deployment.gcloud import ask, look_up, reply_to, together
-from finetune.deployment.gcloud_errors import BILLING, LOGIN
 
-DEFAULT_REGION = "us-central1"
 REPOSITORY = "cloud-run-source-deploy"
 """Where `gcloud run deploy --source` puts its images."""
 DATASET = "ratings"
@@ -19,20 +16,6 @@ SECRET_READER = "roles/secretmanager.secretAccessor"  # noqa: S105  # A role.
 RUN, BUILD, REGISTRY, SECRETS, BIGQUERY = (
     f"{name}.googleapis.com" for name in ("run", "cloudbuild", "artifactregistry", "secretmanager", "bigquery")
 )
-
-
-@dataclass(frozen=True)
-class CloudProject:
-    """Where to deploy. `account` is the service account that Cloud Run and Cloud Build use unless told otherwise."""
-
-    name: str
-    region: str
-    account: str
-    person: str = ""
-
-    @property
-    def member(self) -> str:
-        return f"serviceAccount:{self.account}"
 
 
 @dataclass(frozen=True)
@@ -55,48 +38,6 @@ class CloudState:
     repository: bool = False
     secrets: dict[str, StoredSecret] = field(default_factory=dict)
     dataset: dict[str, Any] | None = None
-
-
-def find_project(project: str | None, region: str | None) -> CloudProject:
-    """The project that is named, else gcloud's own. Raises FatalError for what stands in the way."""
-    settings = ask("gcloud", "config", "list", "--format", "json")
-    core = settings.get("core", {})
-    name = project or core.get("project") or os.environ.get("GOOGLE_CLOUD_PROJECT") or only_project()
-    described, billing = together(
-        lambda: ask("gcloud", "projects", "describe", name, "--format", "json"), lambda: billing_of(name)
-    )
-    if described.get("lifecycleState", "ACTIVE") != "ACTIVE":
-        raise SettingError(f"the project {name} is being deleted: name another with --project.")
-    if billing is False:
-        raise MachineError(BILLING.format(project=name))
-    account = f"{described['projectNumber']}-compute@developer.gserviceaccount.com"
-    where = region or settings.get("run", {}).get("region") or DEFAULT_REGION
-    return CloudProject(described.get("projectId", name), where, account, core.get("account", ""))
-
-
-def only_project() -> str:
-    """The account's project if it has just one. Raises SettingError."""
-    names = [each["projectId"] for each in ask("gcloud", "projects", "list", "--format", "json")]
-    if len(names) == 1:
-        return str(names[0])
-    if not names:
-        raise SettingError(
-            "there is no project to deploy to: make one with `gcloud projects create NAME`, "
-            "or at https://console.cloud.google.com/projectcreate, and name it with --project."
-        )
-    shown = ", ".join(sorted(names)[:8]) + (", …" if len(names) > 8 else "")
-    raise SettingError(f"which project? Name one with --project, or run `gcloud config set project NAME`: {shown}.")
-
-
-def billing_of(project: str) -> bool | None:
-    """Whether a billing account is linked, None if that may not be asked."""
-    try:
-        said = ask("gcloud", "billing", "projects", "describe", project, "--format", "json")
-    except MachineError as error:
-        if str(error) == LOGIN:
-            raise
-        return None
-    return bool(said.get("billingEnabled", False))
 
 
 def look_at(project: CloudProject, service: str, secrets: tuple[str, ...], dataset: bool) -> CloudState:

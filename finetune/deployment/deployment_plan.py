@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.engine.bundle import Bundle
+from finetune.deployment.cloud_project import CloudProject
 from finetune.deployment.cloud_state import (
     BIGQUERY,
     BUILD,
@@ -15,7 +16,6 @@ from finetune.deployment.cloud_state import (
     RUN,
     SECRET_READER,
     SECRETS,
-    CloudProject,
     CloudState,
     roles_of,
 )

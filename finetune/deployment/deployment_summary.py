@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from finetune.deployment.cloud_state import DATASET, CloudProject, CloudState
+from finetune.deployment.cloud_project import CloudProject
+from finetune.deployment.cloud_state import DATASET, CloudState
 from finetune.deployment.deployment_plan import Deployment
 from finetune.deployment.gcloud import Step
 from finetune.deployment.monthly_cost import (

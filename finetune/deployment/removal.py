@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from finetune.deployment.cloud_state import DATASET, REGISTRY, REPOSITORY, CloudProject, CloudState
+from finetune.deployment.cloud_project import CloudProject
+from finetune.deployment.cloud_state import DATASET, REGISTRY, REPOSITORY, CloudState
 from finetune.deployment.gcloud import Step, look_up, together
 
 

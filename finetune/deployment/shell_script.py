@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 
-from finetune.deployment.cloud_state import CloudProject
+from finetune.deployment.cloud_project import CloudProject
 from finetune.deployment.deployment_plan import secret_names
 from finetune.deployment.gcloud import Step
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.errors import MachineError
-from finetune.deployment.cloud_state import BUILD, DEFAULT_REGION, REGISTRY, RUN
+from finetune.deployment.cloud_project import DEFAULT_REGION
+from finetune.deployment.cloud_state import BUILD, REGISTRY, RUN
 from finetune.deployment.gcloud import read_json, reply_to, together
 from finetune.deployment.gcloud_errors import BILLING, explain
 from finetune.diagnosis.finding import Finding, fine, note

@@ -11,6 +11,7 @@ from typing import Any
 from tests.fakes.gcloud.command_lines import CommandLine, pairs
 
 API_OF = {"run": "run", "secrets": "secretmanager", "artifacts": "artifactregistry", "bq": "bigquery"}
+LOCATION = "cloud.googleapis.com/location"
 SOURCE_APIS = ("run", "cloudbuild", "artifactregistry")
 
 
@@ -100,6 +101,13 @@ def service_describe(line: CommandLine, state: dict[str, Any]) -> Any:
     return found(project["services"], line, "Cannot find service [{}]")
 
 
+def services_in_all_regions(line: CommandLine, state: dict[str, Any]) -> Any:
+    project = project_of(line, state)
+    need(project, "run")
+    name = line.flags["--filter"].removeprefix("metadata.name=")
+    return [service for key, service in project["services"].items() if key.startswith(f"{name}@")]
+
+
 def found(things: dict[str, Any], line: CommandLine, otherwise: str) -> Any:
     name = line.arguments[0]
     key = f"{name}@{line.flags['--region']}" if "--region" in line.flags else name
@@ -132,15 +140,15 @@ def service_deploy(line: CommandLine, state: dict[str, Any]) -> Any:
     image = f"{region}-docker.pkg.dev/my-project/cloud-run-source-deploy/{name}"
     project["images"], project["sources"] = sorted({*project["images"], image}), sent
     if f"{name}@{region}" not in project["services"]:
-        project["services"][f"{name}@{region}"] = new_service(name, state["url"], account.partition(":")[2])
+        project["services"][f"{name}@{region}"] = new_service(name, region, state["url"], account.partition(":")[2])
     service = project["services"][f"{name}@{region}"]
     change_service(service, line, project)
     service["spec"]["template"]["spec"]["containers"][0]["image"] = f"{image}@sha256:1"
 
 
-def new_service(name: str, url: str, account: str) -> dict[str, Any]:
+def new_service(name: str, region: str, url: str, account: str) -> dict[str, Any]:
     return {
-        "metadata": {"name": name, "labels": {}, "annotations": {}, "creationTimestamp": "2026-11-27T00:00:00Z"},
+        "metadata": {"name": name, "labels": {LOCATION: region}, "annotations": {}, "creationTimestamp": "2026-11-27T00:00:00Z"},
         "spec": {"template": {"spec": {"serviceAccountName": account, "containers": [{"env": [], "resources": {"limits": {}}}]}}},
         "status": {"url": url, "conditions": [{"type": "Ready", "status": "True"}]},
     }  # fmt: skip
@@ -269,6 +277,7 @@ COMMANDS: dict[str, Callable[[CommandLine, dict[str, Any]], Any]] = {
     "gcloud billing projects describe": billing, "gcloud services list": services_list, "gcloud services enable": services_enable,
     "gcloud projects get-iam-policy": get_policy, "gcloud projects add-iam-policy-binding": add_binding,
     "gcloud artifacts repositories describe": repository, "gcloud run services describe": service_describe,
+    "gcloud run services list": services_in_all_regions,
     "gcloud run services update": service_update, "gcloud run deploy": service_deploy,
     "gcloud run services delete": service_delete, "gcloud artifacts docker images list": images_list,
     "gcloud artifacts docker images delete": images_delete,

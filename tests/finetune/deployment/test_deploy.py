@@ -234,6 +234,22 @@ def test_delete_takes_everything_back_but_the_votes(
     assert not deployed.project["datasets"]
 
 
+def test_a_service_is_found_in_its_region(deployed: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else a second `deploy` without --region would make a second service, and `--delete` would find nothing."""
+    american = deployed.project["services"]["gpt-2@us-central1"]
+    labels = american["metadata"]["labels"] | {"cloud.googleapis.com/location": "europe-west1"}
+    european = american | {"metadata": american["metadata"] | {"labels": labels}}
+    deployed.change_project(services={"gpt-2@europe-west1": european})
+    assert deploy("--json") == 0
+    assert not deployed.changes()
+    assert '"region": "europe-west1"' in capsys.readouterr().out
+    deployed.change_project(services={"gpt-2@europe-west1": european, "gpt-2@us-central1": american})
+    assert deploy("--delete", "--yes") == 2
+    assert "the service gpt-2 is in europe-west1 and us-central1: name one with --region" in capsys.readouterr().err
+    assert deploy("--delete", "--region", "europe-west1", "--yes") == 0
+    assert list(deployed.project["services"]) == ["gpt-2@us-central1"]
+
+
 def test_deleting_what_is_not_there_is_said(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
     assert deploy("--delete", "--delete-votes") == 0
     assert not cloud.changes()
@@ -244,7 +260,7 @@ def test_a_service_that_somebody_else_made_is_not_deleted(
     deployed: FakeGcloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service = deployed.project["services"]["gpt-2@us-central1"]
-    service["metadata"]["labels"] = {}
+    del service["metadata"]["labels"]["gpt2-source"]
     deployed.change_project(services={"gpt-2@us-central1": service})
     assert deploy("--delete", "--yes") == 2
     assert "was not made by `gpt2 deploy`" in capsys.readouterr().err
