@@ -1,7 +1,7 @@
 # `make serve` and `make test` are for everybody; `make help` lists the rest.
 PYTHON ?= python3
 BIN := .venv/bin
-LOCKED := --quiet --no-deps --require-hashes --requirement
+LOCKED := --no-deps --require-hashes --requirement
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(LOCKED)
 UV_INSTALL := $(BIN)/uv pip install --python $(BIN)/python $(LOCKED)
 GPT2_COMMAND = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . \
@@ -79,7 +79,8 @@ help:  ## List these targets
 
 # Made only when everything is installed. uv needs a sixth of pip's time; where it is not to be had, pip installs the same.
 .venv/%: requirements/%.txt requirements/uv.txt .venv/pyvenv.cfg
-	@$(PIP_INSTALL) requirements/uv.txt || echo "uv could not be installed; pip installs instead, which takes longer."
+	@$(PIP_INSTALL) requirements/uv.txt --quiet || echo "uv could not be installed; pip installs instead, which takes longer."
+	@echo "Installing requirements/$*.txt$(if $(filter training,$*),: three gigabytes; it takes a minute or a few)."
 	$(UV_INSTALL) $< || $(PIP_INSTALL) $<
 	@$(if $(filter container,$*),,$(GPT2_COMMAND))
 	@touch $@
