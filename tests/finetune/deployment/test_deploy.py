@@ -246,7 +246,10 @@ def test_a_service_is_found_in_its_region(deployed: FakeGcloud, capsys: pytest.C
     deployed.change_project(services={"gpt-2@europe-west1": european, "gpt-2@us-central1": american})
     assert deploy("--delete", "--yes") == 2
     assert "the service gpt-2 is in europe-west1 and us-central1: name one with --region" in capsys.readouterr().err
-    assert deploy("--delete", "--region", "europe-west1", "--yes") == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TELEGRAM_API_URL", "http://127.0.0.1:9")
+        assert deploy("--delete", "--region", "europe-west1", "--yes") == 0
+    assert "note: the bot's webhook stays as it is." in capsys.readouterr().err
     assert list(deployed.project["services"]) == ["gpt-2@us-central1"]
 
 
