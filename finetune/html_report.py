@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 UNIT = re.compile(r"(?<=\d) (?=(%|tokens?|words?|texts?|nats?|bits?|steps?|votes?|MB|GB|million)\b|%)|(?<=step) (?=\d)")
 """The blank between a number and its unit."""
+HYPHEN = re.compile(r"(?<=\d)-(?=gram)")
 
 
 def render_report(template: str, **values: object) -> str:
@@ -35,8 +36,8 @@ def render_report(template: str, **values: object) -> str:
 
 
 def unbroken(text: object) -> str:
-    """No line ends between a number and its unit."""
-    return UNIT.sub("\u00a0", str(text))
+    """No line ends between a number and its unit, or within a word such as 8-grams."""
+    return HYPHEN.sub("\u2011", UNIT.sub("\u00a0", str(text)))
 
 
 def percent(share: float) -> str:

@@ -14,6 +14,8 @@ from finetune.run_folder import LogEntry
 Trend = Literal["unknown", "falling", "level", "turning", "rising", "diverged"]
 VISIBLE = 0.005
 """Differences below this, in nats per token, count as none."""
+PATIENT = 4
+"""So many saves without a lower validation loss are a rise, even if the last of them is lower than the one before."""
 BLOWN_UP = 1.0
 """A training loss that has risen by more nats than this has diverged."""
 
@@ -57,9 +59,11 @@ def judge_validation(measured: Sequence[tuple[int, float]]) -> LossVerdict:
     best, lowest = min(measured, key=lambda pair: pair[1])
     later = [loss for step, loss in measured if step > best]
     if later and later[-1] > lowest + VISIBLE:
-        if len(later) == 1:
-            return LossVerdict("turning", f"the validation loss rose once since step {best:,}", best)
-        return LossVerdict("rising", f"the validation loss rises since step {best:,}: the best save is that one", best)
+        if len(later) >= PATIENT or (len(later) > 1 and later[-1] > later[-2]):
+            return LossVerdict(
+                "rising", f"the validation loss rises since step {best:,}: the best save is that one", best
+            )
+        return LossVerdict("turning", f"the validation loss was lowest at step {best:,}", best)
     before = measured[max(0, len(measured) - 1 - max(1, len(measured) // 3))][1]
     if before - measured[-1][1] > VISIBLE:
         return LossVerdict("falling", "the validation loss is still falling", best)

@@ -64,7 +64,7 @@ function command([label, words]) {
     copy.textContent = copied ? "Copied" : "Select it, then copy";
     setTimeout(() => (copy.textContent = "Copy"), 1600);
   });
-  return [make("dt", {}, label), make("dd", {}, make("code", {}, words), copy)];
+  return [make("dt", {}, label), make("dd", {}, make("code", {}, ...words.split(" ").flatMap((word) => [make("span", {}, word), " "])), copy)];
 }
 
 function drawRuns() {
