@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.engine.templates import Template
 from app.errors import SettingError
-from finetune.data.file_kinds import CHATS, ENCODED, PERSONAL, SUFFIXES, Kind
+from finetune.data.file_kinds import CHATS, ENCODED, PERSONAL, Kind
 from finetune.data.input_files import find_files
 from finetune.data.preparation import PreparationOptions, prepare_data
 from finetune.data.prepared import DataDescription
@@ -140,7 +140,7 @@ def summary(out: Path, description: DataDescription, skipped: Sequence[Path]) ->
     if size and description.n_vocab < int(size):
         lines.append(f"The text has only enough to learn a vocabulary of {description.n_vocab:,} tokens, not {size:,}.")
     if skipped:
-        lines.append(f"Skipped, as they are none of {', '.join(SUFFIXES)}: {listed(skipped)}")
+        lines.append(f"Skipped, as they are no text that is read: {listed(skipped)}.")
     return "\n".join(lines)
 
 

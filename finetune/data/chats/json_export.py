@@ -25,7 +25,7 @@ def read_json(file: InputFile, kind: type[Record], progress: Callable[[int], obj
     try:
         return msgspec.json.decode(memoryview(data)[begin:], type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is not the export that it begins as ({error}): export or copy it again.") from None
+        raise DataError(f"{file} is cut off or damaged ({error}): export or copy it again.") from None
 
 
 def each(file: InputFile, items: Iterable[msgspec.Raw], kind: type[Record]) -> Iterator[Record]:

@@ -24,7 +24,10 @@ def choose_people(messages: Counter[str], given: Sequence[str]) -> frozenset[str
             f"all messages are by {people[0]}, and a conversation needs two people: give an export with the answers too."
         )
     if given:
-        return frozenset(find_person(people, name) for name in given)
+        found = frozenset(find_person(people, name) for name in given)
+        if len(found) == len(people):
+            raise SettingError("--model_is names everybody in these chats: leave out who talks to the model.")
+        return found
     if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
         return frozenset([ask_person(people, messages)])
     listed = ", ".join(f"{name!r} ({messages[name]:,} messages)" for name in people[:SHOWN])

@@ -110,17 +110,17 @@ def test_the_owner_of_an_archive_is_known_where_there_are_several_conversations(
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
-        ("result.json", telegram()[:-40], "is not the export that it begins as (Input data was truncated"),
+        ("result.json", telegram()[:-40], "is cut off or damaged (Input data was truncated"),
         ("result.json", telegram().replace('"text": "', '"text": 5, "x": "', 1), "cannot be read at its message 1 ("),
         ("result.json", telegram().replace("2020-12-13T10:01:00", "yesterday"), "the date 'yesterday'"),
         ("result.json", telegram().replace("Hello?", "\\ud800"), "(JSON is malformed: unexpected end of hex escape"),
         ("a.json", discord().replace("2020-12-13T10:00", "then"), "has a message of the date 'then:00+00:00'"),
         ("a.csv", discord_table().replace("Date,Content", "Date,Content,Date"), "has 2 columns 'Date'"),
         ("messages.json", package().replace("2020", "MM"), "has a message of the date 'MM-12-13"),
-        ("direct-messages.js", x_messages()[:-9], "is not the export that it begins as ("),
+        ("direct-messages.js", x_messages()[:-9], "is cut off or damaged ("),
         ("direct-messages.js", x_messages().replace("T10", "10T"), "has a message of the date"),
         ("tweets.js", 'window.YTD.tweets.part0 = [{"tweet": {"full_text": "x"}}]', "has a tweet of the date ''"),
-        ("tweets.js", 'window.YTD.tweets.part0 = {"a": 1}', "is not the export that it begins as ("),
+        ("tweets.js", 'window.YTD.tweets.part0 = {"a": 1}', "is cut off or damaged ("),
     ],
 )  # fmt: skip
 def test_a_damaged_export_is_one_sentence(name: str, text: str, sentence: str, tmp_path: Path) -> None:
@@ -163,6 +163,7 @@ def test_a_person_is_named_in_full_or_in_part(given: list[str], names: set[str])
         (PEOPLE, ["b"], "--model_is b may be 'Bob' or 'Bobby Tables': give the name in full."),
         (PEOPLE, [], "like, with --model_is NAME: 'Anna Schmidt' (9 messages), 'Bob' (8 messages)"),
         (Counter({f"p{n:02d}": 1 for n in range(30)}), [], "'p19' (1 messages) and 10 more."),
+        (PEOPLE, [*PEOPLE], "--model_is names everybody in these chats"),
         (Counter({"Bob": 8}), ["Bob"], "all messages are by Bob, and a conversation needs two people"),
     ],
 )  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pty
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from app.errors import DataError, SettingError
 from finetune.commands.prepare import prepare
 from finetune.data.prepared import Data, Role, open_data, texts_of
+from tests.conftest import ROOT
 from tests.finetune.data.chats.exports import discord, package, telegram, whatsapp
 from tests.finetune.data.reading import written
 
@@ -153,3 +156,24 @@ def test_an_export_without_messages_has_no_text(text: str, chat: Path) -> None:
     written(chat / "in/chat.txt", text)
     with pytest.raises(DataError, match="there is no text to train on in the inputs"):
         prepared(chat)
+
+
+LARGE = """
+import resource, sys
+from pathlib import Path
+from finetune.commands.prepare import prepare
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+prepare([sys.argv[1]], out=Path(sys.argv[2]), vocabulary_size=300, model_is=["Bob"])
+print("grown:", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1000)
+"""
+
+
+@pytest.mark.slow
+def test_a_large_export_needs_little_memory(chat: Path) -> None:
+    """Of sixty megabytes of JSON, whose pages count as memory here while they are read, a few times less than parsed."""
+    said = [("Bob" if number % 2 else "Anna", f"{number} " + "quack " * 20, number * 20.0) for number in range(150_000)]
+    path = written(chat / "result.json", telegram(said))
+    assert path.stat().st_size > 50_000_000
+    command = [sys.executable, "-c", LARGE, str(path), str(chat / "data")]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(ended.stdout.split("grown:")[1]) < 250
