@@ -21,6 +21,9 @@ FILE = "progress.json"
 SILENCE = 900.0
 """Seconds after which a run on another machine, whose processes cannot be seen from here, counts as stopped."""
 
+LONGEST_PAUSE = 3600.0
+"""The same for a run on this machine: later, its process number may have become another program's."""
+
 
 class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     """`entries`: the newest lines of the log, also those since the last save. `at`: when this was written, in Unix time.
@@ -44,9 +47,10 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it is still being trained, as far as can be told from here."""
         if self.state != "training":
             return False
-        if self.host != socket.gethostname():
-            return time.time() - self.at < SILENCE
-        return process_exists(self.process)
+        here = self.host == socket.gethostname()
+        if time.time() - self.at > (LONGEST_PAUSE if here else SILENCE):
+            return False
+        return not here or process_exists(self.process)
 
 
 def read_progress(folder: Path) -> RunProgress | None:

@@ -50,6 +50,7 @@ def test_a_run_in_training_has_an_end_in_sight(tmp_path: Path) -> None:
     ("changes", "state", "sentence"),
     [
         ({"process": -1}, "stopped", "Stopped at step 40; nothing was saved. The training loss is falling."),
+        ({"at": time.time() - 7200}, "stopped", "Stopped at step 40; nothing was saved."),
         ({"host": "another", "at": 0.0}, "stopped", "Stopped at step 40; nothing was saved."),
         ({"host": "another", "at": time.time() + 3600}, "training", "The training loss is falling: let it run."),
         ({"state": "stopped"}, "stopped", "Stopped at step 40; nothing was saved."),
