@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice, pairwise
 from typing import NamedTuple
@@ -77,12 +77,10 @@ def is_whatsapp(head: str) -> bool:
     return bool(counts) and again and not counts.keys() & LOG_LEVELS
 
 
-def read_whatsapp(lines: Callable[[], Iterable[str]]) -> Chat:
-    """The messages of an export. `lines` gives its lines, each time it is called, since they are read twice."""
-    stamps = (stamp for line in lines() if (match := STAMP.match(line)) and (stamp := stamp_of(match)))
-    order = date_order(list(islice(stamps, MOST_STAMPS)))
+def read_whatsapp(order: str, lines: Iterable[str]) -> Chat:
+    """The messages of an export whose dates have this order."""
     author, said, at = "", list[str](), 0.0
-    for line in lines():
+    for line in lines:
         match = STAMP.match(line)
         if not match or not (moment := moment_of(stamp_of(match), order)):
             said.append(line)
@@ -134,8 +132,10 @@ def stamp_of(match: re.Match[str]) -> Stamp | None:
     )
 
 
-def date_order(stamps: list[Stamp]) -> str:
-    """How the dates are written: "dmy", "mdy" or "ymd"; that by which fewest messages are older than the one before them."""
+def date_order(lines: Iterable[str]) -> str:
+    """How an export writes dates: "dmy", "mdy" or "ymd"; that by which fewest messages are older than the one before them."""
+    found = (stamp for line in lines if (match := STAMP.match(line)) and (stamp := stamp_of(match)))
+    stamps = list(islice(found, MOST_STAMPS))
     if not stamps:
         return "dmy"
     usual = "mdy" if stamps[0].has_half and stamps[0].sign == "/" else "dmy"

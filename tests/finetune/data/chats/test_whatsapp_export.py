@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from finetune.data.chats.sent_message import SentMessage
-from finetune.data.chats.whatsapp_export import is_whatsapp, read_whatsapp
+from finetune.data.chats.whatsapp_export import date_order, is_whatsapp, read_whatsapp
 
 # The 13th of December 2020, 23:58, then 23:59, then the 14th, 00:01, as phones write them before a message.
 HEADS = {
@@ -39,7 +39,8 @@ HEADS = {
 
 def messages(text: str) -> list[SentMessage]:
     assert is_whatsapp(text)
-    return list(read_whatsapp(lambda: text.splitlines(keepends=True)))
+    lines = text.splitlines(keepends=True)
+    return list(read_whatsapp(date_order(lines), lines))
 
 
 def said(text: str) -> list[tuple[str, str]]:
