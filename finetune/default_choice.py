@@ -12,20 +12,20 @@ from finetune.checkpoint import replace_text
 
 def can_be_default(bundle: Path) -> bool:
     """Whether a bundle is in a folder called models, beside which the app and the container are started and built."""
-    return bundle.resolve().parent.name == MODELS.name
+    return bundle.absolute().parent.name == MODELS.name
 
 
 def refuse_name(bundle: Path) -> None:
     """Raises SettingError for a bundle in models/ whose name models/DEFAULT cannot hold."""
-    if can_be_default(bundle) and not is_name(bundle.resolve().name):
+    if can_be_default(bundle) and not is_name(bundle.absolute().name):
         raise SettingError(f"{str(bundle)!r} has a name that is more than one plain line: choose another.")
 
 
 def choose_default(bundle: Path) -> None:
     """Make a bundle in models/ the one that is served and deployed."""
     refuse_name(bundle)
-    models = bundle.resolve().parent
-    replace_text(models / DEFAULT, f"{bundle.resolve().name}\n")
+    models = bundle.absolute().parent
+    replace_text(models / DEFAULT, f"{bundle.absolute().name}\n")
     send_default(models.parent)
 
 
@@ -40,12 +40,12 @@ def choose_new(bundle: Path) -> list[str]:
 def forget_default(models: Path = MODELS) -> None:
     """Serve and deploy what a new clone would: models/starter, or checkpoint/run1 in a container."""
     (models / DEFAULT).unlink(missing_ok=True)
-    send_default(models.resolve().parent)
+    send_default(models.absolute().parent)
 
 
 def is_default(bundle: Path) -> bool:
     """Whether a bundle is what is served and deployed. Where models/DEFAULT names none, nothing is."""
     try:
-        return can_be_default(bundle) and default_bundle(bundle.resolve().parent) == bundle.resolve()
+        return can_be_default(bundle) and default_bundle(bundle.absolute().parent) == bundle.absolute()
     except BundleError:
         return False

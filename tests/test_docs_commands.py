@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from app.engine.default_bundle import default_bundle, deployed_model
+from finetune.build_context import IGNORE_FILES
 from tests.conftest import ROOT, process, write_tiny
+from tests.deploy.build_ignores import sent_by_docker, sent_by_gcloud
 from tests.pages import NEEDS, PAGES, README, blocks
 
 
@@ -29,7 +33,9 @@ def furnish(folder: Path) -> None:
     """Create what the pages take for granted in a folder. Its models are tiny."""
     (folder / "models").mkdir(parents=True)
     (folder / "models/starter").symlink_to(ROOT / "models/starter")
-    for name in ("models/124M", "checkpoint/theirs"):
+    for name in IGNORE_FILES:
+        shutil.copy(ROOT / name, folder)
+    for name in ("models/124M", "checkpoint/theirs", "checkpoint/run1"):
         write_tiny(folder / name)
     jokes = "".join(
         f"Why did duck {number} cross road {number * 7}? To see {number * 3} geese.\n" for number in range(90)
@@ -65,7 +71,7 @@ def run_page(text: str, folder: Path) -> None:
             said = "\n".join(block.lines)
             if "server" in block.words:
                 model = re.search(r"MODEL=(\S+)", said)
-                address = serve(servers, model[1] if model else "models/starter")
+                address = serve(servers, model[1] if model else str(default_bundle()))
             if block.words or block.language not in ("console", "python"):
                 continue
             if "localhost" in said and not address:
@@ -81,6 +87,14 @@ def serve(servers: contextlib.ExitStack, model: str) -> str:
     return address
 
 
+def assert_deployed(folder: Path, bundle: str) -> None:
+    """Who has followed a page deploys what was made there, and sends nothing else of models/ and checkpoint/."""
+    assert deployed_model(project=folder) == folder / bundle
+    for sent in (sent_by_gcloud(folder), sent_by_docker(folder)):
+        files = {path for path in sent if path.startswith(("models/", "checkpoint/"))}
+        assert {str(Path(path).parent) for path in files - {"models/DEFAULT"}} == {bundle}
+
+
 @pytest.mark.slow
 def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The front page runs in one folder. The quickstart and then all other pages, which build on it, run in another."""
@@ -89,8 +103,10 @@ def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         furnish(folder)
     monkeypatch.chdir(front)
     run_page(README, front)
+    assert_deployed(front, "models/mine")
     monkeypatch.chdir(rest)
     run_page(PAGES["docs/quickstart.md"], rest)
+    assert_deployed(rest, "models/jokes")
     run(
         "python -m finetune export --checkpoint checkpoint/theirs --out downloads/DialoGPT-small --format huggingface",
         rest,
@@ -98,5 +114,3 @@ def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     )
     for name in PAGES.keys() - {"README.md", "docs/quickstart.md"}:
         run_page(PAGES[name], rest)
-    # The container would serve this.
-    assert (rest / "checkpoint/run1/checkpoint").is_file()

@@ -18,7 +18,7 @@ def use(model: str, /) -> None:
         model: a bundle in models/, such as jokes or models/jokes
     """
     bundle = find_bundle(model)
-    if bundle.resolve().parent != MODELS.resolve():
+    if bundle.parent.resolve() != MODELS.resolve():
         raise SettingError(f"{bundle} is not right in {MODELS} of this folder: copy it there.")
     choose_default(bundle)
     print(f"{bundle} is the default now: it is what is served and deployed")

@@ -185,6 +185,15 @@ def test_the_export_is_what_is_served(
         assert of_models(sent) == {"models/DEFAULT", *inside("models/mine", BUNDLE)}
 
 
+def test_a_bundle_that_is_a_link_is_chosen_here(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "models/linked"
+    shutil.copytree(project / "models/jokes", elsewhere)
+    (project / "models/linked").symlink_to(elsewhere)
+    assert main(["use", "linked"]) == 0
+    assert (project / "models/DEFAULT").read_text() == "linked\n"
+    assert not (elsewhere.parent / "DEFAULT").exists()
+
+
 def test_an_export_elsewhere_chooses_nothing(project: Path, checkpoint: Path) -> None:
     assert main(["export", str(checkpoint), "elsewhere/mine"]) == 0
     assert not (project / "models/DEFAULT").exists()

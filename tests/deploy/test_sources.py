@@ -59,3 +59,19 @@ def test_the_image_has_every_module_that_export_and_training_import(
     ended = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "out" / "manifest.json").is_file()
+
+
+def test_what_is_served_is_found_with_nothing_but_python(tmp_path: Path) -> None:
+    """The build asks before it installs anything, with the files that the Dockerfile has copied by then."""
+    lines = (ROOT / "Dockerfile").read_text().split("FROM pip AS bundle")[1].split("\nRUN ")[0]
+    for *sources, target in (line.split() for line in re.findall(r"^COPY (app/.*)$", lines, re.MULTILINE)):
+        (tmp_path / target).mkdir(parents=True, exist_ok=True)
+        for source in sources:
+            shutil.copy(ROOT / source, tmp_path / target)
+    shutil.copytree(ROOT / "models/starter", tmp_path / "models/starter")
+    code = (
+        "import sys, runpy; sys.path.insert(0, '.'); runpy.run_module('app.engine.default_bundle', run_name='__main__')"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "models/starter\n", "")
