@@ -39,7 +39,7 @@ from finetune.deployment.removal import built_things, removal_plan
 from finetune.deployment.service_settings import source_of, url_of
 from finetune.deployment.shell_script import TAKE_COMMENTS, UNKNOWN, commands, script
 from finetune.deployment.staged_sources import stage_sources
-from finetune.deployment.webhook import bot_info, check_token, delete_webhook, set_webhook
+from finetune.deployment.webhook import BotInfo, bot_info, check_token, delete_webhook, set_webhook
 from finetune.readable_json import readable_json
 
 SERVICE = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
@@ -141,7 +141,7 @@ def put_online(
             agree(yes)
         perform(steps)
     url = address_of(service, place)
-    answer = first_answer(url)
+    answer = first_answer(url, service, place.region)
     if bot and token:
         connect_bot(token, url, bot, steps, state, service)
     store = f"bigquery://{place.name}.{DATASET}" if votes else None
@@ -216,7 +216,7 @@ def address_of(service: str, place: CloudProject) -> str:
     return url_of(ask("gcloud", "run", "services", "describe", service, *where))
 
 
-def connect_bot(token: str, url: str, bot: Any, steps: Sequence[Step], state: CloudState, service: str) -> None:
+def connect_bot(token: str, url: str, bot: BotInfo, steps: Sequence[Step], state: CloudState, service: str) -> None:
     """Set the webhook, unless it is set already and its secret is the same."""
     name = secret_names(service)[1]
     fresh = next((step.stdin for step in steps if step.stdin and name in step.words), None)

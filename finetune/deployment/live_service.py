@@ -26,7 +26,7 @@ class FirstAnswer(NamedTuple):
     text: str | None
 
 
-def first_answer(url: str) -> FirstAnswer:
+def first_answer(url: str, service: str, region: str) -> FirstAnswer:
     """Ask until the service answers. Raises MachineError."""
     ends = time.monotonic() + PATIENCE
     while True:
@@ -38,8 +38,8 @@ def first_answer(url: str) -> FirstAnswer:
                 return FirstAnswer("", None)
             if error.code == 403:
                 raise MachineError(
-                    f"{url} is deployed and asks visitors to log in to Google: run `gcloud run services update SERVICE "
-                    "--no-invoker-iam-check`, or ask your organisation's administrator why that is not allowed."
+                    f"{url} is deployed and asks visitors to log in to Google: run `gcloud run services update {service} "
+                    f"--region {region} --no-invoker-iam-check`, or ask your organisation's administrator why that is not allowed."
                 ) from None
             problem, passing = f"it answers with status {error.code}", error.code in LATER
         except (OSError, ValueError) as error:

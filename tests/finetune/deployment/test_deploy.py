@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.engine.default_bundle import deployed_model
 from app.errors import MachineError
 from finetune.__main__ import main
 from finetune.deployment import staged_sources
@@ -67,6 +68,7 @@ def test_what_is_sent_has_one_bundle_and_what_the_dockerfile_copies(
     }
     assert {"Dockerfile", "LICENSE", "requirements/container.txt", "app/__main__.py"} <= sent
     assert not [name for name in sent if "__pycache__" in name or name.startswith(("tests/", "docs/", "checkpoint/"))]
+    assert deployed_model(project=Path(folder)) == Path(folder) / "models/jokes", "what the build takes"
     dockerfile = (Path(folder) / "Dockerfile").read_text(encoding="utf-8")
     for source in re.findall(r"^COPY (?!--from)(\S+)", dockerfile, re.MULTILINE):
         assert (Path(folder) / source).exists(), source

@@ -40,18 +40,18 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_waits_until_google_knows_the_address() -> None:
     with answering((404, "The requested URL was not found"), (503, "starting"), (200, "<html>"), (200, TEXT)) as url:
-        assert first_answer(url) == FirstAnswer("jokes", "Why not?")
+        assert first_answer(url, "gpt-2", "us-central1") == FirstAnswer("jokes", "Why not?")
 
 
 def test_a_service_with_keys_is_there() -> None:
     with answering((401, '{"error": {}}')) as url:
-        assert first_answer(url) == FirstAnswer("", None)
+        assert first_answer(url, "gpt-2", "us-central1") == FirstAnswer("", None)
 
 
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (403, "Forbidden", "asks visitors to log in to Google"),
+        (403, "Forbidden", "run `gcloud run services update gpt-2 --region us-central1 --no-invoker-iam-check`"),
         (400, "{}", "does not work yet (it answers with status 400)"),
         (200, "[1]", "does not work yet (what it answers is no text)"),
     ],
@@ -59,5 +59,5 @@ def test_a_service_with_keys_is_there() -> None:
 def test_what_will_not_get_better(monkeypatch: pytest.MonkeyPatch, status: int, body: str, said: str) -> None:
     monkeypatch.setattr(live_service, "PATIENCE", 0.05)
     with answering((status, body)) as url, pytest.raises(MachineError) as refused:
-        first_answer(url)
+        first_answer(url, "gpt-2", "us-central1")
     assert said in str(refused.value)
