@@ -39,7 +39,7 @@ def first_answer(url: str, service: str, region: str) -> FirstAnswer:
             if error.code == 403:
                 raise MachineError(
                     f"{url} is deployed and asks visitors to log in to Google: run `gcloud run services update {service} "
-                    f"--region {region} --no-invoker-iam-check`, or ask your organisation's administrator why that is not allowed."
+                    f"--region {region} --no-invoker-iam-check`, or ask your organisation's administrator why it may not be."
                 ) from None
             problem, passing = f"it answers with status {error.code}", error.code in LATER
         except (OSError, ValueError) as error:
