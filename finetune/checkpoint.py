@@ -238,10 +238,16 @@ def write_save(prefix: Path, weights: Mapping[str, Array]) -> None:
             session.run(save, dict(zip(tensors, weights.values(), strict=True)))
         except tf.errors.OpError as error:
             remove_save(prefix)
-            reason = error.message.splitlines()[0]
+            reason = reason_in(error.message)
             raise CheckpointError(
                 f"{prefix} could not be written ({reason}): free space on the disk and try again."
             ) from None
+
+
+def reason_in(message: str) -> str:
+    """The system's words in TensorFlow's message, which has where its graph failed before and behind them."""
+    told = [line.rpartition("; ")[2] for line in message.splitlines() if "; " in line]
+    return told[-1] if told else message.partition("\n")[0]
 
 
 def remove_save(prefix: Path) -> None:

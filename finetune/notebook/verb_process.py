@@ -20,7 +20,7 @@ CURSOR_MOVES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 BAR = "%|"
 """Is in every progress bar. A bar ends with a line end where another is drawn below it."""
 INTERRUPT_CODE = 130
-INTERRUPTED = "Interrupting: wait for the save. A second interrupt ends it at once, without a save."
+INTERRUPTED = "Interrupting: wait for the save."
 
 
 def run_verb(verb: str, *arguments: str | Path) -> None:

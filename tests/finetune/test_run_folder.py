@@ -62,6 +62,7 @@ sys.exit(main(sys.argv[1:]))
     )
     assert ended.returncode == 2, ended.stderr
     assert "Traceback" not in ended.stderr
+    assert "model-8 could not be written (File too large): free space" in ended.stderr
     assert newest_whole(run)[0].step == 4
     assert {path.name for path in run.glob("model-8*")} == set()
 
