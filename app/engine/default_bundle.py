@@ -29,7 +29,9 @@ def default_bundle(models: Path = MODELS) -> Path:
         return folder
     if name:
         raise BundleError(f"{models / DEFAULT} names {name}, and there is no bundle in {folder}: {CHOOSE}.")
-    raise BundleError(f"there is neither {models / DEFAULT} nor a bundle in {folder}: {CHOOSE}.")
+    raise BundleError(
+        f"there is no {models / DEFAULT} and no bundle in {folder}: `gpt2 new FILE` makes one of your text, and {CHOOSE}."
+    )
 
 
 def deployed_model(named: str = "", project: Path = Path()) -> Path:

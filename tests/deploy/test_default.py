@@ -138,7 +138,7 @@ def test_what_an_image_serves(project: Path, capsys: pytest.CaptureFixture[str])
     assert deployed(capsys) == "models/starter"
     shutil.rmtree(project / "models/starter")
     assert deployed(capsys).startswith(
-        "error: there is neither models/DEFAULT nor a bundle in models/starter: `gpt2 use NAME`"
+        "error: there is no models/DEFAULT and no bundle in models/starter: `gpt2 new FILE` makes one"
     )
     assert deployed(capsys, "mine").startswith(
         "error: MODEL is mine, and there is no bundle in models/mine: `gpt2 use NAME`"
