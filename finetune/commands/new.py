@@ -41,6 +41,7 @@ from finetune.planning.training_plan import (
     validation_share,
     vocabulary_size,
 )
+from finetune.progress_bar import stage
 from finetune.readable_json import readable_json
 from finetune.run_folder import RunDescription, RunFolder
 from finetune.training.closed_output import output_may_close
@@ -128,12 +129,16 @@ def make_model(folders: ModelFolders, text: GivenText, init: str | None, time: T
     weights = starting_weights(begun.init if begun else init, machine)
     if weights.told:
         print(weights.told)
-    data = prepared(text, folders, weights)
-    result = resumed(begun, folders, data, time) if begun else trained(folders, data, weights, machine, time)
-    if not report_is_of(result.checkpoint, folders.report, data):
-        evaluate(result.checkpoint, folders.data, folders.report)
-    if not bundle_is_of(result.checkpoint, folders.bundle, data):
-        export(result.checkpoint, folders.bundle)
+    with stage(1, 4, "prepare"):
+        data = prepared(text, folders, weights)
+    with stage(2, 4, "train"):
+        result = resumed(begun, folders, data, time) if begun else trained(folders, data, weights, machine, time)
+    with stage(3, 4, "evaluate"):
+        if not report_is_of(result.checkpoint, folders.report, data):
+            evaluate(result.checkpoint, folders.data, folders.report)
+    with stage(4, 4, "export"):
+        if not bundle_is_of(result.checkpoint, folders.bundle, data):
+            export(result.checkpoint, folders.bundle)
     print(f"{folders.bundle} is ready. How good it is: {folders.report}/report.html")
     print("Now: gpt2 serve\nthen: gpt2 deploy")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from finetune.progress_bar import at_stage
 from finetune.training.training_forecast import TrainingForecast
 
 FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{left}{postfix}]"
@@ -21,7 +22,7 @@ class TrainingBar(tqdm):  # type: ignore[misc]  # It has no types.
         self.first = done + 1
         self.validation: float | None = None
         self.speed = ""
-        super().__init__(total=steps, initial=done, desc=name, bar_format=FORMAT, dynamic_ncols=True)
+        super().__init__(total=steps, initial=done, desc=at_stage(name), bar_format=FORMAT, dynamic_ncols=True)
         self.set_postfix_str("compiling the first step")
 
     @property
