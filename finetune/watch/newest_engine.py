@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,7 @@ class NewestEngine:
         self._files = ExitStack()
         self._busy = threading.Lock()
 
-    def write(self, folder: Path, prompt: str, deadline: Deadline) -> Iterator[str]:
+    def write(self, folder: Path, prompt: str, deadline: Deadline) -> Generator[str]:
         """The number of the newest save and a newline, then the pieces of the text that it writes after the prompt.
 
         Raises CheckpointError where there is no save, and SettingError where the prompt is too long.

@@ -6,9 +6,8 @@ import hashlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from itertools import chain
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -108,7 +107,7 @@ def watch_application(runs: WatchedRuns, host: str = LOOPBACK) -> Starlette:
             first = await run_in_threadpool(next, pieces)
         except FatalError as error:
             raise HTTPException(409, str(error)) from None
-        return StreamingResponse(to_the_end(chain([first], pieces)), media_type="text/plain; charset=utf-8")
+        return TextResponse(first, pieces)
 
     return Starlette(
         routes=[
@@ -125,12 +124,25 @@ def watch_application(runs: WatchedRuns, host: str = LOOPBACK) -> Starlette:
     )
 
 
-def to_the_end(pieces: Iterator[str]) -> Iterator[str]:
+class TextResponse(StreamingResponse):
+    """A text as it is written. If the client leaves, it is ended at once, since others may wait for their turn."""
+
+    def __init__(self, first: str, pieces: Generator[str]) -> None:
+        super().__init__(to_the_end(first, pieces), media_type="text/plain; charset=utf-8")
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._pieces.close()
+
+
+def to_the_end(first: str, pieces: Iterator[str]) -> Iterator[str]:
     """The pieces; if the time is up, those that there are."""
-    try:
+    yield first
+    with suppress(DeadlinePassed):
         yield from pieces
-    except DeadlinePassed:
-        return
 
 
 async def read_prompt(request: Request) -> Prompt:

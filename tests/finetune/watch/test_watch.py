@@ -105,6 +105,15 @@ def test_the_newest_save_writes(address: str, run: Path) -> None:
     assert httpx.post(f"{address}/talk", json=asked, timeout=60).text.startswith("8\n")
 
 
+def test_who_leaves_lets_the_next_one_write(address: str, run: Path) -> None:
+    """A text that nobody read to its end was never closed, and all others waited for it forever."""
+    asked = {"folder": str(run), "prompt": "Why did"}
+    for _ in range(5):
+        with httpx.stream("POST", f"{address}/talk", json=asked, timeout=60) as answer:
+            next(answer.iter_raw())
+    assert httpx.post(f"{address}/talk", json=asked, timeout=60).text.startswith("12\n")
+
+
 def test_a_model_that_knows_turns_answers(address: str, run: Path) -> None:
     description = json.loads((run / "description.json").read_text(encoding="utf-8"))
     (run / "description.json").write_text(json.dumps(description | {"template": "qa"}), encoding="utf-8")
