@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from finetune.__main__ import main
 from finetune.command_line import VERBS
 from finetune.missing_package import missing_package
 from tests.conftest import ROOT
@@ -110,6 +111,18 @@ def test_what_trains_is_refused_with_the_way_to_install_it(
     assert re.search(rf"^{sentence}$", done.stderr, re.MULTILINE), done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_needs_tensorflow_and_a_bundle_does_not(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    assert main(["import", str(folder), "--out", str(tmp_path / "out")]) == 2
+    assert (
+        capsys.readouterr().err.splitlines()[-1].startswith("error: this needs tensorflow, which is not installed here")
+    )
+    assert main(["import", str(folder), "--bundle", "--out", str(tmp_path / "out")]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_an_import_of_ours_that_fails_is_no_missing_package() -> None:
