@@ -125,6 +125,8 @@ def make_model(folders: ModelFolders, text: GivenText, init: str | None, time: T
     """Make what is not there yet."""
     begun = RunFolder(folders.run).description if RunFolder(folders.run).exists else None
     refuse_other_start(begun, init, folders.run)
+    if folders.given is None:
+        find_files(text.inputs)  # Before anything is fetched for them.
     machine = this_machine()
     weights = starting_weights(begun.init if begun else init, machine)
     if weights.told:

@@ -91,6 +91,12 @@ def test_a_text_without_a_name_needs_one() -> None:
         name_of("*.txt")
 
 
+def test_a_misspelt_text_is_refused_before_weights_are_fetched(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SettingError, match=r"joke\.txt matches no file"):
+        new(["joke.txt"])
+    assert "124M" not in capsys.readouterr().out
+
+
 def test_what_is_too_large_for_the_machine_is_not_fetched(place: Path) -> None:
     weights = starting_weights(None, SMALL)
     assert weights.init == "scratch"
