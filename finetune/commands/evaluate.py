@@ -9,6 +9,10 @@ human texts: validation documents cut to the same length, which copied nothing f
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
 
 from app.engine.generation import GenerationOptions, Length, Seed
 from app.engine.sampling import Sampling
@@ -41,6 +45,7 @@ def evaluate(
     bits: Bits = 8,
     end: str | None = None,
     save: int | None = None,
+    longer: Annotated[str | None, Parameter(parse=False)] = None,
 ) -> None:
     """Report how well a checkpoint predicts, how varied its texts are and how much of them is copied.
 
@@ -60,6 +65,7 @@ def evaluate(
         bits: bits per weight while texts are written, as in `export`
         end: what ends a text, as in `export`; by default the end of text of the data
         save: the number of a save, as in `export`
+        longer: the command that trains longer, of a caller that has one of its own
     """
     generation = GenerationOptions(length=length, seed=seed, sampling=Sampling(temperature, top_k, top_p))
     options = EvaluationOptions(
@@ -69,6 +75,8 @@ def evaluate(
     source, prepared = open_both(checkpoint, data, save)
     refuse_overwriting(out, (out / "report.json").is_file(), "a report")
     report = evaluate_checkpoint(source, prepared, options)
+    if longer:
+        report = msgspec.structs.replace(report, resume=longer)
     with written_aside(out) as aside:
         (aside / "report.json").write_bytes(readable_json(report))
         (aside / "report.html").write_text(render(report), encoding="utf-8")

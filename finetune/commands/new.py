@@ -9,6 +9,7 @@ finished is not done again. finetune/planning/ chooses the vocabulary, the model
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ from finetune.planning.finished_stages import (
     bundle_is_of,
     data_made_of,
     finished_run,
+    minutes_of,
+    option_to_go_on,
     options_of_run,
     refuse_other_text,
     report_is_of,
@@ -85,6 +88,13 @@ class GivenText(NamedTuple):
     split: SplitAt
     model_is: tuple[str, ...]
 
+    def command(self, folders: ModelFolders) -> list[str]:
+        """The command that makes the same model."""
+        name = [] if folders.name == name_of(self.inputs[0]) else ["--out", folders.name]
+        split = [] if self.split == "marks" else ["--split", self.split]
+        people = [word for person in self.model_is for word in ("--model_is", person)]
+        return ["gpt2", "new", *self.inputs, *name, *split, *people]
+
 
 def new(
     inputs: list[str],
@@ -103,7 +113,7 @@ def new(
     Args:
         inputs: your text: files, folders or patterns, as in `prepare`; or the folder of data that `prepare` wrote
         out: the name of the model; by default that of the first file, so jokes.txt makes models/jokes
-        minutes: how long to train, at most
+        minutes: how long to train, at most; a run goes on with more
         steps: optimizer steps to train, instead of --minutes
         init: the weights to start from: a model in models/, a checkpoint's folder, or scratch for a small model of your text
             alone; by default 124M, which is downloaded if need be, or scratch where that cannot be had
@@ -137,7 +147,8 @@ def make_model(folders: ModelFolders, text: GivenText, init: str | None, time: T
         result = resumed(begun, folders, data, time) if begun else trained(folders, data, weights, machine, time)
     with stage(3, 4, "evaluate"):
         if not report_is_of(result.checkpoint, folders.report, data):
-            evaluate(result.checkpoint, folders.data, folders.report)
+            longer = f"{shlex.join(text.command(folders))} {longer_option(folders, data, result.step)}"
+            evaluate(result.checkpoint, folders.data, folders.report, longer=longer)
     with stage(4, 4, "export"):
         if not bundle_is_of(result.checkpoint, folders.bundle, data):
             export(result.checkpoint, folders.bundle)
@@ -204,12 +215,21 @@ def trained(
 def resumed(begun: RunDescription, folders: ModelFolders, data: DataDescription, time: TrainingTime) -> TrainingResult:
     """Go on with the run that is there, unless it has ended."""
     refuse_other_text(begun, data, folders.run)
-    options = options_of_run(begun, folders.data, folders.run, time.steps)
-    finished = finished_run(RunFolder(folders.run), options)
+    run = RunFolder(folders.run)
+    options = options_of_run(begun, data, run, folders.data, time)
+    finished = finished_run(run, begun, options)
     if finished is not None:
-        print(f"{folders.run} is trained already. --steps {2 * options.steps} would go on.")
+        more = (
+            "It no longer learned" if finished.early else f"{longer_option(folders, data, finished.step)} would go on"
+        )
+        print(f"{folders.run} is trained already. {more}.")
         return finished
     return run_shown(options)
+
+
+def longer_option(folders: ModelFolders, data: DataDescription, step: int) -> str:
+    run = RunFolder(folders.run)
+    return option_to_go_on(data, run, minutes_of(run.description) if run.description else 0.0, step)
 
 
 def run_shown(options: TrainingOptions) -> TrainingResult:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from app.engine.bundle import read_manifest
 from app.engine.checkpoint_folder import open_checkpoint
@@ -14,7 +15,10 @@ from app.errors import FatalError, SettingError
 from finetune.data.input_files import InputFile, printable
 from finetune.data.preparation import PreparationOptions
 from finetune.data.prepared import DataDescription, read_description
+from finetune.planning.training_plan import TrainingTime, steps_within, useful_steps
 from finetune.run_folder import RunDescription, RunFolder
+from finetune.run_progress import read_progress
+from finetune.training.longer_training import more_steps
 from finetune.training.options import TrainingOptions
 from finetune.training.training_result import TrainingResult
 
@@ -34,11 +38,34 @@ def data_made_of(files: Sequence[InputFile], options: PreparationOptions, folder
     return None
 
 
-def options_of_run(begun: RunDescription, data: Path, out: Path, steps: int | None) -> TrainingOptions:
-    """The options with which a run goes on: its own, and perhaps more steps."""
+def options_of_run(
+    begun: RunDescription, data: DataDescription, out: RunFolder, folder: Path, time: TrainingTime
+) -> TrainingOptions:
+    """The options with which a run goes on: its own, and perhaps more steps or minutes. `folder` has the data."""
     known = {field.name for field in fields(TrainingOptions)}
     kept = {name: value for name, value in begun.options.items() if name in known}
-    return TrainingOptions(**kept | {"data": data, "out": out, "resume": True, "steps": steps or kept["steps"]})
+    more: dict[str, Any] = {"data": folder, "out": out.folder, "resume": True}
+    if time.steps:
+        more |= {"steps": time.steps, "minutes": 0.0}
+    elif 0 < minutes_of(begun) != time.minutes:
+        useful = useful_steps(data, kept, open_checkpoint(out.folder).hparams.n_ctx)
+        more |= {
+            "minutes": time.minutes,
+            "steps": max(kept["steps"], steps_within(time.minutes, out.log(), useful)),
+        }
+    return TrainingOptions(**kept | more)
+
+
+def minutes_of(begun: RunDescription) -> float:
+    """How long the run was to train; 0 where it has a number of steps."""
+    return float(begun.options.get("minutes", 0.0))
+
+
+def option_to_go_on(data: DataDescription, run: RunFolder, minutes: float, step: int) -> str:
+    """The option of `new` with which a run is trained longer: minutes where these were too few, else steps."""
+    begun = run.description
+    useful = useful_steps(data, begun.options, open_checkpoint(run.folder).hparams.n_ctx) if begun else 0
+    return f"--minutes {2 * minutes:g}" if minutes and step < useful else f"--steps {more_steps(step)}"
 
 
 def refuse_other_text(begun: RunDescription, data: DataDescription, run: Path) -> None:
@@ -49,12 +76,18 @@ def refuse_other_text(begun: RunDescription, data: DataDescription, run: Path) -
         )
 
 
-def finished_run(run: RunFolder, options: TrainingOptions) -> TrainingResult | None:
-    """How the run ended, if nothing is left to train: its last step is reached, or it no longer learns."""
+def finished_run(run: RunFolder, begun: RunDescription, options: TrainingOptions) -> TrainingResult | None:
+    """How the run ended, if nothing is left to train: its last step is reached, its minutes are over, or it no longer learns."""
     step, best = open_checkpoint(run.folder).step, run.lowest_validation
-    measured = [entry.step for entry in run.log() if entry.validation is not None and entry.step <= step]
-    early = best is not None and 0 < options.patience <= sum(at > best[0] for at in measured)
-    return TrainingResult(run.folder, step, options.steps, best, early) if early or step >= options.steps else None
+    log = [entry for entry in run.log() if entry.step <= step]
+    early = best is not None and 0 < options.patience <= sum(
+        entry.step > best[0] for entry in log if entry.validation is not None
+    )
+    progress = read_progress(run.folder)
+    ended = progress is not None and progress.state == "finished" and minutes_of(begun) >= options.minutes
+    time_over = options.minutes > 0 and (ended or (bool(log) and options.seconds_left(log[-1].seconds) <= 0))
+    result = TrainingResult(run.folder, step, options.steps, best, early, time_over=time_over)
+    return result if result.complete else None
 
 
 def report_is_of(checkpoint: Path, report: Path, data: DataDescription) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from app.engine.bundle import Hparams
 from finetune.checkpoint import variable_shapes
 from finetune.data.prepared import DataDescription
 from finetune.planning.machine import Machine
+from finetune.run_folder import LogEntry
 from finetune.training.model_flops import flops_per_token
 from finetune.training.options import TrainingOptions
 from finetune.training.training_rate import seconds_of_step
@@ -26,7 +28,7 @@ SCRATCH_WINDOW = 512
 FEWEST_PASSES = 3
 """A smaller model is taken where the time does not reach for so many."""
 MOST_PASSES = {"scratch": 40, "pretrained": 6}
-"""Beyond these, a model learns its text by heart. Early stopping usually ends before."""
+"""How often a text is read at most. Early stopping usually ends before."""
 UNMEASURED = 2
 """Where no text is held out, nothing tells when to stop, so the text is read half as often."""
 FEWEST_STEPS = 50
@@ -61,8 +63,10 @@ class TrainingPlan:
 
     def sentence(self) -> str:
         """What is trained."""
-        early = ", fewer if its validation loss no longer falls" if self.options["patience"] else ""
-        return f"A model of {self.parameters / 1e6:.1f} million parameters is trained for {self.options['steps']:,} steps{early}."
+        steps, minutes, size = self.options["steps"], self.options["minutes"], f"{self.parameters / 1e6:.1f} million"
+        most = f", {minutes:g} minutes at most" if minutes else ""
+        early = ". It ends early if its validation loss no longer falls" if self.options["patience"] else ""
+        return f"A model of {size} parameters is trained for {steps:,} steps{most}{early}."
 
 
 def plan_training(data: DataDescription, start: Hparams | None, machine: Machine, time: TrainingTime) -> TrainingPlan:
@@ -110,7 +114,8 @@ def pretrained_options(start: Hparams, machine: Machine) -> dict[str, Any]:
 
 
 def tokens_per_step(options: dict[str, Any], n_ctx: int) -> int:
-    return int(options.get("tokens_per_step") or options["batch_size"] * options.get("context", n_ctx))
+    rows = options["batch_size"] * options.get("accumulate", 1) if not options.get("tokens_per_step") else 0
+    return int(options.get("tokens_per_step") or rows * (options.get("context") or n_ctx))
 
 
 def passes(data: DataDescription, options: dict[str, Any]) -> float:
@@ -131,15 +136,28 @@ def plan_steps(
     each = seconds_of_step(
         flops_per_token(hparams, options.get("context", hparams.n_ctx)) * tokens, machine.device, options["precision"]
     )
-    measured = data.documents["validation"] > 0
-    most = MOST_PASSES["scratch" if options.get("init") == "scratch" else "pretrained"] / (
-        1 if measured else UNMEASURED
-    )
-    useful = max(FEWEST_STEPS, math.ceil(most * data.tokens["train"] / tokens))
-    number = time.steps or max(1, min(useful, round(60 * time.minutes / each)))
-    every = max(1, number // SAVES)
-    more = {"steps": number, "save_every": every, "warmup": number // 20, "patience": PATIENCE if measured else 0}
+    number = time.steps or max(1, min(useful_steps(data, options, hparams.n_ctx), round(60 * time.minutes / each)))
+    more = {
+        "steps": number,
+        "minutes": 0.0 if time.steps else time.minutes,
+        "save_every": max(1, number // SAVES),
+        "warmup": number // 20,
+        "patience": PATIENCE if data.documents["validation"] else 0,
+    }
     return TrainingPlan(options | more, number_of_parameters(hparams))
+
+
+def useful_steps(data: DataDescription, options: dict[str, Any], n_ctx: int) -> int:
+    """Beyond these, a model learns its text by heart. `options` are those of a plan or of a run."""
+    most = MOST_PASSES["scratch" if options.get("init") == "scratch" else "pretrained"]
+    if not data.documents["validation"]:
+        most //= UNMEASURED
+    return max(FEWEST_STEPS, math.ceil(most * data.tokens["train"] / tokens_per_step(options, n_ctx)))
+
+
+def steps_within(minutes: float, log: Sequence[LogEntry], useful: int) -> int:
+    """Steps that a run makes in so many minutes, as fast as its log says, and no more than are of use."""
+    return min(useful, int(60 * minutes / max(1e-6, log[-1].seconds / log[-1].step))) if log else 0
 
 
 def number_of_parameters(hparams: Hparams) -> int:

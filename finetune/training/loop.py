@@ -80,7 +80,8 @@ def train_with_keras(options: TrainingOptions, data: Data, run: RunFolder, start
     with explain_memory(options.smaller()), stop_signals() as stop:
         loop = TrainingLoop(options, data, run, start, trainer, stop, rows, held_out, forecast)
         step = loop.run_to_end()
-    return TrainingResult(run.folder, step, options.steps, loop.validation.best, loop.stopped_early, stop.signal)
+    best, early, time_over = loop.validation.best, loop.stopped_early, step < options.steps and loop.time_over
+    return TrainingResult(run.folder, step, options.steps, best, early, stop.signal, time_over and not stop.signal)
 
 
 def training_rows(options: TrainingOptions, data: Data, n_ctx: int) -> Rows:
@@ -130,6 +131,8 @@ class TrainingLoop:
         self.told = ProgressFile(run.folder, start.step, options.steps, self.entries, stop)
         self.saves = SaveThread()
         self.stopped_early = False
+        self.ends = time.monotonic() + options.seconds_left(self.entries[-1].seconds if self.entries else 0.0)
+        self.progress.ends = self.ends
         stop.hurry = self.saves.hurry
 
     def validation_loss(self, held_out: list[Batch]) -> ValidationLoss:
@@ -139,8 +142,12 @@ class TrainingLoop:
         history = [(entry.step, entry.validation) for entry in self.entries if entry.validation is not None]
         return ValidationLoss(held_out, history, self.run.lowest_validation if self.options.resume else None)
 
+    @property
+    def time_over(self) -> bool:
+        return time.monotonic() >= self.ends
+
     def run_to_end(self) -> int:
-        """Train and save until the last step, an early stop or a signal. Returns the step that was reached."""
+        """Train and save until the last step, an early stop, the last minute or a signal. Returns the step that was reached."""
         step, last, every = self.start.step, self.options.steps, self.options.save_every
         ahead_of_it = closing(batches_ahead(self.batches, range(step, last)))
         with self.progress, self.events, self.told, self.saves, ahead_of_it as ahead:
@@ -148,8 +155,10 @@ class TrainingLoop:
                 before, target = step, min(last, (step // every + 1) * every)
                 step = self.train_until(step, target, ahead)
                 if step > before:
-                    self.save(step, measured=step == target)
+                    self.save(step, measured=step == target or (self.time_over and not self.stop.signal))
                 self.stopped_early = step < last and self.no_longer_learns(step)
+                if self.time_over:
+                    break
             self.saves.wait()
             self.stop.saved = True
             if self.stop.signal == signal.SIGINT and step > self.start.step and self.validation.best is None:
@@ -174,7 +183,7 @@ class TrainingLoop:
         """Train up to step `target`, until told to stop, or for --save_minutes. Returns the step that was reached."""
         in_flight: deque[QueuedStep] = deque()
         self.interval = LogInterval()
-        due = time.monotonic() + (self.options.save_minutes * 60 or math.inf)
+        due = min(self.ends, time.monotonic() + (self.options.save_minutes * 60 or math.inf))
         first = step
         while step < target and not self.stop.signal and (step == first or time.monotonic() < due):
             batches = next(ahead)

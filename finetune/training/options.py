@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import shlex
 from dataclasses import dataclass
@@ -33,8 +34,8 @@ START, LENGTH, RATE, MEMORY, TEXT, SHOWN = (
 
 # Options that may differ when a run is resumed. A change of any other would make it a different run.
 MAY_CHANGE = {
-    "data", "out", "init", "resume", "save", "steps", "save_every", "save_minutes", "patience", "samples", "sample_length",
-    "xla", "parallel", "attention", "batch_size", "accumulate", "gradient_checkpointing",
+    "data", "out", "init", "resume", "save", "steps", "minutes", "save_every", "save_minutes", "patience", "samples",
+    "sample_length", "xla", "parallel", "attention", "batch_size", "accumulate", "gradient_checkpointing",
 }  # fmt: skip
 
 
@@ -50,6 +51,8 @@ class TrainingOptions:
     """the weights to start from: a model in models/, a checkpoint's folder or a save in it, or scratch (random weights)"""
     steps: Annotated[Count, LENGTH] = 1000
     """optimizer steps in total; a resumed run counts those it already made"""
+    minutes: Annotated[NotNegative, LENGTH] = 0.0
+    """minutes to train at most, those before a --resume included: then the run is saved and ends; 0 is off"""
     batch_size: Annotated[Count | Literal["auto"], MEMORY] = 1
     """rows of text per batch; auto takes the largest that fits into memory and makes training faster"""
     accumulate: Annotated[Count, MEMORY] = 1
@@ -97,7 +100,7 @@ class TrainingOptions:
     save_every: Annotated[Count, LENGTH] = 200
     """steps between saves; each save also measures the validation loss and writes samples"""
     save_minutes: Annotated[NotNegative, LENGTH] = 10.0
-    """minutes after which a run saves in any case, without measuring the validation loss; 0 is off"""
+    """minutes between saves at most, whatever --save_every says; these extra saves measure and show nothing; 0 is off"""
     validation_tokens: Annotated[CountOrZero, LENGTH] = 20_000
     """validation tokens to measure the loss on, at most"""
     patience: Annotated[CountOrZero, LENGTH] = 0
@@ -144,6 +147,10 @@ class TrainingOptions:
         """The batch size, once `auto` has become a number."""
         assert self.batch_size != "auto"
         return self.batch_size
+
+    def seconds_left(self, spent: float) -> float:
+        """What is left of --minutes after so many seconds of training."""
+        return self.minutes * 60 - spent if self.minutes else math.inf
 
     def rows_per_step(self, n_ctx: int) -> int | None:
         """How many rows a step has; None if --batch_size auto decides it."""

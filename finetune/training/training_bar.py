@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -14,7 +15,10 @@ FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{left
 
 
 class TrainingBar(tqdm):  # type: ignore[misc]  # It has no types.
-    """The time left comes from the steps since the first, in which the step is compiled. Before, it is the forecast's."""
+    """The time left comes from the steps since the first, in which the step is compiled. Before, it is the forecast's.
+
+    `ends`: when the run ends at the latest, in time.monotonic.
+    """
 
     def __init__(self, name: str, steps: int, done: int, forecast: TrainingForecast) -> None:
         self.forecast = forecast
@@ -22,6 +26,7 @@ class TrainingBar(tqdm):  # type: ignore[misc]  # It has no types.
         self.first = done + 1
         self.validation: float | None = None
         self.speed = ""
+        self.ends = math.inf
         super().__init__(total=steps, initial=done, desc=at_stage(name), bar_format=FORMAT, dynamic_ncols=True)
         self.set_postfix_str("compiling the first step")
 
@@ -31,6 +36,9 @@ class TrainingBar(tqdm):  # type: ignore[misc]  # It has no types.
         return values | {"left": self.format_interval(self.seconds_left())}
 
     def seconds_left(self) -> float:
+        return max(0.0, min(self.seconds_of_steps(), self.ends - time.monotonic()))
+
+    def seconds_of_steps(self) -> float:
         if self.first_done_at is None or self.n <= self.first:
             return self.forecast.seconds
         seconds = time.monotonic() - self.first_done_at

@@ -10,6 +10,7 @@ class TrainingResult(NamedTuple):
     """The step that was reached and saved, the last one asked for, and the signal that stopped the run or 0.
 
     `best` is the step and the loss of the lowest validation loss, if it was measured. `early`: it no longer fell.
+    `time_over`: --minutes were over.
     """
 
     folder: Path
@@ -18,10 +19,11 @@ class TrainingResult(NamedTuple):
     best: tuple[int, float] | None = None
     early: bool = False
     signal: int = 0
+    time_over: bool = False
 
     @property
     def complete(self) -> bool:
-        return self.early or self.step >= self.steps
+        return self.early or self.time_over or self.step >= self.steps
 
     @property
     def checkpoint(self) -> Path:
@@ -31,7 +33,10 @@ class TrainingResult(NamedTuple):
     def summary(self) -> str:
         best = self.best
         kept = f"Lowest validation loss {best[1]:.3f} at step {best[0]}, saved in {self.checkpoint}. " if best else ""
-        return f"{self.folder}: step {self.step}. {kept}Loss curve: {self.folder}/loss.png."
+        reached = (
+            f"step {self.step} of {self.steps}, where its minutes were over" if self.time_over else f"step {self.step}"
+        )
+        return f"{self.folder}: {reached}. {kept}Loss curve: {self.folder}/loss.png."
 
     def ending(self, resume: str) -> str:
         """What a signal has left. `resume` is the command that goes on."""

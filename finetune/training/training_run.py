@@ -7,6 +7,7 @@ from finetune.out_of_memory import explain_memory
 from finetune.run_folder import RunFolder
 from finetune.training.devices import choose_backend
 from finetune.training.options import TrainingOptions
+from finetune.training.run_lock import run_lock
 from finetune.training.starting_point import starting_point
 from finetune.training.training_result import TrainingResult
 
@@ -19,7 +20,7 @@ def train_run(options: TrainingOptions) -> TrainingResult:
     options.check()
     data = open_data(options.data)
     run = RunFolder(options.out)
-    with explain_memory(options.smaller()):
+    with run_lock(run.folder), explain_memory(options.smaller()):
         if options.trainer == "gpt-2-simple":
             from finetune.training.gpt_2_simple_trainer import train_with_gpt_2_simple
 

@@ -7,14 +7,18 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from app.engine.checkpoint_folder import open_checkpoint
 from app.errors import SettingError
 from finetune.commands.new import name_of, new
 from finetune.data.prepared import read_description
+from finetune.planning.finished_stages import finished_run, option_to_go_on, options_of_run
 from finetune.planning.machine import Machine
 from finetune.planning.starting_weights import starting_weights
+from finetune.planning.training_plan import TrainingTime
+from finetune.run_folder import RunFolder
 from tests.conftest import SENTENCES, in_a_process_of_its_own
 
 SMALL = Machine("CPU", 1_000_000_000, "float32")
@@ -44,9 +48,11 @@ def test_what_is_not_made_yet_is_made(trained: Path, base: Path, capsys: pytest.
         "report": "reports/jokes",
         "bundle": "models/jokes",
     }
-    assert "checkpoint/jokes is trained already. --steps 24 would go on." in printed.err
+    assert "checkpoint/jokes is trained already. --steps 18 would go on." in printed.err
     assert printed.err.endswith("Now: gpt2 serve\nthen: gpt2 deploy\n")
     assert (trained / "models/DEFAULT").read_text() == "jokes\n"
+    advice = json.loads((trained / "reports/jokes/report.json").read_text())["resume"]
+    assert advice == f"gpt2 new {base}/data --out jokes --steps 18"
     made = {path: path.stat().st_mtime_ns for path in (trained / "models/jokes").iterdir()}
     new([str(base / "data")], out="jokes")
     assert made == {path: path.stat().st_mtime_ns for path in (trained / "models/jokes").iterdir()}
@@ -71,11 +77,47 @@ def test_what_cannot_be_is_refused(trained: Path, base: Path, arguments: dict[st
     assert not (trained / "reports").exists()
 
 
+def test_a_run_that_had_too_little_time_is_offered_more(trained: Path, base: Path) -> None:
+    run, data = RunFolder(Path("checkpoint/jokes")), read_description(base / "data")
+    assert option_to_go_on(data, run, 15.0, 12) == "--minutes 30"
+    assert option_to_go_on(data, run, 15.0, 10**6) == "--steps 1500000"
+    assert option_to_go_on(data, run, 0.0, 12) == "--steps 18"
+
+
 def test_another_text_is_not_trained_into_a_run(trained: Path, base: Path) -> None:
     """The name comes from the file, and a file may have changed."""
     (trained / "jokes.txt").write_text("\n".join(SENTENCES[1:]), encoding="utf-8")
     with pytest.raises(SettingError, match="the text has changed since checkpoint/jokes was trained on it"):
         new(["jokes.txt"], split="lines")
+
+
+@pytest.mark.parametrize(
+    ("changes", "time", "goes_on"),
+    [
+        ({"minutes": 15.0}, TrainingTime(15.0), None),
+        ({"minutes": 15.0}, TrainingTime(30.0), {"minutes": 30.0, "steps": 140}),
+        ({"minutes": 15.0}, TrainingTime(15.0, 40), {"minutes": 0.0, "steps": 40}),
+        ({"minutes": 0.0, "steps": 12}, TrainingTime(15.0), None),
+        ({"minutes": 0.0}, TrainingTime(30.0), {"minutes": 0.0, "steps": 20}),
+    ],
+    ids=["minutes over", "more minutes", "steps", "steps reached", "steps left"],
+)
+def test_a_run_that_has_ended_goes_on_with_more_time(
+    trained: Path, base: Path, changes: dict[str, Any], time: TrainingTime, goes_on: dict[str, Any] | None
+) -> None:
+    """The run is at step 12 of 20, and its minutes were over there."""
+    run, data = RunFolder(Path("checkpoint/jokes")), read_description(base / "data")
+    begun = run.description
+    assert begun is not None
+    begun = msgspec.structs.replace(begun, options=begun.options | {"steps": 20} | changes)
+    options = options_of_run(begun, data, run, base / "data", time)
+    ended = finished_run(run, begun, options)
+    if goes_on is None:
+        assert ended is not None
+        assert ended.complete
+    else:
+        assert ended is None
+        assert {name: getattr(options, name) for name in goes_on} == goes_on
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from app.engine.checkpoint_folder import open_checkpoint
 from app.errors import TrainingError
 from finetune.commands.train import train
 from finetune.run_folder import RunFolder
+from finetune.run_progress import read_progress
 from finetune.training.divergence import refuse_infinite_weights
 from tests.conftest import ROOT
 from tests.finetune.training.runs import logged, stopped_after, training_options, weights_of
@@ -114,6 +115,19 @@ def test_a_run_that_a_person_stops_early_has_a_best_save(
     assert logged(run)[-1]["validation"]
     keras(train, training_options(base, run, resume=True))
     assert RunFolder(run).lowest_validation == RunFolder(finished).lowest_validation
+
+
+def test_a_run_ends_when_its_minutes_are_over(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
+    """A busy machine took three times as long as was planned. What is measured at the end decides which save is the best."""
+    run = tmp_path / "run"
+    keras(train, training_options(base, run, minutes=1e-9))
+    assert open_checkpoint(run).step == 1
+    assert RunFolder(run).lowest_validation == (1, float(logged(run)[-1]["validation"]))
+    progress = read_progress(run)
+    assert progress is not None
+    assert progress.state == "finished"
+    keras(train, training_options(base, run, resume=True, steps=3, minutes=60.0))
+    assert open_checkpoint(run).step == 3
 
 
 @pytest.mark.slow
