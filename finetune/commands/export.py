@@ -28,7 +28,7 @@ from finetune.export.end_markers import end_token, find_end_marker
 from finetune.export.profile_options import ProfileOptions
 from finetune.export.quantization import Bits
 from finetune.folder import refuse_overwriting, replace_folder, written_aside
-from finetune.progress_bar import at_stage, progress_bar
+from finetune.progress_bar import progress_bar
 from finetune.run_folder import RunFolder
 
 Format = Literal["bundle", "huggingface", "gguf"]
@@ -97,7 +97,7 @@ def export_huggingface(
     with written_aside(out) as aside, progress_bar("read", 2) as progress:
         weights = read_finite_weights(source)
         progress.update()
-        progress.set_description(at_stage("write"))
+        progress.set_description("write")
         huggingface_writer.write_huggingface(source, weights, aside, end, token, profile)
         progress.update()
         replace_folder(aside, out, huggingface_writer.FILES)
@@ -114,7 +114,7 @@ def export_gguf(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarker,
     with written_aside(out) as aside, progress_bar("read", 2) as progress:
         weights = read_finite_weights(source)
         progress.update()
-        progress.set_description(at_stage(f"round to {bits} bits"))
+        progress.set_description(f"round to {bits} bits")
         gguf.write_gguf(source, weights, aside, out.name, bits, end, token, profile)
         progress.update()
         replace_folder(aside, out, gguf.files(out))

@@ -36,6 +36,7 @@ from finetune.planning.finished_stages import (
     report_is_of,
 )
 from finetune.planning.machine import Machine, this_machine
+from finetune.planning.stage_seconds import prepare_seconds, seconds_after, seconds_of_plan
 from finetune.planning.starting_weights import StartingWeights, starting_weights
 from finetune.planning.training_plan import (
     TrainingTime,
@@ -44,9 +45,9 @@ from finetune.planning.training_plan import (
     validation_share,
     vocabulary_size,
 )
-from finetune.progress_bar import stage
 from finetune.readable_json import readable_json
 from finetune.run_folder import RunDescription, RunFolder
+from finetune.stages_bar import StagesBar, stages_bar
 from finetune.training.closed_output import output_may_close
 from finetune.training.options import TrainingOptions
 from finetune.training.training_result import TrainingResult
@@ -135,23 +136,25 @@ def make_model(folders: ModelFolders, text: GivenText, init: str | None, time: T
     """Make what is not there yet."""
     begun = RunFolder(folders.run).description if RunFolder(folders.run).exists else None
     refuse_other_start(begun, init, folders.run)
-    if folders.given is None:
-        find_files(text.inputs)  # Before anything is fetched for them.
+    files = find_files(text.inputs)[0] if folders.given is None else []  # Before anything is fetched for them.
     machine = this_machine()
     weights = starting_weights(begun.init if begun else init, machine)
     if weights.told:
         print(weights.told)
-    with stage(1, 4, "prepare"):
-        data = prepared(text, folders, weights)
-    with stage(2, 4, "train"):
-        result = resumed(begun, folders, data, time) if begun else trained(folders, data, weights, machine, time)
-    with stage(3, 4, "evaluate"):
-        if not report_is_of(result.checkpoint, folders.report, data):
-            longer = f"{shlex.join(text.command(folders))} {longer_option(folders, data, result.step)}"
-            evaluate(result.checkpoint, folders.data, folders.report, longer=longer)
-    with stage(4, 4, "export"):
-        if not bundle_is_of(result.checkpoint, folders.bundle, data):
-            export(result.checkpoint, folders.bundle)
+    with stages_bar({"prepare": prepare_seconds(files), **seconds_after(time, weights.hparams)}) as bar:
+        with bar.stage("prepare"):
+            data = prepared(text, folders, weights)
+        with bar.stage("train"):
+            result = (
+                resumed(begun, folders, data, time) if begun else trained(folders, data, weights, machine, time, bar)
+            )
+        with bar.stage("evaluate"):
+            if not report_is_of(result.checkpoint, folders.report, data):
+                longer = f"{shlex.join(text.command(folders))} {longer_option(folders, data, result.step)}"
+                evaluate(result.checkpoint, folders.data, folders.report, longer=longer)
+        with bar.stage("export"):
+            if not bundle_is_of(result.checkpoint, folders.bundle, data):
+                export(result.checkpoint, folders.bundle)
     print(f"{folders.bundle} is ready. How good it is: {folders.report}/report.html")
     print("Now: gpt2 serve\nthen: gpt2 deploy")
 
@@ -204,11 +207,17 @@ def prepared(text: GivenText, folders: ModelFolders, weights: StartingWeights) -
 
 
 def trained(
-    folders: ModelFolders, data: DataDescription, weights: StartingWeights, machine: Machine, time: TrainingTime
+    folders: ModelFolders,
+    data: DataDescription,
+    weights: StartingWeights,
+    machine: Machine,
+    time: TrainingTime,
+    bar: StagesBar,
 ) -> TrainingResult:
     """Train a new run, as planned."""
     plan = plan_training(data, weights.hparams, machine, time)
     print(plan.sentence())
+    bar.expected |= seconds_of_plan(plan, data)
     return run_shown(training_options(plan, weights.init, folders.data, folders.run))
 
 

@@ -17,7 +17,6 @@ from app.engine.tokenizer import Tokenizer
 from finetune.checkpoint import Array, read_finite_weights
 from finetune.export.parity import check_parity, measure_parity
 from finetune.export.quantization import Bits
-from finetune.progress_bar import at_stage
 from finetune.readable_json import readable_json
 from finetune.run_folder import RunFolder
 
@@ -40,7 +39,7 @@ def write_bundle(
     """
     write_model(source, bits, folder, progress)
     manifest = describe_bundle(source, folder, name, bits, end, profile)
-    progress.set_description(at_stage("compare with TensorFlow"))
+    progress.set_description("compare with TensorFlow")
     parity = measure_parity(source, Bundle(folder, manifest))
     check_parity(parity, bits)
     write_manifest(folder, msgspec.structs.replace(manifest, parity=parity))
@@ -66,10 +65,10 @@ def write_files(
     """Write a bundle's files of these weights."""
     from finetune.export.graph import build_graph, write_graph
 
-    progress.set_description(at_stage(f"round to {bits} bits"))
+    progress.set_description(f"round to {bits} bits")
     model = build_graph(hparams, weights, bits)
     progress.update()
-    progress.set_description(at_stage("write"))
+    progress.set_description("write")
     graph, data, vocabulary = FILES
     write_graph(model, folder / graph, folder / data)
     (folder / data).chmod(0o644)  # A container may run as any user.

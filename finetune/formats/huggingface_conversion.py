@@ -17,7 +17,6 @@ from finetune.export.parity import check_parity, measure_parity_by_numpy
 from finetune.export.quantization import Bits
 from finetune.formats.huggingface_reader import HuggingFaceModel
 from finetune.generation_config import write_sampling_defaults
-from finetune.progress_bar import at_stage
 
 BUNDLE_STEPS = 3
 """How often `write_bundle_of` updates its progress bar."""
@@ -56,7 +55,7 @@ def write_bundle_of(
         made=made_now("numpy", "safetensors"),
         files=checksums(folder),
     )
-    progress.set_description(at_stage("compare with NumPy"))
+    progress.set_description("compare with NumPy")
     parity = measure_parity_by_numpy(model.weights, Bundle(folder, manifest))
     check_parity(parity, bits)
     write_manifest(folder, msgspec.structs.replace(manifest, parity=parity))

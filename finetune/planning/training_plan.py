@@ -56,10 +56,11 @@ class TrainingTime(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Which steps train a model on this data: `options` of `train`, and the size of the model."""
+    """Which steps train a model on this data: `options` of `train`, the size of the model, and about how long it takes."""
 
     options: dict[str, Any]
     parameters: int
+    seconds: float
 
     def sentence(self) -> str:
         """What is trained."""
@@ -144,7 +145,7 @@ def plan_steps(
         "warmup": number // 20,
         "patience": PATIENCE if data.documents["validation"] else 0,
     }
-    return TrainingPlan(options | more, number_of_parameters(hparams))
+    return TrainingPlan(options | more, number_of_parameters(hparams), number * each)
 
 
 def useful_steps(data: DataDescription, options: dict[str, Any], n_ctx: int) -> int:

@@ -6,15 +6,13 @@ import math
 import time
 from typing import Any
 
-from tqdm import tqdm
-
-from finetune.progress_bar import at_stage
+from finetune.progress_bar import ProgressBar
 from finetune.training.training_forecast import TrainingForecast
 
 FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{left}{postfix}]"
 
 
-class TrainingBar(tqdm):  # type: ignore[misc]  # It has no types.
+class TrainingBar(ProgressBar):
     """The time left comes from the steps since the first, in which the step is compiled. Before, it is the forecast's.
 
     `ends`: when the run ends at the latest, in time.monotonic.
@@ -27,13 +25,16 @@ class TrainingBar(tqdm):  # type: ignore[misc]  # It has no types.
         self.validation: float | None = None
         self.speed = ""
         self.ends = math.inf
-        super().__init__(total=steps, initial=done, desc=at_stage(name), bar_format=FORMAT, dynamic_ncols=True)
+        super().__init__(total=steps, initial=done, desc=name, bar_format=FORMAT)
         self.set_postfix_str("compiling the first step")
 
     @property
     def format_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = super().format_dict
         return values | {"left": self.format_interval(self.seconds_left())}
+
+    def in_words(self) -> str:
+        return f"step {self.n}/{self.total}{f', {self.postfix}' if self.postfix else ''}"
 
     def seconds_left(self) -> float:
         return max(0.0, min(self.seconds_of_steps(), self.ends - time.monotonic()))

@@ -56,7 +56,7 @@ def test_what_is_not_made_yet_is_made(trained: Path, base: Path, capsys: pytest.
     made = {path: path.stat().st_mtime_ns for path in (trained / "models/jokes").iterdir()}
     new([str(base / "data")], out="jokes")
     assert made == {path: path.stat().st_mtime_ns for path in (trained / "models/jokes").iterdir()}
-    assert "%" not in capsys.readouterr().err, "nothing is evaluated or exported again"
+    assert ", write" not in capsys.readouterr().err, "nothing is evaluated or exported again"
 
 
 @pytest.mark.parametrize(
