@@ -31,7 +31,7 @@ from finetune.data.chats.conversations import UNANSWERED
 from finetune.data.document_block import END, DocumentBlock, sums
 from finetune.data.document_encoder import DocumentEncoder
 from finetune.data.documents import Document
-from finetune.data.file_kinds import CHATS
+from finetune.data.file_kinds import CHATS, PRIVATE
 from finetune.data.input_files import InputFile, printable
 from finetune.data.near_duplicates import copies, near_copies
 from finetune.data.prepared import FORMAT, DataDescription, SplitWriter, TokenBlock
@@ -142,6 +142,7 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
             made=made(),
             replaced=dict(chats.personal.counts) if chats.personal and chats.personal.counts else None,
             stretches=None if written.stretches == written.documents else written.stretches,
+            private=any(file.kind in PRIVATE for file in files),
         )
         (aside / "description.json").write_bytes(readable_json(description))
         replace_folder(aside, out, files=[path.name for path in aside.iterdir()])

@@ -49,7 +49,7 @@ class DataDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """description.json. `read`, `dropped` and `documents` count documents.
 
     `stretches` counts the parts in which they lie in the files, where a long document was taken apart. `replaced` counts personal
-    data in chats, by kind.
+    data in chats, by kind. `private`: some of the text is from chats, mails or direct messages; None in older data, which may be.
     """
 
     format: int
@@ -66,6 +66,7 @@ class DataDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     made: dict[str, str]
     stretches: dict[str, int] | None = None
     replaced: dict[str, int] | None = None
+    private: bool | None = None
 
     def __post_init__(self) -> None:
         layout_of(self.template)

@@ -1,4 +1,7 @@
-"""Beginnings of a corpus: a few short, different ones, which the page offers to start with."""
+"""Beginnings of a corpus: a few short, different ones, which the page offers to start with.
+
+The page shows them to everybody, so that none are taken from data with chats, mails or direct messages.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,15 @@ PRIVATE = re.compile(r"@|https?:|www\.|\d{4}|[{}<>\\|=_~^]|\[|\]|\d[\d ./-]{4,}\
 
 
 def corpus_beginnings(run: RunDescription) -> list[str]:
-    """Beginnings of the data that a run was trained on; none where that is gone or is not the same any more."""
+    """Beginnings of the data that a run was trained on; none where that is gone, or another by now, or may be private."""
     folder = Path(str(run.options.get("data", "")))
     try:
         data = open_data(folder)
     except DataError:
         return []
-    return choose_beginnings(data) if data.description.corpus_sha256 == run.corpus_sha256 else []
+    described = data.description
+    may_be_shown = described.private is False and described.corpus_sha256 == run.corpus_sha256
+    return choose_beginnings(data) if may_be_shown else []
 
 
 def choose_beginnings(data: Data) -> list[str]:

@@ -30,7 +30,8 @@ class ProfileOptions:
     about: str = ""
     """a line below the title that says what the model writes"""
     beginning: list[str] = field(default_factory=list)
-    """a text or a message to start with, which the page offers; repeat it for more; by default four from the training data"""
+    """a text or a message to start with, which the page offers; repeat it for more; by default four from the training
+    data, unless that has chats, mails or direct messages"""
     temperature: float | None = None
     """the model's default, for every request that does not say otherwise, as the options that follow"""
     top_p: float | None = None
