@@ -56,7 +56,7 @@ def url(listening: socket.socket) -> str:
 
 def refusal(port: int, address: str, error: OSError) -> MachineError:
     if error.errno == errno.EADDRINUSE:
-        return MachineError(f"port {port} is taken: set PORT to another.")
+        return MachineError(f"port {port} is taken: set PORT or `gpt2 serve --port` to another.")
     if error.errno == errno.EADDRNOTAVAIL:
         return MachineError(f"LISTEN is {address!r}, which is no address of this machine: try 0.0.0.0 or 127.0.0.1.")
-    return MachineError(f"port {port} cannot be opened ({error.strerror}): set PORT to another.")
+    return MachineError(f"port {port} cannot be opened ({error.strerror}): set PORT or `gpt2 serve --port` to another.")

@@ -49,7 +49,7 @@ VERBS = {
     "import": Verb(BRING, "finetune.commands.import_:import_"),
     "chat": Verb(USE, "finetune.commands.chat:chat", ("talk", "run")),
     "sample": Verb(USE, "finetune.commands.sample:sample", ("generate",)),
-    "serve": Verb(USE, "finetune.commands.serve:serve", ("run", "start")),
+    "serve": Verb(USE, "finetune.commands.serve:serve", ("start",)),
     "list": Verb(USE, "finetune.commands.list_:list_", ("ls",)),
     "show": Verb(USE, "finetune.commands.show:show", ("info", "inspect")),
     "rm": Verb(USE, "finetune.commands.rm:rm", ("remove", "delete")),

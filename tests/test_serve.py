@@ -52,7 +52,10 @@ def test_an_option_wins_over_the_variable(project: Path) -> None:
         assert httpx.get(f"{url}/?length=8").status_code == 400
         assert not (project / "feedback.db").exists()
         ended = run_module("finetune", "serve", "jokes", "--port", url.rpartition(":")[2], "--host", "127.0.0.1")
-        assert ended.stderr == f"error: port {url.rpartition(':')[2]} is taken: set PORT to another.\n"
+        assert (
+            ended.stderr
+            == f"error: port {url.rpartition(':')[2]} is taken: set PORT or `gpt2 serve --port` to another.\n"
+        )
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_a_taken_port_stops_the_start_before_the_model_is_read(model: str) -> No
         port = listener.getsockname()[1]
         ended = run_module("app", PORT=str(port), MODEL=model)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == f"error: port {port} is taken: set PORT to another.\n"
+    assert ended.stderr == f"error: port {port} is taken: set PORT or `gpt2 serve --port` to another.\n"
 
 
 def test_asyncio_knows_the_port_as_tcp() -> None:
