@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from app.engine.base import Engine
 from app.engine.bundle import Bundle, read_manifest
 from app.engine.cores import cores_allowed
-from app.engine.default_bundle import default_bundle
+from app.engine.default_bundle import PACKAGED, default_bundle
 from app.engine.memory import BASE, TOKEN_BYTES, ModelMemory, memory_allowed
 from app.errors import SettingError, UnknownModel
 from app.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 class Models:
@@ -64,6 +67,10 @@ def bundle_models(settings: Settings) -> Models:
     from app.engine.tokenizer import Tokenizer
 
     chosen = Path(settings.model) if settings.model else default_bundle()
+    if chosen == PACKAGED:
+        log.info(
+            "there is no bundle in models/: this is the packaged starter. `gpt2 new FILE` makes a model of your text"
+        )
     bundles = bundles_by_name([chosen, *bundle_folders(settings.models)])
     vocabularies: dict[str | None, Tokenizer] = {}
     prefixes = PrefixCache(PREFIX_CACHE_BYTES)

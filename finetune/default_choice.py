@@ -18,7 +18,9 @@ def can_be_default(bundle: Path) -> bool:
 def refuse_name(bundle: Path) -> None:
     """Raises SettingError for a bundle in models/ whose name models/DEFAULT cannot hold."""
     if can_be_default(bundle) and not is_name(bundle.absolute().name):
-        raise SettingError(f"{str(bundle)!r} has a name that is more than one plain line: choose another.")
+        raise SettingError(
+            f"{str(bundle)!r} has a name that {MODELS / DEFAULT} cannot hold: choose another, of one plain line."
+        )
 
 
 def choose_default(bundle: Path) -> None:
@@ -45,7 +47,11 @@ def forget_default(models: Path = MODELS) -> None:
 
 def is_default(bundle: Path) -> bool:
     """Whether a bundle is what is served and deployed. Where models/DEFAULT names none, nothing is."""
+    return can_be_default(bundle) and default_or_none(bundle.absolute().parent) == bundle.absolute()
+
+
+def default_or_none(models: Path = MODELS) -> Path | None:
     try:
-        return can_be_default(bundle) and default_bundle(bundle.absolute().parent) == bundle.absolute()
+        return default_bundle(models)
     except BundleError:
-        return False
+        return None

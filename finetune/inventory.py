@@ -15,16 +15,17 @@ import msgspec
 
 from app.engine.bundle import Hparams, read_manifest
 from app.engine.checkpoint_folder import find_save, listed, read_hparams, saves_in, step_of
-from app.engine.default_bundle import MODELS, is_bundle
+from app.engine.default_bundle import MODELS, PACKAGED, STARTER, is_bundle
 from app.errors import FatalError, SettingError
 from finetune.checkpoint import variable_shapes
-from finetune.default_choice import is_default
+from finetune.default_choice import default_or_none, is_default
 from finetune.run_folder import RunFolder
 from finetune.run_progress import read_progress
 
 RUNS = Path("checkpoint")
 Kind = Literal["run", "checkpoint", "bundle"]
 """A checkpoint is a run without its training: OpenAI's weights, or what `import` wrote."""
+KINDS: tuple[Kind, ...] = ("bundle", "run", "checkpoint")
 
 
 class StoredModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +48,9 @@ class StoredModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def stored_models() -> list[StoredModel]:
-    """All bundles, checkpoints and runs of this folder."""
-    return [describe(folder) for folder in model_folders()]
+    """All bundles, checkpoints and runs of this folder, and the packaged starter where it is the default."""
+    packaged = [PACKAGED] if default_or_none() == PACKAGED else []
+    return [describe(folder) for folder in [*packaged, *model_folders()]]
 
 
 def model_folders() -> Iterator[Path]:
@@ -132,15 +134,21 @@ def written_at(folder: Path) -> datetime:
 
 def find_model(name: str, *kinds: Kind) -> Path:
     """The folder that a name means: a path, such as models/jokes, or the last part of one. Raises SettingError."""
+    found = find_models(name, *kinds)
+    if len(found) > 1:
+        raise SettingError(f"{name} could be {listed([str(each) for each in found])}: write which.")
+    return found[0]
+
+
+def find_models(name: str, *kinds: Kind) -> list[Path]:
+    """All folders that a name may mean, at least one. Raises SettingError."""
     path = Path(os.path.normpath(name))
-    if len(path.parts) == 1:
-        found = [parent / path for parent in (MODELS, RUNS) if kind_of(parent / path) in kinds]
-        if len(found) > 1:
-            raise SettingError(f"{name} could be {listed([str(each) for each in found])}: write which.")
-        path = found[0] if found else path
-    if kind_of(path) not in kinds:
-        raise unknown(name, kinds)
-    return path
+    beside = [MODELS / path, RUNS / path] if len(path.parts) == 1 else []
+    packaged = [PACKAGED] if name == STARTER else []
+    for places in (beside, [path], packaged):
+        if found := [each for each in places if kind_of(each) in kinds]:
+            return found
+    raise unknown(name, kinds)
 
 
 def unknown(name: str, kinds: Sequence[Kind]) -> SettingError:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import process
+
 ROOT = Path(__file__).parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -53,23 +55,53 @@ def test_the_wheel_has_nothing_else(wheel: Path) -> None:
     assert not [name for name in files_of(wheel) if "screenshots" in name or "__pycache__" in name]
 
 
-def test_the_installed_command_works_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what pip would unpack."""
+    folder = tmp_path_factory.mktemp("installed")
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "installed")
-    (tmp_path / "empty").mkdir()
-    (entry,) = (tmp_path / "installed").glob("*.dist-info/entry_points.txt")
+        archive.extractall(folder)
+    return folder
+
+
+def gpt2(installed: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """What the installed command does in a folder."""
+    code = "import sys; from finetune.__main__ import main; sys.exit(main())"
+    environ = os.environ | {"PYTHONPATH": str(installed), "PATH": "/nowhere", "FEEDBACK": ""}
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+
+
+def test_the_installed_command_works_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    (entry,) = installed.glob("*.dist-info/entry_points.txt")
     assert "gpt2 = finetune.__main__:main" in entry.read_text()
-    code = "import sys; from finetune.__main__ import main; sys.exit(main(['--help']))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path / "empty",
-        env=os.environ | {"PYTHONPATH": str(tmp_path / "installed")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "From text to model" in done.stdout
-    assert not list((tmp_path / "empty").iterdir())
+    assert "From text to model" in gpt2(installed, tmp_path, "--help").stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_without_a_model_the_packaged_starter_is_meant(installed: Path, tmp_path: Path) -> None:
+    """`deploy` said that there was no bundle in models/starter, a folder that only a clone has."""
+    starter = installed / "gpt2_project/models/starter"
+    assert re.search(rf"\* +{starter} +bundle", gpt2(installed, tmp_path, "list").stdout)
+    assert f"starter in {starter}" in gpt2(installed, tmp_path, "doctor").stdout
+    planned = gpt2(installed, tmp_path, "deploy", "--dry-run").stdout
+    assert f"# model    starter ({starter})" in planned
+    assert "this is the packaged starter" in planned
+    assert gpt2(installed, tmp_path, "sample", "starter", "--length", "2").returncode == 0
+    assert "is not right in checkpoint or models" in gpt2(installed, tmp_path, "rm", "starter", "--yes").stderr
+    assert (starter / "manifest.json").exists()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_packaged_starter_is_served(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "import sys; from finetune.__main__ import main; sys.exit(main())"
+    with process("-c", code, "serve", PYTHONPATH=str(installed), FEEDBACK="") as (child, _):
+        child.terminate()
+        printed = child.communicate(timeout=20)[0]
+    assert "this is the packaged starter" in printed
 
 
 def required(name: str) -> set[str]:

@@ -1,7 +1,8 @@
 """The default bundle, which is served and deployed unless another is named: models/DEFAULT says which one it is.
 
 models/DEFAULT is one line, the name of a bundle beside it. `finetune export` and `finetune use` write it. Where there is no such
-file, models/starter is the default. The Dockerfile runs this module, so it needs nothing but Python:
+file, models/starter is the default, or else the starter that an installed package brings. The Dockerfile runs this module, so it
+needs nothing but Python:
 
     python3 -m app.engine.default_bundle [MODEL]      prints what an image serves
 """
@@ -16,6 +17,9 @@ from app.errors import BundleError
 MODELS = Path("models")
 DEFAULT = "DEFAULT"
 STARTER = "starter"
+INSTALLED = Path(__file__).parents[2] / "gpt2_project"
+"""Where an installed package keeps the project's other files. A clone has no such folder."""
+PACKAGED = INSTALLED / MODELS / STARTER
 RUN = Path("checkpoint/run1")
 """Where gpt-2-simple leaves its run. An image exports it while it is built, where no bundle was chosen."""
 CHOOSE = "`gpt2 use NAME` chooses a bundle and lets .dockerignore and .gcloudignore send it"
@@ -29,6 +33,8 @@ def default_bundle(models: Path = MODELS) -> Path:
         return folder
     if name:
         raise BundleError(f"{models / DEFAULT} names {name}, and there is no bundle in {folder}: {CHOOSE}.")
+    if is_bundle(PACKAGED):
+        return PACKAGED
     raise BundleError(
         f"there is no {models / DEFAULT} and no bundle in {folder}: `gpt2 new FILE` makes one of your text, and {CHOOSE}."
     )
@@ -65,8 +71,8 @@ def chosen_name(models: Path = MODELS) -> str | None:
 
 
 def is_name(name: str) -> bool:
-    """Whether a folder of this name can be chosen: one line, and no path."""
-    return name == name.strip() and name.isprintable() and name not in ("", ".", "..") and "/" not in name
+    """Whether a folder of this name can be chosen: one line, no path, and not DEFAULT itself."""
+    return name == name.strip() and name.isprintable() and name not in ("", ".", "..", DEFAULT) and "/" not in name
 
 
 def is_bundle(folder: Path) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 
 from app.engine.bundle import Manifest
 from finetune.columns import columns, shown_bytes, shown_parameters, shown_shape
-from finetune.inventory import StoredModel, describe, find_model
+from finetune.inventory import KINDS, StoredModel, describe, find_model, find_models
 from finetune.model_facts import ModelFacts, Save, model_facts
 from finetune.readable_json import readable_json
 from finetune.run_folder import LogEntry
@@ -23,18 +23,17 @@ Facts = Iterator[tuple[str, str]]
 
 
 def show(name: str, /, *, json: bool = False) -> None:
-    """Show everything about one run or bundle.
+    """Show everything about a run or bundle.
 
     Args:
-        name: a run or a bundle, such as models/jokes, checkpoint/jokes, or jokes if only one has that name
-        json: print one JSON object instead
+        name: a run or a bundle, such as models/jokes, checkpoint/jokes, or jokes for all that have that name
+        json: print one JSON object instead; the name then has to mean one
     """
-    folder = find_model(name, "bundle", "run", "checkpoint")
-    facts = model_facts(describe(folder))
     if json:
-        print(readable_json(facts).decode(), end="")
+        print(readable_json(model_facts(describe(find_model(name, *KINDS)))).decode(), end="")
     else:
-        print("\n".join(columns(list(lines(facts)))))
+        facts = [model_facts(describe(folder)) for folder in find_models(name, *KINDS)]
+        print("\n\n".join("\n".join(columns(list(lines(each)))) for each in facts))
 
 
 def lines(facts: ModelFacts) -> Facts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from app.engine.default_bundle import PACKAGED
 from finetune.deployment.cloud_project import CloudProject
 from finetune.deployment.cloud_state import DATASET, CloudState
 from finetune.deployment.deployment_plan import Deployment
@@ -35,6 +36,8 @@ def summary(wanted: Deployment, state: CloudState, project: CloudProject, steps:
     manifest = wanted.bundle.manifest
     there = f"there since {state.service['metadata'].get('creationTimestamp', '')[:10]}" if state.service else "new"
     yield f"model    {manifest.name} ({wanted.bundle.folder}), {manifest.bits} bits"
+    if wanted.bundle.folder == PACKAGED:
+        yield "         there is no bundle in models/: this is the packaged starter. `gpt2 new FILE` makes a model of your text"
     yield f"sends    {megabytes(wanted.sources.n_bytes)}: the app and this bundle"
     yield f"project  {project.name}" + (f", as {project.person}" if project.person else "")
     yield f"service  {wanted.service} in {project.region}, {there}; {memory_used(wanted, state)} of memory, anybody may call it"

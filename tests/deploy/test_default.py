@@ -203,6 +203,7 @@ def test_an_export_elsewhere_chooses_nothing(project: Path, checkpoint: Path) ->
 def test_a_name_that_fills_two_lines_is_refused_before_the_export(
     project: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert main(["export", str(checkpoint), "models/DEFAULT"]) == 2
     assert main(["export", str(checkpoint), "models/two\nlines"]) == 2
-    assert "has a name that is more than one plain line" in capsys.readouterr().err
+    assert "has a name that models/DEFAULT cannot hold" in capsys.readouterr().err
     assert not (project / "models/two\nlines").exists()

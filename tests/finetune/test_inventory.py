@@ -201,8 +201,13 @@ def test_all_of_a_bundle_is_shown(project: Path, capsys: pytest.CaptureFixture[s
 def test_a_name_that_means_nothing_or_two_things(
     name: str, sentence: str, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for verb in ("show", "rm"):
-        assert refused(capsys, verb, name) == sentence
+    for command in (["show", name, "--json"], ["rm", name]):
+        assert refused(capsys, *command) == sentence
+
+
+def test_a_run_and_its_bundle_are_shown_together(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message asked which of the two, where both cost nothing to show."""
+    assert re.match(r"(?s)models/jokes .*\n\ncheckpoint/jokes ", said(capsys, "show", "jokes"))
 
 
 def test_what_can_be_chosen(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
