@@ -13,11 +13,11 @@ from __future__ import annotations
 import getpass
 import os
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from textwrap import indent
@@ -26,7 +26,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from app.engine.bundle import open_bundle
-from app.engine.default_bundle import MODELS, RUN, deployed_model, is_bundle
+from app.engine.default_bundle import RUN, deployed_model
 from app.errors import FatalError, MachineError, SettingError
 from finetune.deployment.cloud_project import CloudProject, find_project
 from finetune.deployment.cloud_state import DATASET, CloudState, look_at
@@ -37,9 +37,11 @@ from finetune.deployment.live_service import first_answer, qr_code
 from finetune.deployment.performed_steps import perform
 from finetune.deployment.removal import built_things, removal_plan
 from finetune.deployment.service_settings import source_of, url_of
-from finetune.deployment.shell_script import TAKE_COMMENTS, UNKNOWN, commands, script
+from finetune.deployment.shell_script import SOURCE, TAKE_COMMENTS, UNKNOWN, commands, script
 from finetune.deployment.staged_sources import stage_sources
 from finetune.deployment.webhook import BotInfo, bot_info, check_token, delete_webhook, set_webhook
+from finetune.folder import leaving_at_signals
+from finetune.inventory import find_bundle
 from finetune.readable_json import readable_json
 
 SERVICE = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
@@ -127,13 +129,14 @@ def put_online(
     if votes and not dry_run:
         find_program("bq")
     bundle = open_bundle(chosen_bundle(model))
-    with build_folder(kept=dry_run) as folder:
+    with build_folder() as folder:
         wanted = Deployment(service, bundle, stage_sources(bundle.folder, folder), token, votes)
         place, state = look(project, region, service, secret_names(service) if token else (), votes, dry_run)
         steps = plan(wanted, state, place)
         lines = list(summary(wanted, state, place, steps))
         if dry_run:
-            shown = print_script(lines, script(steps, place, service, bool(token)), steps, place, say)
+            steps = plan(replace(wanted, sources=replace(wanted.sources, folder=SOURCE)), state, place)
+            shown = print_script(lines, script(steps, place, wanted), steps, place, say)
             return shown | {"cost": costs(wanted, state, place)}
         bot = bot_info(token) if token else None
         say("\n".join([*lines, *([f"bot      {bot.name}"] if bot else [])]))
@@ -158,7 +161,7 @@ def put_online(
 def chosen_bundle(model: str | None) -> Path:
     """A bundle's folder, or the folder of that name in models/. Raises FatalError."""
     if model is not None:
-        return MODELS / model if is_bundle(MODELS / model) else Path(model)
+        return find_bundle(model)
     folder = deployed_model()
     if folder == RUN:
         raise SettingError(f"{RUN} is a checkpoint: run `gpt2 export {RUN} models/run1` first, or name a bundle.")
@@ -166,14 +169,10 @@ def chosen_bundle(model: str | None) -> Path:
 
 
 @contextmanager
-def build_folder(kept: bool) -> Iterator[Path]:
-    """A new folder for what is sent. It stays after a dry run, whose commands name it."""
-    folder = Path(tempfile.mkdtemp(prefix="gpt2-deploy-"))
-    try:
-        yield folder
-    finally:
-        if not kept:
-            shutil.rmtree(folder, ignore_errors=True)
+def build_folder() -> Iterator[Path]:
+    """A new folder for what is sent, which is removed at the end."""
+    with leaving_at_signals(), tempfile.TemporaryDirectory(prefix="gpt2-deploy-") as folder:
+        yield Path(folder)
 
 
 def look(
@@ -206,7 +205,7 @@ def agree(yes: bool) -> None:
 def print_script(
     lines: Sequence[str], commands: Iterator[str], steps: Sequence[Step], place: CloudProject, say: Callable[..., None]
 ) -> dict[str, Any]:
-    say("\n".join([TAKE_COMMENTS, *(f"# {line}".rstrip() for line in lines), "", *commands]))
+    say("\n".join([TAKE_COMMENTS, *(f"# {' '.join(line.splitlines())}".rstrip() for line in lines), "", *commands]))
     shown = [{"does": step.does, "words": step.words, "piped": step.piped or None} for step in steps]
     return {"project": place.name, "region": place.region, "steps": shown}
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.engine.bundle import FILES
-from app.engine.default_bundle import DEFAULT, MODELS
+from app.engine.default_bundle import DEFAULT, INSTALLED, MODELS, is_name
 from app.errors import MachineError
 
 PACKAGES = Path(__file__).parent.parent.parent
 """Where the packages app and finetune are: a clone of the project, or site-packages."""
-INSTALLED = PACKAGES / "gpt2_project"
-"""Where an installed package keeps the project's other files."""
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "screenshots")
+LEFT_OUT = ("__pycache__", "screenshots")
 COPIED = re.compile(r"^COPY\s+((?:--\S+\s+)*)(.+)$", re.MULTILINE)
 CONTINUED = re.compile(r"\\\n")
 
@@ -33,16 +33,39 @@ class StagedSources:
 
 def stage_sources(bundle: Path, folder: Path) -> StagedSources:
     """Fill an empty folder. The bundle's files are linked where the disk allows it. Raises MachineError."""
-    dockerfile = project_file("Dockerfile").read_text(encoding="utf-8")
-    (folder / "Dockerfile").write_text(dockerfile, encoding="utf-8")
-    for name in copied_paths(dockerfile):
-        copy_source(name, folder)
-    served = folder / MODELS / bundle.resolve().name
-    served.mkdir(parents=True)
-    for name in ("manifest.json", *FILES):
-        link_or_copy(bundle / name, served / name)
-    (folder / MODELS / DEFAULT).write_text(f"{served.name}\n", encoding="utf-8")
+    for target, source in sources_of(bundle).items():
+        for path in [source] if source.is_file() else needed_files(source):
+            link_or_copy(path, folder / target / path.relative_to(source))
+    (folder / MODELS / DEFAULT).write_text(f"{served_name(bundle)}\n", encoding="utf-8")
     return StagedSources(folder, digest_of(folder), sum(path.stat().st_size for path in files_below(folder)))
+
+
+def staging_commands(bundle: Path) -> Iterator[str]:
+    """The same for a shell, in the folder $SOURCE. Raises MachineError."""
+    sources = sources_of(bundle)
+    folders = sorted({str(Path(target).parent) for target in sources} - {"."})
+    yield 'SOURCE="$(mktemp -d)"'
+    yield f'(cd "$SOURCE" && mkdir -p -- {shlex.join(folders)})'
+    for target, source in sources.items():
+        yield f'cp -R {shlex.quote(str(source.resolve()))} "$SOURCE"/{shlex.quote(target)}'
+    unneeded = " -o ".join(f"-name {name}" for name in LEFT_OUT)
+    yield f'find "$SOURCE"/app "$SOURCE"/finetune \\( {unneeded} \\) -prune -exec rm -rf {{}} +'
+    yield f'printf "%s\\n" {shlex.quote(served_name(bundle))} > "$SOURCE"/{MODELS}/{DEFAULT}'
+
+
+def sources_of(bundle: Path) -> dict[str, Path]:
+    """What is sent, by its path there: what the Dockerfile copies, and the bundle's files. Raises MachineError."""
+    dockerfile = project_file("Dockerfile")
+    names = ["Dockerfile", *copied_paths(dockerfile.read_text(encoding="utf-8"))]
+    served = f"{MODELS}/{served_name(bundle)}"
+    files = {f"{served}/{name}": bundle / name for name in ("manifest.json", *FILES)}
+    return {name: project_file(name) for name in names} | files
+
+
+def served_name(bundle: Path) -> str:
+    """Its folder's name, unless models/DEFAULT could not hold that."""
+    name = bundle.resolve().name
+    return name if is_name(name) else "model"
 
 
 def project_file(name: str) -> Path:
@@ -55,32 +78,31 @@ def project_file(name: str) -> Path:
 
 
 def copied_paths(dockerfile: str) -> list[str]:
-    """What the Dockerfile copies from the folder, but for models/ and checkpoint/."""
+    """What the Dockerfile copies from the folder, but for models/ and checkpoint/. Of a folder and what is in it, the folder."""
     found: list[str] = []
     for flags, arguments in COPIED.findall(CONTINUED.sub(" ", dockerfile)):
         if "--from=" not in flags:
             found += arguments.split()[:-1]
-    return sorted({name.rstrip("/") for name in found if name.split("/")[0] not in (str(MODELS), "checkpoint")})
-
-
-def copy_source(name: str, folder: Path) -> None:
-    source, target = project_file(name), folder / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, ignore=LEFT_OUT, dirs_exist_ok=True)
-    else:
-        shutil.copy2(source, target)
+    names = {name.rstrip("/") for name in found if name.split("/")[0] not in (str(MODELS), "checkpoint")}
+    return sorted(name for name in names if not names & set(map(str, Path(name).parents)))
 
 
 def link_or_copy(source: Path, target: Path) -> None:
+    """A copy does not get the source's permissions: an installed package may be read-only, and this folder is removed again."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source.resolve(), target)
     except OSError:  # Another file system, or one without links.
-        shutil.copy2(source, target)
+        shutil.copyfile(source, target)
 
 
 def files_below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def needed_files(source: Path) -> list[Path]:
+    """Of a folder of the project."""
+    return [path for path in files_below(source) if not set(LEFT_OUT) & set(path.relative_to(source).parts)]
 
 
 def digest_of(folder: Path) -> str:

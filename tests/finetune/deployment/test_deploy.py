@@ -55,12 +55,11 @@ def test_a_new_project_gets_what_it_needs_and_the_service_answers(
     assert variables(cloud) == {"THREADS": "1", "GOOGLE_CLOUD_PROJECT": "my-project"}
 
 
-def test_what_is_sent_has_one_bundle_and_what_the_dockerfile_copies(
-    cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert deploy("--dry-run") == 0
-    (folder,) = re.findall(r"--source(?: \\\n)? +(\S+)", capsys.readouterr().out)
-    sent = {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
+def test_what_is_sent_has_one_bundle_and_what_the_dockerfile_copies(cloud: FakeGcloud, tmp_path: Path) -> None:
+    folder = tmp_path / "staged"
+    folder.mkdir()
+    stage_sources(Path("models/jokes"), folder)
+    sent = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     files = ("manifest.json", "model.onnx", "model.onnx.data", "tokenizer.json")
     assert {name for name in sent if name.startswith("models/")} == {
         "models/DEFAULT",
@@ -68,10 +67,10 @@ def test_what_is_sent_has_one_bundle_and_what_the_dockerfile_copies(
     }
     assert {"Dockerfile", "LICENSE", "requirements/container.txt", "app/__main__.py"} <= sent
     assert not [name for name in sent if "__pycache__" in name or name.startswith(("tests/", "docs/", "checkpoint/"))]
-    assert deployed_model(project=Path(folder)) == Path(folder) / "models/jokes", "what the build takes"
-    dockerfile = (Path(folder) / "Dockerfile").read_text(encoding="utf-8")
+    assert deployed_model(project=folder) == folder / "models/jokes", "what the build takes"
+    dockerfile = (folder / "Dockerfile").read_text(encoding="utf-8")
     for source in re.findall(r"^COPY (?!--from)(\S+)", dockerfile, re.MULTILINE):
-        assert (Path(folder) / source).exists(), source
+        assert (folder / source).exists(), source
 
 
 def test_an_installed_package_sends_the_same(

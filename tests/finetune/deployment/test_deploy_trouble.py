@@ -69,7 +69,7 @@ def test_without_a_login_a_project_or_billing(cloud: FakeGcloud, capsys: pytest.
         (["--delete-votes"], "add --delete"),
         (["--delete", "--votes"], "--votes is for making it"),
         (["jokes", "--delete"], "MODEL is for making it"),
-        (["nowhere"], "nowhere is not a folder"),
+        (["nowhere"], "'nowhere' is no bundle here: `gpt2 list` shows"),
         (["--telegram", "-"], "--telegram is no bot's token"),
         ([], "nobody is here to agree to this plan: add --yes"),
     ],

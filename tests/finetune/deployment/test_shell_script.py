@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from tests.fakes.bot_api import TOKEN
 from tests.fakes.gcloud.command_lines import FLAGS
 from tests.fakes.gcloud.fake_project import FakeGcloud
 from tests.fakes.telegram import Telegram
+from tests.finetune.deployment.conftest import STARTER
 
 REAL = shutil.which("gcloud", path="/usr/bin:/usr/local/bin:/snap/bin")
 
 
 def dry_run(capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    before = set(Path(tempfile.gettempdir()).iterdir())
     assert main(["deploy", "--dry-run", *options]) == 0
+    assert set(Path(tempfile.gettempdir()).iterdir()) == before, "nothing is left behind"
     return capsys.readouterr().out
 
 
@@ -48,7 +52,7 @@ def test_the_script_does_what_deploy_does(cloud: FakeGcloud, capsys: pytest.Capt
 
 
 def test_where_nobody_can_be_asked_it_is_a_script_for_a_new_project(
-    cloud: FakeGcloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cloud: FakeGcloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On a clean machine, `gpt2 new`, `gpt2 serve` and `gpt2 deploy --dry-run` need no gcloud."""
     with monkeypatch.context() as without:
@@ -57,9 +61,25 @@ def test_where_nobody_can_be_asked_it_is_a_script_for_a_new_project(
     said = capsys.readouterr()
     assert "note: gcloud is not installed" in said.err
     assert said.out.count("PROJECT=my-project") == 1
-    ended = shell(said.out)
+    (scratch := tmp_path / "scratch dir").mkdir()
+    ended = shell(said.out, TMPDIR=str(scratch))
     assert ended.returncode == 0, ended.stderr
     assert "gpt-2@us-central1" in cloud.project["services"]
+    sent = cloud.project["sources"]
+    assert main(["deploy", "--yes"]) == 0
+    assert cloud.project["sources"] == sent, "the script sends the same files"
+    assert not list(scratch.iterdir())
+
+
+def test_odd_names_are_quoted(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("it's $(touch pwned) a joké", "-n", "$SOURCE", "two\n rm -rf lines"):
+        shutil.copytree(STARTER, Path("models") / name)
+        cloud.change_project(services={})
+        ended = shell(dry_run(capsys, f"models/{name}"))
+        assert ended.returncode == 0, ended.stderr
+        served = "model" if "\n" in name else name
+        assert f"models/{served}/manifest.json" in cloud.project["sources"]
+    assert not list(Path.cwd().rglob("pwned"))
 
 
 @pytest.mark.slow
