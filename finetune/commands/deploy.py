@@ -32,7 +32,7 @@ from finetune.deployment.cloud_project import CloudProject, find_project
 from finetune.deployment.cloud_state import DATASET, CloudState, look_at
 from finetune.deployment.deployment_plan import Deployment, plan, secret_names
 from finetune.deployment.deployment_summary import costs, removal_summary, summary
-from finetune.deployment.gcloud import Step, ask, find_program
+from finetune.deployment.gcloud import Step, ask, find_program, understood
 from finetune.deployment.live_service import first_answer, qr_code
 from finetune.deployment.performed_steps import perform
 from finetune.deployment.removal import built_things, removal_plan
@@ -212,7 +212,11 @@ def print_script(
 
 def address_of(service: str, place: CloudProject) -> str:
     where = ("--region", place.region, "--project", place.name, "--format", "json")
-    return url_of(ask("gcloud", "run", "services", "describe", service, *where))
+    with understood():
+        url = url_of(ask("gcloud", "run", "services", "describe", service, *where))
+    if not url:
+        raise MachineError(f"the service {service} has no address yet: run the command again in a minute.")
+    return url
 
 
 def connect_bot(token: str, url: str, bot: BotInfo, steps: Sequence[Step], state: CloudState, service: str) -> None:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from app.errors import MachineError, SettingError
-from finetune.deployment.gcloud import ask, together
+from finetune.deployment.gcloud import ask, together, understood
 from finetune.deployment.gcloud_errors import BILLING, LOGIN
 
 DEFAULT_REGION = "us-central1"
@@ -26,6 +26,7 @@ class CloudProject:
         return f"serviceAccount:{self.account}"
 
 
+@understood()
 def find_project(project: str | None, region: str | None, service: str) -> CloudProject:
     """The project that is named, else gcloud's own; the region that is named, else the service's, else gcloud's own.
 

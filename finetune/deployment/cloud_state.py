@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from finetune.deployment.cloud_project import CloudProject
-from finetune.deployment.gcloud import ask, look_up, reply_to, together
+from finetune.deployment.gcloud import ask, look_up, reply_to, together, understood
 
 REPOSITORY = "cloud-run-source-deploy"
 """Where `gcloud run deploy --source` puts its images."""
@@ -40,6 +40,7 @@ class CloudState:
     dataset: dict[str, Any] | None = None
 
 
+@understood()
 def look_at(project: CloudProject, service: str, secrets: tuple[str, ...], dataset: bool) -> CloudState:
     """Ask for everything at once. An API that is switched off has nothing. Raises MachineError."""
     place = ("--project", project.name, "--format", "json")

@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -72,6 +73,18 @@ def read_json(output: str) -> Any:
         raise MachineError(
             f"gcloud printed {output[:80]!r}, which is not JSON: run `gcloud components update`."
         ) from None
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Raises MachineError where an answer lacks what is read from it: an empty one, or one of another shape."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        problem = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise MachineError(
+            f"gcloud answered in a form that is not understood ({problem}): run `gcloud components update`."
+        ) from error
 
 
 def together(*questions: Callable[[], Any]) -> list[Any]:

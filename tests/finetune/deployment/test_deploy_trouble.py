@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -102,6 +103,36 @@ def test_a_gcloud_that_hangs_or_prints_something_else(cloud: FakeGcloud, monkeyp
         read_json("{'version': 1}")
     assert read_json("Welcome to BigQuery!\n{}") == {}
     assert read_json("") == {}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "true",
+        "echo '[]'",
+        "echo null",
+        "echo '{\"core\": null}'",
+        'echo \'{"core": {"project": "my-project"}}\'',
+        "echo '[null]'",
+    ],
+)
+def test_answers_that_lack_what_is_read_from_them(
+    cloud: FakeGcloud, capsys: pytest.CaptureFixture[str], answer: str
+) -> None:
+    """An empty answer with exit code 0 ended in a traceback."""
+    program = cloud.folder / "bin/gcloud"
+    program.write_text(f"#!/bin/sh\necho 'WARNING: a new version' >&2\n{answer}\n", encoding="utf-8")
+    for options in (["--yes"], ["--delete", "--yes"], ["--project", "my-project", "--yes"]):
+        said = refused(capsys, *options)
+        assert re.search("not understood|there is no project to deploy to|has no billing account", said)
+
+
+@pytest.mark.parametrize(
+    ("end", "said"), [("exit 127", "failed"), ("kill -9 $$", "it said nothing"), ("exit 1", "failed")]
+)
+def test_a_gcloud_that_dies(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str], end: str, said: str) -> None:
+    (cloud.folder / "bin/gcloud").write_text(f"#!/bin/sh\n{end}\n", encoding="utf-8")
+    assert said in refused(capsys, "--yes")
 
 
 def test_a_checkpoint_is_exported_first(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
