@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 
 # A blank line comes around a block, and a new line around a row of a list or a table.
@@ -12,22 +13,12 @@ BLOCKS = {
 }  # fmt: skip
 ROWS = {"br", "li", "tr", "caption", "option"}
 UNSEEN = {
-    "head",
-    "script",
-    "style",
-    "svg",
-    "math",
-    "template",
-    "noscript",
-    "rt",
-    "rp",
-    "nav",
-    "iframe",
-    "object",
-    "audio",
-    "video",
-}
-VOID = {"br", "hr", "img", "meta", "link", "input", "col", "area", "base", "embed", "source", "track", "wbr"}
+    "head", "script", "style", "svg", "math", "template", "noscript", "rt", "rp", "nav", "iframe", "object", "audio", "video",
+}  # fmt: skip
+# HTML may leave out these ends.
+ENDED_BY = {"head": "<body>", "rt": "</ruby>", "rp": "</ruby>"}
+# What begins no tag, comment or declaration that ends: the parser would look for its end again and again. Nothing is tried twice.
+OPEN = re.compile(r"""<(?!(?:/?[a-zA-Z](?:[^<>"']|"[^"]*+"|'[^']*+')*+|[/!?a-zA-Z][^<>]*+)>)""")
 
 
 class HtmlText(HTMLParser):
@@ -36,12 +27,14 @@ class HtmlText(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self._pieces: list[str] = []
-        self._unseen: list[str] = []
+        self._unseen = ""
         self._preformatted = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in UNSEEN:
-            self._unseen.append(tag)
+        if f"<{tag}>" == ENDED_BY.get(self._unseen):
+            self._unseen = ""
+        if tag in UNSEEN and not self._unseen:
+            self._unseen = tag
         self._preformatted += tag == "pre"
         self._break(tag)
 
@@ -50,8 +43,8 @@ class HtmlText(HTMLParser):
         self._break(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self._unseen:
-            del self._unseen[self._unseen.index(tag) :]
+        if self._unseen and (tag == self._unseen or f"</{tag}>" == ENDED_BY.get(self._unseen)):
+            self._unseen = ""
         self._preformatted = max(0, self._preformatted - (tag == "pre"))
         self._break(tag)
 
@@ -73,6 +66,15 @@ class HtmlText(HTMLParser):
 def html_text(page: str) -> str:
     """The text of a page. Its head, with the title, is left out."""
     parser = HtmlText()
-    parser.feed(page)
+    parser.feed(OPEN.sub("&lt;", "".join(without_comments(page))))
     parser.close()
     return parser.text()
+
+
+def without_comments(page: str) -> Iterator[str]:
+    """The parts of a page between its comments. One that does not end is none."""
+    start = 0
+    while (opened := page.find("<!--", start)) >= 0 and (closed := page.find("-->", opened + 4)) >= 0:
+        yield page[start:opened]
+        start = closed + 3
+    yield page[start:]

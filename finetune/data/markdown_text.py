@@ -19,8 +19,8 @@ FRONT_MATTER = re.compile(
 )
 TITLE = re.compile(r"^title\s*[:=]\s*(?P<quote>[\"']?)(?P<title>.+?)(?P=quote)\s*$", re.MULTILINE | re.IGNORECASE)
 # What Markdown does not know: footnotes, and of Obsidian comments, links and pictures: %%so%%, [[note|text]], ![[picture]].
-LEFT_OUT = re.compile(r"%%[^%\n]+%%|!\[\[[^\]\n]*\]\]|\[\^[\w-]+\](?!:)")
-WIKI_LINK = re.compile(r"\[\[(?:[^\]|\n]*\|)?([^\]|\n]*)\]\]")
+LEFT_OUT = re.compile(r"%%[^%\n]+%%|!\[\[[^\[\]\n]*\]\]|\[\^[\w-]+\](?!:)")
+WIKI_LINK = re.compile(r"\[\[(?:[^\[\]|\n]*\|)?([^\[\]|\n]*)\]\]")
 WRAPPED = 60
 """Characters from which on all lines of a paragraph but the last were broken for the width of a page, and are joined."""
 

@@ -28,21 +28,19 @@ class Cue(NamedTuple):
 
 
 def subtitle_text(lines: Iterable[str]) -> Iterator[str]:
-    """The text, line by line, each with its newline."""
-    said, end = "", 0.0
+    """The text, piece by piece."""
+    last, end = "", 0.0
     for cue in once(cues(lines)):
         for line in cue.lines:
-            joins = said and not SENTENCE_END.search(said) and not SPEAKER.match(line) and cue.start - end < PAUSE
-            if joins:
-                said = f"{said} {line}"
-                continue
-            if said:
-                yield f"{said}\n"
-                yield from ["\n"] if cue.start - end >= PAUSE else []
-            said = line
+            pauses = cue.start - end >= PAUSE
+            if last:
+                joins = not SENTENCE_END.search(last) and not SPEAKER.match(line) and not pauses
+                yield " " if joins else "\n\n" if pauses else "\n"
+            yield line
+            last, end = line, cue.start
         end = cue.end
-    if said:
-        yield f"{said}\n"
+    if last:
+        yield "\n"
 
 
 def once(cues: Iterable[Cue]) -> Iterator[Cue]:

@@ -19,16 +19,16 @@ from typing import NamedTuple
 from finetune.data.chats.sent_message import DIRECTION_MARKS, Chat, SentMessage
 
 MORNING = ("a", "上午", "오전", "午前", "凌晨", "早上", "ص", "π", "sa")
-EVENING = ("p", "下午", "오후", "午後", "中午", "晚上", "م", "μ", "sö", "ös")
-HALF = r"[AaPp]\.?\s?[Mm]\b\.?|上午|下午|오전|오후|午前|午後|凌晨|早上|中午|晚上|[صم](?=\W)|[πμ]\.?μ\.?|S[AÖ]\b|ÖÖ|ÖS"
+EVENING = ("p", "下午", "오후", "午後", "中午", "晚上", "م", "μ", "sö", "ös", "ch")
+HALF = r"[AaPp]\.?\s?[Mm]\b\.?|上午|下午|오전|오후|午前|午後|凌晨|早上|中午|晚上|[صم](?=\W)|[πμ]\.?μ\.?|S[AÖ]\b|ÖÖ|ÖS|CH\b"
 STAMP = re.compile(
     rf"""[\u200e\u200f\u061c\u202a-\u202e\ufeff]*(?P<bracket>\[)?[\u200e\u200f]*
     (?P<a>\d{{1,4}})(?P<sign>[./-]|\.\ |年\ ?|년\ ?)[\u200e\u200f]*
-    (?P<b>\d{{1,2}})(?:[./-]|\.\ |月\ ?|월\ ?)[\u200e\u200f]*(?P<c>\d{{1,4}})(?:\.|日|일)?
-    [,،]?\s{{1,2}}[\u200e\u200f]*(?:klo\ |kl\.\ |um\ |at\ |à\ |alle\ )?
+    (?P<b>\d{{1,2}})(?:[./-]|\.\ |月\ ?|월\ ?)[\u200e\u200f]*(?P<c>\d{{1,4}})(?:\.|日|일|\ г\.)?
+    [,،]?\s{{1,2}}[\u200e\u200f]*(?:klo\ |kl\.\ |um\ |at\ |à\ |alle\ |a\ las\ |в\ )?
     (?P<before>{HALF})?\s?
     (?P<hour>\d{{1,2}})[:.](?P<minute>\d{{2}})(?:[:.](?P<second>\d{{2}}))?
-    (?:\s?(?P<after>{HALF}))?
+    (?:\s?(?P<after>{HALF})|\s(?:น|u|Uhr|h)\b\.?)?
     (?(bracket)\]\s?|(?:\s?[-–—]\s|,\s(?=[^\n]+\ :\ )))""",
     re.VERBOSE,
 )
@@ -40,7 +40,9 @@ MOST_STAMPS = 20_000
 """Dates from which the order of day and month is found."""
 # "<Media omitted>" in any language, and what stands behind a text: "<This message was edited>".
 OMITTED = re.compile(r"[<‹][^<>‹›\n]{2,80}[>›]")
-MARKED = re.compile(r"[ \n]*\u200e[<‹][^<>‹›\n]{2,80}[>›]")
+MARKED = re.compile(r"(?<![ \n])[ \n]*\u200e[<‹][^<>‹›\n]{2,80}[>›]")
+# The same where no mark stands before it.
+EDITED = re.compile(r"(?<![ \n])[ \n]+<[^\W\d_]+ [^<>\n]{8,80}>$")
 ATTACHED = re.compile(r"[^\n]{1,120}\.\w{2,5} \([^()\n]{3,40}\)(?:\n|$)")
 LOCATION = re.compile(r"[^\n]{0,40}https://maps\.google\.com/\?q=\S+$")
 # Messages that were deleted, and calls, without the full stop.
@@ -104,7 +106,7 @@ def message_of(author: str, text: str, at: float) -> Iterator[SentMessage]:
     text = MARKED.sub("", text) if "\u200e" in text else text
     if not author or text.lstrip().startswith("\u200e") or text.startswith("\u200f\u200e"):
         return
-    text = DIRECTION_MARKS.sub("", text).strip()
+    text = EDITED.sub("", DIRECTION_MARKS.sub("", text).strip())
     if file := ATTACHED.match(text):
         text = text[file.end() :].strip()
     if (

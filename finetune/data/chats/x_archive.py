@@ -21,8 +21,8 @@ from finetune.data.input_files import InputFile
 
 ME = "me"
 RETWEET = re.compile(r"RT @\w+:")
-NAMES_BEFORE = re.compile(r"(?:@\w{1,30}\s+)+(?=\S)|(?:@\w{1,30}\s*)+$")
-LINKS_BEHIND = re.compile(r"(?:\s*https://t\.co/\w+)+\s*$")
+NAMES_BEFORE = re.compile(r"(?:@\w{1,30}(?:\s+|$))*")
+LINK_TO_PICTURE = re.compile(r"https://t\.co/\w+")
 
 
 class Tweet(msgspec.Struct):
@@ -78,9 +78,15 @@ def read_tweets(file: InputFile, progress: Callable[[int], object]) -> Iterator[
 
 def tweet_text(tweet: Tweet) -> str:
     text = html.unescape(tweet.full_text or tweet.text)
-    if tweet.in_reply_to_status_id_str:
-        text = NAMES_BEFORE.sub("", text, count=1) if text.startswith("@") else text
-    return LINKS_BEHIND.sub("", text).strip()
+    if tweet.in_reply_to_status_id_str and (names := NAMES_BEFORE.match(text)):
+        text = text[names.end() :]
+    return without_links_behind(text)
+
+
+def without_links_behind(text: str) -> str:
+    words = reversed(list(re.finditer(r"\S+", text)))
+    last = next((word for word in words if not LINK_TO_PICTURE.fullmatch(word[0])), None)
+    return text[: last.end()].strip() if last else ""
 
 
 def moment_of_tweet(file: InputFile, tweet: Tweet) -> float:
@@ -107,6 +113,6 @@ def read_direct_messages(file: InputFile, progress: Callable[[int], object]) -> 
 def messages_of_conversation(file: InputFile, conversation: DirectConversation, owner: str) -> Chat:
     for entry in each(file, conversation.messages, DirectMessageEntry):
         message = entry.message_create
-        if message is not None and (text := html.unescape(LINKS_BEHIND.sub("", message.text)).strip()):
+        if message is not None and (text := html.unescape(without_links_behind(message.text)).strip()):
             author = ME if message.sender_id == owner else message.sender_id
             yield SentMessage(author, text, moment(str(file), message.created_at))
