@@ -20,7 +20,9 @@ from finetune.data.chats.sent_message import DIRECTION_MARKS, Chat, SentMessage
 
 MORNING = ("a", "上午", "오전", "午前", "凌晨", "早上", "ص", "π", "sa")
 EVENING = ("p", "下午", "오후", "午後", "中午", "晚上", "م", "μ", "sö", "ös", "ch")
-HALF = r"[AaPp]\.?\s?[Mm]\b\.?|上午|下午|오전|오후|午前|午後|凌晨|早上|中午|晚上|[صم](?=\W)|[πμ]\.?μ\.?|S[AÖ]\b|ÖÖ|ÖS|CH\b"
+HALF = (
+    r"[AaPp]\.?\s?[Mm]\b\.?|上午|下午|오전|오후|午前|午後|凌晨|早上|中午|晚上|[صم](?=\W)|[πμ]\.?μ\.?|S[AÖ]\b|ÖÖ|ÖS|CH\b"
+)
 STAMP = re.compile(
     rf"""[\u200e\u200f\u061c\u202a-\u202e\ufeff]*(?P<bracket>\[)?[\u200e\u200f]*
     (?P<a>\d{{1,4}})(?P<sign>[./-]|\.\ |年\ ?|년\ ?)[\u200e\u200f]*
