@@ -155,7 +155,7 @@ def test_the_page_names_no_other_host() -> None:
 
 def test_the_readmes_pictures_stay_out_of_the_page_and_the_container(url: str) -> None:
     pictures = sorted((FOLDER / "screenshots").iterdir())
-    assert [picture.name for picture in pictures] == ["light.png", "phone.png"]
+    assert {"light.png", "phone.png"} <= {picture.name for picture in pictures}
     assert all(picture.stat().st_size < 150_000 for picture in pictures)
     folder = parts(httpx.get(url, headers={"Accept": BROWSER}).text)[0].rpartition("/")[0]
     for name in ("screenshots/light.png", "screenshots", "light.png"):
