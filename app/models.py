@@ -9,7 +9,7 @@ from pathlib import Path
 from app.engine.base import Engine
 from app.engine.bundle import Bundle, read_manifest
 from app.engine.cores import cores_allowed
-from app.engine.default_bundle import PACKAGED, default_bundle
+from app.engine.default_bundle import PACKAGED, default_bundle, is_bundle
 from app.engine.memory import BASE, TOKEN_BYTES, ModelMemory, memory_allowed
 from app.errors import SettingError, UnknownModel
 from app.settings import Settings
@@ -112,7 +112,7 @@ def bundle_folders(names: str) -> list[Path]:
     for name in filter(None, map(str.strip, names.split(","))):
         folder = Path(name)
         inside = sorted(path.parent for path in folder.glob("*/manifest.json"))
-        if not inside and not (folder / "manifest.json").is_file():
+        if not inside and not is_bundle(folder):
             raise SettingError(f"MODELS names {name!r}, which is neither a bundle nor a folder of bundles.")
         found += inside or [folder]
     return found

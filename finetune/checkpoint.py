@@ -8,6 +8,7 @@ and so on; names here omit the leading `model/`. TensorFlow is imported where it
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import shutil
 import sys
@@ -34,6 +35,10 @@ from app.errors import CheckpointError
 from finetune.openai_shapes import StoredShape, stored_shape
 
 Array = NDArray[np.float32]
+
+
+def count_parameters(hparams: Hparams) -> int:
+    return sum(map(math.prod, variable_shapes(hparams).values()))
 
 
 def variable_shapes(hparams: Hparams) -> dict[str, tuple[int, ...]]:

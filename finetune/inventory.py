@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import math
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from app.engine.bundle import Hparams, read_manifest
 from app.engine.checkpoint_folder import find_save, listed, read_hparams, saves_in, step_of
 from app.engine.default_bundle import MODELS, PACKAGED, STARTER, is_bundle
 from app.errors import FatalError, SettingError
-from finetune.checkpoint import variable_shapes
+from finetune.checkpoint import count_parameters
 from finetune.default_choice import default_or_none, is_default
 from finetune.run_folder import RunFolder
 from finetune.run_progress import read_progress
@@ -112,10 +111,6 @@ def with_run(model: StoredModel, folder: Path) -> StoredModel:
         step=step_of(find_save(folder)[1]),
         validation_loss=lowest[1] if lowest else None,
     )
-
-
-def count_parameters(hparams: Hparams) -> int:
-    return sum(map(math.prod, variable_shapes(hparams).values()))
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from app.errors import SettingError
+
 PIPE_CLOSED = 141
 """The exit code of programs that SIGPIPE ends."""
 
@@ -42,6 +44,17 @@ def drop_output(stream: TextIO) -> None:
     """Drop what the stream still holds, which it would try to write again at exit, and what is written to it from now on."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def consents(question: str, nobody: str) -> bool:
+    """Ask a person, on stderr. Raises SettingError with the sentence `nobody` where no terminal is there to answer."""
+    if not sys.stdin.isatty():
+        raise SettingError(nobody)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    try:
+        return input("").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def print_error(sentence: str) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from app.engine.bundle import open_bundle
+from app.engine.bundle import read_manifest
+from app.engine.default_bundle import is_bundle
 from app.engine.generation import GenerationOptions, Length, Seed
 from app.engine.sampling import Sampling
 from app.errors import DataError, SettingError
@@ -137,7 +138,7 @@ def data_of(*paths: Path) -> Path:
     """The data that one of the runs was trained on. Raises SettingError if it is not known or not there."""
     for path in paths:
         for folder in (path, path.parent):
-            description = RunFolder(folder).description if not (folder / "manifest.json").is_file() else None
+            description = None if is_bundle(folder) else RunFolder(folder).description
             if description is not None and (found := Path(str(description.options.get("data", "")))).is_dir():
                 return found
     raise SettingError("--data is needed: name the folder that `prepare` wrote, whose held-out documents both read.")
@@ -152,8 +153,8 @@ def other_text(path: Path, title: str, data: Data) -> list[str]:
 
 def corpus_of(path: Path) -> str | None:
     """The hash of the text that a model was trained on, where its run or its bundle says so."""
-    if (path / "manifest.json").is_file():
-        corpus = open_bundle(path).manifest.training.get("corpus_sha256")
+    if is_bundle(path):
+        corpus = read_manifest(path).training.get("corpus_sha256")
         return None if corpus is None else str(corpus)
     description = RunFolder(path if path.is_dir() else path.parent).description
     return description.corpus_sha256 if description else None

@@ -43,6 +43,7 @@ from finetune.deployment.webhook import BotInfo, bot_info, check_token, delete_w
 from finetune.folder import leaving_at_signals
 from finetune.inventory import find_bundle
 from finetune.readable_json import readable_json
+from finetune.terminal import consents
 
 SERVICE = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
 
@@ -192,12 +193,8 @@ def look(
 
 def agree(yes: bool) -> None:
     """Ask once. Raises SettingError where nobody can answer, SystemExit for a no."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise SettingError("nobody is here to agree to this plan: add --yes, or --dry-run to see its commands.")
-    print("\nGo on? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    nobody = "nobody is here to agree to this plan: add --yes, or --dry-run to see its commands."
+    if not yes and not consents("\nGo on?", nobody):
         print("nothing was changed.", file=sys.stderr)
         raise SystemExit(1)
 

@@ -18,7 +18,7 @@ from app.engine.generation import GenerationOptions, Length, Seed
 from app.engine.sampling import Sampling
 from app.errors import SettingError
 from finetune.evaluation.checkpoint_evaluation import EvaluationOptions, evaluate_checkpoint, open_both
-from finetune.evaluation.copying import SHORTEST
+from finetune.evaluation.copying import COPY, SHORTEST
 from finetune.evaluation.evaluation_page import render
 from finetune.export.quantization import Bits
 from finetune.folder import refuse_overwriting, replace_folder, written_aside
@@ -40,7 +40,7 @@ def evaluate(
     top_k: int = 0,
     top_p: float = 0.0,
     seed: int = 0,
-    n: int = 8,
+    n: int = COPY,
     max_tokens: int = 50_000,
     bits: Bits = 8,
     end: str | None = None,

@@ -18,6 +18,7 @@ from cyclopts import Parameter
 
 from app.engine.bundle import FILES, EndMarker
 from app.engine.checkpoint_folder import CheckpointFolder
+from app.engine.default_bundle import is_bundle
 from app.engine.profile import Profile
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import SettingError
@@ -72,7 +73,7 @@ def export(
 
 
 def export_bundle(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarker, profile: Profile) -> None:
-    refuse_overwriting(out, (out / "manifest.json").is_file(), "a bundle")
+    refuse_overwriting(out, is_bundle(out), "a bundle")
     refuse_name(out)
     with written_aside(out) as aside, progress_bar("read", WRITING_STEPS + 1) as progress:
         parity = write_bundle(source, aside, out.name, bits, end, profile, progress)

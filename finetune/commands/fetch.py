@@ -9,7 +9,6 @@ A query of bq_queries/ runs on BigQuery, or with --source on local files. `reddi
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from functools import partial
@@ -30,6 +29,7 @@ from finetune.fetch.query import read_query
 from finetune.fetch.row_source import RowSource
 from finetune.fetch.source_files import SourceText
 from finetune.folder import refuse_overwriting
+from finetune.terminal import consents
 from finetune.votes.preferences import write_preferences
 
 if TYPE_CHECKING:
@@ -215,11 +215,7 @@ def agree_to_cost(options: FetchOptions, query: str, estimate: CostEstimate) -> 
             "Ask for fewer months, or raise --budget."
         )
     print(f"{query} reads {cost}; the first TiB of a month is free.")
-    if options.yes:
-        return
-    if not sys.stdin.isatty():
-        raise SettingError("nobody is there to agree to that cost: add --yes.")
-    if input("Run it? [y/N] ").strip().lower() not in ("y", "yes"):
+    if not options.yes and not consents("Run it?", "nobody is there to agree to that cost: add --yes."):
         raise SettingError("nothing was run, and nothing billed.")
 
 

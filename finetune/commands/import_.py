@@ -14,6 +14,7 @@ import shlex
 from pathlib import Path
 
 from app.engine.bundle import FILES
+from app.engine.default_bundle import is_bundle
 from app.engine.templates import Template
 from app.engine.vocabulary_files import VOCABULARY_FILES
 from app.errors import SettingError
@@ -76,7 +77,7 @@ def import_checkpoint(origin: ModelOrigin, out: Path) -> None:
 
 
 def import_bundle(origin: ModelOrigin, out: Path, bits: Bits, template: Template | None) -> None:
-    refuse_overwriting(out, (out / "manifest.json").is_file(), "a bundle")
+    refuse_overwriting(out, is_bundle(out), "a bundle")
     refuse_name(out)
     folder, title, facts = origin.fetch()
     with progress_bar("read", BUNDLE_STEPS + 1) as progress:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from app.errors import SettingError
 from finetune.commands.evaluate import evaluate
 from finetune.commands.export import export
 from finetune.commands.prepare import prepare_inputs
-from finetune.data.input_files import find_files
+from finetune.data.input_files import InputFile, find_files, total_bytes
 from finetune.data.preparation import PreparationOptions
 from finetune.data.prepared import DataDescription, read_description
 from finetune.data.sources import SplitAt
@@ -143,7 +144,7 @@ def make_model(folders: ModelFolders, text: GivenText, init: str | None, time: T
         print(weights.told)
     with stages_bar({"prepare": prepare_seconds(files), **seconds_after(time, weights.hparams)}) as bar:
         with bar.stage("prepare"):
-            data = prepared(text, folders, weights)
+            data = prepared(text, files, folders, weights)
         with bar.stage("train"):
             result = (
                 resumed(begun, folders, data, time) if begun else trained(folders, data, weights, machine, time, bar)
@@ -189,12 +190,13 @@ def refuse_other_start(begun: RunDescription | None, init: str | None, run: Path
         )
 
 
-def prepared(text: GivenText, folders: ModelFolders, weights: StartingWeights) -> DataDescription:
+def prepared(
+    text: GivenText, files: Sequence[InputFile], folders: ModelFolders, weights: StartingWeights
+) -> DataDescription:
     """The data, prepared now unless it was prepared from the same files, or is what was given."""
     if folders.given is not None:
         return read_description(folders.given)
-    files, _ = find_files(text.inputs)
-    size = sum(path.stat().st_size for path in {file.path for file in files})
+    size = total_bytes(files)
     options = PreparationOptions(split=text.split, model_is=text.model_is, validation=validation_share(size))
     if weights.source is not None:
         options = replace(options, vocabulary=weights.source.folder)

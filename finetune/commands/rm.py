@@ -18,6 +18,7 @@ from finetune.build_context import send_default
 from finetune.columns import shown_bytes
 from finetune.default_choice import forget_default
 from finetune.inventory import RUNS, StoredModel, describe, find_model
+from finetune.terminal import consents
 
 
 def rm(names: list[str], /, *, yes: bool = False) -> None:
@@ -61,12 +62,7 @@ def what_goes(model: StoredModel) -> list[str]:
 
 def agree(yes: bool) -> None:
     """Ask. Raises SettingError where nobody can answer, SystemExit for a no."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise SettingError("nobody is here to be asked, so nothing was deleted: add --yes.")
-    print("Delete? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if not yes and not consents("Delete?", "nobody is here to be asked, so nothing was deleted: add --yes."):
         print("nothing was deleted.", file=sys.stderr)
         raise SystemExit(1)
 

@@ -6,7 +6,7 @@ The first bytes tell the kind, and where they cannot, the suffix does. A file ma
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -163,3 +163,8 @@ def head_of(path: Path, member: str = "") -> bytes:
     except DataError:
         pass
     return head[:HEAD]
+
+
+def total_bytes(files: Iterable[InputFile]) -> int:
+    """The size of the files on disk. Several inputs may be in one file."""
+    return sum(path.stat().st_size for path in {file.path for file in files})

@@ -6,9 +6,8 @@ import itertools
 import re
 from collections.abc import Sequence
 
-INSTALL = (
-    "gcloud is not installed: install it from https://cloud.google.com/sdk/docs/install, then run `gcloud auth login`."
-)
+INSTALL_PAGE = "https://cloud.google.com/sdk/docs/install"
+INSTALL = f"gcloud is not installed: install it from {INSTALL_PAGE}, then run `gcloud auth login`."
 LOGIN = "gcloud is not logged in: run `gcloud auth login`."
 BILLING = (
     "the project {project} has no billing account: link one at "

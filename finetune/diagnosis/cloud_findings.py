@@ -10,17 +10,16 @@ from app.errors import MachineError
 from finetune.deployment.cloud_project import DEFAULT_REGION
 from finetune.deployment.cloud_state import BUILD, REGISTRY, RUN
 from finetune.deployment.gcloud import read_json, reply_to, together
-from finetune.deployment.gcloud_errors import BILLING, explain
+from finetune.deployment.gcloud_errors import BILLING, INSTALL_PAGE, explain
 from finetune.diagnosis.finding import Finding, fine, note
 
 SECONDS = 15
-INSTALL = "https://cloud.google.com/sdk/docs/install"
 
 
 def cloud_findings() -> Iterator[Finding]:
     """Each question has a few seconds. What depends on an answer that is missing is not asked."""
     if not shutil.which("gcloud"):
-        yield note("gcloud", "not installed; `gpt2 deploy` needs it", INSTALL)
+        yield note("gcloud", "not installed; `gpt2 deploy` needs it", INSTALL_PAGE)
         return
     version, settings = together(lambda: asked("version"), lambda: asked("config", "list"))
     yield version_found(version)

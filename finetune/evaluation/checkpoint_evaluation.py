@@ -10,15 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 import app
 from app.engine.bundle import EndMarker
 from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.cores import cores_allowed
 from app.engine.generation import GenerationOptions
 from app.errors import DataError
-from finetune.checkpoint import open_save, variable_shapes
+from finetune.checkpoint import count_parameters, open_save
 from finetune.data.prepared import Data, open_data
 from finetune.data.vocabulary import vocabulary_differs
 from finetune.evaluation.copied_runs import decoder, longest_copies
@@ -118,7 +116,7 @@ def evaluate_checkpoint(source: CheckpointFolder, data: Data, options: Evaluatio
         title=run_title(source.folder),
         save=source.save,
         step=source.step,
-        parameters=sum(int(np.prod(shape)) for shape in variable_shapes(source.hparams).values()),
+        parameters=count_parameters(source.hparams),
         corpus_sha256=description.corpus_sha256,
         documents=description.documents,
         tokens=description.tokens,

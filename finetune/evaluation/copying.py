@@ -25,6 +25,8 @@ from finetune.progress_bar import progress_bar
 Ints = NDArray[np.int64]
 SHORTEST = 3
 """Shorter runs are not counted: nearly every text shares some with any other."""
+COPY = 8
+"""So many tokens in a row count as a copy, unless somebody says otherwise."""
 BLOCK = 2**20
 # Not tokens: AFTER_TEXT follows each text, and AFTER_CORPUS follows the training text. They differ, so they never match.
 AFTER_TEXT, AFTER_CORPUS = -1, -2

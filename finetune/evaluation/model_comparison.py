@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from app.engine.generation import GenerationOptions
 from app.engine.onnx import OnnxEngine
-from finetune.checkpoint import variable_shapes
+from finetune.checkpoint import count_parameters
 from finetune.data.document_sample import sample_documents
 from finetune.data.prepared import Data
-from finetune.evaluation.copying import copied_share, longest_matches, runs_within
+from finetune.evaluation.copying import COPY, copy_rates, longest_matches
 from finetune.evaluation.passages import Passage, first_passage
 from finetune.evaluation.text_losses import text_losses
 from finetune.evaluation.variety import distinct_share, mean_repetition
@@ -25,8 +25,6 @@ from finetune.sampled_texts import sample_texts
 
 FORMAT = 1
 RESAMPLES = 2000
-COPY = 8
-"""Tokens in a row that count as a copy."""
 
 
 class ComparedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +122,7 @@ def measure_model(
         written=written,
         tokens_per_second=round(speed, 1),
         size=engine.weight_bytes,
-        parameters=sum(int(np.prod(shape)) for shape in variable_shapes(engine.hparams).values()),
+        parameters=count_parameters(engine.hparams),
     )
 
 
@@ -209,5 +207,4 @@ def copied_from(data: Data, passages: Sequence[Passage]) -> float | None:
     if not len(data.train):
         return None
     matches = longest_matches(passages, data.train.tokens, data.description.end_of_text)
-    runs = [runs_within(*pair) for pair in zip(passages, matches, strict=True)]
-    return copied_share(runs, COPY) if any(len(lengths) >= COPY for lengths in runs) else None
+    return copy_rates(passages, matches, [COPY]).shares.get(COPY)

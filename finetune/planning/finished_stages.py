@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +41,7 @@ def options_of_run(
     begun: RunDescription, data: DataDescription, out: RunFolder, folder: Path, time: TrainingTime
 ) -> TrainingOptions:
     """The options with which a run goes on: its own, and perhaps more steps or minutes. `folder` has the data."""
-    known = {field.name for field in fields(TrainingOptions)}
-    kept = {name: value for name, value in begun.options.items() if name in known}
+    kept = TrainingOptions.recorded(begun.options)
     more: dict[str, Any] = {"data": folder, "out": out.folder, "resume": True}
     if time.steps:
         more |= {"steps": time.steps, "minutes": 0.0}

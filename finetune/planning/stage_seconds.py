@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.engine.bundle import Hparams
-from finetune.data.input_files import InputFile
+from finetune.checkpoint import count_parameters
+from finetune.data.input_files import InputFile, total_bytes
 from finetune.data.prepared import DataDescription
-from finetune.planning.training_plan import TrainingPlan, TrainingTime, number_of_parameters
+from finetune.planning.training_plan import TrainingPlan, TrainingTime
 from finetune.training.training_rate import training_rate
 
 BYTES_PREPARED = 1_000_000
@@ -21,12 +22,12 @@ USUAL_SCRATCH = 5_000_000
 
 
 def prepare_seconds(files: Sequence[InputFile]) -> float:
-    return 2 + sum(path.stat().st_size for path in {file.path for file in files}) / BYTES_PREPARED
+    return 2 + total_bytes(files) / BYTES_PREPARED
 
 
 def seconds_after(time: TrainingTime, hparams: Hparams | None) -> dict[str, float]:
     """Of the stages after `prepare`, before there is a plan."""
-    parameters = number_of_parameters(hparams) if hparams else USUAL_SCRATCH
+    parameters = count_parameters(hparams) if hparams else USUAL_SCRATCH
     train = 60 * time.minutes if time.steps is None else 60.0
     return {"train": train, "evaluate": evaluate_seconds(parameters, MOST_READ), "export": export_seconds(parameters)}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.engine.bundle import Hparams
-from finetune.checkpoint import variable_shapes
+from finetune.checkpoint import count_parameters
 from finetune.data.prepared import DataDescription
 from finetune.planning.machine import Machine
 from finetune.run_folder import LogEntry
@@ -145,7 +145,7 @@ def plan_steps(
         "warmup": number // 20,
         "patience": PATIENCE if data.documents["validation"] else 0,
     }
-    return TrainingPlan(options | more, number_of_parameters(hparams), number * each)
+    return TrainingPlan(options | more, count_parameters(hparams), number * each)
 
 
 def useful_steps(data: DataDescription, options: dict[str, Any], n_ctx: int) -> int:
@@ -159,10 +159,6 @@ def useful_steps(data: DataDescription, options: dict[str, Any], n_ctx: int) -> 
 def steps_within(minutes: float, log: Sequence[LogEntry], useful: int) -> int:
     """Steps that a run makes in so many minutes, as fast as its log says, and no more than are of use."""
     return min(useful, int(60 * minutes / max(1e-6, log[-1].seconds / log[-1].step))) if log else 0
-
-
-def number_of_parameters(hparams: Hparams) -> int:
-    return sum(math.prod(shape) for shape in variable_shapes(hparams).values())
 
 
 def training_options(plan: TrainingPlan, init: str, data: Path, out: Path) -> TrainingOptions:

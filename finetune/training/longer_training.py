@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,8 @@ from finetune.training.options import TrainingOptions
 
 def resume_command(folder: Path, options: Mapping[str, Any], steps: int) -> str:
     """The command that continues a run up to step `steps`. `options` are those of description.json."""
-    known = {field.name for field in dataclasses.fields(TrainingOptions)}
-    given = {name: value for name, value in options.items() if name in known}
     paths = {"data": Path(str(options.get("data", "data/NAME"))), "out": folder}
-    return TrainingOptions(**given | paths | {"steps": steps}).resume_command()
+    return TrainingOptions(**TrainingOptions.recorded(options) | paths | {"steps": steps}).resume_command()
 
 
 def more_steps(step: int) -> int:

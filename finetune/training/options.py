@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -125,6 +126,12 @@ class TrainingOptions:
     """random seed; the same seed repeats the run"""
     trainer: Annotated[Literal["keras", "gpt-2-simple"], START] = "keras"
     """keras, or gpt-2-simple to train with that program's own code"""
+
+    @classmethod
+    def recorded(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a run's description that there still are."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        return {name: value for name, value in options.items() if name in known}
 
     def as_dict(self) -> dict[str, Any]:
         """All options as JSON values, as description.json keeps them."""

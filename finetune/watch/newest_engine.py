@@ -14,15 +14,12 @@ from app.engine.generation import GenerationOptions, generate, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.prompts import Turn, fitting_turn_tokens
 from app.engine.templates import layout_of
-from app.errors import CheckpointError, PromptTooLong, SettingError
+from app.errors import PromptTooLong, SettingError
 from finetune.checkpoint import open_save
 from finetune.export.checkpoint_engine import checkpoint_engine
 from finetune.export.end_markers import find_end_marker
 from finetune.run_folder import RunFolder
 from finetune.writing_options import WritingOptions
-
-TRIES = 3
-"""A save may be replaced by a newer one while it is read."""
 
 
 class LoadedSave(NamedTuple):
@@ -45,21 +42,12 @@ class NewestEngine:
         Raises CheckpointError where there is no save, and SettingError where the prompt is too long.
         """
         with self._busy:
-            engine = self.newest(folder)
+            engine = self.load(folder)
             tokens, options = asked(engine, prompt)
             assert self.loaded is not None
             yield f"{self.loaded.step}\n"
             for delta in generate(engine, tokens, options, deadline):
                 yield delta.text
-
-    def newest(self, folder: Path) -> OnnxEngine:
-        for last in (False,) * (TRIES - 1) + (True,):
-            try:
-                return self.load(folder)
-            except CheckpointError:
-                if last:
-                    raise
-        raise AssertionError
 
     def load(self, folder: Path) -> OnnxEngine:
         source = open_save(folder)

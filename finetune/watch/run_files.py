@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from app.engine.checkpoint_folder import saves_in, step_of
+from app.engine.default_bundle import is_bundle
 from app.errors import CheckpointError, SettingError
 from finetune.run_folder import LogEntry, RunDescription, RunFolder
 from finetune.run_progress import FILE, RunProgress, read_progress
@@ -44,7 +45,7 @@ def refuse_other_folders(folder: Path) -> None:
     """Raises SettingError unless this is a run or may become one."""
     if folder.is_file():
         raise SettingError(f"{folder} is a file: name the run's folder, such as {folder.parent}.")
-    if (folder / "manifest.json").is_file():
+    if is_bundle(folder):
         raise SettingError(f"{folder} is a bundle: name the run that it was made of, such as checkpoint/{folder.name}.")
     if not folder.exists():
         if not folder.absolute().parent.is_dir():

@@ -11,13 +11,10 @@ import numpy as np
 from app.errors import FatalError
 from finetune.data.prepared import Data, open_data
 from finetune.evaluation.copy_marks import copied_tokens, mark_copies
-from finetune.evaluation.copying import copied_share, longest_matches, runs_within
+from finetune.evaluation.copying import COPY, copy_rates, longest_matches
 from finetune.evaluation.passages import Passage
 from finetune.watch.run_files import RunFiles, StepSamples
 from finetune.watch.run_view import SampleView
-
-COPY = 8
-"""Tokens in a row that count as a copy, as `evaluate` counts them."""
 
 
 class SampleCopies:
@@ -73,12 +70,12 @@ class SampleCopies:
         found = iter(zip(passages, matches, strict=True))
         for each in samples:
             mine = [next(found) for _ in each.texts]
-            runs = [runs_within(*pair) for pair in mine]
-            long = any(len(lengths) >= COPY for lengths in runs)
             self.views[each.step] = SampleView(
                 step=each.step,
                 texts=[mark_copies(pair[0], copied_tokens(*pair, COPY), tokenizer) for pair in mine],
-                copied=copied_share(runs, COPY) if long else None,
+                copied=copy_rates([passage for passage, _ in mine], [match for _, match in mine], [COPY]).shares.get(
+                    COPY
+                ),
             )
             self._texts[each.step] = each.texts
         self._unseen = True

@@ -16,8 +16,7 @@ import pytest
 
 from app.engine.checkpoint_folder import open_checkpoint
 from finetune.__main__ import main
-from finetune.checkpoint import read_weights
-from finetune.inventory import count_parameters
+from finetune.checkpoint import count_parameters, read_weights
 from finetune.openai_shapes import SHAPES
 from finetune.run_folder import LogEntry, RunDescription, RunFolder, RunSave
 from finetune.run_progress import RunProgress, write_progress

@@ -43,7 +43,7 @@ def test_the_requirements_are_those_of_the_included_files_too(tmp_path: Path) ->
 
 
 def test_only_what_is_missing_is_named(tmp_path: Path) -> None:
-    (tmp_path / "some.in").write_text("numpy\nabsent_package==1.0\njsonargparse[signatures]\nPyYAML\n")
+    (tmp_path / "some.in").write_text("numpy\nabsent_package==1.0\ngoogle-cloud-bigquery[bqstorage]\nPyYAML\n")
     assert missing_packages(tmp_path / "some.in") == ["absent_package==1.0"]
 
 
