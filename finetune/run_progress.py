@@ -1,7 +1,7 @@
 """progress.json: how far a training run is, for whoever watches it.
 
-log.csv is written at each save; this file every few seconds in between. The trainer writes it, and its last words say how the
-run ended. A run that was killed says nothing: then its process is gone.
+log.csv has the losses; this file says every few seconds which step is reached. The trainer writes it, and its last words say how
+the run ended. A run that was killed says nothing: then its process is gone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Literal
 import msgspec
 
 from finetune.checkpoint import replace_text
-from finetune.run_folder import LogEntry
 
 FILE = "progress.json"
 SILENCE = 900.0
@@ -26,7 +25,7 @@ LONGEST_PAUSE = 3600.0
 
 
 class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """`entries`: the newest lines of the log, also those since the last save. `at`: when this was written, in Unix time.
+    """`at`: when this was written, in Unix time.
 
     `memory`: bytes of the trainer's process, `device_memory`: of its GPU. `error`: the sentence with which a run failed.
     """
@@ -34,7 +33,6 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["training", "finished", "stopped", "failed"]
     step: int
     steps: int
-    entries: list[LogEntry]
     at: float
     host: str
     process: int

@@ -128,7 +128,7 @@ class TrainingLoop:
         run.write_log(self.entries)
         self.progress = TrainingBar(run.folder.name, options.steps, start.step, forecast)
         self.events = TensorboardEvents(run.folder / "events")
-        self.told = ProgressFile(run.folder, start.step, options.steps, self.entries, stop)
+        self.told = ProgressFile(run.folder, start.step, options.steps, stop)
         self.saves = SaveThread()
         self.stopped_early = False
         self.ends = time.monotonic() + options.seconds_left(self.entries[-1].seconds if self.entries else 0.0)

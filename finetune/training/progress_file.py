@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
 from app.errors import FatalError
-from finetune.run_folder import LogEntry
 from finetune.run_progress import RunProgress, write_progress
 from finetune.training.memory_in_use import device_bytes, resident_bytes
 from finetune.training.stop_signals import StopRequest
 
-RECENT = 100
-"""Entries of the log that the file repeats: more than are logged between two saves."""
 SECONDS = 2.0
 """The file is written no more often."""
 
@@ -26,11 +22,10 @@ SECONDS = 2.0
 class ProgressFile:
     """Within its block the run is in training; afterwards it has finished, was stopped, or has failed."""
 
-    def __init__(self, folder: Path, step: int, steps: int, entries: Sequence[LogEntry], stop: StopRequest) -> None:
+    def __init__(self, folder: Path, step: int, steps: int, stop: StopRequest) -> None:
         self.folder = folder
         self.step = step
         self.steps = steps
-        self.entries = entries
         self.stop = stop
         self.written = 0.0
 
@@ -58,7 +53,6 @@ class ProgressFile:
             state=state,
             step=self.step,
             steps=self.steps,
-            entries=list(self.entries[-RECENT:]),
             at=time.time(),
             host=socket.gethostname(),
             process=os.getpid(),

@@ -31,7 +31,7 @@ class StepSamples(NamedTuple):
 
 
 class RunFiles(NamedTuple):
-    """A run as its files have it. `log`: all losses that are known, also those since the last save."""
+    """A run as its files have it. `log`: the losses so far."""
 
     folder: Path
     description: RunDescription | None
@@ -78,7 +78,7 @@ def read_run(folder: Path) -> RunFiles:
     with suppress(OSError):
         saved = max(map(step_of, saves_in(folder)), default=None)
     progress = read_progress(folder)
-    log = with_newest(read_log(folder / "log.csv"), progress)
+    log = read_log(folder / "log.csv")
     return RunFiles(folder, description, progress, log, read_samples(folder / "samples.txt"), saved)
 
 
@@ -94,14 +94,6 @@ def read_log(path: Path) -> list[LogEntry]:
         with suppress(msgspec.ValidationError):
             entries.append(msgspec.convert(row, LogEntry, strict=False))
     return entries
-
-
-def with_newest(log: list[LogEntry], progress: RunProgress | None) -> list[LogEntry]:
-    """The log with the lines since the last save. A resumed run repeats steps, and its own lines count."""
-    if progress is None:
-        return log
-    first = progress.entries[0].step if progress.entries else progress.step + 1
-    return [entry for entry in log if entry.step < first] + progress.entries
 
 
 def read_samples(path: Path) -> list[StepSamples]:

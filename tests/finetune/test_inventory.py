@@ -22,7 +22,7 @@ from finetune.run_folder import LogEntry, RunDescription, RunFolder, RunSave
 from finetune.run_progress import RunProgress, write_progress
 from tests.conftest import write_tiny
 
-TRAINING: dict[str, Any] = {"step": 12, "steps": 20, "entries": [], "at": time.time(), "host": socket.gethostname()}
+TRAINING: dict[str, Any] = {"step": 12, "steps": 20, "at": time.time(), "host": socket.gethostname()}
 
 
 def write_run(folder: Path, source: Path) -> None:

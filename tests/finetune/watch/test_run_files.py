@@ -37,7 +37,7 @@ def test_anything_in_place_of_the_files_is_no_crash(tmp_path: Path) -> None:
 
 
 def test_losses_since_the_last_save_are_known(tmp_path: Path) -> None:
-    """log.csv has them only at the next save."""
+    """They were once in log.csv only at the next save."""
     RunFolder(tmp_path).write_log(LOG)
     told(tmp_path)
     found = read_run(tmp_path)

@@ -109,7 +109,7 @@ def test_a_training_that_fails_says_why(base: Path, keras: Callable[..., Any], t
 @pytest.mark.parametrize(("error", "state"), [(KeyboardInterrupt, "stopped"), (ValueError, "failed")])
 def test_how_a_training_ended_is_told(error: type[BaseException], state: str, tmp_path: Path) -> None:
     def failing() -> None:
-        with ProgressFile(tmp_path, 0, 10, [], StopRequest()) as told_file:
+        with ProgressFile(tmp_path, 0, 10, StopRequest()) as told_file:
             told_file.reach(1)
             raise error
 
@@ -121,7 +121,7 @@ def test_how_a_training_ended_is_told(error: type[BaseException], state: str, tm
 
 
 def test_a_disk_that_is_full_does_not_end_a_training(tmp_path: Path) -> None:
-    with ProgressFile(tmp_path / "gone", 0, 10, [], StopRequest()) as told_file:
+    with ProgressFile(tmp_path / "gone", 0, 10, StopRequest()) as told_file:
         told_file.reach(1)
     assert list(tmp_path.iterdir()) == []
 
