@@ -122,7 +122,7 @@ def packages_found(purpose: str, modules: Sequence[str], needed: bool) -> Findin
 def install_command(needed: bool) -> str:
     if is_clone():
         return f"make .venv/{'container' if needed else 'training'} && . .venv/bin/activate"
-    return f'{sys.executable} -m pip install "gpt-2-cloud-run{"" if needed else "[train]"}"'
+    return f"{sys.executable} -m pip install '.{'' if needed else '[train]'}', in the project's folder"
 
 
 def versioned(module: str) -> str:
