@@ -168,7 +168,7 @@ def test_an_interrupt_loses_nothing_and_the_cells_below_use_what_is_saved(conten
         with pytest.raises(CellExecutionError, match="To go on, run this cell again"):
             notebook.execute_cell(notebook.nb.cells[training], training)
         presses.join()
-        assert re.search(r"jokes: +\d+%", str(notebook.nb.cells[training].outputs)), "the bar was not shown"
+        assert re.search(r"2/4 train: +\d+%", str(notebook.nb.cells[training].outputs)), "the bar was not shown"
         assert open_checkpoint(run).step > 0
         for number, cell in enumerate(notebook.nb.cells[training + 1 :], training + 1):
             notebook.execute_cell(cell, number)
