@@ -53,7 +53,8 @@ async function connect() {
   $("model").disabled = served.models.length < 2;
   settings.open(served.max_length);
   present();
-  if (!opened()) resume(history.resumed());
+  // What is typed while the server answers is not replaced by the text of before.
+  if (!opened() && !now().words().show.value) resume(history.resumed());
   refresh();
   if (matchMedia("(hover: hover)").matches && document.activeElement === document.body) now().words().show.focus();
 }

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from app.engine.fake import FakeEngine
 from app.feedback import open_store
 from app.feedback.store import Tally
-from tests.browser.conftest import button, choose, go, say, seed, text
+from tests.browser.conftest import button, choose, finish, go, say, seed, text
 from tests.conftest import serving
 
 
@@ -164,3 +164,19 @@ def test_each_continuation_has_its_own_vote(page: Page, tmp_path: Path) -> None:
         page.get_by_role("listitem").nth(1).get_by_role("button", name="Good").click()
         expect(page.get_by_role("status")).to_have_text("Thank you, your vote is saved.")
     assert [(tally.generated_by, tally.up) for tally in tallies(address)] == [("fake", 1)]
+
+
+def test_what_is_typed_before_the_server_answers_stays(page: Page) -> None:
+    """After a reload, the text of before once took the place of what was typed while the page asked the server for its models."""
+    with serving(FakeEngine()) as url:
+        page.goto(url)
+        go(page, "Before")
+        finish(page)
+        held: list[Route] = []
+        page.route("**/version", lambda route: held.append(route))  # noqa: PLW0108  Playwright sets attributes of it.
+        with page.expect_request("**/version"):
+            page.reload()
+        text(page).fill("Why")
+        held[0].continue_()
+        expect(button(page, "Continue")).to_be_enabled()
+        expect(text(page)).to_have_value("Why")
