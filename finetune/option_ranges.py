@@ -1,4 +1,4 @@
-"""Checks command-line options against the ranges that their types declare."""
+"""How an option is written, and whether its value is in the range that its type declares."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ LARGEST_FLOAT = 3.4e38
 """Of 32 bits, as models compute with."""
 
 
+def option(name: str) -> str:
+    """An option as people write it, `--batch-size` for batch_size."""
+    return "--" + name.replace("_", "-")
+
+
 def check_ranges(options: object) -> None:
     """Raises SettingError naming the first number among the fields of `options` that is out of its type's range."""
     for name, kind in get_type_hints(type(options), include_extras=True).items():
@@ -25,18 +30,18 @@ def check_ranges(options: object) -> None:
 
 
 def check_range(name: str, value: Any, kind: Any) -> None:
-    """Raises SettingError where the value of --name is too large a number, NaN or outside the range of `kind`.
+    """Raises SettingError where the value of the option is too large a number, NaN or outside the range of `kind`.
 
     `kind` is a number annotated with msgspec.Meta, or a union with one.
     """
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
-        raise SettingError(f"--{name} is {value} and should be {range_in_words(kind)}.") from None
+        raise SettingError(f"{option(name)} is {value} and should be {range_in_words(kind)}.") from None
     if isinstance(value, float) and not abs(value) <= LARGEST_FLOAT:
-        raise SettingError(f"--{name} is {value} and should be a finite number of 32 bits.")
+        raise SettingError(f"{option(name)} is {value} and should be a finite number of 32 bits.")
     if isinstance(value, int) and value >= 2**63:
-        raise SettingError(f"--{name} is {value} and should be below {2**63}.")
+        raise SettingError(f"{option(name)} is {value} and should be below {2**63}.")
 
 
 def number_in(kind: Any) -> IntType | FloatType | None:

@@ -55,7 +55,7 @@ def run(command: str, folder: Path, address: str) -> str:
     """Run a command as it is written, but against this test's server and with fewer training steps. Returns its output."""
     typed = command.replace("http://localhost:8080", address).replace("localhost:8080", address)
     typed = re.sub(r"^gpt2 ", "python -m finetune ", typed)
-    typed = re.sub(r"(finetune train .*--steps) \d+", r"\1 2 --sample_length 8", typed)
+    typed = re.sub(r"(finetune train .*--steps) \d+", r"\1 2 --sample-length 8", typed)
     typed = re.sub(r"(finetune new .*)", r"\1 --steps 2", typed)
     environ = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     ended = subprocess.run(

@@ -46,7 +46,7 @@ def test_it_serves_the_default_says_where_and_ends_cleanly(project: Path) -> Non
 
 def test_an_option_wins_over_the_variable(project: Path) -> None:
     named(project / "models/jokes", "jokes")
-    options = ["--host", "127.0.0.1", "--max_length=7", "--feedback", ""]
+    options = ["--host", "127.0.0.1", "--max-length=7", "--feedback", ""]
     with process("-P", "-m", "finetune", "serve", "jokes", *options, MODEL="/nowhere", MAX_LENGTH="5") as (_, url):
         assert httpx.get(f"{url}/?length=7").json()["model"] == "jokes"
         assert httpx.get(f"{url}/?length=8").status_code == 400

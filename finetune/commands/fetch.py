@@ -29,6 +29,7 @@ from finetune.fetch.query import read_query
 from finetune.fetch.row_source import RowSource
 from finetune.fetch.source_files import SourceText
 from finetune.folder import refuse_overwriting
+from finetune.option_ranges import option
 from finetune.terminal import consents
 from finetune.votes.preferences import write_preferences
 
@@ -195,7 +196,7 @@ def refuse_other_options(options: FetchOptions, mode: FetchMode) -> None:
     for each in fields(options):
         given = getattr(options, each.name) != each.default
         if given and each.name not in (*IN_ALL_MODES, *mode.takes):
-            raise SettingError(f"--{each.name} is given, and {mode.reason}: leave it out.")
+            raise SettingError(f"{option(each.name)} is given, and {mode.reason}: leave it out.")
 
 
 def rows_on_bigquery(options: FetchOptions) -> BigQueryRows:

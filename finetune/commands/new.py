@@ -94,7 +94,7 @@ class GivenText(NamedTuple):
         """The command that makes the same model."""
         name = [] if folders.name == name_of(self.inputs[0]) else ["--out", folders.name]
         split = [] if self.split == "marks" else ["--split", self.split]
-        people = [word for person in self.model_is for word in ("--model_is", person)]
+        people = [word for person in self.model_is for word in ("--model-is", person)]
         return ["gpt2", "new", *self.inputs, *name, *split, *people]
 
 

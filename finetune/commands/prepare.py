@@ -99,14 +99,14 @@ def refuse_values(options: PreparationOptions) -> None:
         raise SettingError(f"--validation is {options.validation}, and should be a share from 0 to 0.5.")
     if options.near_duplicates and not 0.5 <= options.near_duplicates <= 1:
         raise SettingError(
-            f"--near_duplicates is {options.near_duplicates}, and should be a similarity from 0.5 to 1, "
+            f"--near-duplicates is {options.near_duplicates}, and should be a similarity from 0.5 to 1, "
             "or 0 to drop exact copies only."
         )
     if options.min_tokens < 1:
-        raise SettingError(f"--min_tokens is {options.min_tokens}, and should be 1 or more.")
+        raise SettingError(f"--min-tokens is {options.min_tokens}, and should be 1 or more.")
     if options.vocabulary_size is not None and options.vocabulary_size < SMALLEST:
         raise SettingError(
-            f"--vocabulary_size is {options.vocabulary_size}, and should be {SMALLEST} or more: "
+            f"--vocabulary-size is {options.vocabulary_size}, and should be {SMALLEST} or more: "
             "256 bytes and the end of text."
         )
     check_encoding(options.encoding)
@@ -121,9 +121,9 @@ def refuse_unused(kinds: set[Kind | None], options: PreparationOptions) -> None:
     if options.encoding.lower().replace("_", "-") not in ("utf-8", "utf8") and not kinds & {*ENCODED}:
         raise SettingError(f"--encoding is {options.encoding}, and no input has an encoding to choose: leave it out.")
     if options.model_is and not kinds & {*CHATS}:
-        raise SettingError(f"--model_is is {options.model_is[0]}, and no input is the export of a chat: leave it out.")
+        raise SettingError(f"--model-is is {options.model_is[0]}, and no input is the export of a chat: leave it out.")
     if options.keep_names and not kinds & {*CHATS, *PERSONAL}:
-        raise SettingError("--keep_names is given, and no input is the export of a chat or a mailbox: leave it out.")
+        raise SettingError("--keep-names is given, and no input is the export of a chat or a mailbox: leave it out.")
 
 
 def summary(out: Path, description: DataDescription, skipped: Sequence[Path]) -> str:
@@ -135,7 +135,7 @@ def summary(out: Path, description: DataDescription, skipped: Sequence[Path]) ->
         replaced = ", ".join(
             f"{count:,} {kind}{'s' * (count > 1)}" for kind, count in sorted(description.replaced.items())
         )
-        lines.append(f"Replaced: {replaced}; --keep_names keeps them.")
+        lines.append(f"Replaced: {replaced}; --keep-names keeps them.")
     size = description.options["vocabulary_size"]
     if size and description.n_vocab < int(size):
         lines.append(f"The text has only enough to learn a vocabulary of {description.n_vocab:,} tokens, not {size:,}.")

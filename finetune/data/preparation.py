@@ -154,7 +154,7 @@ def given_vocabulary(files: list[InputFile], options: PreparationOptions) -> Tok
     archives = any(file.kind == "npz" for file in files)
     if options.vocabulary_size is not None and not archives:
         return None
-    return read_vocabulary(options.vocabulary, "--vocabulary_size N learns one from this text")
+    return read_vocabulary(options.vocabulary, "--vocabulary-size N learns one from this text")
 
 
 @contextmanager

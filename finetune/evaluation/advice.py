@@ -34,7 +34,7 @@ def on_training(log: Sequence[LogEntry], step: int, resume: str | None) -> Itera
     elif verdict.trend == "level":
         yield Advice(f"{said}: more steps would bring little, more text or a larger model might.")
     elif verdict.trend == "diverged":
-        yield Advice(f"{said}: train again with a lower --learning_rate.")
+        yield Advice(f"{said}: train again with a lower --learning-rate.")
 
 
 def on_copies(share: float | None, human: float | None) -> Iterator[Advice]:

@@ -90,7 +90,7 @@ def summarize(
         return None
     if not total / tokens < HIGHEST_LOSS:
         problem = f"the model's loss is {total / tokens:,.0f} nats per token, so its training has failed"
-        raise CheckpointError(problem, "evaluate an earlier save, or train again with a lower --learning_rate")
+        raise CheckpointError(problem, "evaluate an earlier save, or train again with a lower --learning-rate")
     return Perplexity(
         documents=documents,
         tokens=tokens,

@@ -136,7 +136,7 @@ def clean(
 
 def refuse_min_score(guardrails: GuardrailOptions, columns: Collection[str]) -> None:
     if guardrails.min_score != GuardrailOptions.min_score and not {"score", "scores"} & set(columns):
-        raise SettingError("--min_score is given, and what was fetched has no score: leave it out.")
+        raise SettingError("--min-score is given, and what was fetched has no score: leave it out.")
 
 
 def refuse_guardrails(guardrails: GuardrailOptions) -> None:

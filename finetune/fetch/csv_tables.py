@@ -31,7 +31,7 @@ class CsvOptions(msgspec.Struct, frozen=True):
     answer: Annotated[str, Meta(description="the column of its second turn")] = ""
     label: Annotated[str, Meta(description="a column that becomes the control code")] = ""
     names: Annotated[str, Meta(description="the names of the labels 0, 1, 2 …, comma-separated")] = ""
-    score: Annotated[str, Meta(description="a column that --min_score looks at")] = ""
+    score: Annotated[str, Meta(description="a column that --min-score looks at")] = ""
 
     def columns(self) -> dict[str, str]:
         """The columns of the table, by what they are to a document."""

@@ -51,7 +51,7 @@ GUARDRAILS = (
         OR CASE WHEN contains(lower(text), 'bot') OR contains(lower(text), 'automatically')
         THEN regexp_matches(text, '(?i)\bI(?: a|'')m a bot\b|performed automatically') ELSE FALSE END""",
     ),
-    Guardrail("score", "texts with a score below --min_score", "score < $min_score"),
+    Guardrail("score", "texts with a score below --min-score", "score < $min_score"),
     Guardrail("link", "texts with a link", "contains(text, '://') OR contains(text, 'www.') OR contains(text, '](')"),
     Guardrail(
         "quote",
@@ -81,12 +81,12 @@ GUARDRAILS = (
     # Counting tokens is slow. A word has at least one token and a token at least one byte, so most texts need no count.
     Guardrail(
         "short",
-        "texts with fewer tokens than --min_tokens",
+        "texts with fewer tokens than --min-tokens",
         "CASE WHEN len(string_split(untagged, ' ')) < $min_tokens THEN tokens(untagged) < $min_tokens ELSE FALSE END",
     ),
     Guardrail(
         "long",
-        "texts with more tokens than --max_tokens",
+        "texts with more tokens than --max-tokens",
         "CASE WHEN strlen(text) > $max_tokens THEN tokens(text) > $max_tokens ELSE FALSE END",
     ),
     Guardrail("copy", "texts seen before, ignoring case and punctuation (`prepare` finds near duplicates)"),
@@ -148,8 +148,8 @@ class GuardrailOptions:
                 raise SettingError(f"--without is {name!r}, and should be some of {','.join(NAMES)}.")
         if not 1 <= self.min_tokens <= self.max_tokens:
             raise SettingError(
-                f"--min_tokens is {self.min_tokens} and --max_tokens {self.max_tokens}: both should be 1 or more, and "
-                "--min_tokens no larger than --max_tokens."
+                f"--min-tokens is {self.min_tokens} and --max-tokens {self.max_tokens}: both should be 1 or more, and "
+                "--min-tokens no larger than --max-tokens."
             )
         if self.blocklist is not None and "blocklist" in self.without:
             raise SettingError("--blocklist names a file and --without turns that guardrail off: give one of the two.")

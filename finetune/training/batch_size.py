@@ -1,4 +1,4 @@
-"""The batch size: `--batch_size auto` takes what fits into memory, and `--tokens_per_step` the number of batches a step needs.
+"""The batch size: `--batch-size auto` takes what fits into memory, and `--tokens-per-step` the number of batches a step needs.
 
 A step trains on the same rows, however they are divided into batches. So a run may be resumed where less memory is.
 """
@@ -31,7 +31,7 @@ def trainer_that_fits(
     devices: Devices,
     make: Callable[[TrainingOptions], Trainer],
 ) -> tuple[TrainingOptions, Trainer]:
-    """A trainer, and the options with numbers for `auto` and --tokens_per_step. `before` describes a run that is resumed.
+    """A trainer, and the options with numbers for `auto` and --tokens-per-step. `before` describes a run that is resumed.
 
     Where the backend can say how much memory a step takes, `auto` is certain. Else it is an estimate.
 
@@ -169,7 +169,7 @@ class BatchSize:
     def tell(self, options: TrainingOptions) -> None:
         """Say what nobody has asked for."""
         if options.gradient_checkpointing and not self.options.gradient_checkpointing:
-            print("Not one row fits otherwise: --gradient_checkpointing is on.", file=sys.stderr)
+            print("Not one row fits otherwise: --gradient-checkpointing is on.", file=sys.stderr)
         if self.before and self.automatic and options.rows != self.before_rows:
             print(
                 f"A batch of {self.before_rows} rows does not fit here: it has {options.rows}, and a step has "

@@ -39,4 +39,4 @@ def refuse_overflow(loss_scale: float, step: int) -> None:
 
 
 def diverged(what: str, step: int) -> TrainingError:
-    return TrainingError(f"{what} at step {step}: give a lower --learning_rate.")
+    return TrainingError(f"{what} at step {step}: give a lower --learning-rate.")

@@ -19,6 +19,7 @@ from app.engine.checkpoint_folder import open_checkpoint, step_of
 from app.errors import SettingError
 from finetune.checkpoint import read_weights, replace_text, save_note, write_checkpoint
 from finetune.data.prepared import Data
+from finetune.option_ranges import option
 from finetune.run_folder import RunFolder, saves
 from finetune.training.divergence import refuse_infinite_weights
 from finetune.training.options import TrainingOptions
@@ -94,7 +95,7 @@ def refuse_window(options: TrainingOptions, n_ctx: int) -> None:
         )
     if options.sample_length > n_ctx:
         raise SettingError(
-            f"--sample_length is {options.sample_length} and the model's window is {n_ctx}: give {n_ctx} or less."
+            f"--sample-length is {options.sample_length} and the model's window is {n_ctx}: give {n_ctx} or less."
         )
 
 
@@ -102,9 +103,11 @@ def refuse_unsupported(options: TrainingOptions, data: Data) -> None:
     defaults = TrainingOptions(data=options.data, out=options.out).as_dict()
     for name, value in options.as_dict().items():
         if name not in SUPPORTED and value != defaults[name]:
-            raise SettingError(f"--{name} is not supported by gpt-2-simple: leave it or --trainer gpt-2-simple out.")
+            raise SettingError(
+                f"{option(name)} is not supported by gpt-2-simple: leave it or --trainer gpt-2-simple out."
+            )
     if options.batch_size == "auto":
-        raise SettingError("--batch_size auto is not supported by gpt-2-simple: give a number.")
+        raise SettingError("--batch-size auto is not supported by gpt-2-simple: give a number.")
     if isinstance(options.freeze, int):
         raise SettingError("--freeze with a number is not supported by gpt-2-simple: give embeddings.")
     if len(data.train.tokens) < WINDOW:

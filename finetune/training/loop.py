@@ -180,7 +180,7 @@ class TrainingLoop:
             self.run.save_best(self.content(step, best=True))
 
     def train_until(self, step: int, target: int, ahead: Iterator[list[Batch]]) -> int:
-        """Train up to step `target`, until told to stop, or for --save_minutes. Returns the step that was reached."""
+        """Train up to step `target`, until told to stop, or for --save-minutes. Returns the step that was reached."""
         in_flight: deque[QueuedStep] = deque()
         self.interval = LogInterval()
         due = min(self.ends, time.monotonic() + (self.options.save_minutes * 60 or math.inf))
@@ -235,8 +235,8 @@ class TrainingLoop:
     def save(self, step: int, *, measured: bool) -> None:
         """Take a copy of the weights. The thread writes it, after the save before.
 
-        At the steps of --save_every, the validation loss is measured and samples are written. A save between them, after
-        --save_minutes or a signal, only keeps what was trained. So neither changes which save is the best, or an early stop.
+        At the steps of --save-every, the validation loss is measured and samples are written. A save between them, after
+        --save-minutes or a signal, only keeps what was trained. So neither changes which save is the best, or an early stop.
         """
         refuse_overflow(self.trainer.loss_scale(), step)
         best = measured and bool(self.validation.batches) and self.validate(step)

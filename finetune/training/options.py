@@ -21,7 +21,7 @@ from app.engine.checkpoint_folder import LARGEST
 from app.engine.generation import Length
 from app.errors import SettingError
 from finetune.data.packing import Learn
-from finetune.option_ranges import Count, CountOrZero, NotNegative, Share, check_ranges
+from finetune.option_ranges import Count, CountOrZero, NotNegative, Share, check_ranges, option
 from finetune.training.backend_settings import refuse_backend
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -101,7 +101,7 @@ class TrainingOptions:
     save_every: Annotated[Count, LENGTH] = 200
     """steps between saves; each save also measures the validation loss and writes samples"""
     save_minutes: Annotated[NotNegative, LENGTH] = 10.0
-    """minutes between saves at most, whatever --save_every says; these extra saves measure and show nothing; 0 is off"""
+    """minutes between saves at most, whatever --save-every says; these extra saves measure and show nothing; 0 is off"""
     validation_tokens: Annotated[CountOrZero, LENGTH] = 20_000
     """validation tokens to measure the loss on, at most"""
     patience: Annotated[CountOrZero, LENGTH] = 0
@@ -144,7 +144,7 @@ class TrainingOptions:
         given = {name: value for name, value in vars(self).items() if value != usual[name]}
         given.pop("save", None)  # It goes on from the newest.
         words = [
-            (f"--{name}", *([] if value is True else [str(value)]))
+            (option(name), *([] if value is True else [str(value)]))
             for name, value in (given | {"resume": True}).items()
         ]
         return shlex.join(["gpt2", "train", *chain.from_iterable(words)])
@@ -160,7 +160,7 @@ class TrainingOptions:
         return self.minutes * 60 - spent if self.minutes else math.inf
 
     def rows_per_step(self, n_ctx: int) -> int | None:
-        """How many rows a step has; None if --batch_size auto decides it."""
+        """How many rows a step has; None if --batch-size auto decides it."""
         if self.batch_size == "auto":
             return None
         if self.tokens_per_step is None:
@@ -177,12 +177,12 @@ class TrainingOptions:
         if self.lora and self.freeze != "nothing":
             raise SettingError("--lora trains nothing but its adapters: leave --freeze out.")
         if self.optimizer == "adafactor" and self.beta_2 != TrainingOptions.beta_2:
-            raise SettingError("--beta_2 is AdamW's: leave it or --optimizer adafactor out.")
+            raise SettingError("--beta-2 is AdamW's: leave it or --optimizer adafactor out.")
         if self.tokens_per_step is not None and self.accumulate > 1:
-            raise SettingError("--tokens_per_step sets --accumulate: leave one of them out.")
+            raise SettingError("--tokens-per-step sets --accumulate: leave one of them out.")
         if self.packing == "windows" and self.ignore_meta_prob:
             raise SettingError(
-                "--ignore_meta_prob drops a document's control code, and --packing windows ignores documents: "
+                "--ignore-meta-prob drops a document's control code, and --packing windows ignores documents: "
                 "leave one of them out."
             )
         self.refuse_unused_shape()
@@ -196,17 +196,17 @@ class TrainingOptions:
         for name in ("n_layer", "n_head", "n_embd", "n_ctx"):
             if getattr(self, name) != getattr(TrainingOptions, name):
                 raise SettingError(
-                    f"--{name} is {getattr(self, name)}, and {self.init} has a shape of its own: "
-                    f"leave --{name} out, or give --init scratch."
+                    f"{option(name)} is {getattr(self, name)}, and {self.init} has a shape of its own: "
+                    f"leave {option(name)} out, or give --init scratch."
                 )
 
     def smaller(self) -> str:
         """What to change where these options need more memory than there is."""
         if self.batch_size == "auto":
-            return "give --batch_size 1; --tokens_per_step makes up for it"
+            return "give --batch-size 1; --tokens-per-step makes up for it"
         if self.batch_size > 1:
-            return f"give a --batch_size below {self.batch_size}; --accumulate makes up for it"
-        saving = {"--gradient_checkpointing": self.gradient_checkpointing, "--lora 8": self.lora}
+            return f"give a --batch-size below {self.batch_size}; --accumulate makes up for it"
+        saving = {"--gradient-checkpointing": self.gradient_checkpointing, "--lora 8": self.lora}
         choices = [*(option for option, given in saving.items() if not given), "a shorter --context"]
         return f"give {', '.join(choices)} or a smaller model"
 

@@ -52,7 +52,7 @@ def refuse_unused(options: TrainingOptions) -> None:
 def refuse_undivided(rows: int, devices: int) -> None:
     if rows % devices:
         raise SettingError(
-            f"--batch_size is {rows} and each batch is split among {devices} devices: "
+            f"--batch-size is {rows} and each batch is split among {devices} devices: "
             f"give a multiple of {devices}, or --parallel none."
         )
 

@@ -14,6 +14,7 @@ from finetune.checkpoint import Array, initial_weights, newest_whole
 from finetune.data.prepared import Data
 from finetune.data.vocabulary import vocabulary_differs
 from finetune.openai_shapes import FORMER_NAMES, SHAPES
+from finetune.option_ranges import option
 from finetune.run_folder import RunDescription, RunFolder, TrainingState
 from finetune.training.options import MAY_CHANGE, TrainingOptions
 
@@ -49,7 +50,7 @@ def starting_point(options: TrainingOptions, data: Data, run: RunFolder) -> Star
 def from_scratch(options: TrainingOptions, data: Data) -> StartingPoint:
     if options.n_embd % options.n_head:
         raise SettingError(
-            f"--n_embd {options.n_embd} cannot be divided among --n_head {options.n_head} heads: give a multiple of it."
+            f"--n-embd {options.n_embd} cannot be divided among --n-head {options.n_head} heads: give a multiple of it."
         )
     shape = {"n_ctx": options.n_ctx, "n_embd": options.n_embd, "n_head": options.n_head, "n_layer": options.n_layer}
     hparams = Hparams(n_vocab=data.description.n_vocab, **shape)
@@ -123,17 +124,17 @@ def refuse_other_run(options: TrainingOptions, data: Data, before: RunDescriptio
     for name, value in options.as_dict().items():
         if name not in MAY_CHANGE and began.get(name, value) != value:
             raise SettingError(
-                f"--{name} is {value} and was {began[name]} when {folder} began: give that value, "
+                f"{option(name)} is {value} and was {began[name]} when {folder} began: give that value, "
                 f"or start a new run with --init {folder}."
             )
     refuse_other_rows(options.rows_per_step(n_ctx), before, folder)
 
 
 def refuse_other_rows(rows: int | None, before: RunDescription, folder: Path) -> None:
-    """A step keeps its rows; they may be divided into other batches. With `--batch_size auto`, None, they will be."""
+    """A step keeps its rows; they may be divided into other batches. With `--batch-size auto`, None, they will be."""
     batch_size, accumulate = before.options.get("batch_size", 1), before.options.get("accumulate", 1)
     if rows not in (None, batch_size * accumulate):
         raise SettingError(
-            f"a step of {folder} has {batch_size * accumulate} rows, and these options give it {rows}: give --batch_size "
+            f"a step of {folder} has {batch_size * accumulate} rows, and these options give it {rows}: give --batch-size "
             f"{batch_size} --accumulate {accumulate}, or start a new run with --init {folder}."
         )

@@ -16,7 +16,7 @@ from tests.finetune.training.runs import logged, weights_of
 
 def options(base: Path, run: Path, steps: int) -> list[str]:
     places = ["--data", str(base / "data"), "--init", str(base / "init"), "--out", str(run)]
-    shape = ["--batch_size", "2", "--save_every", "4", "--learning_rate", "1e-2", "--samples", "0"]
+    shape = ["--batch-size", "2", "--save-every", "4", "--learning-rate", "1e-2", "--samples", "0"]
     return ["finetune", "train", *places, *shape, "--steps", str(steps)]
 
 
@@ -119,7 +119,7 @@ def run(*words):
     assert main([*map(str, words)]) == 0, words
 
 text, vocabulary, folder = sys.argv[1:]
-run("prepare", text, "--vocabulary", vocabulary, "--out", folder + "/data", "--near_duplicates", 0, "--validation", 0.1)
+run("prepare", text, "--vocabulary", vocabulary, "--out", folder + "/data", "--near-duplicates", 0, "--validation", 0.1)
 run("train", "--data", folder + "/data", "--init", vocabulary, "--out", folder + "/run", "--steps", 1, "--samples", 1)
 run("evaluate", "--checkpoint", folder + "/run", "--data", folder + "/data", "--out", folder + "/report",
     "--samples", 2, "--length", 20)

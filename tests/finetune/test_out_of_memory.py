@@ -72,12 +72,12 @@ def test_a_full_disk_is_not_memory() -> None:
 
 
 def test_a_model_that_is_too_large_is_one_line(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shape = ["--init", "scratch", "--n_layer", "1", "--n_embd", "16384", "--n_head", "1"]
+    shape = ["--init", "scratch", "--n-layer", "1", "--n-embd", "16384", "--n-head", "1"]
     with memory_limit(10**9):
         assert main(["train", "--data", str(base / "data"), "--out", str(tmp_path / "run"), *shape]) == 2
     said = capsys.readouterr().err
     assert said == (
-        "error: there is not enough memory: give --gradient_checkpointing, --lora 8, a shorter --context "
+        "error: there is not enough memory: give --gradient-checkpointing, --lora 8, a shorter --context "
         "or a smaller model.\n"
     )
     assert not (tmp_path / "run").exists()
@@ -104,11 +104,11 @@ def test_a_batch_that_is_too_large_loses_no_save_and_the_next_try_may_take_its_p
     The network is wide, so that it is a large tensor that finds no room: where a few bytes find none, C++ ends the process.
     """
     run = tmp_path / "run"
-    options = f"--data {base}/data --out {run} --steps 1 --samples 0 --validation_tokens 0"
-    shape = "--init scratch --n_layer 1 --n_embd 1024 --n_head 1 --n_ctx 64"
+    options = f"--data {base}/data --out {run} --steps 1 --samples 0 --validation-tokens 0"
+    shape = "--init scratch --n-layer 1 --n-embd 1024 --n-head 1 --n-ctx 64"
     command = [sys.executable, "-m", "finetune", "train", *options.split(), *shape.split()]
     ended = subprocess.run(
-        [*command, "--batch_size", "4096"],
+        [*command, "--batch-size", "4096"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         preexec_fn=limit_memory,
         capture_output=True,
@@ -118,7 +118,7 @@ def test_a_batch_that_is_too_large_loses_no_save_and_the_next_try_may_take_its_p
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
     assert ended.stderr.endswith(
-        "error: there is not enough memory: give a --batch_size below 4096; --accumulate makes up for it.\n"
+        "error: there is not enough memory: give a --batch-size below 4096; --accumulate makes up for it.\n"
     )
     again = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=False)
     assert again.returncode == 0

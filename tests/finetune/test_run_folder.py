@@ -52,7 +52,7 @@ def later(self, content):
 run_folder.RunFolder.save = later
 sys.exit(main(sys.argv[1:]))
 """
-    options = f"--data {base}/data --init {base}/init --out {run} --steps 12 --save_every 4 --samples 0"
+    options = f"--data {base}/data --init {base}/init --out {run} --steps 12 --save-every 4 --samples 0"
     ended = subprocess.run(
         [sys.executable, "-c", code, "train", *options.split()],
         env=os.environ | {"PYTHONPATH": str(ROOT)},

@@ -69,8 +69,8 @@ def test_the_temporary_bundle_is_removed(checkpoint: Path, tmp_path: Path, monke
     [
         ({"length": 0}, "--length is 0"),
         ({"temperature": float("nan")}, "--temperature is nan"),
-        ({"top_p": 1.5}, "--top_p is 1.5 and should be at least 0 and at most 1."),
-        ({"repetition_penalty": 0.0}, "--repetition_penalty is 0.0 and should be above 0 and at most 100."),
+        ({"top_p": 1.5}, "--top-p is 1.5 and should be at least 0 and at most 1."),
+        ({"repetition_penalty": 0.0}, "--repetition-penalty is 0.0 and should be above 0 and at most 100."),
         ({"seed": -1}, "--seed is -1 and should be at least 0"),
         ({"nsamples": 0}, "--nsamples is 0 and should be at least 1."),
         ({"prefix": "duck " * 80}, "the model's window holds 64: shorten it."),

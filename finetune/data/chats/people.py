@@ -26,13 +26,13 @@ def choose_people(messages: Counter[str], given: Sequence[str]) -> frozenset[str
     if given:
         found = frozenset(find_person(people, name) for name in given)
         if len(found) == len(people):
-            raise SettingError("--model_is names everybody in these chats: leave out who talks to the model.")
+            raise SettingError("--model-is names everybody in these chats: leave out who talks to the model.")
         return found
     if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
         return frozenset([ask_person(people, messages)])
     listed = ", ".join(f"{name!r} ({messages[name]:,} messages)" for name in people[:SHOWN])
     more = f" and {len(people) - SHOWN:,} more" if len(people) > SHOWN else ""
-    raise SettingError(f"say whom the model should write like, with --model_is NAME: {listed}{more}.")
+    raise SettingError(f"say whom the model should write like, with --model-is NAME: {listed}{more}.")
 
 
 def find_person(people: Sequence[str], name: str) -> str:
@@ -47,10 +47,10 @@ def find_person(people: Sequence[str], name: str) -> str:
             return same[0]
         if same:
             raise SettingError(
-                f"--model_is {name} may be {' or '.join(map(repr, same[:SHOWN]))}: give the name in full."
+                f"--model-is {name} may be {' or '.join(map(repr, same[:SHOWN]))}: give the name in full."
             )
     nearest = get_close_matches(name, people, n=3, cutoff=0.4) or people[:3]
-    raise SettingError(f"--model_is {name} is nobody in these chats: did you mean {' or '.join(map(repr, nearest))}?")
+    raise SettingError(f"--model-is {name} is nobody in these chats: did you mean {' or '.join(map(repr, nearest))}?")
 
 
 def ask_person(people: Sequence[str], messages: Counter[str]) -> str:
@@ -64,7 +64,7 @@ def ask_person(people: Sequence[str], messages: Counter[str]) -> str:
         print("Number or name: ", end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()
         if not answer:
-            raise SettingError("nobody was named: give --model_is NAME.")
+            raise SettingError("nobody was named: give --model-is NAME.")
         try:
             return person_of(people, answer.strip())
         except SettingError as error:

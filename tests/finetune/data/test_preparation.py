@@ -177,9 +177,9 @@ def test_a_folder_of_something_else_is_left_alone(make: Callable[..., Data], tmp
     [
         ({"validation": 0.6}, "--validation is 0.6, and should be a share from 0 to 0.5."),
         ({"validation": float("nan")}, "--validation is nan"),
-        ({"near_duplicates": 0.3}, "--near_duplicates is 0.3, and should be a similarity from 0.5 to 1, or 0"),
-        ({"min_tokens": 0}, "--min_tokens is 0, and should be 1 or more."),
-        ({"vocabulary_size": 100}, "--vocabulary_size is 100, and should be 257 or more"),
+        ({"near_duplicates": 0.3}, "--near-duplicates is 0.3, and should be a similarity from 0.5 to 1, or 0"),
+        ({"min_tokens": 0}, "--min-tokens is 0, and should be 1 or more."),
+        ({"vocabulary_size": 100}, "--vocabulary-size is 100, and should be 257 or more"),
         ({"encoding": "klingon"}, "--encoding is 'klingon', and should be a text encoding that Python knows"),
         ({"encoding": "hex"}, "--encoding is 'hex'"),
         ({"column": "text"}, "--column is 'text', and no input is a .csv or .tsv: leave it out."),
@@ -212,7 +212,7 @@ def test_no_documents_are_not_compared(make: Callable[..., Data], capsys: pytest
 def test_a_vocabulary_that_is_missing_says_where_to_get_one(make: Callable[..., Data], tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         make("Yes.", vocabulary=tmp_path / "124M")
-    for way in ("124M/encoder.json is missing", "finetune download 124M", "--vocabulary ", "--vocabulary_size N"):
+    for way in ("124M/encoder.json is missing", "finetune download 124M", "--vocabulary ", "--vocabulary-size N"):
         assert way in str(error.value)
 
 

@@ -23,7 +23,7 @@ def log(*losses: float) -> list[LogEntry]:
         ((5, 4, 4.2, 4.4), 40, f"{RISES}. This is step 40: evaluate", ""),
         ((5, 4, 4.2, 4.4), 20, f"{RISES}, and this is it. More text", ""),
         ((5, 3, 3, 3), 40, "The validation loss has levelled off: more steps would bring little", ""),
-        ((5, 3, 3, 9), 40, "Diverged: the loss rose from 3.00 to 9.00: train again with a lower --learning_rate.", ""),
+        ((5, 3, 3, 9), 40, "Diverged: the loss rose from 3.00 to 9.00: train again with a lower --learning-rate.", ""),
     ],
 )  # fmt: skip
 def test_on_training(losses: tuple[float, ...], step: int, sentence: str, command: str) -> None:

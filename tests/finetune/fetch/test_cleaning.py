@@ -177,8 +177,8 @@ def test_the_order_of_the_rows_is_kept(clean: Clean) -> None:
     ("options", "sentence"),
     [
         ({"without": ["links"]}, "--without is 'links', and should be some of deleted,bot,"),
-        ({"min_tokens": 0}, "--min_tokens is 0 and --max_tokens 1024: both should be 1 or more"),
-        ({"min_tokens": 5, "max_tokens": 4}, "--min_tokens is 5 and --max_tokens 4"),
+        ({"min_tokens": 0}, "--min-tokens is 0 and --max-tokens 1024: both should be 1 or more"),
+        ({"min_tokens": 5, "max_tokens": 4}, "--min-tokens is 5 and --max-tokens 4"),
         ({"without": ["blocklist"], "blocklist": Path("list.txt")}, "give one of the two"),
     ],
 )

@@ -71,7 +71,7 @@ def test_an_empty_result_is_refused(run: Fetch, out: Path, tmp_path: Path) -> No
 
 def test_min_score_needs_a_score(run: Fetch, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\nIt is good.\n")
-    with pytest.raises(SettingError, match="--min_score is given, and what was fetched has no score: leave it out"):
+    with pytest.raises(SettingError, match="--min-score is given, and what was fetched has no score: leave it out"):
         run("csv", tmp_path / "a.csv", param=["body=text"], min_score=3)
 
 

@@ -26,7 +26,7 @@ def test_a_missing_label_is_no_control_code(
 
 
 def test_a_missing_score_is_0_and_another_is_a_number(run: Fetch, tmp_path: Path) -> None:
-    """NaN passed every --min_score, and NULL stopped the fetch."""
+    """NaN passed every --min-score, and NULL stopped the fetch."""
     param = ["body=text", "score=score"]
     (tmp_path / "a.csv").write_text("text,score\nIt is one.,NaN\nIt is two.,NULL\nIt is three.,\nIt is four.,1.0\n")
     assert run("csv", tmp_path / "a.csv", param=param) == [{"body": "It is four."}]

@@ -10,6 +10,7 @@ import pytest
 from app.errors import SettingError
 from finetune.__main__ import main
 from finetune.commands.fetch import FetchOptions, choose_mode, fetch, refuse_other_options
+from finetune.option_ranges import option
 from tests.finetune.fetch.rows import Fetch, manifest_of, write
 from tests.finetune.votes.polls import fill, votes
 
@@ -82,7 +83,7 @@ def test_ratings_are_fetched_into_a_folder(tmp_path: Path, capsys: pytest.Captur
         ({"source": []}, "fetch ratings reads one store into a folder"),
         (
             {"source": [store], "min_tokens": 5},
-            "--min_tokens is given, and ratings are taken as they are: leave it out",
+            "--min-tokens is given, and ratings are taken as they are: leave it out",
         ),
         ({"source": [store], "param": ["minimum=0"]}, "--param minimum is '0', and should be 1 or more"),
         ({"source": [store], "param": ["least=2"]}, "fetch ratings has no parameter 'least'; it has minimum"),
@@ -117,7 +118,7 @@ def test_each_mode_refuses_the_options_of_the_others(query: str, given: dict[str
     mode = choose_mode(FetchOptions(query, **given))
     assert {*GIVEN} - {*mode.takes} >= refused
     for name in refused:
-        with pytest.raises(SettingError, match=f"^--{name} is given, and .+: leave it out\\.$"):
+        with pytest.raises(SettingError, match=f"^{option(name)} is given, and .+: leave it out\\.$"):
             fetch(FetchOptions(query, **{**given, name: GIVEN[name]}))
     for name in {*GIVEN} - refused - {"engine", "source", "export"}:
         refuse_other_options(FetchOptions(query, **{**given, name: GIVEN[name]}), mode)

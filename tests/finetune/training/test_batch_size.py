@@ -1,4 +1,4 @@
-"""`--batch_size auto` and `--tokens_per_step`: the rows of a batch and of a step, by the memory that there is."""
+"""`--batch-size auto` and `--tokens-per-step`: the rows of a batch and of a step, by the memory that there is."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_a_run_does_not_go_on_with_other_steps(base: Path, finished: Path) -> No
     with pytest.raises(SettingError) as refused:
         train(again)
     assert str(refused.value) == (
-        f"a step of {finished} has 2 rows, and these options give it 6: give --batch_size 2 --accumulate 1, "
+        f"a step of {finished} has 2 rows, and these options give it 6: give --batch-size 2 --accumulate 1, "
         f"or start a new run with --init {finished}."
     )
 

@@ -90,9 +90,9 @@ def test_either_trainer_continues_a_run_of_gpt_2_simple(
 @pytest.mark.slow
 def test_a_loss_that_is_not_a_number_is_one_sentence(questions: Path, tmp_path: Path) -> None:
     """It trained on, saved weights that are not numbers, and ended with exit code 0."""
-    ended = run_module(*arguments(questions, tmp_path / "run", "--steps", "3", "--learning_rate", "1e30"))
+    ended = run_module(*arguments(questions, tmp_path / "run", "--steps", "3", "--learning-rate", "1e30"))
     assert ended.returncode == 2
-    assert ended.stderr.endswith("error: the weights are not numbers at step 3: give a lower --learning_rate.\n")
+    assert ended.stderr.endswith("error: the weights are not numbers at step 3: give a lower --learning-rate.\n")
 
 
 @pytest.mark.slow
@@ -130,7 +130,7 @@ def test_gpt_2_simple_is_told_which_save_to_continue(checkpoint: Path, tmp_path:
 def test_samples_longer_than_the_window_are_refused(base: Path, tmp_path: Path) -> None:
     """gpt-2-simple raises a ValueError."""
     shape = SHAPE | {"trainer": "gpt-2-simple", "sample_length": 1025}
-    with pytest.raises(SettingError, match="--sample_length is 1025 and the model's window is 1024: give 1024 or less"):
+    with pytest.raises(SettingError, match="--sample-length is 1025 and the model's window is 1024: give 1024 or less"):
         train(training_options(base, tmp_path / "run", batch_size=1, **shape))
 
 

@@ -70,7 +70,7 @@ def command(base: Path, run: Path, *more: str) -> list[str]:
 def test_a_signal_saves_says_so_and_leaves_no_process(base: Path, tmp_path: Path, number: signal.Signals) -> None:
     run = tmp_path / "run"
     with subprocess.Popen(
-        command(base, run, "--steps", "100000", "--save_every", "5"),
+        command(base, run, "--steps", "100000", "--save-every", "5"),
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
@@ -135,7 +135,7 @@ def test_a_run_goes_on_when_nobody_reads_its_output(base: Path, tmp_path: Path) 
     """`train 2>&1 | head` ended it with a BrokenPipeError, and nothing was saved."""
     run = tmp_path / "run"
     with subprocess.Popen(
-        command(base, run, "--steps", "8", "--save_every", "2", "--samples", "1"),
+        command(base, run, "--steps", "8", "--save-every", "2", "--samples", "1"),
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -153,11 +153,11 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(
     base: Path, finished: Path, tmp_path: Path
 ) -> None:
     """It is killed as soon as a file of the next save appears, so in the middle of a save."""
-    run, more = tmp_path / "run", ["--steps", "12", "--save_every", "4", "--samples", "0", "--batch_size", "2"]
+    run, more = tmp_path / "run", ["--steps", "12", "--save-every", "4", "--samples", "0", "--batch-size", "2"]
     for save in (4, 8, 12):
         resume = ["--resume"] if RunFolder(run).exists else []
         with subprocess.Popen(
-            command(base, run, *more, "--learning_rate", "1e-2", *resume),
+            command(base, run, *more, "--learning-rate", "1e-2", *resume),
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stderr=subprocess.DEVNULL,
         ) as child:
@@ -165,7 +165,7 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(
                 time.sleep(0.001)
             child.kill()
     ended = subprocess.run(
-        command(base, run, *more, "--learning_rate", "1e-2", *(["--resume"] if RunFolder(run).exists else [])),
+        command(base, run, *more, "--learning-rate", "1e-2", *(["--resume"] if RunFolder(run).exists else [])),
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         check=False,
     )
@@ -178,7 +178,7 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(
 
 @pytest.mark.slow
 def test_a_loss_that_is_not_a_number_ends_the_run(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"the loss is not a number at step \d: give a lower --learning_rate\."):
+    with pytest.raises(TrainingError, match=r"the loss is not a number at step \d: give a lower --learning-rate\."):
         keras(train, training_options(base, tmp_path / "run", learning_rate=1e30, clip=0.0))
     assert not list((tmp_path / "run").glob("model-*"))
 
@@ -188,7 +188,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run(base: Path, keras: Callable[..
     [
         (
             {"learning_rate": 1000.0},
-            r"the validation loss is [\d,]+ nats per token at step 1: give a lower --learning_rate\.",
+            r"the validation loss is [\d,]+ nats per token at step 1: give a lower --learning-rate\.",
         ),
         ({"learning_rate": 1e30, "clip": 0.0}, r"the validation loss is not a number at step 1: give a lower"),
     ],
@@ -216,5 +216,5 @@ def test_gradients_that_always_overflow_end_the_run(base: Path, keras: Callable[
 
 def test_weights_that_are_not_numbers_are_not_saved() -> None:
     """The loss is measured before each step, so the last step's may be fine, and without validation nothing else shows it."""
-    with pytest.raises(TrainingError, match="the weights are not numbers at step 3: give a lower --learning_rate"):
+    with pytest.raises(TrainingError, match="the weights are not numbers at step 3: give a lower --learning-rate"):
         refuse_infinite_weights({"wpe": np.ones(2, np.float32), "wte": np.array([1, np.inf], np.float32)}, step=3)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from app.errors import FatalError, SettingError
 from finetune.commands.train import train
+from finetune.option_ranges import option
 from finetune.training.options import TrainingOptions
 from tests.conftest import ROOT
 from tests.finetune.training.runs import training_options
@@ -25,29 +26,29 @@ from tests.finetune.training.runs import training_options
     ("changes", "sentence"),
     [
         ({"steps": 0}, "--steps is 0 and should be at least 1."),
-        ({"save_every": 0}, "--save_every is 0 and should be at least 1."),
-        ({"sample_length": 0}, "--sample_length is 0 and should be at least 1."),
+        ({"save_every": 0}, "--save-every is 0 and should be at least 1."),
+        ({"sample_length": 0}, "--sample-length is 0 and should be at least 1."),
         ({"patience": -1}, "--patience is -1 and should be at least 0."),
-        ({"decay_to": 2.0}, "--decay_to is 2.0 and should be at least 0 and at most 1."),
-        ({"ignore_meta_prob": -0.1}, "--ignore_meta_prob is -0.1 and should be at least 0 and at most 1."),
-        ({"learning_rate": float("nan")}, "--learning_rate is nan and should be above 0."),
-        ({"learning_rate": float("inf")}, "--learning_rate is inf and should be a finite number of 32 bits."),
-        ({"learning_rate": -1e-4}, "--learning_rate is -0.0001 and should be above 0."),
-        ({"learning_rate": 1e39}, "--learning_rate is 1e+39 and should be a finite number of 32 bits."),
+        ({"decay_to": 2.0}, "--decay-to is 2.0 and should be at least 0 and at most 1."),
+        ({"ignore_meta_prob": -0.1}, "--ignore-meta-prob is -0.1 and should be at least 0 and at most 1."),
+        ({"learning_rate": float("nan")}, "--learning-rate is nan and should be above 0."),
+        ({"learning_rate": float("inf")}, "--learning-rate is inf and should be a finite number of 32 bits."),
+        ({"learning_rate": -1e-4}, "--learning-rate is -0.0001 and should be above 0."),
+        ({"learning_rate": 1e39}, "--learning-rate is 1e+39 and should be a finite number of 32 bits."),
         ({"clip": float("inf")}, "--clip is inf and should be a finite number of 32 bits."),
-        ({"beta_2": 1.0}, "--beta_2 is 1.0 and should be at least 0 and below 1."),
+        ({"beta_2": 1.0}, "--beta-2 is 1.0 and should be at least 0 and below 1."),
         ({"seed": -1}, "--seed is -1 and should be at least 0 and at most 4294967295."),
         ({"context": 65}, "--context is 65 and the model's window is 64: give 2 to 64."),
         ({"context": 1}, "--context is 1 and should be at least 2."),
         ({"freeze": -1}, "--freeze is -1 and should be at least 0."),
         ({"freeze": 3}, "--freeze is 3 and the model has 2 layers: give 0 to 2."),
-        ({"n_layer": 6}, "has a shape of its own: leave --n_layer out, or give --init scratch."),
+        ({"n_layer": 6}, "has a shape of its own: leave --n-layer out, or give --init scratch."),
         ({"init": "nowhere"}, "--init is nowhere: give 124M"),
         ({"init": "355M"}, "`python -m finetune download 355M` fetches it."),
         ({"resume": True}, "has no run to continue: leave --resume out."),
         ({"lora": 4, "freeze": "embeddings"}, "leave --freeze out."),
-        ({"optimizer": "adafactor", "beta_2": 0.95}, "--beta_2 is AdamW's: leave it or --optimizer adafactor out."),
-        ({"tokens_per_step": 64, "accumulate": 2}, "--tokens_per_step sets --accumulate: leave one of them out."),
+        ({"optimizer": "adafactor", "beta_2": 0.95}, "--beta-2 is AdamW's: leave it or --optimizer adafactor out."),
+        ({"tokens_per_step": 64, "accumulate": 2}, "--tokens-per-step sets --accumulate: leave one of them out."),
         (
             {"packing": "windows", "ignore_meta_prob": 0.5},
             "--packing windows ignores documents: leave one of them out.",
@@ -112,8 +113,8 @@ def test_a_backend_that_is_not_installed_is_one_sentence() -> None:
 @pytest.mark.parametrize(
     ("changes", "remedy"),
     [
-        ({"batch_size": 8}, "give a --batch_size below 8; --accumulate makes up for it"),
-        ({}, "give --gradient_checkpointing, --lora 8, a shorter --context or a smaller model"),
+        ({"batch_size": 8}, "give a --batch-size below 8; --accumulate makes up for it"),
+        ({}, "give --gradient-checkpointing, --lora 8, a shorter --context or a smaller model"),
         ({"gradient_checkpointing": True, "lora": 4}, "give a shorter --context or a smaller model"),
     ],
 )
@@ -135,7 +136,7 @@ def test_a_number_is_refused_by_its_name_or_used_as_it_is(name: str, value: Any)
     if (said := refusal(options)) is None:
         assert msgspec.json.decode(msgspec.json.encode(options.as_dict()))[name] == value
     else:
-        assert said.startswith((f"--{name} is {value}", "--save names the save"))
+        assert said.startswith((f"{option(name)} is {value}", "--save names the save"))
         assert "\n" not in said
 
 

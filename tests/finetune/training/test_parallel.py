@@ -57,11 +57,11 @@ def test_several_devices_train_as_one(base: Path, four_devices: Callable[..., An
     [
         (
             {"batch_size": 2},
-            "--batch_size is 2 and each batch is split among 4 devices: give a multiple of 4, or --parallel none.",
+            "--batch-size is 2 and each batch is split among 4 devices: give a multiple of 4, or --parallel none.",
         ),
         (
             {"batch_size": 6, "parallel": "data"},
-            "--batch_size is 6 and each batch is split among 4 devices: give a multiple of 4, or --parallel none.",
+            "--batch-size is 6 and each batch is split among 4 devices: give a multiple of 4, or --parallel none.",
         ),
         (
             {"parallel": "model", "init": "scratch", "n_embd": 6, "n_head": 2},

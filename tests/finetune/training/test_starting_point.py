@@ -18,6 +18,7 @@ from app.errors import CheckpointError, FatalError, SettingError
 from finetune.checkpoint import initial_weights, newest_whole, write_checkpoint
 from finetune.commands.prepare import prepare
 from finetune.commands.train import train
+from finetune.option_ranges import option
 from finetune.run_folder import RunFolder
 from tests.conftest import write_tiny
 from tests.damage import point_to_lfs
@@ -105,7 +106,7 @@ def test_after_a_damaged_save_the_one_that_was_used_is_kept(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"validation_tokens": 100}, "--validation_tokens is 100 and was 20000 when"),
+        ({"validation_tokens": 100}, "--validation-tokens is 100 and was 20000 when"),
         ({"data": "other"}, "held out 13 documents for validation and"),
     ],
     ids=["another sample", "another split"],
@@ -157,7 +158,7 @@ def test_an_optimizer_state_of_another_shape_is_refused(
 def test_a_run_is_neither_overwritten_nor_resumed_with_other_options(base: Path, finished: Path) -> None:
     with pytest.raises(SettingError, match="a run at step 12: add --resume"):
         train(training_options(base, finished))
-    with pytest.raises(SettingError, match=r"--learning_rate is 0.1 and was 0.01 when"):
+    with pytest.raises(SettingError, match=r"--learning-rate is 0.1 and was 0.01 when"):
         train(training_options(base, finished, resume=True, steps=13, learning_rate=0.1))
     with pytest.raises(SettingError, match="is at step 12 already: give a higher --steps"):
         train(training_options(base, finished, resume=True))
@@ -167,7 +168,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_with_other_options(base: Path,
 def test_a_run_that_began_without_an_option_is_not_resumed_with_it(
     base: Path, finished: Path, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    """With `--batch_size auto`, --tokens_per_step was ignored then."""
+    """With `--batch-size auto`, --tokens-per-step was ignored then."""
     run = RunFolder(Path(shutil.copytree(finished, tmp_path / "run")))
     before = run.description
     assert before
@@ -175,7 +176,7 @@ def test_a_run_that_began_without_an_option_is_not_resumed_with_it(
     run.describe(
         msgspec.structs.replace(before, options={key: value for key, value in before.options.items() if key != name})
     )
-    with pytest.raises(SettingError, match=f"--{name} is {changes[name]} and was "):
+    with pytest.raises(SettingError, match=f"{option(name)} is {changes[name]} and was "):
         train(training_options(base, run.folder, resume=True, steps=13, batch_size="auto", **changes))
 
 

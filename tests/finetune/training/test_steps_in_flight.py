@@ -83,7 +83,7 @@ def test_a_device_without_a_known_peak_has_no_mfu(finished: Path) -> None:
 def test_the_step_that_diverged_is_named_though_more_are_queued(
     base: Path, keras: Callable[..., Any], tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingError, match="the loss is not a number at step 2: give a lower --learning_rate"):
+    with pytest.raises(TrainingError, match="the loss is not a number at step 2: give a lower --learning-rate"):
         keras(reads_of_losses, training_options(base, tmp_path / "run"), 2)
     assert not list((tmp_path / "run").rglob("model-*"))
 
@@ -145,7 +145,7 @@ def test_an_error_while_a_save_is_written_ends_the_run_and_leaves_the_save_befor
     base: Path, keras: Callable[..., Any], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    with pytest.raises(TrainingError, match="the weights are not numbers at step 8: give a lower --learning_rate"):
+    with pytest.raises(TrainingError, match="the weights are not numbers at step 8: give a lower --learning-rate"):
         keras(train_to_weights_that_are_not_numbers, training_options(base, run, samples=1, sample_length=2))
     assert newest_whole(run)[0].step == 4
     samples = (run / "samples.txt").read_text(encoding="utf-8")

@@ -107,10 +107,10 @@ def test_lora_learns_is_merged_on_save_and_resumes(base: Path, keras: Callable[.
 def test_jax_trains_the_same(base: Path, finished: Path, tmp_path: Path) -> None:
     """The same run on another backend, here with each batch split between two devices."""
     out = tmp_path / "jax"
-    options = f"--data {base}/data --init {base}/init --out {out} --samples 0 --batch_size 2 --save_every 4"
+    options = f"--data {base}/data --init {base}/init --out {out} --samples 0 --batch-size 2 --save-every 4"
     flags = "--xla_force_host_platform_device_count=2"
     environ = {"KERAS_BACKEND": "jax", "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    ended = run_module("finetune", "train", *options.split(), "--steps", "12", "--learning_rate", "1e-2", **environ)
+    ended = run_module("finetune", "train", *options.split(), "--steps", "12", "--learning-rate", "1e-2", **environ)
     assert ended.returncode == 0, ended.stderr
     ours, theirs = ([float(row["train"]) for row in logged(run)] for run in (finished, out))
     assert theirs == pytest.approx(ours, abs=1e-2)

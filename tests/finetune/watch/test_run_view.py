@@ -103,7 +103,7 @@ def test_a_training_that_fails_says_why(base: Path, keras: Callable[..., Any], t
         keras(train, training_options(base, tmp_path / "run", learning_rate=1e30, clip=0.0))
     view = viewed(tmp_path / "run")
     assert view.state == "failed"
-    assert "lower --learning_rate" in view.verdict
+    assert "lower --learning-rate" in view.verdict
 
 
 @pytest.mark.parametrize(("error", "state"), [(KeyboardInterrupt, "stopped"), (ValueError, "failed")])

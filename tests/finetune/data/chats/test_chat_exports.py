@@ -158,12 +158,12 @@ def test_a_person_is_named_in_full_or_in_part(given: list[str], names: set[str])
 @pytest.mark.parametrize(
     ("people", "given", "sentence"),
     [
-        (PEOPLE, ["Ana Schmid"], "--model_is Ana Schmid is nobody in these chats: did you mean 'Anna Schmidt'?"),
-        (PEOPLE, [""], "--model_is  is nobody in these chats: did you mean 'Anna Schmidt' or 'Bob' or 'Bobby Tables'?"),
-        (PEOPLE, ["b"], "--model_is b may be 'Bob' or 'Bobby Tables': give the name in full."),
-        (PEOPLE, [], "like, with --model_is NAME: 'Anna Schmidt' (9 messages), 'Bob' (8 messages)"),
+        (PEOPLE, ["Ana Schmid"], "--model-is Ana Schmid is nobody in these chats: did you mean 'Anna Schmidt'?"),
+        (PEOPLE, [""], "--model-is  is nobody in these chats: did you mean 'Anna Schmidt' or 'Bob' or 'Bobby Tables'?"),
+        (PEOPLE, ["b"], "--model-is b may be 'Bob' or 'Bobby Tables': give the name in full."),
+        (PEOPLE, [], "like, with --model-is NAME: 'Anna Schmidt' (9 messages), 'Bob' (8 messages)"),
         (Counter({f"p{n:02d}": 1 for n in range(30)}), [], "'p19' (1 messages) and 10 more."),
-        (PEOPLE, [*PEOPLE], "--model_is names everybody in these chats"),
+        (PEOPLE, [*PEOPLE], "--model-is names everybody in these chats"),
         (Counter({"Bob": 8}), ["Bob"], "all messages are by Bob, and a conversation needs two people"),
     ],
 )  # fmt: skip

@@ -61,7 +61,7 @@ def test_names_are_replaced_and_counted(chat: Path, capsys: pytest.CaptureFixtur
     data = prepared(chat, model_is=["Bob"])
     assert turns_of(data, 0)[:2] == [("Hi [name2]!\nHow are you?", Role.PROMPT), ("Fine, [name1].", Role.REPLY)]
     assert data.description.replaced == {"name": 2}
-    assert "Replaced: 2 names; --keep_names keeps them." in capsys.readouterr().out
+    assert "Replaced: 2 names; --keep-names keeps them." in capsys.readouterr().out
 
 
 def test_files_of_several_kinds_come_together(chat: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,14 +113,14 @@ def test_a_person_is_asked_for_on_a_terminal(typed: str, chat: Path, monkeypatch
 def test_an_end_of_input_is_no_answer(chat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         typed_on_a_terminal("\x04", monkeypatch),
-        pytest.raises(SettingError, match="nobody was named: give --model_is NAME"),
+        pytest.raises(SettingError, match="nobody was named: give --model-is NAME"),
     ):
         prepared(chat)
 
 
 def test_without_a_terminal_the_people_are_named(chat: Path) -> None:
     with pytest.raises(
-        SettingError, match=r"with --model_is NAME: 'Anna Schmidt' \(4 messages\), 'Bob' \(4 messages\)\."
+        SettingError, match=r"with --model-is NAME: 'Anna Schmidt' \(4 messages\), 'Bob' \(4 messages\)\."
     ):
         prepared(chat)
     assert not (chat / "data").exists()
@@ -129,10 +129,10 @@ def test_without_a_terminal_the_people_are_named(chat: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"model_is": ["Bob"]}, "--model_is is Bob, and no input is the export of a chat: leave it out."),
+        ({"model_is": ["Bob"]}, "--model-is is Bob, and no input is the export of a chat: leave it out."),
         (
             {"keep_names": True},
-            "--keep_names is given, and no input is the export of a chat or a mailbox: leave it out.",
+            "--keep-names is given, and no input is the export of a chat or a mailbox: leave it out.",
         ),
     ],
 )
