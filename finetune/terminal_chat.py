@@ -15,6 +15,7 @@ from app.engine.generation import GenerationOptions, check, generate
 from app.engine.prompts import alternating, fitting_turn_tokens
 from app.engine.templates import layout_of
 from app.errors import PromptTooLong, SettingError
+from finetune.option_ranges import option
 from finetune.writing_options import WritingOptions
 
 PROMPT = "> "
@@ -182,5 +183,5 @@ def changed(options: WritingOptions, name: str, value: str = "") -> WritingOptio
     try:
         new.check()
     except SettingError as error:
-        raise SettingError(str(error).removeprefix("--")) from None
+        raise SettingError(str(error).replace(option(name), name, 1)) from None
     return new

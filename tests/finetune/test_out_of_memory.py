@@ -36,6 +36,7 @@ def tensorflows_error() -> tuple[str, bool]:
     return "none", False
 
 
+@pytest.mark.slow
 def test_tensorflows_error_is_recognized(keras: Callable[..., Any]) -> None:
     assert keras(tensorflows_error) == ("ResourceExhaustedError", True)
 

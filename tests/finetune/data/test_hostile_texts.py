@@ -41,7 +41,7 @@ def reply(text: str) -> str:
         (html_text, "<svg></math>"),
         (html_text, "<![CDATA["),
         (markdown_text, "<!--"),
-        (markdown_text, "[["),
+        pytest.param(markdown_text, "[[", marks=pytest.mark.slow),
         (whatsapp, " \n"),
         (reply, "a@"),
         (reply, "a https://t.co/a "),

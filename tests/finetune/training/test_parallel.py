@@ -32,6 +32,7 @@ def losses_and_weights(init: Path, options: TrainingOptions) -> tuple[list[float
     return [*losses, trainer.loss(batches[:1])], trainer.weights()
 
 
+@pytest.mark.parametrize("parallel", ["data", pytest.param("model", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -41,15 +42,15 @@ def losses_and_weights(init: Path, options: TrainingOptions) -> tuple[list[float
         pytest.param({"optimizer": "adafactor", "learning_rate": 0.1}, id="adafactor", marks=pytest.mark.slow),
     ],
 )
-def test_several_devices_train_as_one(base: Path, four_devices: Callable[..., Any], changes: dict[str, Any]) -> None:
+def test_several_devices_train_as_one(
+    base: Path, four_devices: Callable[..., Any], changes: dict[str, Any], parallel: Parallel
+) -> None:
     options = training_options(base, base, batch_size=4, parallel="none", **changes)
     losses, weights = four_devices(losses_and_weights, base / "init", options)
     assert losses[-1] < losses[0] - 0.05
-    ways: tuple[Parallel, ...] = ("data", "model")
-    for parallel in ways:
-        shared_losses, shared = four_devices(losses_and_weights, base / "init", replace(options, parallel=parallel))
-        assert shared_losses == pytest.approx(losses, abs=1e-5)
-        assert all(shared[name] == pytest.approx(weight, abs=2e-3) for name, weight in weights.items())
+    shared_losses, shared = four_devices(losses_and_weights, base / "init", replace(options, parallel=parallel))
+    assert shared_losses == pytest.approx(losses, abs=1e-5)
+    assert all(shared[name] == pytest.approx(weight, abs=2e-3) for name, weight in weights.items())
 
 
 @pytest.mark.parametrize(
@@ -106,9 +107,8 @@ def compilations(init: Path, options: TrainingOptions) -> list[int]:
     return counts
 
 
-@pytest.mark.parametrize(
-    "parallel", ["none", *(pytest.param(way, marks=pytest.mark.slow) for way in ("data", "model"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["none", "data", "model"])
 def test_a_step_is_compiled_once(base: Path, four_devices: Callable[..., Any], parallel: Parallel) -> None:
     """On one device the second step was compiled again."""
     options = training_options(base, base, batch_size=4, parallel=parallel)
