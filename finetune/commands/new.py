@@ -8,24 +8,22 @@ finished is not done again. finetune/planning/ chooses the vocabulary, the model
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
-from app.errors import SettingError
+from app.errors import FatalError, SettingError
 from finetune.commands.evaluate import evaluate
 from finetune.commands.export import export
-from finetune.commands.prepare import prepare_inputs
+from finetune.commands.prepare import prepare_inputs, refuse_unused, refuse_values
 from finetune.data.input_files import InputFile, find_files, total_bytes
-from finetune.data.preparation import PreparationOptions
 from finetune.data.prepared import DataDescription, read_description
 from finetune.data.sources import SplitAt
-from finetune.option_ranges import Count
+from finetune.option_ranges import Count, option
 from finetune.planning.finished_stages import (
     bundle_is_of,
     data_made_of,
@@ -36,66 +34,27 @@ from finetune.planning.finished_stages import (
     refuse_other_text,
     report_is_of,
 )
+from finetune.planning.given_text import GivenText
 from finetune.planning.machine import Machine, this_machine
+from finetune.planning.model_folders import ModelFolders, model_folders
 from finetune.planning.stage_seconds import prepare_seconds, seconds_after, seconds_of_plan
 from finetune.planning.starting_weights import StartingWeights, starting_weights
 from finetune.planning.training_plan import (
     TrainingTime,
     plan_training,
     training_options,
-    validation_share,
-    vocabulary_size,
 )
 from finetune.readable_json import readable_json
 from finetune.run_folder import RunDescription, RunFolder
 from finetune.stages_bar import StagesBar, stages_bar
 from finetune.training.closed_output import output_may_close
 from finetune.training.options import TrainingOptions
+from finetune.training.stop_signals import ended_by_signals
 from finetune.training.training_result import TrainingResult
 from finetune.training.training_run import train_run
 from finetune.watch.page_file import leave_page
 
-
-@dataclass(frozen=True)
-class ModelFolders:
-    """The folders of a model by its name. `given`: prepared data that is there already."""
-
-    name: str
-    given: Path | None = None
-
-    @property
-    def data(self) -> Path:
-        return self.given or Path("data") / self.name
-
-    @property
-    def run(self) -> Path:
-        return Path("checkpoint") / self.name
-
-    @property
-    def report(self) -> Path:
-        return Path("reports") / self.name
-
-    @property
-    def bundle(self) -> Path:
-        return Path("models") / self.name
-
-    def all(self) -> dict[str, Path]:
-        return {"data": self.data, "run": self.run, "report": self.report, "bundle": self.bundle}
-
-
-class GivenText(NamedTuple):
-    """The text as it is given: files, where their documents end, and who in a chat the model is."""
-
-    inputs: list[str]
-    split: SplitAt
-    model_is: tuple[str, ...]
-
-    def command(self, folders: ModelFolders) -> list[str]:
-        """The command that makes the same model."""
-        name = [] if folders.name == name_of(self.inputs[0]) else ["--out", folders.name]
-        split = [] if self.split == "marks" else ["--split", self.split]
-        people = [word for person in self.model_is for word in ("--model-is", person)]
-        return ["gpt2", "new", *self.inputs, *name, *split, *people]
+STOPPED = "Stopped. What was finished stays, and nothing is half-written. To go on: the same command"
 
 
 def new(
@@ -107,7 +66,10 @@ def new(
     steps: Count | None = None,
     init: str | None = None,
     split: SplitAt = "marks",
+    column: str | None = None,
+    encoding: str = "utf-8",
     model_is: list[str] | None = None,
+    keep_names: bool = False,
     json: bool = False,
 ) -> None:
     """Make a model of your text: prepare, train, evaluate and export, with everything chosen.
@@ -120,13 +82,18 @@ def new(
         init: the weights to start from: a model in models/, a checkpoint's folder, or scratch for a small model of your text
             alone; by default 124M, which is downloaded if need be, or scratch where that cannot be had
         split: where one document of a .txt ends, as in `prepare`: at gpt-2-simple's marks, or also at lines or blank_lines
+        column: the column of .csv and .tsv to read; by default body, else text, else the only one
+        encoding: the text encoding of the inputs, such as utf-8 or cp1252
         model_is: the person of a chat whose messages the model learns to write; by default you are asked
+        keep_names: keep the names, user names, telephone numbers, addresses and links of chats, tweets and mails
         json: print the folders that were made as JSON, and all else on standard error
     """
     check(minutes, steps)
-    folders = ModelFolders(out or name_of(inputs[0]), prepared_folder(inputs))
-    time, text = TrainingTime(minutes, steps), GivenText(inputs, split, tuple(model_is or ()))
-    with output_may_close():
+    folders, time = model_folders(inputs, out), TrainingTime(minutes, steps)
+    text = GivenText(inputs, split, tuple(model_is or ()), column, encoding, keep_names)
+    text.refuse_options(folders)
+    folders.refuse_foreign()
+    with output_may_close(), ended_by_signals(STOPPED):
         with redirect_stdout(sys.stderr) if json else nullcontext():
             make_model(folders, text, init, time)
         if json:
@@ -137,7 +104,7 @@ def make_model(folders: ModelFolders, text: GivenText, init: str | None, time: T
     """Make what is not there yet."""
     begun = RunFolder(folders.run).description if RunFolder(folders.run).exists else None
     refuse_other_start(begun, init, folders.run)
-    files = find_files(text.inputs)[0] if folders.given is None else []  # Before anything is fetched for them.
+    files = found_files(text) if folders.given is None else []  # Before anything is fetched for them.
     machine = this_machine()
     weights = starting_weights(begun.init if begun else init, machine)
     if weights.told:
@@ -168,18 +135,13 @@ def check(minutes: float, steps: int | None) -> None:
         raise SettingError(f"--steps is {steps} and should be at least 1.")
 
 
-def name_of(given: str) -> str:
-    """The name that a model gets from its text: jokes for texts/jokes.csv.gz."""
-    name = re.sub(r"\W+", "-", Path(given).name.split(".")[0]).strip("-")
-    if not name:
-        raise SettingError(f"{given} gives the model no name: name it with --out.")
-    return name
-
-
-def prepared_folder(inputs: list[str]) -> Path | None:
-    """The folder of prepared data that is given instead of a text."""
-    folder = Path(inputs[0])
-    return folder if len(inputs) == 1 and (folder / "train.tokens").is_file() else None
+def found_files(text: GivenText) -> list[InputFile]:
+    """Raises SettingError where there are none, or for an option that none would use."""
+    files, _ = find_files(text.inputs)
+    options = text.options()
+    refuse_values(options)
+    refuse_unused({file.kind for file in files}, options)
+    return files
 
 
 def refuse_other_start(begun: RunDescription | None, init: str | None, run: Path) -> None:
@@ -196,12 +158,7 @@ def prepared(
     """The data, prepared now unless it was prepared from the same files, or is what was given."""
     if folders.given is not None:
         return read_description(folders.given)
-    size = total_bytes(files)
-    options = PreparationOptions(split=text.split, model_is=text.model_is, validation=validation_share(size))
-    if weights.source is not None:
-        options = replace(options, vocabulary=weights.source.folder)
-    else:
-        options = replace(options, vocabulary_size=vocabulary_size(size))
+    options = text.preparation(total_bytes(files), weights)
     if (data := data_made_of(files, options, folders.data)) is not None:
         print(f"{folders.data} is prepared already.")
         return data
@@ -247,6 +204,8 @@ def run_shown(options: TrainingOptions) -> TrainingResult:
     """Train. A stopped run ends the command here: the same command goes on."""
     try:
         result = train_run(options)
+    except FatalError as error:
+        raise followable(error, options) from None
     finally:
         leave_page(options.out)
     if result.signal:
@@ -254,3 +213,14 @@ def run_shown(options: TrainingOptions) -> TrainingResult:
         sys.exit(128 + result.signal)
     print(result.summary())
     return result
+
+
+def followable(error: FatalError, options: TrainingOptions) -> FatalError:
+    """The same error, with the command that takes the options which it advises, where `new` has none of that name."""
+    named = set(re.findall(r"--[a-z][a-z-]+", str(error)))
+    if named <= {option(name) for name in inspect.signature(new).parameters}:
+        return error
+    command = options.command(resume=RunFolder(options.out).exists)
+    return SettingError(
+        f"{str(error).rstrip('.')}. Here, `new` chose the options: change them in {command}, and call `new` again at its end."
+    )

@@ -26,8 +26,8 @@ CHATS: tuple[Kind, ...] = ("whatsapp", "telegram", "discord", "direct_messages")
 """The kinds that hold conversations."""
 PERSONAL: tuple[Kind, ...] = ("mailbox", "tweets", "discord_package")
 """Other kinds in which personal data is replaced."""
-PRIVATE: tuple[Kind, ...] = (*CHATS, "mailbox", "discord_package")
-"""The kinds that hold what people wrote to each other, and not to everybody."""
+PRIVATE: tuple[Kind, ...] = (*CHATS, *PERSONAL)
+"""The kinds that hold what people wrote to each other, and not to everybody. No archive says whether tweets are protected."""
 ENCODED: tuple[Kind, ...] = ("text", "table", "jsonl", "fortunes", "markdown", "subtitles", "whatsapp")
 """The kinds whose encoding nothing tells. Others are UTF-8, or say what they are."""
 READABLE: tuple[Kind, ...] = (

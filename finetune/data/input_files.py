@@ -5,6 +5,7 @@ The first bytes tell the kind, and where they cannot, the suffix does. A file ma
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -163,6 +164,17 @@ def head_of(path: Path, member: str = "") -> bytes:
     except DataError:
         pass
     return head[:HEAD]
+
+
+def content_sha256(files: Iterable[InputFile]) -> str | None:
+    """A hash of all that the files hold on disk; None where one of them is a pipe, which can be read only once."""
+    digest = hashlib.sha256()
+    for path in dict.fromkeys(file.path for file in files):
+        if not path.is_file():
+            return None
+        with path.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
 
 
 def total_bytes(files: Iterable[InputFile]) -> int:

@@ -31,10 +31,11 @@ from finetune.data.chats.conversations import UNANSWERED
 from finetune.data.document_block import END, DocumentBlock, sums
 from finetune.data.document_encoder import DocumentEncoder
 from finetune.data.documents import Document
-from finetune.data.file_kinds import CHATS, PRIVATE
-from finetune.data.input_files import InputFile, printable
+from finetune.data.file_kinds import CHATS
+from finetune.data.input_files import InputFile, content_sha256, printable, total_bytes
 from finetune.data.near_duplicates import copies, near_copies
 from finetune.data.prepared import FORMAT, DataDescription, SplitWriter, TokenBlock
+from finetune.data.private_text import is_private
 from finetune.data.sources import Source, SplitAt
 from finetune.data.spool import Spool, write_spool
 from finetune.data.thread_map import thread_map
@@ -102,16 +103,16 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
     Raises DataError where a line cannot be read, the vocabulary cannot be used, the disk is full, or no document is left.
     """
     vocabulary = given_vocabulary(files, options)
+    files_sha256 = content_sha256(files)  # Before they are read, since somebody may be writing one.
     chats = chat_rules(files, options.encoding, options.model_is, options.keep_names)
     template = options.template or ("chat" if any(file.kind in CHATS for file in files) else "text")
-    size = sum(path.stat().st_size for path in {file.path for file in files})
+    how = (options.column, options.split, template, options.encoding)
+    private, size = set(filter(is_private, files)), total_bytes(files)
     counts: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
     with explain_full_disk(out, size), written_aside(out) as aside:
         with progress_bar("read", size, unit="B") as progress:
             sources = (
-                Source(
-                    file, options.column, options.split, template, options.encoding, vocabulary, chats, progress.update
-                )
+                Source(file, *how, vocabulary, chats, progress=progress.update, found_private=private.add)
                 for file in files
             )
             documents = chain.from_iterable(source.documents() for source in sources)
@@ -142,7 +143,8 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
             made=made(),
             replaced=dict(chats.personal.counts) if chats.personal and chats.personal.counts else None,
             stretches=None if written.stretches == written.documents else written.stretches,
-            private=any(file.kind in PRIVATE for file in files),
+            private=bool(private),
+            files_sha256=files_sha256,
         )
         (aside / "description.json").write_bytes(readable_json(description))
         replace_folder(aside, out, files=[path.name for path in aside.iterdir()])

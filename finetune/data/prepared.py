@@ -49,7 +49,8 @@ class DataDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """description.json. `read`, `dropped` and `documents` count documents.
 
     `stretches` counts the parts in which they lie in the files, where a long document was taken apart. `replaced` counts personal
-    data in chats, by kind. `private`: some of the text is from chats, mails or direct messages; None in older data, which may be.
+    data in chats, by kind. `private`: people wrote some of the text, and not to everybody; None in older data, which may be.
+    `files_sha256` is of the files that were read, as they are on disk.
     """
 
     format: int
@@ -67,6 +68,7 @@ class DataDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     stretches: dict[str, int] | None = None
     replaced: dict[str, int] | None = None
     private: bool | None = None
+    files_sha256: str | None = None
 
     def __post_init__(self) -> None:
         layout_of(self.template)

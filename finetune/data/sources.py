@@ -4,7 +4,7 @@
     .md                         the text of one page
     fortune files               texts between lines of a percent sign
     .csv, .tsv                  one document per row, from one column; the marks separate documents here too
-    .jsonl                      one document per line: {"body": text, "meta"?: code} or {"turns": [text, …], "meta"?: code}
+    .jsonl                      one document per line: {"body": text} or {"turns": [text, …]}, perhaps "meta" and "private"
     .npz                        an archive of gpt-2-simple's encode_dataset: decoded into text, then read like .txt
     .mbox, .eml                 one document per mail
     chats (finetune/data/chats) one document per conversation
@@ -54,18 +54,20 @@ FORTUNE_BORDER, NO_BORDER = re.compile(r"\n%%?[ \t]*(?=\n)(?:\s*\n%%?[ \t]*(?=\n
 
 
 class JsonlRecord(msgspec.Struct, forbid_unknown_fields=True):
-    """One line of a .jsonl file. Exactly one of `body` and `turns` is given."""
+    """One line of a .jsonl file. Exactly one of `body` and `turns` is given. `private`: people wrote it, and not to everybody."""
 
     body: str | None = None
     turns: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
     meta: str | dict[str, str | int | float | bool | None] | None = None
+    private: bool = False
 
 
 @dataclass(frozen=True)
 class Source:
     """One input file and how to read it.
 
-    `vocabulary` is the one that an .npz was encoded with. `progress` is called with the number of bytes just read.
+    `vocabulary` is the one that an .npz was encoded with. `progress` is called with the number of bytes just read, and
+    `found_private` with the file where a document says that it is private.
     """
 
     file: InputFile
@@ -76,6 +78,7 @@ class Source:
     vocabulary: Tokenizer | None
     chats: ChatRules
     progress: Callable[[int], object]
+    found_private: Callable[[InputFile], object]
 
     def documents(self) -> Iterator[Document]:
         match self.file.kind:
@@ -147,6 +150,8 @@ def read_jsonl(source: Source) -> Iterator[Document]:
             raise DataError(wrong_line(source.file, number, str(error))) from None
         if (record.body is None) == (record.turns is None):
             raise DataError(wrong_line(source.file, number, f"it has {'both' if record.turns else 'neither'}"))
+        if record.private:
+            source.found_private(source.file)
         if record.turns:
             yield from_turns(record.turns, record.meta, source.template)
         else:

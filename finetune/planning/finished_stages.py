@@ -10,10 +10,10 @@ from typing import Any
 
 from app.engine.bundle import read_manifest
 from app.engine.checkpoint_folder import open_checkpoint
-from app.errors import FatalError, SettingError
-from finetune.data.input_files import InputFile, printable
+from app.errors import DataError, FatalError, SettingError
+from finetune.data.input_files import InputFile, content_sha256, printable
 from finetune.data.preparation import PreparationOptions
-from finetune.data.prepared import DataDescription, read_description
+from finetune.data.prepared import DataDescription, open_data
 from finetune.planning.training_plan import TrainingTime, steps_within, useful_steps
 from finetune.run_folder import RunDescription, RunFolder
 from finetune.run_progress import read_progress
@@ -23,16 +23,15 @@ from finetune.training.training_result import TrainingResult
 
 
 def data_made_of(files: Sequence[InputFile], options: PreparationOptions, folder: Path) -> DataDescription | None:
-    """What the folder holds, if it was prepared from these files as they are now, with these options."""
-    made_at = folder / "description.json"
-    if not made_at.is_file() or any(file.path.stat().st_mtime > made_at.stat().st_mtime for file in files):
-        return None
-    with suppress(FatalError):
-        found = read_description(folder)
+    """What the folder holds, if it was prepared from files of this content and these names, with these options."""
+    with suppress(DataError):
+        found = open_data(folder).description
         asked = options.described()
-        same = {name: value for name, value in found.options.items() if name in asked and name != "model_is"}
-        wanted = {name: value for name, value in asked.items() if name in same}
-        if found.sources == [printable(str(file)) for file in files] and same == wanted:
+        if not options.model_is:  # A person has chosen before, and is not asked again.
+            del asked["model_is"]
+        same_options = asked.items() <= found.options.items()
+        same_names = found.sources == [printable(str(file)) for file in files]
+        if same_options and same_names and found.files_sha256 and found.files_sha256 == content_sha256(files):
             return found
     return None
 

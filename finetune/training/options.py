@@ -7,7 +7,7 @@ import math
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -140,12 +140,15 @@ class TrainingOptions:
 
     def resume_command(self) -> str:
         """The command that continues this run."""
+        return replace(self, save=None).command(resume=True)  # It goes on from the newest.
+
+    def command(self, resume: bool) -> str:
+        """The command that trains with these options."""
         usual = {field.name: field.default for field in dataclasses.fields(self)}
-        given = {name: value for name, value in vars(self).items() if value != usual[name]}
-        given.pop("save", None)  # It goes on from the newest.
+        given = {name: value for name, value in vars(replace(self, resume=False)).items() if value != usual[name]}
         words = [
             (option(name), *([] if value is True else [str(value)]))
-            for name, value in (given | {"resume": True}).items()
+            for name, value in (given | ({"resume": True} if resume else {})).items()
         ]
         return shlex.join(["gpt2", "train", *chain.from_iterable(words)])
 

@@ -56,6 +56,24 @@ def stop_signals() -> Iterator[StopRequest]:
 
 
 @contextmanager
+def ended_by_signals(ending: str) -> Iterator[None]:
+    """Let a signal end what need not be saved half-way: it cleans up, prints `ending`, and exits with the signal's code."""
+    taken = [signal.SIGINT]  # In case that KeyboardInterrupt comes from elsewhere.
+
+    def take(number: int, frame: object) -> None:
+        taken[0] = signal.Signals(number)
+        raise KeyboardInterrupt
+
+    in_main = threading.current_thread() is threading.main_thread()
+    try:
+        with handled_by(take) if in_main else contextlib.nullcontext():
+            yield
+    except KeyboardInterrupt:
+        print(ending, file=sys.stderr)
+        sys.exit(128 + taken[0])
+
+
+@contextmanager
 def handled_by(handler: signal._HANDLER) -> Iterator[None]:
     """Let `handler` take the signals that ask a program to stop."""
     numbers = {signal.SIGINT, signal.SIGTERM}

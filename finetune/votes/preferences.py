@@ -1,6 +1,7 @@
 """Votes as training data: liked texts as a corpus, and preference pairs for a ranker.
 
-liked.jsonl   one text per line, as `prepare` reads it: {"turns": [prompt, text]} for an answer, else {"body": text}
+liked.jsonl   one text per line, as `prepare` reads it: {"turns": [prompt, text]} for an answer, else {"body": text};
+              with {"private": true} where a visitor wrote the prompt
 pairs.jsonl   {"prompt", "chosen", "rejected"}: two texts on one prompt, the first liked more; each text in a few pairs only
 """
 
@@ -70,11 +71,13 @@ def score_texts(votes: Iterable[StoredVote]) -> list[ScoredText]:
 
 def as_document(scored: ScoredText) -> dict[str, Any]:
     """A text that begins with its prompt, or with the white space after it, continues it; any other is an answer to it."""
-    if not scored.prompt.strip() or scored.text.startswith(scored.prompt):
+    if not scored.prompt.strip():
         return {"body": scored.text}
+    if scored.text.startswith(scored.prompt):
+        return {"body": scored.text, "private": True}
     if scored.text[:1].isspace():
-        return {"body": scored.prompt + scored.text}
-    return {"turns": [scored.prompt, scored.text]}
+        return {"body": scored.prompt + scored.text, "private": True}
+    return {"turns": [scored.prompt, scored.text], "private": True}
 
 
 def preference_pairs(texts: Iterable[ScoredText], margin: int) -> Iterator[dict[str, str]]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +15,22 @@ import msgspec
 import pytest
 
 from app.engine.checkpoint_folder import open_checkpoint
-from app.errors import SettingError
-from finetune.commands.new import name_of, new
+from app.errors import MachineError, SettingError
+from finetune.commands.new import followable, new
+from finetune.commands.prepare import prepare_inputs
+from finetune.data.input_files import find_files
+from finetune.data.preparation import PreparationOptions
 from finetune.data.prepared import read_description
-from finetune.planning.finished_stages import finished_run, option_to_go_on, options_of_run
+from finetune.planning.finished_stages import data_made_of, finished_run, option_to_go_on, options_of_run
+from finetune.planning.given_text import GivenText
 from finetune.planning.machine import Machine
+from finetune.planning.model_folders import ModelFolders, name_of
 from finetune.planning.starting_weights import starting_weights
 from finetune.planning.training_plan import TrainingTime
 from finetune.run_folder import RunFolder
+from finetune.training.options import TrainingOptions
 from tests.conftest import SENTENCES, in_a_process_of_its_own
+from tests.finetune.data.chats.exports import whatsapp
 
 SMALL = Machine("CPU", 1_000_000_000, "float32")
 
@@ -91,6 +102,93 @@ def test_another_text_is_not_trained_into_a_run(trained: Path, base: Path) -> No
         new(["jokes.txt"], split="lines")
 
 
+@pytest.mark.parametrize("text", ["Tuna", "Tuna is a fish."])
+def test_prepared_data_is_of_the_text_as_it_is_now(place: Path, text: str) -> None:
+    """A text that was restored from a copy has an older date, and sometimes its size, and counted as prepared already."""
+    path, options = place / "jokes.txt", GivenText(["jokes.txt"]).preparation(20, starting_weights("scratch", SMALL))
+    path.write_text("Lion", encoding="utf-8")
+    prepare_inputs(["jokes.txt"], Path("data/jokes"), options)
+    files = find_files(["jokes.txt"])[0]
+    assert data_made_of(files, options, Path("data/jokes"))
+    path.write_text(text, encoding="utf-8")
+    os.utime(path, (10**9, 10**9))
+    assert not data_made_of(files, options, Path("data/jokes"))
+    path.write_text("Lion", encoding="utf-8")
+    assert data_made_of(files, options, Path("data/jokes"))
+    (place / "data/jokes/train.tokens").unlink()
+    assert not data_made_of(files, options, Path("data/jokes")), "it is prepared again, and not damaged for ever"
+
+
+def test_who_the_model_is_counts(place: Path) -> None:
+    """`--model-is` of a second call was ignored, and data of the first was taken. Who chose on a terminal is not asked again."""
+    chosen = PreparationOptions(vocabulary_size=300, model_is=("Bob",))
+    (place / "chat.txt").write_text(whatsapp(), encoding="utf-8")
+    prepare_inputs(["chat.txt"], Path("data/chat"), chosen)
+    files = find_files(["chat.txt"])[0]
+    assert data_made_of(files, chosen, Path("data/chat"))
+    assert data_made_of(files, replace(chosen, model_is=()), Path("data/chat"))
+    assert not data_made_of(files, replace(chosen, model_is=("Anna",)), Path("data/chat"))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"encoding": "cp1252"}, "--encoding is given, and data is prepared already: leave it out"),
+        ({"model_is": ["Bob"]}, "--model-is is given, and data is prepared already: leave it out"),
+    ],
+)
+def test_prepared_data_takes_no_options_of_a_text(
+    base: Path, options: dict[str, Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(base)
+    with pytest.raises(SettingError, match=sentence):
+        new(["data"], **options)
+
+
+def test_options_of_a_text_are_refused_before_weights_are_fetched(place: Path) -> None:
+    with pytest.raises(SettingError, match="--column is 'joke', and no input is a "):
+        new(["jokes.txt"], column="joke")
+    with pytest.raises(SettingError, match="--encoding is 'klingon', and should be a text encoding"):
+        new(["jokes.txt"], encoding="klingon")
+
+
+def test_the_command_to_go_on_has_the_options_that_were_given() -> None:
+    text = GivenText(["a b.csv"], model_is=("Anna", "Bo B"), column="joke", keep_names=True)
+    assert text.command(ModelFolders("jokes")) == [
+        "gpt2", "new", "a b.csv", "--out", "jokes", "--model-is", "Anna", "--model-is", "Bo B", "--column", "joke",
+        "--keep-names",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("resume", "said"), [(True, "--resume, and call"), (False, "checkpoint/y, and call")])
+def test_advice_that_new_has_no_option_for_names_the_command_that_has(trained: Path, resume: bool, said: str) -> None:
+    """`new` said "give --batch-size 1", which it does not take."""
+    options = TrainingOptions(data=Path("data/x"), out=Path("checkpoint/jokes" if resume else "checkpoint/y"))
+    error = followable(MachineError("there is not enough memory: give --batch-size 1."), options)
+    assert str(error).startswith(
+        "there is not enough memory: give --batch-size 1. Here, `new` chose the options: change them in gpt2 train"
+    )
+    assert said in str(error)
+    same = SettingError("give a new --out.")
+    assert followable(same, options) is same
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_training_says_how_to_go_on(
+    number: signal.Signals, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SIGTERM ended without a word, and Ctrl-C did not say that the same command goes on."""
+    os.mkfifo(place / "pipe.txt")
+    timer = threading.Timer(0.3, os.kill, [os.getpid(), number])
+    timer.start()
+    with pytest.raises(SystemExit) as ended:
+        new(["jokes.txt", "pipe.txt"], init="scratch")
+    timer.join()
+    assert ended.value.code == 128 + number
+    assert capsys.readouterr().err.endswith("nothing is half-written. To go on: the same command\n")
+    assert not list((place / "data").iterdir())
+
+
 @pytest.mark.parametrize(
     ("changes", "time", "goes_on"),
     [
@@ -126,6 +224,24 @@ def test_a_run_that_has_ended_goes_on_with_more_time(
 )
 def test_a_model_is_named_after_its_text(given: str, name: str) -> None:
     assert name_of(given) == name
+
+
+@pytest.mark.parametrize(
+    "out", ["../evil", "models/jokes", "/tmp/jokes", "", ".", "..", "-x", "two\nlines", "DEFAULT", "n\udcff", "n" * 200]
+)
+def test_out_is_a_name(trained: Path, base: Path, out: str) -> None:
+    """`--out ../evil` wrote four folders beside data/, checkpoint/, reports/ and models/."""
+    with pytest.raises(SettingError, match=r"--out is .*, and should be a name such as jokes"):
+        new([str(base / "data")], out=out)
+
+
+def test_a_folder_of_something_else_is_refused_before_training(place: Path) -> None:
+    """It was refused after it, by `export`."""
+    (place / "models/jokes").mkdir(parents=True)
+    (place / "models/jokes/holiday.jpg").touch()
+    with pytest.raises(SettingError, match="models/jokes is there and holds something else: name the model with --out"):
+        new(["jokes.txt"], init="scratch")
+    assert not (place / "data").exists()
 
 
 def test_a_text_without_a_name_needs_one() -> None:

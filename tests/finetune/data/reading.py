@@ -21,7 +21,9 @@ def read(
     vocabulary: Tokenizer | None = None,
 ) -> list[str]:
     (file,) = [path] if isinstance(path, InputFile) else files_of(str(path))
-    source = Source(file, column, split, template, encoding, vocabulary, ChatRules(), progress=lambda _: None)
+    source = Source(
+        file, column, split, template, encoding, vocabulary, ChatRules(), lambda _: None, found_private=lambda _: None
+    )
     texts = [""]
     for document in source.documents():
         texts[-1] += DocumentBlock.of([document]).texts()[0].decode()

@@ -12,11 +12,18 @@ import pytest
 from app.engine.bundle import read_manifest
 from finetune.__main__ import main
 from finetune.data.prepared import open_data
+from finetune.data.private_text import looks_like_chat
 from finetune.run_folder import RunDescription, RunFolder
 from tests.finetune.data.chats.exports import SAID, TWEETS, discord, package, telegram, whatsapp, x_messages
 
 STORY = "The duck crossed the road.\n\nNobody knows why.\n\nIt was a long road for a duck.\n\nA bill is a bill.\n"
 MAIL = "From: Anna <anna@x.org>\nSubject: Ducks\n\nI have to tell you something about the ducks.\n"
+LIKED = '{"body": "A text of its own."}\n{"turns": ["Why did the duck cross?", "Because it could."], "private": true}\n'
+CHAT_LOG = """\
+Wednesday 5th, 12:30 - Anna: The ducks are back on the pond
+Wednesday 5th, 12:31 - Bob: All of the ducks are there?
+Wednesday 5th, 12:40 - Anna: Yes, all of them are
+"""
 
 
 @pytest.fixture
@@ -55,6 +62,10 @@ def exported(checkpoint: Path, tmp_path: Path) -> Callable[..., list[str]]:
         ({"messages.json": package(SAID)}, ""),
         ({"sent.eml": MAIL}, ""),
         ({"chat.txt": whatsapp(), "story.txt": STORY}, "Bob"),
+        ({"tweets.js": f"window.YTD.tweets.part0 = {json.dumps([{'tweet': tweet} for tweet in TWEETS])}"}, ""),
+        ({"liked.jsonl": LIKED}, ""),
+        ({"log.txt": CHAT_LOG}, ""),
+        ({"WhatsApp Chat mit Anna.txt": STORY}, ""),
     ],
 )
 def test_private_words_are_no_beginnings(
@@ -67,15 +78,28 @@ def test_given_beginnings_are_taken_whatever_the_data(exported: Callable[..., li
     assert exported({"chat.txt": whatsapp()}, "--beginning", "Hello?", model_is="Bob") == ["Hello?"]
 
 
-@pytest.mark.parametrize(
-    "files",
-    [
-        {"story.txt": STORY},
-        {"tweets.js": f"window.YTD.tweets.part0 = {json.dumps([{'tweet': tweet} for tweet in TWEETS])}"},
-    ],
-)
+@pytest.mark.parametrize("files", [{"story.txt": STORY}, {"liked.jsonl": '{"body": "A duck went to the pond."}\n'}])
 def test_published_words_are(exported: Callable[..., list[str]], files: dict[str, str]) -> None:
     assert exported(files)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_chat"),
+    [
+        (CHAT_LOG, True),
+        ("[12:30] <anna> The ducks are back\n[12:31] <bob> All of them?\n[12:40] <anna> Yes they are\n", True),
+        (
+            "Anna, [12.05.21 14:30]\nThe ducks are back\n\nBob, [12.05.21 14:31]\nAll?\n\nAnna, [12.05.21 14:32]\nYes\n",
+            True,
+        ),
+        ("ANNA: The ducks are back.\nBOB: All of them?\nANNA: Yes.\n", False),
+        ("At 12:30 the ducks came: all of them.\nAt 12:40 they left: all but one.\n", False),
+        (STORY, False),
+    ],
+)
+def test_chats_of_other_formats_are_found(text: str, is_chat: bool) -> None:
+    """A chat whose dates are not known is read as a text, and its lines were beginnings on the page."""
+    assert looks_like_chat(text) == is_chat
 
 
 def test_data_that_does_not_say_so_may_be_private(exported: Callable[..., list[str]], tmp_path: Path) -> None:

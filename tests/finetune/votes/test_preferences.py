@@ -32,7 +32,8 @@ def test_ratings_become_a_corpus_and_pairs(checkpoint: Path, tmp_path: Path) -> 
     assert write_preferences(address, out) == PreferenceCounts(texts=5, liked=3, pairs=6)
     liked = [json.loads(line) for line in (out / "liked.jsonl").read_text().splitlines()]
     assert {json.dumps(one) for one in liked} == {
-        '{"turns": ["Why?", "Because."]}', '{"body": "Why? Oh well."}', '{"body": "A text of its own."}',
+        '{"turns": ["Why?", "Because."], "private": true}', '{"body": "Why? Oh well.", "private": true}',
+        '{"body": "A text of its own."}',
     }  # fmt: skip
     pairs = [json.loads(line) for line in (out / "pairs.jsonl").read_text().splitlines()]
     assert [(pair["prompt"], pair["chosen"], pair["rejected"]) for pair in pairs] == [
@@ -43,7 +44,7 @@ def test_ratings_become_a_corpus_and_pairs(checkpoint: Path, tmp_path: Path) -> 
         [str(out / "liked.jsonl")], out=tmp_path / "prepared", vocabulary=checkpoint, template="qa", near_duplicates=0
     )
     write_preferences(address, out, minimum=3)
-    assert (out / "liked.jsonl").read_text() == '{"turns":["Why?","Because."]}\n'
+    assert (out / "liked.jsonl").read_text() == '{"turns":["Why?","Because."],"private":true}\n'
     assert len((out / "pairs.jsonl").read_text().splitlines()) == 3
     with pytest.raises(SettingError, match=r"--param minimum is '0', and should be 1 or more"):
         fetch(FetchOptions("ratings", out=out, source=[address], param=["minimum=0"]))
@@ -51,18 +52,24 @@ def test_ratings_become_a_corpus_and_pairs(checkpoint: Path, tmp_path: Path) -> 
         write_preferences(address, out, minimum=4)
 
 
+PRIVATE = {"private": True}
+
+
 @pytest.mark.parametrize(
     ("prompt", "text", "document"),
     [
-        ("Why?", "Because.", {"turns": ["Why?", "Because."]}),
-        ("Why did", " the duck stop?", {"body": "Why did the duck stop?"}),
-        ("[QUESTION] Why?\n[ANSWER]", " Because.", {"body": "[QUESTION] Why?\n[ANSWER] Because."}),
-        ("Why did", "Why did the duck stop?", {"body": "Why did the duck stop?"}),
+        ("Why?", "Because.", {"turns": ["Why?", "Because."]} | PRIVATE),
+        ("Why did", " the duck stop?", {"body": "Why did the duck stop?"} | PRIVATE),
+        ("[QUESTION] Why?\n[ANSWER]", " Because.", {"body": "[QUESTION] Why?\n[ANSWER] Because."} | PRIVATE),
+        ("Why did", "Why did the duck stop?", {"body": "Why did the duck stop?"} | PRIVATE),
         (" ", " Because.", {"body": " Because."}),
     ],
 )
 def test_a_text_that_goes_on_after_its_prompt_is_no_turn(prompt: str, text: str, document: dict[str, object]) -> None:
-    """What the page wrote after a beginning was an answer to it, and was trained with two tags in a row."""
+    """What the page wrote after a beginning was an answer to it, and was trained with two tags in a row.
+
+    What a visitor wrote is private: it would be a beginning that the page offers to everybody.
+    """
     assert as_document(ScoredText(prompt, text)) == document
 
 
