@@ -12,7 +12,7 @@ from pathlib import Path
 from finetune.deployment.cloud_project import CloudProject
 from finetune.deployment.deployment_plan import Deployment, secret_names
 from finetune.deployment.gcloud import Step
-from finetune.deployment.staged_sources import staging_commands
+from finetune.deployment.staged_sources import PACKAGES, staging_commands
 
 UNKNOWN = CloudProject("$PROJECT", "us-central1", "$ACCOUNT")
 """A project that nobody could be asked about. Its commands use variables that the script sets first."""
@@ -60,7 +60,8 @@ def script(steps: Sequence[Step], project: CloudProject, wanted: Deployment) -> 
         for variable, name in zip(("TELEGRAM_TOKEN", "TELEGRAM_SECRET"), secret_names(service), strict=True):
             access = ("gcloud", "secrets", "versions", "access", "latest", "--secret", name, "--project", project.name)
             yield f'export {variable}="$({typed(access)})"'
-        yield f'{shlex.quote(sys.executable)} -m app.bot set-webhook "$URL"'
+        found = "" if "site-packages" in PACKAGES.parts else f"PYTHONPATH={shlex.quote(str(PACKAGES))} "
+        yield f'{found}{shlex.quote(sys.executable)} -m app.bot set-webhook "$URL"'
 
 
 def typed(words: Sequence[str]) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from tests.fakes.gcloud.command_lines import CommandLine, pairs
@@ -128,10 +126,10 @@ def service_deploy(line: CommandLine, state: dict[str, Any]) -> Any:
     account = f"serviceAccount:{project['number']}-compute@developer.gserviceaccount.com"
     if not {role for who, role in project["policy"] if who == account} & {"roles/run.builder", "roles/editor"}:
         raise Failed(f"Build failed because the service account is missing required IAM permissions: {account}")
-    folder, region, (name,) = Path(line.flags["--source"]), line.flags["--region"], line.arguments
-    sys.stderr.write("Building using Dockerfile and deploying container to Cloud Run service\n")
+    folder, region, (name,) = line.folder / line.flags["--source"], line.flags["--region"], line.arguments
+    line.progress.append("Building using Dockerfile and deploying container to Cloud Run service\n")
     log = f"https://console.cloud.google.com/cloud-build/builds;region={region}/abc?project={project['number']}"
-    sys.stderr.write(f"Building Container... Logs are available at [{log}].\n")
+    line.progress.append(f"Building Container... Logs are available at [{log}].\n")
     sent = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     bundles = [each for each in sent if re.fullmatch(r"models/[^/]+/manifest.json", each)]
     if "Dockerfile" not in sent or "app/__main__.py" not in sent or len(bundles) != 1:
@@ -216,11 +214,11 @@ def secret(line: CommandLine, state: dict[str, Any]) -> Any:
 def secret_create(line: CommandLine, state: dict[str, Any]) -> Any:
     if line.arguments[0] in secrets_of(line, state):
         raise Failed("ALREADY_EXISTS: Secret already exists.")
-    secrets_of(line, state)[line.arguments[0]] = {"versions": [sys.stdin.read()], "readers": []}
+    secrets_of(line, state)[line.arguments[0]] = {"versions": [line.stdin], "readers": []}
 
 
 def secret_add(line: CommandLine, state: dict[str, Any]) -> Any:
-    secret(line, state)["versions"].append(sys.stdin.read())
+    secret(line, state)["versions"].append(line.stdin)
 
 
 def secret_versions(line: CommandLine, state: dict[str, Any]) -> Any:

@@ -15,11 +15,17 @@ class UsageError(Exception):
 
 
 class CommandLine(NamedTuple):
-    """`command` begins with the program; `flags` have their values, True or False without one."""
+    """`command` begins with the program; `flags` have their values, True or False without one.
+
+    `stdin` and `folder`, in which it runs, are the process's; `progress` is what it prints while it works.
+    """
 
     command: str
     arguments: list[str]
     flags: dict[str, Any]
+    stdin: str = ""
+    folder: Path = Path()
+    progress: list[str] = []  # noqa: RUF012  A running command has its own.
 
 
 def parse(words: Sequence[str]) -> CommandLine:

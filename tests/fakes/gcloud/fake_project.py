@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent.parent
-START = "import sys; from tests.fakes.gcloud.__main__ import main; sys.exit(main(sys.argv[1:]))"
+from tests.fakes.gcloud.program_server import PROGRAM, port
+
 PERSON = "ann@example.com"
 NUMBER = 123456789
 ACCOUNT = f"{NUMBER}-compute@developer.gserviceaccount.com"
@@ -70,7 +69,8 @@ def install(folder: Path, patch: pytest.MonkeyPatch, url: str = "http://127.0.0.
     programs.mkdir(parents=True)
     for name in ("gcloud", "bq"):
         program = programs / name
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} -S -c "{START}" {name} "$@"\n', encoding="utf-8")
+        text = PROGRAM.format(port=port(), folder=shlex.quote(str(folder)), name=name)
+        program.write_text(text, encoding="utf-8")
         program.chmod(0o755)
     fake = FakeGcloud(folder)
     state = {
@@ -81,6 +81,4 @@ def install(folder: Path, patch: pytest.MonkeyPatch, url: str = "http://127.0.0.
     }
     (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
     patch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    patch.setenv("PYTHONPATH", str(ROOT))
-    patch.setenv("FAKE_GCLOUD", str(folder))
     return fake
