@@ -10,7 +10,8 @@ from app.engine.base import Engine
 from app.engine.bundle import Bundle, read_manifest
 from app.engine.cores import cores_allowed
 from app.engine.default_bundle import PACKAGED, default_bundle, is_bundle
-from app.engine.memory import BASE, TOKEN_BYTES, ModelMemory, memory_allowed
+from app.engine.memory import BASE, TOKEN_BYTES, ModelMemory
+from app.engine.memory_limit import memory_allowed
 from app.errors import SettingError, UnknownModel
 from app.settings import Settings
 

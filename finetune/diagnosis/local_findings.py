@@ -15,6 +15,7 @@ from app import __version__
 from app.engine.cores import cores_allowed
 from app.errors import FatalError
 from finetune.diagnosis.finding import Finding, broken, fine, note
+from finetune.machine_memory import all_memory, free_memory
 from finetune.notebook.gpu_settings import Gpu, first_gpu
 
 CLONE = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ def local_findings() -> Iterator[Finding]:
     yield fine("Python", f"{platform.python_version()}, {sys.executable}")
     yield fine("gpt2", f"{__version__}, {'a clone in' if is_clone() else 'installed in'} {CLONE}")
     yield cores_found(cores_allowed(), os.cpu_count() or 1)
-    yield memory_found(*memory())
+    yield memory_found(free_memory(), all_memory())
     yield disk_found(shutil.disk_usage(".").free)
     yield gpu_found(first_gpu(), jax_has_cuda())
     yield packages_found("serving", SERVING, needed=True)
@@ -48,19 +49,6 @@ def is_clone() -> bool:
 
 def cores_found(allowed: int, there: int) -> Finding:
     return fine("cores", f"{allowed}" if allowed >= there else f"{allowed} of {there}")
-
-
-def memory() -> tuple[int | None, int | None]:
-    """Bytes that are free for this process, and all there are. None where the system does not say."""
-    from app.engine.memory import memory_allowed
-
-    try:
-        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-        free, there = (int(lines[name].split()[0]) * 1024 for name in ("MemAvailable", "MemTotal"))
-    except (OSError, KeyError, ValueError):
-        return None, memory_allowed()
-    allowed = memory_allowed()
-    return min(free, allowed or free), min(there, allowed or there)
 
 
 def memory_found(free: int | None, there: int | None) -> Finding:

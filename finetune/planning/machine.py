@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from finetune.machine_memory import free_memory
 from finetune.notebook.gpu_settings import first_gpu
 from finetune.training.devices import jax_for_cuda, visible_gpus
-from finetune.training.memory_estimate import free_memory
 from finetune.training.options import Precision
 from finetune.training.training_rate import multiplies_bfloat16
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from app.engine.bundle import Hparams
-from app.engine.memory import memory_allowed
 from finetune.checkpoint import Array
+from finetune.machine_memory import free_memory
 from finetune.training.devices import Devices
 from finetune.training.options import TrainingOptions
 
@@ -77,15 +75,3 @@ def usable_memory(devices: Devices) -> int | None:
         return int(devices.memory * (0.92 if devices.backend == "jax" else 0.8))
     free = None if devices.gpu else free_memory()
     return None if free is None else int(free * 0.8)
-
-
-def free_memory() -> int | None:
-    """Bytes of the machine's memory that this process may still take, or None where the system does not say."""
-    try:
-        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        free = int(lines["MemAvailable"].split()[0]) * 1024
-        taken = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, KeyError, ValueError):
-        return None
-    allowed = memory_allowed()
-    return free if allowed is None else max(0, min(free, allowed - taken))

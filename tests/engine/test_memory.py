@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from app.engine.fake import FakeEngine
-from app.engine.memory import MOST_ROWS, SCRATCH, ModelMemory, memory_allowed
+from app.engine.memory import MOST_ROWS, SCRATCH, ModelMemory
+from app.engine.memory_limit import memory_allowed
 from app.engine.prefix_cache import PrefixCache
 from app.errors import MachineError
 
