@@ -1,12 +1,11 @@
 """progress.json: how far a training run is, for whoever watches it.
 
 log.csv has the losses; this file says every few seconds which step is reached. The trainer writes it, and its last words say how
-the run ended. A run that was killed says nothing: then its process is gone.
+the run ended. A run that was killed says nothing: then nobody holds its lock.
 """
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from pathlib import Path
@@ -15,13 +14,11 @@ from typing import Literal
 import msgspec
 
 from finetune.checkpoint import replace_text
+from finetune.run_lock import is_locked
 
 FILE = "progress.json"
 SILENCE = 900.0
-"""Seconds after which a run on another machine, whose processes cannot be seen from here, counts as stopped."""
-
-LONGEST_PAUSE = 3600.0
-"""The same for a run on this machine: later, its process number may have become another program's."""
+"""Seconds after which a run whose lock cannot be seen from here, as on another machine, counts as stopped."""
 
 
 class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,15 +37,14 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
     device_memory: int | None = None
     error: str = ""
 
-    @property
-    def alive(self) -> bool:
-        """Whether it is still being trained, as far as can be told from here."""
+    def alive(self, folder: Path) -> bool:
+        """Whether the run in this folder is still being trained, as far as can be told from here."""
         if self.state != "training":
             return False
-        here = self.host == socket.gethostname()
-        if time.time() - self.at > (LONGEST_PAUSE if here else SILENCE):
-            return False
-        return not here or process_exists(self.process)
+        locked = is_locked(folder)
+        if locked or (locked is False and self.host == socket.gethostname()):
+            return locked
+        return time.time() - self.at < SILENCE
 
 
 def read_progress(folder: Path) -> RunProgress | None:
@@ -61,21 +57,3 @@ def read_progress(folder: Path) -> RunProgress | None:
 
 def write_progress(folder: Path, progress: RunProgress) -> None:
     replace_text(folder / FILE, msgspec.json.encode(progress).decode())
-
-
-def process_exists(number: int) -> bool:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return not is_zombie(number)
-
-
-def is_zombie(number: int) -> bool:
-    """Whether the process has ended, and only its parent has not asked how."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
-    except (OSError, IndexError):
-        return False

@@ -5,9 +5,9 @@ from __future__ import annotations
 from finetune.data.prepared import open_data
 from finetune.out_of_memory import explain_memory
 from finetune.run_folder import RunFolder
+from finetune.run_lock import run_lock
 from finetune.training.devices import choose_backend
 from finetune.training.options import TrainingOptions
-from finetune.training.run_lock import run_lock
 from finetune.training.starting_point import starting_point
 from finetune.training.training_result import TrainingResult
 

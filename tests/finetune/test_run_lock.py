@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from app.errors import SettingError
-from finetune.training.run_lock import run_lock
+from finetune.run_lock import run_lock
 from finetune.training.training_run import train_run
 from tests.conftest import ROOT
 from tests.finetune.training.runs import training_options
 
 HOLD = """
 import sys, pathlib
-from finetune.training.run_lock import run_lock
+from finetune.run_lock import run_lock
 with run_lock(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
