@@ -1,4 +1,4 @@
-"""The terminal: what verbs print is UTF-8 whatever the locale says, and a reader that goes away ends them quietly."""
+"""The terminal: what verbs print is UTF-8, whatever the locale says, and harmless; a reader that leaves ends them quietly."""
 
 from __future__ import annotations
 
@@ -13,16 +13,32 @@ from app.errors import SettingError
 
 PIPE_CLOSED = 141
 """The exit code of programs that SIGPIPE ends."""
+CONTROLS = {code: "�" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t\r"} | {ord("\r"): None}
 
 
 def print_utf_8() -> None:
-    """Encode what is printed as UTF-8; bytes of file names that are not UTF-8 as escapes. Closed streams print nothing."""
+    """Encode what is printed as UTF-8; bytes of file names that are not UTF-8 as escapes. Closed streams print nothing.
+
+    What a person types is read as UTF-8 too.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # As long as the process runs.
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin.isatty():
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+
+
+def harmless(text: str) -> str:
+    """Without the characters that a terminal takes as commands. A model may write any, and a name may hold any."""
+    return text.translate(CONTROLS)
+
+
+def shown(text: str) -> str:
+    """The text as it is to be printed: harmless on a terminal, exact in a file or a pipe."""
+    return harmless(text) if sys.stdout.isatty() else text
 
 
 def flush() -> None:
@@ -59,4 +75,4 @@ def consents(question: str, nobody: str) -> bool:
 
 def print_error(sentence: str) -> None:
     with contextlib.suppress(BrokenPipeError):
-        print(f"error: {sentence}", file=sys.stderr, flush=True)
+        print(f"error: {harmless(sentence)}", file=sys.stderr, flush=True)

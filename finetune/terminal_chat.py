@@ -16,6 +16,7 @@ from app.engine.prompts import alternating, fitting_turn_tokens
 from app.engine.templates import layout_of
 from app.errors import PromptTooLong, SettingError
 from finetune.option_ranges import option
+from finetune.terminal import harmless, shown
 from finetune.writing_options import WritingOptions
 
 PROMPT = "> "
@@ -147,7 +148,7 @@ class TerminalChat:
         try:
             for delta in generate(self._engine, tokens, options):
                 text += delta.text
-                print(delta.text, end="", flush=True)
+                print(shown(delta.text), end="", flush=True)
         except KeyboardInterrupt:
             if not self._typed:
                 raise
@@ -166,12 +167,12 @@ class TerminalChat:
 
     def _say(self, text: str) -> None:
         """Tell the person something that is no reply."""
-        print(text, file=sys.stderr, flush=True)
+        print(harmless(text), file=sys.stderr, flush=True)
 
 
 def changed(options: WritingOptions, name: str, value: str = "") -> WritingOptions:
     """The options with another value, or with the model's own if it is empty. Raises SettingError."""
-    names = [field.name for field in dataclasses.fields(options)]
+    name, names = name.replace("-", "_"), [field.name for field in dataclasses.fields(options)]
     if name not in names:
         raise SettingError(f"there is no setting {name}: the settings are {', '.join(names)}.")
     kind = int if name in WHOLE else float

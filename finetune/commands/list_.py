@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from finetune.columns import columns, shown_bytes, shown_parameters, shown_shape
 from finetune.inventory import StoredModel, stored_models
 from finetune.readable_json import readable_json
+from finetune.terminal import harmless
 
 HEADINGS = ("", "name", "kind", "weights", "shape", "step", "validation loss", "size", "date")
 NUMBERS = (3, 5, 6, 7)
@@ -27,7 +28,7 @@ def list_(*, json: bool = False) -> None:
     elif not models:
         print("There are no bundles in models/ and no runs in checkpoint/ of this folder: `gpt2 new FILE` makes one.")
     else:
-        print("\n".join([*columns([HEADINGS, *map(row, models)], NUMBERS), *notes(models)]))
+        print(harmless("\n".join([*columns([HEADINGS, *map(row, models)], NUMBERS), *notes(models)])))
 
 
 def row(model: StoredModel) -> tuple[str, ...]:

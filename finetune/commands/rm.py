@@ -18,7 +18,7 @@ from finetune.build_context import send_default
 from finetune.columns import shown_bytes
 from finetune.default_choice import forget_default
 from finetune.inventory import RUNS, StoredModel, describe, find_model
-from finetune.terminal import consents
+from finetune.terminal import consents, harmless
 
 
 def rm(names: list[str], /, *, yes: bool = False) -> None:
@@ -28,12 +28,12 @@ def rm(names: list[str], /, *, yes: bool = False) -> None:
         names: runs and bundles, such as checkpoint/jokes, models/jokes, or jokes if only one has that name
         yes: do not ask
     """
-    models = [describe(folder) for folder in dict.fromkeys(map(deletable, names))]
-    print("\n".join(line for model in models for line in what_goes(model)), flush=True)
+    models = [describe(folder) for folder in {folder.resolve(): folder for folder in map(deletable, names)}.values()]
+    print(harmless("\n".join(line for model in models for line in what_goes(model))), flush=True)
     agree(yes)
     for model in models:
         delete(model)
-    print(f"deleted {', '.join(model.name for model in models)}")
+    print(harmless(f"deleted {', '.join(model.name for model in models)}"))
     if any(model.default for model in models):
         print(default_now())
 

@@ -25,6 +25,7 @@ from finetune.opened_model import model_folder, opened_model
 from finetune.option_ranges import Count, check_range
 from finetune.readable_json import readable_json
 from finetune.sampled_texts import encode_prefix, sample_texts
+from finetune.terminal import shown
 from finetune.writing_options import WritingOptions
 
 DELIMITER = "=" * 20 + "\n"  # gpt-2-simple's.
@@ -86,4 +87,4 @@ def document(engine: Engine, prefix: str, count: int, options: GenerationOptions
 def print_pieces(pieces: Iterable[str]) -> None:
     """Print each piece at once."""
     for piece in pieces:
-        print(piece, end="", flush=True)
+        print(shown(piece), end="", flush=True)

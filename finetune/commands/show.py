@@ -17,6 +17,7 @@ from finetune.inventory import KINDS, StoredModel, describe, find_model, find_mo
 from finetune.model_facts import ModelFacts, Save, model_facts
 from finetune.readable_json import readable_json
 from finetune.run_folder import LogEntry
+from finetune.terminal import harmless
 
 Facts = Iterator[tuple[str, str]]
 """Names and what is to be said of them."""
@@ -33,7 +34,7 @@ def show(name: str, /, *, json: bool = False) -> None:
         print(readable_json(model_facts(describe(find_model(name, *KINDS)))).decode(), end="")
     else:
         facts = [model_facts(describe(folder)) for folder in find_models(name, *KINDS)]
-        print("\n\n".join("\n".join(columns(list(lines(each)))) for each in facts))
+        print(harmless("\n\n".join("\n".join(columns(list(lines(each)))) for each in facts)))
 
 
 def lines(facts: ModelFacts) -> Facts:

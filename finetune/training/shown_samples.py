@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from finetune.terminal import harmless
+
 TEXTS = 2
 LINES = 4
 CHARACTERS = 240
@@ -16,11 +18,6 @@ def shown_samples(step: int, texts: Sequence[str]) -> str:
 
 
 def shortened(text: str) -> str:
-    lines = [printable_text(line) for line in text.strip()[:CHARACTERS].splitlines()[:LINES]]
+    lines = [harmless(line) for line in text.strip()[:CHARACTERS].splitlines()[:LINES]]
     whole = len(text.strip()) <= CHARACTERS and len(text.strip().splitlines()) <= LINES
     return "\n".join(lines) + ("" if whole else " …")
-
-
-def printable_text(line: str) -> str:
-    """A model may write any byte, also those that a terminal takes as commands."""
-    return "".join(character if character.isprintable() else "�" for character in line)

@@ -11,7 +11,7 @@ from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.errors import SettingError
 from finetune.__main__ import main
-from finetune.commands.sample import sample
+from finetune.commands.sample import print_pieces, sample
 from finetune.export.checkpoint_engine import engine_for
 from finetune.sampled_texts import sample_texts
 from finetune.writing_options import WritingOptions
@@ -34,6 +34,17 @@ def test_a_bundle_writes_what_its_checkpoint_does(
         sample(str(folder), options=WritingOptions(length=20, seed=3), bits=32)
         printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1]
+
+
+def test_a_text_moves_no_cursor_and_a_file_has_it_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model of bytes writes any of them, also those that a terminal takes as commands."""
+    print_pieces(["a\x1b[2J", "b\n"])
+    assert capsys.readouterr().out == "a\x1b[2Jb\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_pieces(["a\x1b[2J", "b\n"])
+    assert capsys.readouterr().out == "a�[2Jb\n"
 
 
 def test_several_texts_are_separated_as_in_gpt_2_simple(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:

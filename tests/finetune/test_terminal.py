@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pty
 import re
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from finetune.__main__ import main
+from finetune.terminal import harmless, print_utf_8
 from tests.finetune.votes.polls import few, fill
 
 
@@ -32,6 +34,29 @@ def test_output_is_utf_8_whatever_the_terminal_says(
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, encoding=encoding))
     assert main(report) == 0
     assert re.search(r"\d+ % \(\d+–\d+\)", printed.getvalue().decode())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a \x1b[2J\x07b", "a �[2J�b"),
+        ("50\u00a0% of\tthem\r\nend é 🦆 \u200d", "50\u00a0% of\tthem\nend é 🦆 \u200d"),
+        ("\x9b31m\x7f\x00", "�31m��"),
+    ],
+)
+def test_no_text_commands_the_terminal(text: str, shown: str) -> None:
+    assert harmless(text) == shown
+
+
+def test_what_is_typed_is_read_as_utf_8_whatever_the_terminal_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With PYTHONIOENCODING=ascii, an é that somebody typed in `chat` ended in a UnicodeDecodeError."""
+    keyboard, terminal = pty.openpty()
+    os.write(keyboard, b"caf\xc3\xa9 \xff\n")
+    monkeypatch.setattr("sys.stdin", os.fdopen(terminal, encoding="ascii"))
+    print_utf_8()
+    assert sys.stdin.readline() == "café �\n"
+    sys.stdin.close()
+    os.close(keyboard)
 
 
 def test_bytes_of_a_file_name_are_printed_as_escapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
