@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+import shlex
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -71,13 +73,15 @@ def kind_of(folder: Path) -> Kind | None:
 def describe(folder: Path) -> StoredModel:
     kind = kind_of(folder)
     assert kind is not None
-    whole = StoredModel(
-        name=str(folder), kind=kind, default=is_default(folder), bytes=size_of(folder), date=written_at(folder)
-    )
+    files = files_of(folder)
+    size, date = sum(status.st_size for status in files.values()), written_at(folder, files)
+    whole = StoredModel(name=str(folder), kind=kind, default=is_default(folder), bytes=size, date=date)
     try:
         return with_bundle(whole, folder) if kind == "bundle" else with_run(whole, folder)
     except FatalError as error:
         return msgspec.structs.replace(whole, problem=str(error))
+    except OSError as error:
+        return msgspec.structs.replace(whole, problem=f"{error.filename} cannot be read ({error.strerror}).")
 
 
 def with_bundle(model: StoredModel, folder: Path) -> StoredModel:
@@ -99,7 +103,7 @@ def with_bundle(model: StoredModel, folder: Path) -> StoredModel:
 def with_run(model: StoredModel, folder: Path) -> StoredModel:
     run = RunFolder(folder)
     progress = read_progress(folder)
-    model = msgspec.structs.replace(model, training=progress is not None and progress.alive)
+    model = msgspec.structs.replace(model, training=progress is not None and progress.alive(folder))
     if not run.exists:
         return msgspec.structs.replace(model, problem="there is no save yet.")
     hparams = read_hparams(folder)
@@ -113,17 +117,19 @@ def with_run(model: StoredModel, folder: Path) -> StoredModel:
     )
 
 
-def files_of(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+def files_of(folder: Path) -> dict[Path, os.stat_result]:
+    """All files in a folder. A training, which replaces its saves, may delete some meanwhile: they do not count."""
+    found = {}
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            with contextlib.suppress(OSError):
+                found[path] = path.stat()
+    return {path: found[path] for path in sorted(found) if stat.S_ISREG(found[path].st_mode)}
 
 
-def size_of(folder: Path) -> int:
-    return sum(path.stat().st_size for path in files_of(folder))
-
-
-def written_at(folder: Path) -> datetime:
+def written_at(folder: Path, files: Mapping[Path, os.stat_result]) -> datetime:
     """When a file of the folder was last written."""
-    times = (path.stat().st_mtime for path in files_of(folder))
+    times = (status.st_mtime for status in files.values())
     return datetime.fromtimestamp(max(times, default=folder.stat().st_mtime), UTC).replace(microsecond=0)
 
 
@@ -161,6 +167,6 @@ def find_bundle(name: str) -> Path:
     run = next((each for each in (path, RUNS / path, MODELS / path) if kind_of(each) in ("run", "checkpoint")), None)
     if run and not any(is_bundle(each) for each in (path, MODELS / path)):
         best = run / "best" if kind_of(run / "best") else run
-        export = f"gpt2 export {best} {MODELS / run.name}"
+        export = f"gpt2 export {shlex.quote(str(best))} {shlex.quote(str(MODELS / run.name))}"
         raise SettingError(f"{run} is a {kind_of(run)}, not a bundle: `{export}` makes one of it.")
     return find_model(name, "bundle")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -38,7 +39,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def model_facts(model: StoredModel) -> ModelFacts:
     """Raises FatalError where a file that should say something cannot be read."""
     folder = Path(model.name)
-    files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files_of(folder)}
+    sizes = {path: status.st_size for path, status in files_of(folder).items()}
+    files = {path.relative_to(folder).as_posix(): size for path, size in sizes.items()}
     if model.kind == "bundle":
         return ModelFacts(model=model, files=files, manifest=read_manifest(folder))
     run = RunFolder(folder)
@@ -48,11 +50,11 @@ def model_facts(model: StoredModel) -> ModelFacts:
         files=files,
         description=run.description,
         last=log[-1] if log else None,
-        saves=[*saves_of(folder, log), *saves_of(run.best.folder, run.best.log())],
+        saves=[*saves_of(folder, log, sizes), *saves_of(run.best.folder, run.best.log(), sizes)],
     )
 
 
-def saves_of(folder: Path, log: list[LogEntry]) -> list[Save]:
+def saves_of(folder: Path, log: list[LogEntry], sizes: Mapping[Path, int]) -> list[Save]:
     losses = {entry.step: entry.validation for entry in log}
     try:
         newest = newest_save(folder)
@@ -62,7 +64,9 @@ def saves_of(folder: Path, log: list[LogEntry]) -> list[Save]:
         Save(
             path=str(folder / save),
             step=step_of(save),
-            bytes=sum(path.stat().st_size for path in folder.glob(f"{save}.*")),
+            bytes=sum(
+                size for path, size in sizes.items() if path.parent == folder and path.name.startswith(f"{save}.")
+            ),
             newest=save == newest,
             validation_loss=losses.get(step_of(save)),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,8 +49,11 @@ class TrainingResult(NamedTuple):
 
     def next_commands(self, data: Path) -> str:
         """What people do next."""
-        name, used = self.folder.name, self.checkpoint
+        name = self.folder.name
+        used, text, report, bundle = map(
+            shlex.quote, map(str, (self.checkpoint, data, f"reports/{name}", f"models/{name}"))
+        )
         return (
-            f"Now: gpt2 evaluate --checkpoint {used} --data {data} --out reports/{name}\n"
-            f"then: gpt2 export --checkpoint {used} --out models/{name}"
+            f"Now: gpt2 evaluate --checkpoint {used} --data {text} --out {report}\n"
+            f"then: gpt2 export --checkpoint {used} --out {bundle}"
         )

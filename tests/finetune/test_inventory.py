@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import shutil
-import socket
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +16,8 @@ from finetune.__main__ import main
 from finetune.checkpoint import count_parameters, read_weights
 from finetune.openai_shapes import SHAPES
 from finetune.run_folder import LogEntry, RunDescription, RunFolder, RunSave
-from finetune.run_progress import RunProgress, write_progress
 from tests.conftest import write_tiny
-
-TRAINING: dict[str, Any] = {"step": 12, "steps": 20, "at": time.time(), "host": socket.gethostname()}
+from tests.finetune.watch.progress import in_training
 
 
 def write_run(folder: Path, source: Path) -> None:
@@ -144,14 +139,16 @@ def test_what_is_damaged_is_listed_and_says_why(project: Path, capsys: pytest.Ca
     assert "checkpoint/jokes: checkpoint/jokes/hparams.json does not describe a GPT-2" in printed
     assert "checkpoint/cats: checkpoint/cats/best/log.csv is not the log of a run" in printed
     assert "*" not in printed
+    (project / "checkpoint/cats").rename(project / "checkpoint/cats\x1b[2J")
+    assert "checkpoint/cats�[2J: checkpoint/cats" in said(capsys, "list")
 
 
 def test_a_run_without_a_save_and_one_that_trains(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in (project / "checkpoint/cats").glob("*"):
         if path.name != "description.json":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    write_progress(project / "checkpoint/cats", RunProgress(state="training", process=os.getpid(), **TRAINING))
-    printed = said(capsys, "list")
+    with in_training(project / "checkpoint/cats"):
+        printed = said(capsys, "list")
     assert "checkpoint/cats: there is no save yet." in printed
     assert "checkpoint/cats is being trained now." in printed
     assert "there is no save yet." in said(capsys, "show", "cats")
@@ -256,7 +253,7 @@ def test_without_a_terminal_it_deletes_nothing_unless_told(
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert refused(capsys, "rm", "cats") == "nobody is here to be asked, so nothing was deleted: add --yes."
     assert (project / "checkpoint/cats").is_dir()
-    said(capsys, "rm", "cats", "models/small", "--yes")
+    said(capsys, "rm", "cats", str(project / "checkpoint/cats"), "models/small", "--yes")
     assert not (project / "checkpoint/cats").exists()
     assert sorted(path.name for path in (project / "models").iterdir()) == ["124M", "jokes", "notes"]
 
@@ -285,9 +282,9 @@ def test_what_is_neither_a_run_nor_a_bundle_is_never_deleted(project: Path, caps
 
 def test_the_default_and_a_run_that_trains_are_warned_of(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "use", "jokes")
-    write_progress(project / "checkpoint/jokes", RunProgress(state="training", process=os.getpid(), **TRAINING))
     shutil.copytree("models/small", "models/starter")
-    printed = said(capsys, "rm", "models/jokes", "checkpoint/jokes", "--yes")
+    with in_training(project / "checkpoint/jokes"):
+        printed = said(capsys, "rm", "models/jokes", "checkpoint/jokes", "--yes")
     assert "warning: models/jokes is the default: it is what is served and deployed." in printed
     assert "warning: checkpoint/jokes is being trained now." in printed
     assert printed.endswith("deleted models/jokes, checkpoint/jokes\nmodels/starter is the default now\n")

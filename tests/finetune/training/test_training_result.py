@@ -55,6 +55,16 @@ def test_the_end_says_where_the_best_save_is_and_what_comes_next() -> None:
     assert TrainingResult(RUN, 5, 5).checkpoint == RUN
 
 
+def test_the_next_commands_can_be_pasted_whatever_the_run_is_called() -> None:
+    """A blank or a quote in a run's name made two arguments of it."""
+    lines = TrainingResult(Path("checkpoint/Anna's (2)"), 5, 5).next_commands(Path("my data")).splitlines()
+    words = shlex.split(lines[0].partition(": ")[2])
+    assert words[2:] == [
+        "--checkpoint", "checkpoint/Anna's (2)", "--data", "my data", "--out", "reports/Anna's (2)"
+    ]  # fmt: skip
+    assert shlex.split(lines[1].partition(": ")[2])[-1] == "models/Anna's (2)"
+
+
 def test_the_command_that_goes_on_has_every_option() -> None:
     options = TrainingOptions(
         data=Path("data/my jokes"), out=RUN, batch_size="auto", lora=8, xla=True, context=64, save=3, resume=False
