@@ -7,6 +7,7 @@ Runs, saves and bundles can be compared, whatever their vocabularies. Both are r
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from finetune.option_ranges import Count, check_range, check_ranges
 from finetune.readable_json import readable_json
 from finetune.run_folder import RunFolder
 from finetune.run_title import run_title
+from finetune.terminal import harmless
 
 FILES = ("report.json", "report.html")
 LONGEST = 512
@@ -75,7 +77,7 @@ def compare(
     check_ranges(options.sampling)
     paths = model_folder(one), model_folder(other)
     titles = titles_of(*paths)
-    out = out or Path("reports") / "-and-".join(title.replace(", ", "-").replace(" ", "-") for title in titles)
+    out = out or report_folder(titles)
     refuse_overwriting(out, (out / "report.json").is_file(), "a report")
     held_out = open_data(data or data_of(*paths))
     if not len(held_out.validation):
@@ -88,7 +90,7 @@ def compare(
     if json:
         sys.stdout.write(readable_json(comparison).decode())
     else:
-        print(f"{as_text(comparison)}\n{out}/report.html")
+        print(harmless(f"{as_text(comparison)}\n{out}/report.html"))
 
 
 def compared(
@@ -132,6 +134,11 @@ def titles_of(one: Path, other: Path) -> tuple[str, str]:
         raise SettingError(f"{one} is named twice: name two models.")
     titles = run_title(one), run_title(other)
     return titles if titles[0] != titles[1] else (str(one), str(other))
+
+
+def report_folder(titles: tuple[str, str]) -> Path:
+    """Where the report goes by default: one folder in reports/, also where the titles are paths."""
+    return Path("reports") / "-and-".join(re.sub(r"[, /\\]+", "-", title).strip("-") for title in titles)
 
 
 def data_of(*paths: Path) -> Path:

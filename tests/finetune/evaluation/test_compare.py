@@ -12,6 +12,7 @@ import pytest
 from app.engine.onnx import OnnxEngine
 from app.engine.tensorflow import TensorflowEngine
 from finetune.__main__ import main
+from finetune.commands.compare import report_folder
 from finetune.commands.prepare import prepare
 from finetune.evaluation.model_comparison import bootstrap_interval
 from finetune.evaluation.text_losses import text_losses
@@ -61,6 +62,19 @@ def test_bundles_and_runs_compare_and_json_is_for_scripts(
     found = json.loads(capsys.readouterr().out)
     assert [model["title"] for model in found["models"]] == ["tiny8", "run1"]
     assert abs(found["difference"]) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("titles", "folder"),
+    [
+        (("jokes", "jokes, best save"), "reports/jokes-and-jokes-best-save"),
+        (("checkpoint/jokes", "models/jokes"), "reports/checkpoint-jokes-and-models-jokes"),
+        (("/tmp/a run/jokes", "../jokes"), "reports/tmp-a-run-jokes-and-..-jokes"),
+    ],
+)
+def test_the_report_is_one_folder_in_reports(titles: tuple[str, str], folder: str) -> None:
+    """Two models of one name are called by their paths, which once were folders: outside reports/ if they were absolute."""
+    assert report_folder(titles) == Path(folder)
 
 
 def test_documents_decide_how_sure_a_difference_is() -> None:
