@@ -72,4 +72,5 @@ def judge_validation(measured: Sequence[tuple[int, float]]) -> LossVerdict:
 
 def smooth(losses: Sequence[float], width: int = 5) -> list[float]:
     """The mean of each loss and those before it, `width` in all."""
-    return [float(np.mean(losses[max(0, index - width + 1) : index + 1])) for index in range(len(losses))]
+    sums = np.convolve(losses, np.ones(width))[: len(losses)]
+    return [float(total) / min(number, width) for number, total in enumerate(sums, 1)]

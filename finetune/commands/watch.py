@@ -16,7 +16,7 @@ from pathlib import Path
 
 from app.errors import SettingError
 from finetune.readable_json import readable_json
-from finetune.watch.run_files import refuse_other_folders
+from finetune.watch.run_files import refuse_other_folders, run_named
 from finetune.watch.watched_runs import WatchedRuns
 
 USUAL_PORT = 8123
@@ -36,12 +36,13 @@ def watch(
     """Show a live page of a training run, or of several: losses, time left, texts from save to save, talk to it.
 
     Args:
-        runs: the folders of the runs, such as checkpoint/NAME; one that has not begun yet is waited for
+        runs: the folders of the runs, such as checkpoint/NAME, or their names; one that has not begun yet is waited for
         port: the page's port; by default 8123, or any that is free
         host: the address to listen on; 0.0.0.0 lets other machines see the page
         open: open the page in a browser
         json: print what the page would show as JSON, and end
     """
+    runs = [run_named(path) for path in runs]
     for folder in runs:
         refuse_other_folders(folder)
     if port is not None and not 0 <= port <= 65535:

@@ -23,8 +23,11 @@ from finetune.writing_options import WritingOptions
 
 
 class LoadedSave(NamedTuple):
+    """`written`: which file it is and when it was written, since another run may take the folder."""
+
     folder: Path
     step: int
+    written: tuple[int, int]
 
 
 class NewestEngine:
@@ -51,7 +54,8 @@ class NewestEngine:
 
     def load(self, folder: Path) -> OnnxEngine:
         source = open_save(folder)
-        wanted = LoadedSave(folder, source.step)
+        index = source.held.prefix.with_name(f"{source.save}.index").stat()
+        wanted = LoadedSave(folder, source.step, (index.st_ino, index.st_mtime_ns))
         if self._engine is None or self.loaded != wanted:
             self.close()
             marker = find_end_marker(None, RunFolder(folder).description, source)

@@ -14,6 +14,7 @@ import msgspec
 from app.engine.checkpoint_folder import saves_in, step_of
 from app.engine.default_bundle import is_bundle
 from app.errors import CheckpointError, SettingError
+from finetune.inventory import RUNS
 from finetune.run_folder import LogEntry, RunDescription, RunFolder
 from finetune.run_progress import FILE, RunProgress, read_progress
 
@@ -41,6 +42,11 @@ class RunFiles(NamedTuple):
     saved: int | None
 
 
+def run_named(path: Path) -> Path:
+    """The folder that is meant: a bare name that is not here is that of a run in checkpoint/."""
+    return RUNS / path if len(path.parts) == 1 and RUNS.is_dir() and not path.exists() else path
+
+
 def refuse_other_folders(folder: Path) -> None:
     """Raises SettingError unless this is a run or may become one."""
     if folder.is_file():
@@ -48,16 +54,23 @@ def refuse_other_folders(folder: Path) -> None:
     if is_bundle(folder):
         raise SettingError(f"{folder} is a bundle: name the run that it was made of, such as checkpoint/{folder.name}.")
     if not folder.exists():
-        if not folder.absolute().parent.is_dir():
+        above = folder.absolute().parent
+        if not above.is_dir():
             raise SettingError(
                 f"{folder} is not there, and neither is {folder.parent}: name a run, such as checkpoint/NAME."
             )
+        if holds_run(above):
+            raise SettingError(f"{folder} is not a run, but {folder.parent} is: name that.")
         return
-    known = ("description.json", "log.csv", "checkpoint", FILE)
-    if any(folder.iterdir()) and not any((folder / name).is_file() for name in known) and not saves_in(folder):
+    if any(folder.iterdir()) and not holds_run(folder):
         inside = sorted(path.parent for path in folder.glob("*/description.json"))
         advice = f"name one of the runs in it, such as {inside[0]}" if inside else "name a run, such as checkpoint/NAME"
         raise SettingError(f"{folder} is not a run: {advice}.")
+
+
+def holds_run(folder: Path) -> bool:
+    known = ("description.json", "log.csv", "checkpoint", FILE)
+    return any((folder / name).is_file() for name in known) or bool(saves_in(folder))
 
 
 def file_state(folder: Path) -> tuple[tuple[str, int, int], ...]:
@@ -83,16 +96,19 @@ def read_run(folder: Path) -> RunFiles:
 
 
 def read_log(path: Path) -> list[LogEntry]:
-    """The lines of log.csv that are whole."""
+    """The lines of log.csv that are whole. A step that a resumed run repeated has its newest."""
     try:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             rows = [{name: value or None for name, value in row.items() if name} for row in csv.DictReader(file)]
     except (OSError, csv.Error):
         return []
-    entries = []
+    entries: list[LogEntry] = []
     for row in rows:
         with suppress(msgspec.ValidationError):
-            entries.append(msgspec.convert(row, LogEntry, strict=False))
+            entry = msgspec.convert(row, LogEntry, strict=False)
+            while entries and entries[-1].step >= entry.step:
+                entries.pop()
+            entries.append(entry)
     return entries
 
 

@@ -94,7 +94,7 @@ def view_run(files: RunFiles, train_tokens: int | None, marked: Mapping[int, Sam
 
 def state_of(files: RunFiles) -> State:
     if files.progress is not None:
-        if files.progress.state != "training" or files.progress.alive:
+        if files.progress.state != "training" or files.progress.alive(files.folder):
             return files.progress.state
         return "stopped"
     if files.saved is None:

@@ -49,5 +49,6 @@ def render_watch_page(views: Sequence[RunView], live: bool) -> str:
         policy=content_policy("'self'" if live else "'none'"),
         script=script,
         style=style,
-        state=msgspec.to_builtins({"live": live, "runs": views}),
+        # Through JSON, in which a number that is none is null.
+        state=msgspec.json.decode(msgspec.json.encode({"live": live, "runs": views})),
     )

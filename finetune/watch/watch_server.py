@@ -167,9 +167,9 @@ async def said(request: Request, error: Exception) -> Response:
 
 def allowed_hosts(host: str) -> list[str]:
     """The names under which the page is answered. On all addresses it is meant to be reached under any."""
-    if host not in (LOOPBACK, "localhost"):
+    if host != "localhost" and not host.startswith("127."):
         return ["*"]
-    return LOCAL_NAMES + (COLAB_NAMES if "COLAB_RELEASE_TAG" in os.environ else [])
+    return [*LOCAL_NAMES, host] + (COLAB_NAMES if "COLAB_RELEASE_TAG" in os.environ else [])
 
 
 def listen_on(host: str, port: int | None, usual: int) -> socket.socket:
@@ -179,7 +179,7 @@ def listen_on(host: str, port: int | None, usual: int) -> socket.socket:
             return socket.create_server((host, number))
         except OSError as error:
             problem = error
-    raise MachineError(f"{host}:{port} cannot be opened ({problem.strerror}): give another --port or --host.")
+    raise MachineError(f"{host}:{port or usual} cannot be opened ({problem.strerror}): give another --port or --host.")
 
 
 def serve_page(application: Any, listener: socket.socket) -> None:

@@ -15,10 +15,11 @@ from finetune.watch.sample_copies import SampleCopies
 
 
 class LastView(NamedTuple):
-    """A view, and what it was made of."""
+    """A view, and what it was made of. `corpus`: the hash of the text that the run is trained on, once it is known."""
 
     files: object
     view: RunView
+    corpus: str | None
 
 
 class WatchedRun:
@@ -32,7 +33,7 @@ class WatchedRun:
     def view(self, wait: bool = False) -> RunView:
         """The run as it is now. `wait` until the copies in its samples are known."""
         state = file_state(self.folder)
-        # A run that trains may end without a change of its files: its process is looked for each time.
+        # A run that trains may end without a change of its files: its lock is looked at each time.
         if (
             self._last is None
             or self._last.files != state
@@ -40,8 +41,11 @@ class WatchedRun:
             or self.copies.searching
         ):
             files = read_run(self.folder)
+            if files.description and self._last and self._last.corpus not in (None, files.description.corpus_sha256):
+                self.copies = SampleCopies(self.copies.most_tokens)  # Another run has taken the folder.
             marked = self.copies.look(files, wait)
-            self._last = LastView(state, view_run(files, self.copies.tokens, marked, self.copies.state))
+            corpus = files.description.corpus_sha256 if files.description else self._last and self._last.corpus
+            self._last = LastView(state, view_run(files, self.copies.tokens, marked, self.copies.state), corpus)
         return self._last.view
 
 

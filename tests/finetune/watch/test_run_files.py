@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from finetune.run_folder import LogEntry, RunFolder
 from finetune.watch.run_files import file_state, read_run
 from finetune.watch.run_view import MOST_POINTS, MOST_SAVES, view_run
+from finetune.watch.watch_page import render_watch_page
 from tests.finetune.watch.progress import told
 
 LOG = [LogEntry(step, 6.0 - step / 10, 5.0 if step == 20 else None, 1e-4, 50.0, float(step)) for step in (10, 20)]
@@ -44,6 +48,24 @@ def test_losses_since_the_last_save_are_known(tmp_path: Path) -> None:
     assert [(entry.step, entry.train) for entry in found.log] == [(10, 4.5), (20, 4.0), (30, 3.5), (40, 3.0)]
     told(tmp_path, entries=[LogEntry(30, 3.5, None, 1e-4, 50.0, 60.0)])
     assert [entry.step for entry in read_run(tmp_path).log] == [10, 20, 30]
+
+
+def test_a_log_that_repeats_steps_has_the_newest(tmp_path: Path) -> None:
+    """A run that was killed goes on at its save, and until it saves again its log has some steps twice."""
+    run = RunFolder(tmp_path)
+    run.write_log(LOG)
+    for step in (15, 25):
+        run.append_log(LogEntry(step, 1.0, None, 1e-4, 50.0, float(step)))
+    assert [(entry.step, entry.train) for entry in read_run(tmp_path).log] == [(10, 5.0), (15, 1.0), (25, 1.0)]
+
+
+def test_numbers_that_are_none_are_no_news(tmp_path: Path) -> None:
+    """NaN is not JSON: the page could not read what it was to show."""
+    RunFolder(tmp_path).write_log([*LOG, LogEntry(30, math.nan, math.inf, math.nan, math.nan, math.inf)])
+    view = view_run(read_run(tmp_path), 1000, {}, "")
+    page = render_watch_page([view], live=False)
+    (content,) = re.findall(r'<script type="application/json" id="data">(.*)</script>', page)
+    assert json.loads(content, parse_constant=pytest.fail)["runs"][0]["trend"] == "diverged"
 
 
 def test_a_resumed_run_takes_back_what_it_repeats(tmp_path: Path) -> None:

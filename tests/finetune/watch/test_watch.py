@@ -149,15 +149,36 @@ def test_json_is_for_scripts(run: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert main(["watch", str(run), "--json"]) == 0
     (view,) = json.loads(capsys.readouterr().out)
     assert view["verdict"].startswith("Finished at step 12.")
-    assert main(["watch", str(run), "--port", "70000"]) == 2
     assert main(["watch", str(run.parent)]) == 2
-    assert capsys.readouterr().err.startswith("error: --port is 70000 and should be between 0 and 65535.\nerror: ")
+    assert main(["watch", str(run / "model-8"), "--json"]) == 2
+    assert f"{run}/model-8 is not a run, but {run} is: name that." in capsys.readouterr().err
+    assert main(["watch", str(run), "--port", "70000"]) == 2
+    assert capsys.readouterr().err == "error: --port is 70000 and should be between 0 and 65535.\n"
 
 
 def test_runs_of_one_name_are_told_apart(run: Path, tmp_path: Path) -> None:
     told(tmp_path / "other/jokes")
     views = WatchedRuns([run, tmp_path / "other/jokes", run]).views()
     assert [view.title for view in views] == [str(run), str(tmp_path / "other/jokes")]
+
+
+def test_another_run_may_take_the_folder(address: str, run: Path, base: Path) -> None:
+    """Copies were then looked for in the first run's text, and the first run's model went on talking."""
+    watched = WatchedRuns([run])
+    assert watched.views(wait=True)[0].samples[0].copied
+    asked = {"folder": str(run), "prompt": "Why did"}
+    before = {httpx.post(f"{address}/talk", json=asked, timeout=60).text for _ in range(3)}
+    description = json.loads((run / "description.json").read_text(encoding="utf-8"))
+    shutil.rmtree(run)
+    shutil.copytree(base / "init", run)
+    for path in run.glob("model*"):
+        path.rename(path.with_name(f"model-12{path.name[path.name.index('.') :]}"))
+    (run / "checkpoint").write_text('model_checkpoint_path: "model-12"\n', encoding="utf-8")
+    (run / "description.json").write_text(json.dumps(description | {"corpus_sha256": "another"}), encoding="utf-8")
+    RunFolder(run).add_samples(12, [SENTENCES[0]])
+    view = watched.views(wait=True)[0]
+    assert (view.samples[0].copied, view.copies[:26]) == (None, "The training text is not h")
+    assert httpx.post(f"{address}/talk", json=asked, timeout=60).text not in before
 
 
 def test_a_taken_port_is_one_sentence(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
