@@ -66,7 +66,7 @@ def new(
     steps: Count | None = None,
     init: str | None = None,
     split: SplitAt = "marks",
-    column: str | None = None,
+    column: list[str] | None = None,
     encoding: str = "utf-8",
     model_is: list[str] | None = None,
     keep_names: bool = False,
@@ -82,7 +82,8 @@ def new(
         init: the weights to start from: a model in models/, a checkpoint's folder, or scratch for a small model of your text
             alone; by default 124M, which is downloaded if need be, or scratch where that cannot be had
         split: where one document of a .txt ends, as in `prepare`: at gpt-2-simple's marks, or also at lines or blank_lines
-        column: the column of .csv and .tsv to read; by default body, else text, else the only one
+        column: the column of .csv and .tsv to read, by default the one that is called as a text is; given twice, a question and
+            its answer
         encoding: the text encoding of the inputs, such as utf-8 or cp1252
         model_is: the person of a chat whose messages the model learns to write; by default you are asked
         keep_names: keep the names, user names, telephone numbers, addresses and links of chats, tweets and mails
@@ -90,7 +91,7 @@ def new(
     """
     check(minutes, steps)
     folders, time = model_folders(inputs, out), TrainingTime(minutes, steps)
-    text = GivenText(inputs, split, tuple(model_is or ()), column, encoding, keep_names)
+    text = GivenText(inputs, split, tuple(model_is or ()), tuple(column or ()), encoding, keep_names)
     text.refuse_options(folders)
     folders.refuse_foreign()
     with output_may_close(), ended_by_signals(STOPPED):

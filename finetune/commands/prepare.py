@@ -7,7 +7,7 @@ Empty, too short and duplicate documents are dropped and counted. finetune/data/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.engine.templates import Template
@@ -33,7 +33,7 @@ def prepare(
     out: Path,
     vocabulary: Path = Path("models/124M"),
     vocabulary_size: int | None = None,
-    column: str | None = None,
+    column: list[str] | None = None,
     split: SplitAt = "marks",
     template: Template | None = None,
     encoding: str = "utf-8",
@@ -51,10 +51,11 @@ def prepare(
         out: the folder to write, such as data/NAME; data prepared there before is replaced
         vocabulary: the folder with encoder.json and vocab.bpe of the model to be trained
         vocabulary_size: learn a new byte-pair vocabulary of this many tokens from the text, to train from scratch
-        column: the column of .csv and .tsv to read; by default body, else text, else the only one
+        column: the column of .csv and .tsv to read, by default the one that is called as a text is; given twice, a question and
+            its answer
         split: where one document of a .txt or .npz ends: at gpt-2-simple's marks, or also at lines or blank_lines
         template: how turns are written: text (lines), qa ([QUESTION] … [ANSWER] …), chat (an end of text after each turn) or
-            tags of your own, such as '[USER] %\n[BOT] %'; by default chat for chats, else text
+            tags of your own, such as '[USER] %\n[BOT] %'; by default chat for chats, qa for questions and answers, else text
         encoding: the text encoding of the inputs, such as utf-8 or cp1252
         validation: share of the documents to hold out for validation, 0 to 0.5
         near_duplicates: drop a document that shares this much of its word triples with an earlier one (Jaccard similarity),
@@ -66,7 +67,7 @@ def prepare(
     options = PreparationOptions(
         vocabulary=vocabulary,
         vocabulary_size=vocabulary_size,
-        column=column,
+        column=tuple(column or ()),
         split=split,
         template=read_template("template", template) if template else None,
         encoding=encoding,
@@ -114,8 +115,8 @@ def refuse_values(options: PreparationOptions) -> None:
 
 def refuse_unused(kinds: set[Kind | None], options: PreparationOptions) -> None:
     """Raises SettingError for an option that no input would use. `kinds` are those of the inputs."""
-    if options.column is not None and "table" not in kinds:
-        raise SettingError(f"--column is {options.column!r}, and no input is a .csv or .tsv: leave it out.")
+    if options.column and "table" not in kinds:
+        raise SettingError(f"--column is {options.column[0]!r}, and no input is a .csv or .tsv: leave it out.")
     if options.split != "marks" and not kinds & {"text", "npz"}:
         raise SettingError(f"--split is {options.split}, and no input is a .txt or .npz: leave it out.")
     if options.encoding.lower().replace("_", "-") not in ("utf-8", "utf8") and not kinds & {*ENCODED}:
@@ -129,6 +130,7 @@ def refuse_unused(kinds: set[Kind | None], options: PreparationOptions) -> None:
 def summary(out: Path, description: DataDescription, skipped: Sequence[Path]) -> str:
     """What was read, kept, dropped and replaced, in two or three lines."""
     lines = [f"{out}: {kept_text(description)}."]
+    lines += columns_text(description.columns or {})
     if dropped := [f"{count:,} {reason}" for reason, count in description.dropped.items() if count]:
         lines.append(f"Dropped: {', '.join(dropped)}.")
     if description.replaced:
@@ -142,6 +144,14 @@ def summary(out: Path, description: DataDescription, skipped: Sequence[Path]) ->
     if skipped:
         lines.append(f"Skipped, as they are no text that is read: {listed(skipped)}.")
     return "\n".join(lines)
+
+
+def columns_text(columns: dict[str, list[str]]) -> Iterator[str]:
+    """A line for each choice of columns that was made by their names."""
+    for names in dict.fromkeys(map(tuple, columns.values())):
+        tables = [Path(table) for table, theirs in columns.items() if tuple(theirs) == names]
+        what = f"the column {names[0]}" if len(names) == 1 else f"{' and '.join(names)}, as turns,"
+        yield f"Read {what} of {listed(tables)}; --column chooses another."
 
 
 def kept_text(description: DataDescription) -> str:

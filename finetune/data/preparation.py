@@ -36,8 +36,9 @@ from finetune.data.input_files import InputFile, content_sha256, printable, tota
 from finetune.data.near_duplicates import copies, near_copies
 from finetune.data.prepared import FORMAT, DataDescription, SplitWriter, TokenBlock
 from finetune.data.private_text import is_private
-from finetune.data.sources import Source, SplitAt
+from finetune.data.sources import Source, SplitAt, columns_of
 from finetune.data.spool import Spool, write_spool
+from finetune.data.table_columns import TextColumns
 from finetune.data.thread_map import thread_map
 from finetune.data.validation_split import hold_out
 from finetune.data.vocabulary import learn_vocabulary, read_vocabulary
@@ -58,7 +59,7 @@ class PreparationOptions:
 
     vocabulary: Path = Path("models/124M")
     vocabulary_size: int | None = None
-    column: str | None = None
+    column: tuple[str, ...] = ()
     split: SplitAt = "marks"
     template: Template | None = None
     encoding: str = "utf-8"
@@ -73,7 +74,7 @@ class PreparationOptions:
         return {
             "vocabulary": None if self.vocabulary_size else str(self.vocabulary),
             "vocabulary_size": self.vocabulary_size,
-            "column": self.column,
+            "column": ", ".join(self.column) or None,
             "split": self.split,
             "encoding": self.encoding,
             "validation": self.validation,
@@ -105,7 +106,8 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
     vocabulary = given_vocabulary(files, options)
     files_sha256 = content_sha256(files)  # Before they are read, since somebody may be writing one.
     chats = chat_rules(files, options.encoding, options.model_is, options.keep_names)
-    template = options.template or ("chat" if any(file.kind in CHATS for file in files) else "text")
+    columns = {file: columns_of(file, options.column, options.encoding) for file in files if file.kind == "table"}
+    template = options.template or usual_template(files, columns.values())
     how = (options.column, options.split, template, options.encoding)
     private, size = set(filter(is_private, files)), total_bytes(files)
     counts: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
@@ -144,11 +146,18 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
             replaced=dict(chats.personal.counts) if chats.personal and chats.personal.counts else None,
             stretches=None if written.stretches == written.documents else written.stretches,
             private=bool(private),
+            columns={printable(str(file)): each.names for file, each in columns.items() if each.guessed} or None,
             files_sha256=files_sha256,
         )
         (aside / "description.json").write_bytes(readable_json(description))
         replace_folder(aside, out, files=[path.name for path in aside.iterdir()])
     return description
+
+
+def usual_template(files: Iterable[InputFile], tables: Iterable[TextColumns]) -> Template:
+    if any(file.kind in CHATS for file in files):
+        return "chat"
+    return "qa" if any(len(columns) > 1 for columns in tables) else "text"
 
 
 def given_vocabulary(files: list[InputFile], options: PreparationOptions) -> Tokenizer | None:

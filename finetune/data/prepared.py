@@ -50,7 +50,8 @@ class DataDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
     `stretches` counts the parts in which they lie in the files, where a long document was taken apart. `replaced` counts personal
     data in chats, by kind. `private`: people wrote some of the text, and not to everybody; None in older data, which may be.
-    `files_sha256` is of the files that were read, as they are on disk.
+    `files_sha256` is of the files that were read, as they are on disk. `columns` are those of tables that were read because of
+    their names.
     """
 
     format: int
@@ -69,6 +70,7 @@ class DataDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     replaced: dict[str, int] | None = None
     private: bool | None = None
     files_sha256: str | None = None
+    columns: dict[str, list[str]] | None = None
 
     def __post_init__(self) -> None:
         layout_of(self.template)

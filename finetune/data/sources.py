@@ -3,7 +3,8 @@
     .txt, .epub, .srt, .vtt     running text; in .txt gpt-2-simple's marks <|startoftext|> and <|endoftext|> separate documents
     .md                         the text of one page
     fortune files               texts between lines of a percent sign
-    .csv, .tsv                  one document per row, from one column; the marks separate documents here too
+    .csv, .tsv                  one document per row, from one column, in which the marks separate documents too, or from
+                                several, which are turns
     .jsonl                      one document per line: {"body": text} or {"turns": [text, …]}, perhaps "meta" and "private"
     .npz                        an archive of gpt-2-simple's encode_dataset: decoded into text, then read like .txt
     .mbox, .eml                 one document per mail
@@ -15,7 +16,7 @@ A file may be compressed. Little of it is in memory. A DataError names the file 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated, Literal
@@ -37,7 +38,8 @@ from finetune.data.long_documents import Stretch, is_blank, split_text
 from finetune.data.mail_texts import read_mails
 from finetune.data.markdown_text import markdown_text
 from finetune.data.subtitles import subtitle_text
-from finetune.data.tables import TEXT_COLUMNS, open_table, text_column
+from finetune.data.table_columns import USUAL_COLUMNS, TextColumns, find_columns
+from finetune.data.tables import CsvTable, open_table
 from finetune.data.text_encoding import decode, lines_of
 from finetune.data.token_archive import read_archive
 
@@ -71,7 +73,7 @@ class Source:
     """
 
     file: InputFile
-    column: str | None
+    column: Sequence[str]
     split: SplitAt
     template: Template
     encoding: str
@@ -84,6 +86,8 @@ class Source:
         match self.file.kind:
             case "jsonl":
                 return read_jsonl(self)
+            case "table":
+                return read_table(self)
             case kind if kind in CHATS:
                 chats = read_chats(self.file, self.encoding, self.progress)
                 return (from_turns(turns, None, self.template) for turns in self.chats.conversations(chats))
@@ -101,10 +105,6 @@ def archived_texts(source: Source) -> Iterator[Stretch]:
     assert source.vocabulary is not None
     for blocks in read_archive(source.file.path, source.vocabulary, source.progress):
         yield from split_text(blocks, BORDERS[source.split])
-
-
-def cells(source: Source) -> Iterator[Stretch]:
-    return (text for cell in read_column(source) for text in split_text([cell], BORDERS["marks"]))
 
 
 def mail_texts(source: Source) -> Iterator[str]:
@@ -127,7 +127,6 @@ STRETCHES: dict[Kind | None, Callable[[Source], Iterator[Stretch]]] = {
     "fortunes": lambda source: split_text(chain(["\n"], source.decoded(), ["\n"]), FORTUNE_BORDER),
     "subtitles": lambda source: split_text(subtitle_text(lines_of(source.decoded())), NO_BORDER),
     "epub": lambda source: split_text(read_epub(source.file, source.progress), NO_BORDER),
-    "table": cells,
     "npz": archived_texts,
 }
 TEXTS: dict[Kind | None, Callable[[Source], Iterator[str]]] = {
@@ -162,12 +161,22 @@ def wrong_line(file: InputFile, number: int, reason: str) -> str:
     return f'{file}, line {number}: should be {{"body": "…"}} or {{"turns": ["…", …]}}, and optionally a "meta" ({reason}).'
 
 
-def read_column(source: Source) -> Iterator[str]:
-    """The cells of one column. Raises DataError naming a row that has more or fewer columns than the first."""
-    wanted = TEXT_COLUMNS if source.column is None else [source.column]
-    table = open_table(str(source.file), lines_of(source.decoded()), wanted)
-    index, has_header = text_column(table, source.column)
-    if not has_header:
-        yield table.first[index]
-    for row in table.rows():
-        yield row[index]
+def read_table(source: Source) -> Iterator[Document]:
+    """The documents of each row. Raises DataError naming a row that has more or fewer columns than the first."""
+    table, columns = opened_table(source.file, source.column, source.decoded())
+    for row in table.rows() if columns.has_header else chain([table.first], table.rows()):
+        cells = columns.of(row)
+        if len(cells) > 1:
+            yield from_turns(cells, None, source.template)
+        else:
+            yield from map(from_stretch, split_text(cells, BORDERS["marks"]))
+
+
+def columns_of(file: InputFile, named: Sequence[str], encoding: str) -> TextColumns:
+    """The columns of a table that hold its text, from its first lines. Raises DataError."""
+    return opened_table(file, named, decode(str(file), file.chunks(lambda _: None), encoding))[1]
+
+
+def opened_table(file: InputFile, named: Sequence[str], blocks: Iterator[str]) -> tuple[CsvTable, TextColumns]:
+    table = open_table(str(file), lines_of(blocks), named or USUAL_COLUMNS)
+    return table, find_columns(table, named)

@@ -27,15 +27,6 @@ SAMPLE_LINES, SAMPLE_CHARACTERS = 200, 2**17
 """What the dialect is found from."""
 EVEN = 0.9
 """The share of rows that an unusual separator has to split like the first."""
-TEXT_COLUMNS = ("body", "text")
-"""The columns that hold the text unless another is named."""
-# A table of one column has a header if its first cell is one of these, or a name made with one; in singular or plural.
-HEADERS = {
-    "abstract", "answer", "article", "body", "caption", "comment", "completion", "content", "description", "dialogue",
-    "document", "essay", "headline", "joke", "line", "lyric", "message", "note", "paragraph", "phrase", "poem", "post",
-    "prompt", "question", "quote", "response", "review", "selftext", "sentence", "story", "summary", "text", "title", "tweet",
-    "utterance",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -211,29 +202,6 @@ def rows_of_sample(dialect: CsvDialect, sample: Sequence[str]) -> list[list[str]
         for row in dialect.reader(sample):
             rows += [row] if row else []
     return rows
-
-
-def text_column(table: CsvTable, column: str | None) -> tuple[int, bool]:
-    """The index of the column to read, and whether the first row is a header. Raises DataError."""
-    if column is not None:
-        return table.column(column), True
-    names = [cell.strip().casefold() for cell in table.first]
-    if len(names) == 1:
-        return 0, is_header(table.first[0])
-    for usual in TEXT_COLUMNS:
-        if usual in names:
-            return table.column(usual), True
-    raise DataError(
-        f"{table.name} has {len(names)} columns, and none is called body or text: choose with --column: "
-        f"{listing([cell.strip() for cell in table.first])}."
-    )
-
-
-def is_header(cell: str) -> bool:
-    """Whether the first cell of a table of one column is its name, such as Joke, full_text, commentBody or pandas' 0."""
-    name = cell.strip()
-    words = re.findall(r"[A-Z]*[a-z]+|[A-Z]+", name) if re.fullmatch(r"[\w.-]+", name) else [name]
-    return name == "0" or any(re.sub("ies$", "y", word.casefold()).removesuffix("s") in HEADERS for word in words)
 
 
 def listing(names: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ class GivenText:
     inputs: list[str]
     split: SplitAt = "marks"
     model_is: tuple[str, ...] = ()
-    column: str | None = None
+    column: tuple[str, ...] = ()
     encoding: str = "utf-8"
     keep_names: bool = False
 

@@ -147,13 +147,13 @@ def test_prepared_data_takes_no_options_of_a_text(
 
 def test_options_of_a_text_are_refused_before_weights_are_fetched(place: Path) -> None:
     with pytest.raises(SettingError, match="--column is 'joke', and no input is a "):
-        new(["jokes.txt"], column="joke")
+        new(["jokes.txt"], column=["joke"])
     with pytest.raises(SettingError, match="--encoding is 'klingon', and should be a text encoding"):
         new(["jokes.txt"], encoding="klingon")
 
 
 def test_the_command_to_go_on_has_the_options_that_were_given() -> None:
-    text = GivenText(["a b.csv"], model_is=("Anna", "Bo B"), column="joke", keep_names=True)
+    text = GivenText(["a b.csv"], model_is=("Anna", "Bo B"), column=("joke",), keep_names=True)
     assert text.command(ModelFolders("jokes")) == [
         "gpt2", "new", "a b.csv", "--out", "jokes", "--model-is", "Anna", "--model-is", "Bo B", "--column", "joke",
         "--keep-names",

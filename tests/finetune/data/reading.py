@@ -22,7 +22,15 @@ def read(
 ) -> list[str]:
     (file,) = [path] if isinstance(path, InputFile) else files_of(str(path))
     source = Source(
-        file, column, split, template, encoding, vocabulary, ChatRules(), lambda _: None, found_private=lambda _: None
+        file,
+        [column] if column else [],
+        split,
+        template,
+        encoding,
+        vocabulary,
+        ChatRules(),
+        lambda _: None,
+        found_private=lambda _: None,
     )
     texts = [""]
     for document in source.documents():

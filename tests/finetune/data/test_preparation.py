@@ -152,7 +152,7 @@ def test_an_archive_is_prepared_as_its_text(make: Callable[..., Data], vocabular
 
 
 def test_the_description_says_how_it_was_made(make: Callable[..., Data], tmp_path: Path) -> None:
-    description = make("id,joke\n1,Yes.\n", "a.csv", column="joke").description
+    description = make("id,joke\n1,Yes.\n", "a.csv", column=("joke",)).description
     assert description.sources == [str(tmp_path / "a.csv")]
     assert (description.options["column"], description.options["near_duplicates"]) == ("joke", 0.85)
     assert {"at", "tokenizers"} <= set(description.made)
@@ -182,7 +182,7 @@ def test_a_folder_of_something_else_is_left_alone(make: Callable[..., Data], tmp
         ({"vocabulary_size": 100}, "--vocabulary-size is 100, and should be 257 or more"),
         ({"encoding": "klingon"}, "--encoding is 'klingon', and should be a text encoding that Python knows"),
         ({"encoding": "hex"}, "--encoding is 'hex'"),
-        ({"column": "text"}, "--column is 'text', and no input is a .csv or .tsv: leave it out."),
+        ({"column": ("text",)}, "--column is 'text', and no input is a .csv or .tsv: leave it out."),
     ],
 )
 def test_a_wrong_option_is_refused(options: dict[str, Any], sentence: str, make: Callable[..., Data]) -> None:

@@ -89,7 +89,7 @@ def test_a_cell_may_be_large(tmp_path: Path) -> None:
     ("table", "column", "sentence"),
     [
         ("id,body\n1,x\n", "text", "a.csv has no column 'text' in its first line, which has 'id', 'body'."),
-        ("id,joke\n1,x\n", None, "2 columns, and none is called body or text: choose with --column: 'id', 'joke'."),
+        ("id,x\n1,x\n", None, "2 columns, and no name says which holds the text: choose with --column: 'id', 'x'."),
         ("text\nHello, you.\n", None, 'line 2: 2 columns, and the first line has 1: put "quotes" around a text'),
         ("id,text\n1\n", None, "line 2: 1 columns, and the first line has 2"),
         ('text\n"never closed\n', None, "line 2: unexpected end of data"),

@@ -11,7 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.errors import DataError
-from finetune.data.tables import open_table, text_column
+from finetune.data.table_columns import find_columns
+from finetune.data.tables import open_table
 from tests.finetune.data.reading import read, written
 
 
@@ -53,8 +54,8 @@ def test_the_dialect_is_found(name: str, table: str, column: str | None, documen
 @pytest.mark.parametrize(
     ("table", "column", "sentence"),
     [
-        ("id;joke\n1;Hello.\n", None, "2 columns, and none is called body or text: choose with --column: 'id', 'joke'."),
-        ("1;Hello, you.\n2;Bye.\n", None, "a.csv has 2 columns, and none is called body or text"),
+        ("joke;title\n1;Hello.\n", None, "no name says which holds the text: choose with --column: 'joke', 'title'."),
+        ("1;Hello, you.\n2;Bye.\n", None, "a.csv has 2 columns, and no name says which holds the text"),
         ("id;text\n1;Hello;you\n", None, 'line 2: 3 columns, and the first line has 2: put "quotes" around a text'),
         ("sep=|\nid|text\n1\n", None, "line 3: 1 columns, and the first line has 2"),
         ("sep=;\nid;text\n1;\"x\n", None, "line 3: unexpected end of data"),
@@ -100,5 +101,6 @@ def test_every_table_is_read_as_it_was_written(
     text = (f"sep={separator}{line_end}" if says else "") + file.getvalue()
     lines = io.StringIO(text.replace("\r\n", "\n"), newline="\n")
     table = open_table("a.csv", lines, ["text"])
-    assert text_column(table, None) == (names.index("text"), True)
+    columns = find_columns(table, [])
+    assert (columns.indices, columns.has_header, columns.guessed) == ([names.index("text")], True, False)
     assert [tuple(row) for row in table.rows()] == rows
