@@ -122,7 +122,9 @@ def refuse_unused(kinds: set[Kind | None], options: PreparationOptions) -> None:
     if options.encoding.lower().replace("_", "-") not in ("utf-8", "utf8") and not kinds & {*ENCODED}:
         raise SettingError(f"--encoding is {options.encoding}, and no input has an encoding to choose: leave it out.")
     if options.model_is and not kinds & {*CHATS}:
-        raise SettingError(f"--model-is is {options.model_is[0]}, and no input is the export of a chat: leave it out.")
+        raise SettingError(
+            f"--model-is is {options.model_is[0]}, and no input is the export of a chat that is known: leave it out."
+        )
     if options.keep_names and not kinds & {*CHATS, *PERSONAL}:
         raise SettingError("--keep-names is given, and no input is the export of a chat or a mailbox: leave it out.")
 

@@ -34,6 +34,8 @@ READABLE: tuple[Kind, ...] = (
     "text", "table", "jsonl", "npz", "fortunes", "markdown", "subtitles", "epub", *PERSONAL, *CHATS,
 )  # fmt: skip
 """The kinds that `prepare` reads."""
+WRONG_JSON = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""How JSON fails to be read. What is nested by the thousand is no text either."""
 HEAD = 2**14
 """Bytes of a file that tell its kind."""
 TELEGRAM_CHATS = (
@@ -137,7 +139,7 @@ def json_keys(head: bytes) -> set[str] | None:
     line, newline, _ = head.lstrip(b"\xef\xbb\xbf \t\r\n").partition(b"\n")
     try:
         return set(msgspec.json.decode(line, type=dict[str, msgspec.Raw])) if line.startswith(b"{") else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except WRONG_JSON:
         first = re.match(rb'\{\s*"(\w+)"\s*:', line)
         return {first[1].decode()} if first and not newline and len(head) == HEAD else None
 

@@ -72,9 +72,13 @@ def files_of(given: str) -> list[InputFile]:
     paths = paths_of(given)
     if not paths:
         raise SettingError(f"{given} matches no file: name a file, a folder or a pattern such as 'texts/*.txt'.")
-    named = paths == [Path(given)] and paths[0].is_file()
+    named = paths == [Path(given)] and not paths[0].is_dir()
     files = list(chain.from_iterable(files_in(path, named) for path in paths))
     if named and len(files) == 1 and files[0].kind not in READABLE:
+        if not files[0].path.is_file():
+            raise SettingError(
+                f"{given} is a pipe or a device, and nothing tells what it holds: write it to a file first."
+            )
         head = head_of(files[0].path)
         if files[0].kind is None and not other_kind(head) and is_plain_text(head):
             return [InputFile(files[0].path, "text", files[0].member)]
@@ -112,11 +116,19 @@ def matching(pattern: str) -> list[Path]:
 
 
 def files_under(path: Path) -> list[Path]:
-    """The files below a folder, sorted, without hidden ones; a file stands for itself."""
+    """The files below a folder, sorted, without hidden ones; a file stands for itself. Raises OSError."""
     if not path.is_dir():
         return [path]
-    below = (file.relative_to(path) for file in path.rglob("*") if file.is_file())
-    return sorted(path / file for file in below if not any(part.startswith(".") for part in file.parts))
+    found: list[Path] = []
+    for folder, folders, names in os.walk(path, onerror=raised):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(folder, name) for name in names if not name.startswith(".")]
+    return sorted(filter(Path.is_file, found))
+
+
+def raised(error: OSError) -> None:
+    """A folder that may not be read is not passed over."""
+    raise error
 
 
 def files_in(path: Path, named: bool) -> list[InputFile]:

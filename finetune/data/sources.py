@@ -32,7 +32,7 @@ from finetune.data.chats.discord_export import read_discord_package, read_discor
 from finetune.data.chats.x_archive import ME, read_tweets
 from finetune.data.documents import Document, from_stretch, from_text, from_turns
 from finetune.data.epub import read_epub
-from finetune.data.file_kinds import CHATS, Kind, suffix_of
+from finetune.data.file_kinds import CHATS, WRONG_JSON, Kind, suffix_of
 from finetune.data.input_files import InputFile
 from finetune.data.long_documents import Stretch, is_blank, split_text
 from finetune.data.mail_texts import read_mails
@@ -145,7 +145,7 @@ def read_jsonl(source: Source) -> Iterator[Document]:
             continue
         try:
             record = decoder.decode(text)
-        except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        except WRONG_JSON as error:
             raise DataError(wrong_line(source.file, number, str(error))) from None
         if (record.body is None) == (record.turns is None):
             raise DataError(wrong_line(source.file, number, f"it has {'both' if record.turns else 'neither'}"))

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import msgspec
 
 from app.errors import DataError
+from finetune.data.file_kinds import WRONG_JSON
 from finetune.data.input_files import InputFile, printable
 from finetune.fetch.dumps import Dump
 from finetune.fetch.journal import Journal, Row, write_rows
@@ -103,7 +104,7 @@ def documents_of(file: InputFile, lines: Iterable[bytes], counts: LineCounts, be
         try:
             found = decoder.decode(line)
             reason = wrong_fields(found)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except WRONG_JSON as error:
             reason = str(error)
         if reason:
             counts.corrupt += 1

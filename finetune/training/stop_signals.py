@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 STOPPING = "Stopping: the step is finished and saved first."
 PATIENCE = "Still saving, please wait. One more Ctrl-C ends without it; the save before stays."
+unheeded: list[int] = []
+"""Signals whose KeyboardInterrupt a library may have caught: a training that begins then stops at once."""
 
 
 @dataclass(eq=False)
@@ -47,7 +49,7 @@ def say(sentence: str) -> None:
 @contextmanager
 def stop_signals() -> Iterator[StopRequest]:
     """Record a signal to stop, so that the loop can finish its step and save."""
-    stop = StopRequest()
+    stop = StopRequest(unheeded.pop() if unheeded else 0)
     if threading.current_thread() is not threading.main_thread():  # Only the main thread may set handlers.
         yield stop
         return
@@ -58,10 +60,9 @@ def stop_signals() -> Iterator[StopRequest]:
 @contextmanager
 def ended_by_signals(ending: str) -> Iterator[None]:
     """Let a signal end what need not be saved half-way: it cleans up, prints `ending`, and exits with the signal's code."""
-    taken = [signal.SIGINT]  # In case that KeyboardInterrupt comes from elsewhere.
 
     def take(number: int, frame: object) -> None:
-        taken[0] = signal.Signals(number)
+        unheeded.append(number)
         raise KeyboardInterrupt
 
     in_main = threading.current_thread() is threading.main_thread()
@@ -70,7 +71,9 @@ def ended_by_signals(ending: str) -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         print(ending, file=sys.stderr)
-        sys.exit(128 + taken[0])
+        sys.exit(128 + (unheeded[0] if unheeded else signal.SIGINT))
+    finally:
+        unheeded.clear()
 
 
 @contextmanager

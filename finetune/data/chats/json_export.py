@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from app.errors import DataError
+from finetune.data.file_kinds import WRONG_JSON
 from finetune.data.input_files import InputFile
 
 Record = TypeVar("Record")
@@ -24,7 +25,7 @@ def read_json(file: InputFile, kind: type[Record], progress: Callable[[int], obj
     begin = start.end() if start else 3 if data[:3] == b"\xef\xbb\xbf" else 0
     try:
         return msgspec.json.decode(memoryview(data)[begin:], type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except WRONG_JSON as error:
         raise DataError(f"{file} is cut off or damaged ({error}): export or copy it again.") from None
 
 
@@ -34,7 +35,7 @@ def each(file: InputFile, items: Iterable[msgspec.Raw], kind: type[Record]) -> I
     for number, item in enumerate(items, start=1):
         try:
             yield decoder.decode(item)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except WRONG_JSON as error:
             raise DataError(f"{file} cannot be read at its message {number} ({error}): export it again.") from None
 
 

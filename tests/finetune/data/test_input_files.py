@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,37 @@ def test_an_input_that_is_nothing_or_of_no_known_kind_is_refused(tmp_path: Path)
         find_files([f"{tmp_path}/notes.org"])
     with pytest.raises(SettingError, match=r"holds no file that is \.txt, "):
         find_files([str(tmp_path)])
+
+
+def test_a_pipe_is_read_if_its_name_says_what_it_holds(tmp_path: Path) -> None:
+    """`gpt2 prepare <(command)` was told that /dev/fd/63 holds no file."""
+    for name in ("a.txt", "63"):
+        os.mkfifo(tmp_path / name)
+    assert find_files([f"{tmp_path}/a.txt"])[0][0].kind == "text"
+    with pytest.raises(
+        SettingError, match="63 is a pipe or a device, and nothing tells what it holds: write it to a file"
+    ):
+        find_files([f"{tmp_path}/63"])
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its texts were left out in silence. A hidden one is not looked at."""
+    for name in ("deep/a.txt", "b.txt", ".Trash/c.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    scan = os.scandir
+
+    def as_another_person(path: str) -> object:
+        if Path(path).name in ("deep", ".Trash"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", as_another_person)  # The tests may run as root.
+    with pytest.raises(PermissionError, match="deep"):
+        find_files([str(tmp_path)])
+    (tmp_path / "deep/a.txt").unlink()
+    (tmp_path / "deep").rmdir()
+    assert len(find_files([str(tmp_path)])[0]) == 1
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl", "a.npz", "RC_2019-08"])

@@ -138,3 +138,9 @@ def test_a_wrong_line_of_json_is_refused(line: str, reason: str, tmp_path: Path)
         read(written(tmp_path / "a.jsonl", f'{{"body": "fine"}}\n{line}\n'))
     assert str(error.value).startswith(f"{tmp_path / 'a.jsonl'}, line 2: should be ")
     assert reason in str(error.value)
+
+
+def test_a_first_line_that_is_nested_by_the_thousand_is_refused(tmp_path: Path) -> None:
+    """It was a traceback of RecursionError, since the first line tells what a file is."""
+    with pytest.raises(DataError, match=r"line 1: should be"):
+        read(written(tmp_path / "a.jsonl", f'{{"body": {"[" * 99_999}{"]" * 99_999}}}\n'))

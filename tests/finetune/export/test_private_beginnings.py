@@ -92,6 +92,10 @@ def test_published_words_are(exported: Callable[..., list[str]], files: dict[str
             "Anna, [12.05.21 14:30]\nThe ducks are back\n\nBob, [12.05.21 14:31]\nAll?\n\nAnna, [12.05.21 14:32]\nYes\n",
             True,
         ),
+        (
+            "[03-May-21 09:01 AM] Anna#12\nAre they back?\n\n[03-May-21 09:02 AM] Bob\nYes\n\n[03-May-21 09:03 AM] Anna#12\nAh\n",
+            True,
+        ),
         ("ANNA: The ducks are back.\nBOB: All of them?\nANNA: Yes.\n", False),
         ("At 12:30 the ducks came: all of them.\nAt 12:40 they left: all but one.\n", False),
         (STORY, False),

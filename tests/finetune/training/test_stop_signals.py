@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from pathlib import Path
 
 import pytest
 
-from finetune.training.stop_signals import PATIENCE, STOPPING, stop_signals
+from finetune.training.stop_signals import PATIENCE, STOPPING, ended_by_signals, stop_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -56,3 +57,19 @@ def test_a_terminal_that_is_gone_is_not_told(monkeypatch: pytest.MonkeyPatch, tm
     with stop_signals() as stop:
         signal.raise_signal(signal.SIGHUP)
     assert stop.signal == signal.SIGHUP
+
+
+def test_a_signal_that_a_library_swallowed_stops_the_training_that_follows(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C while TensorFlow was loaded was "ignored in" a callback, and `new` trained for its quarter of an hour."""
+    with ended_by_signals("Stopped."):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        with stop_signals() as stop:
+            assert stop.signal == signal.SIGTERM
+        with stop_signals() as stop:
+            assert stop.signal == 0
+    with pytest.raises(SystemExit) as ended, ended_by_signals("Stopped."):
+        signal.raise_signal(signal.SIGTERM)
+    assert (ended.value.code, capsys.readouterr().err) == (143, "Stopped.\n")
+    with stop_signals() as stop:
+        assert stop.signal == 0

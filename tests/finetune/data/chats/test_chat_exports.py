@@ -173,6 +173,16 @@ def test_a_person_who_cannot_be_meant_is_one_sentence(people: Counter[str], give
     assert sentence in str(error.value)
 
 
+@pytest.mark.parametrize("part", ["messages", "text"])
+def test_what_is_nested_by_the_thousand_is_one_sentence(part: str, tmp_path: Path) -> None:
+    """It was a traceback of RecursionError."""
+    deep, message = "[" * 99_999 + "]" * 99_999, '{"type": "message", "from": "Bob", "text": %s}'
+    messages = deep if part == "messages" else f"[{message % deep}]"
+    text = f'{{"name": "x", "type": "private_group", "id": 1, "messages": {messages}}}'
+    with pytest.raises(DataError, match="maximum recursion depth exceeded"):
+        conversations(written(tmp_path / "a.json", text), "Bob")
+
+
 def test_long_conversations_begin_anew_with_a_question(tmp_path: Path) -> None:
     said = [("Anna" if number % 3 else "Bob", f"{number} {'word ' * 40}".strip(), number / 10) for number in range(120)]
     found = [turns.split("|") for turns in conversations(written(tmp_path / "a.txt", whatsapp(said)), "Bob")]

@@ -129,7 +129,7 @@ def test_without_a_terminal_the_people_are_named(chat: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"model_is": ["Bob"]}, "--model-is is Bob, and no input is the export of a chat: leave it out."),
+        ({"model_is": ["Bob"]}, "--model-is is Bob, and no input is the export of a chat that is known: leave it out."),
         (
             {"keep_names": True},
             "--keep-names is given, and no input is the export of a chat or a mailbox: leave it out.",
