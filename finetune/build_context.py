@@ -7,17 +7,19 @@ both files.
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.engine.checkpoint_folder import MODEL_FILES, newest_save, saves_in
 from app.engine.default_bundle import MODELS, RUN, STARTER, chosen_name
 from app.errors import CheckpointError
-from finetune.checkpoint import replace_text
+from finetune.checkpoint import replace_file
 
 IGNORE_FILES = (".gcloudignore", ".dockerignore")
 BEGIN = "# What is served. `export`, `use` and `rm` write these lines."
 END = "# End of what is served."
-BLOCK = re.compile(rf"^{re.escape(BEGIN)}$.*?^{re.escape(END)}$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(rf"^{re.escape(BEGIN)}\s*?$.*?^{re.escape(END)}[^\S\n]*$", re.DOTALL | re.MULTILINE)
 RUN_FILES = ("checkpoint", *MODEL_FILES, "description.json", "log.csv", "*.index", "*.data-*")
 """What an export reads of a run: neither the optimizer's state nor events, samples and best/."""
 
@@ -27,11 +29,24 @@ def send_default(project: Path = Path()) -> None:
 
     A file without the two lines around the patterns is left alone. Raises BundleError if models/DEFAULT holds no name.
     """
-    block = "\n".join([BEGIN, *patterns(project), END])
+    sent = patterns(project)
     for path in (project / name for name in IGNORE_FILES):
         if path.is_file():
-            text = path.read_text(encoding="utf-8")
-            replace_text(path, BLOCK.sub(lambda _: block, text))
+            write_patterns(path.resolve(), sent)
+
+
+def write_patterns(path: Path, sent: Sequence[str]) -> None:
+    """Everything else of the file stays as it is, whatever its encoding."""
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    written = BLOCK.sub(lambda _: "\n".join([BEGIN, *sent, END]), text)
+    replace_file(path, written.encode("utf-8", "surrogateescape"))
+    lines = {line.strip() for line in written.splitlines()}
+    if f"/{MODELS}/*" in lines | {f"/{line}" for line in lines} and sent[0] not in lines:
+        print(
+            f"note: {path.name} has lost the two lines between which this is kept up to date: add {sent[0]} "
+            f"to its end, or get the file from the project again.",
+            file=sys.stderr,
+        )
 
 
 def patterns(project: Path) -> list[str]:

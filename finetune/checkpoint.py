@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import re
 import shutil
 import sys
@@ -268,9 +269,11 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write a small file in one go: a stop leaves the old file or the new one. A file that has this content is left alone."""
     if path.is_file() and path.read_bytes() == content:
         return
-    aside = path.with_name(f".{path.name}.new")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.new")  # Two processes may write it at once.
     try:
         aside.write_bytes(content)
         aside.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         aside.unlink(missing_ok=True)

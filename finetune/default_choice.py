@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.engine.default_bundle import DEFAULT, MODELS, default_bundle, is_name
@@ -27,8 +31,9 @@ def choose_default(bundle: Path) -> None:
     """Make a bundle in models/ the one that is served and deployed."""
     refuse_name(bundle)
     models = bundle.absolute().parent
-    replace_text(models / DEFAULT, f"{bundle.absolute().name}\n")
-    send_default(models.parent)
+    with one_at_a_time(models):
+        replace_text(models / DEFAULT, f"{bundle.absolute().name}\n")
+        send_default(models.parent)
 
 
 def choose_new(bundle: Path) -> list[str]:
@@ -41,8 +46,20 @@ def choose_new(bundle: Path) -> list[str]:
 
 def forget_default(models: Path = MODELS) -> None:
     """Serve and deploy what a new clone would: models/starter, or checkpoint/run1 in a container."""
-    (models / DEFAULT).unlink(missing_ok=True)
-    send_default(models.absolute().parent)
+    with one_at_a_time(models):
+        (models / DEFAULT).unlink(missing_ok=True)
+        send_default(models.absolute().parent)
+
+
+@contextmanager
+def one_at_a_time(models: Path) -> Iterator[None]:
+    """Else two exports could leave models/DEFAULT with the name of one, and ignore files that send the other."""
+    folder = os.open(models, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def is_default(bundle: Path) -> bool:

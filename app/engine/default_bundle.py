@@ -59,12 +59,13 @@ def deployed_model(named: str = "", project: Path = Path()) -> Path:
 def chosen_name(models: Path = MODELS) -> str | None:
     """The name in models/DEFAULT, None where there is no such file. Raises BundleError if it holds no name."""
     path = models / DEFAULT
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return None
     try:
         name = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise BundleError(f"{path} cannot be read ({error}): {CHOOSE}.") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise BundleError(f"{path} cannot be read ({reason}): remove it, and {CHOOSE}.") from None
     if not is_name(name):
         raise BundleError(f"{path} should hold the name of a bundle in {models}, and holds {name[:80]!r}: {CHOOSE}.")
     return name

@@ -16,7 +16,6 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +33,7 @@ from finetune.deployment.deployment_plan import Deployment, plan, secret_names
 from finetune.deployment.deployment_summary import costs, removal_summary, summary
 from finetune.deployment.gcloud import Step, ask, find_program, understood
 from finetune.deployment.live_service import first_answer, qr_code
-from finetune.deployment.performed_steps import perform
+from finetune.deployment.performed_steps import GOES_ON, perform, said_if_stopped
 from finetune.deployment.removal import built_things, removal_plan
 from finetune.deployment.service_settings import source_of, url_of
 from finetune.deployment.shell_script import SOURCE, TAKE_COMMENTS, UNKNOWN, commands, script
@@ -46,6 +45,9 @@ from finetune.readable_json import readable_json
 from finetune.terminal import consents
 
 SERVICE = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
+PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*")
+"""Old projects belong to a domain, and may be given by number."""
+REGION = re.compile(r"[a-z]+-[a-z]+[0-9]+")
 
 
 def deploy(
@@ -78,22 +80,36 @@ def deploy(
         delete_votes: with --delete, the votes too
         json: print one JSON document for scripts
     """
-    check(model, service, telegram, votes, delete, delete_votes)
+    check_names(service, project, region)
+    check(model, telegram, votes, delete, delete_votes)
     say = partial(print, file=sys.stderr if json else sys.stdout, flush=True)
-    if delete:
-        result = remove(service, project, region, delete_votes, yes, dry_run, say)
-    else:
-        result = put_online(model, service, project, region, read_token(telegram), votes, yes, dry_run, say)
+    with leaving_at_signals():
+        if delete:
+            result = remove(service, project, region, delete_votes, yes, dry_run, say)
+        else:
+            result = put_online(model, service, project, region, read_token(telegram), votes, yes, dry_run, say)
     if json:
         sys.stdout.write(readable_json(result).decode())
 
 
-def check(model: str | None, service: str, telegram: str | None, votes: bool, delete: bool, delete_votes: bool) -> None:
-    """Raises SettingError for options that contradict each other."""
+def check_names(service: str, project: str | None, region: str | None) -> None:
+    """Raises SettingError for what cannot be a name. An empty one is a variable that was not set."""
     if not SERVICE.fullmatch(service):
         raise SettingError(
             f"--service is {service!r}, and should be small letters, digits and -, at most 49, a letter first."
         )
+    if project is not None and not PROJECT.fullmatch(project):
+        raise SettingError(
+            f"--project is {project!r}, and should be a project's ID: `gcloud projects list` shows yours."
+        )
+    if region is not None and not REGION.fullmatch(region):
+        raise SettingError(
+            f"--region is {region!r}, and should be one such as us-central1: `gcloud run regions list` shows all."
+        )
+
+
+def check(model: str | None, telegram: str | None, votes: bool, delete: bool, delete_votes: bool) -> None:
+    """Raises SettingError for options that contradict each other."""
     if delete_votes and not delete:
         raise SettingError("--delete-votes deletes votes together with the service: add --delete.")
     given = [name for name, value in (("MODEL", model), ("--telegram", telegram), ("--votes", votes)) if value]
@@ -130,8 +146,8 @@ def put_online(
     if votes and not dry_run:
         find_program("bq")
     bundle = open_bundle(chosen_bundle(model))
-    with build_folder() as folder:
-        wanted = Deployment(service, bundle, stage_sources(bundle.folder, folder), token, votes)
+    with tempfile.TemporaryDirectory(prefix="gpt2-deploy-") as folder:
+        wanted = Deployment(service, bundle, stage_sources(bundle.folder, Path(folder)), token, votes)
         place, state = look(project, region, service, secret_names(service) if token else (), votes, dry_run)
         steps = plan(wanted, state, place)
         lines = list(summary(wanted, state, place, steps))
@@ -144,10 +160,11 @@ def put_online(
         if steps:
             agree(yes)
         perform(steps)
-    url = address_of(service, place)
-    answer = first_answer(url, service, place.region)
-    if bot and token:
-        connect_bot(token, url, bot, steps, state, service)
+    with said_if_stopped(lambda: f"The service {service} is there. {GOES_ON}"):
+        url = address_of(service, place)
+        answer = first_answer(url, service, place.region)
+        if bot and token:
+            connect_bot(token, url, bot, steps, state, service)
     store = f"bigquery://{place.name}.{DATASET}" if votes else None
     found = {"url": url, "model": answer.model, "answer": answer.text, "bot": bot and bot.name, "votes": store}
     announce(found, bundle.manifest.name, say)
@@ -167,13 +184,6 @@ def chosen_bundle(model: str | None) -> Path:
     if folder == RUN:
         raise SettingError(f"{RUN} is a checkpoint: run `gpt2 export {RUN} models/run1` first, or name a bundle.")
     return folder
-
-
-@contextmanager
-def build_folder() -> Iterator[Path]:
-    """A new folder for what is sent, which is removed at the end."""
-    with leaving_at_signals(), tempfile.TemporaryDirectory(prefix="gpt2-deploy-") as folder:
-        yield Path(folder)
 
 
 def look(
@@ -217,12 +227,15 @@ def address_of(service: str, place: CloudProject) -> str:
 
 
 def connect_bot(token: str, url: str, bot: BotInfo, steps: Sequence[Step], state: CloudState, service: str) -> None:
-    """Set the webhook, unless it is set already and its secret is the same."""
+    """Set the webhook, unless it is set already and its secret is the same.
+
+    Telegram does not tell its secret. Another one shows in updates that could not be delivered: it is then set again.
+    """
     name = secret_names(service)[1]
     fresh = next((step.stdin for step in steps if step.stdin and name in step.words), None)
     stored = state.secrets.get(name)
     secret = fresh or (stored.value if stored else None)
-    if secret and (fresh or bot.webhook != f"{url}/telegram"):
+    if secret and (fresh or bot.failed or bot.webhook != f"{url}/telegram"):
         set_webhook(token, secret, url)
 
 

@@ -61,7 +61,9 @@ def plan(wanted: Deployment, state: CloudState, project: CloudProject) -> list[S
     steps = [*enable_apis(wanted, state, project), *let_build(state, project)]
     if wanted.votes:
         steps += make_dataset(state, project, runtime)
-    variables = {"THREADS": "1", "GOOGLE_CLOUD_PROJECT": project.name}
+    there = variables_of(state.service) if state.service else {}
+    own = {"THREADS": "1", "GOOGLE_CLOUD_PROJECT": project.name}
+    variables = {name: value for name, value in own.items() if name not in there}  # Else the owner may have changed it.
     if wanted.votes:
         variables["FEEDBACK"] = f"bigquery://{project.name}.{DATASET}"
     kept: dict[str, str] = {}

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from app.errors import MachineError
-from finetune.deployment.gcloud_errors import INSTALL, explain, says_not_found
+from finetune.deployment.gcloud_errors import INSTALL, INSTALL_PAGE, explain, says_not_found
 
 QUESTION_SECONDS = 90
 """A question that takes longer has no answer: gcloud itself tries for minutes where there is no network."""
+JSON_BEGINS = re.compile(r"^[\[{]", re.MULTILINE)
+GRACE_SECONDS = 5
+ASKED: set[subprocess.Popen[str]] = set()
+"""The questions that are running."""
 ENVIRONMENT = {"CLOUDSDK_CORE_DISABLE_PROMPTS": "1", "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1"}
 
 
@@ -65,14 +71,13 @@ def look_up(*words: str) -> Any:
 
 
 def read_json(output: str) -> Any:
-    """A command may print a note before its JSON, as bq does at its first use."""
-    starts = [at for at in (output.find("{"), output.find("[")) if at >= 0]
-    try:
-        return json.loads(output[min(starts) :]) if starts else {}
-    except json.JSONDecodeError:
-        raise MachineError(
-            f"gcloud printed {output[:80]!r}, which is not JSON: run `gcloud components update`."
-        ) from None
+    """A command may print notes before its JSON and after it, as bq does at its first use. Raises MachineError."""
+    for at in (found.start() for found in JSON_BEGINS.finditer(output)):
+        with suppress(json.JSONDecodeError):
+            return json.JSONDecoder().raw_decode(output, at)[0]
+    if not output.strip():
+        return {}
+    raise MachineError(f"gcloud printed {output[:80]!r}, which is not JSON: run `gcloud components update`.")
 
 
 @contextmanager
@@ -90,25 +95,63 @@ def understood() -> Iterator[None]:
 def together(*questions: Callable[[], Any]) -> list[Any]:
     """The answers to questions that are asked at the same time: gcloud needs a second to start."""
     with ThreadPoolExecutor(len(questions)) as threads:
-        return [future.result() for future in [threads.submit(question) for question in questions]]
+        futures = [threads.submit(question) for question in questions]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:  # Ctrl-C too: else the answers that nobody wants would be waited for.
+            for child in list(ASKED):
+                signal_all(child, signal.SIGTERM)
+            raise
 
 
-def reply_to(words: Sequence[str], stdin: str | None = None, seconds: float = QUESTION_SECONDS) -> GcloudReply:
+def reply_to(words: Sequence[str], seconds: float = QUESTION_SECONDS) -> GcloudReply:
     """Run a command to its end. Raises MachineError if it is not installed or does not end."""
+    with start(words, stderr=subprocess.PIPE) as child:
+        ASKED.add(child)
+        try:
+            output, errors = child.communicate("", timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise MachineError(f"`{' '.join(words[:3])}` did not end in {seconds:.0f} s: check the network.") from None
+        finally:
+            ASKED.discard(child)
+            stop(child)
+    return GcloudReply(child.returncode, output, errors)
+
+
+def start(words: Sequence[str], stderr: int) -> subprocess.Popen[str]:
+    """Raises MachineError if it is not installed, or is no program."""
     try:
-        ended = subprocess.run(
+        return subprocess.Popen(
             [find_program(words[0]), *words[1:]],
             env=os.environ | ENVIRONMENT,
-            input=stdin or "",
-            capture_output=True,
-            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            encoding="utf-8",
             errors="replace",
-            timeout=seconds,
-            check=False,
+            process_group=0,
         )
+    except OSError as error:
+        raise MachineError(
+            f"{words[0]} cannot be started ({error.strerror}): install it from {INSTALL_PAGE}."
+        ) from None
+
+
+def stop(child: subprocess.Popen[str]) -> None:
+    """End it, if it runs, even if it does not want to."""
+    signal_all(child, signal.SIGTERM)
+    try:
+        child.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
-        raise MachineError(f"`{' '.join(words[:3])}` did not end in {seconds:.0f} s: check the network.") from None
-    return GcloudReply(ended.returncode, ended.stdout, ended.stderr)
+        signal_all(child, signal.SIGKILL)
+        child.wait()
+
+
+def signal_all(child: subprocess.Popen[str], number: signal.Signals) -> None:
+    """To the processes that it has started as well: gcloud is a script that starts Python."""
+    if child.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
 
 
 def find_program(name: str) -> str:
@@ -121,15 +164,7 @@ def find_program(name: str) -> str:
 
 def carry_out(step: Step, show: Callable[[str], None]) -> None:
     """Run a command that changes something; `show` gets each line of its progress. Raises MachineError."""
-    child = subprocess.Popen(
-        [find_program(step.words[0]), *step.words[1:]],
-        env=os.environ | ENVIRONMENT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
+    child = start(step.words, stderr=subprocess.STDOUT)
     said: list[str] = []
     try:
         assert child.stdin is not None
@@ -143,11 +178,11 @@ def carry_out(step: Step, show: Callable[[str], None]) -> None:
     except BrokenPipeError:
         code = child.wait()
     except BaseException:
-        child.terminate()
-        child.wait()
+        stop(child)
         raise
     finally:
         if child.stdout is not None:
             child.stdout.close()
     if code:
-        raise MachineError(explain("".join(said), step.words))
+        printed = "".join(said)
+        raise MachineError(explain(printed.replace(step.stdin, "…") if step.stdin else printed, step.words))

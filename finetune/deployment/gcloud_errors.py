@@ -146,7 +146,8 @@ def project_of(words: Sequence[str]) -> str:
         if name in ("--project", "--project_id"):
             return value
     named = [word.partition("=")[2] for word in words if word.startswith(("--project=", "--project_id="))]
-    return named[0] if named else "PROJECT"
+    after = words.index("projects") + 2 if "projects" in words else len(words)  # As in `projects describe NAME`.
+    return next(iter([*named, *words[after : after + 1]]), "PROJECT")
 
 
 def last_sentence(said: str) -> str:

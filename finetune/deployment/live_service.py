@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -62,9 +63,11 @@ def answer_of(url: str) -> FirstAnswer:
 
 
 def qr_code(url: str) -> str:
-    """For a terminal, two modules a line."""
+    """For a terminal, two modules a line. Empty where the terminal is too narrow for it."""
     import segno
 
     drawn = io.StringIO()
     segno.make(url, error="l", micro=False).terminal(drawn, border=2, compact=True)
-    return drawn.getvalue().rstrip("\n")
+    lines = drawn.getvalue().splitlines()
+    fits = len(lines[0]) <= shutil.get_terminal_size((80, 24)).columns
+    return "\n".join(lines) if fits else ""

@@ -17,10 +17,11 @@ PACKAGES = Path(__file__).parent.parent.parent
 
 
 class BotInfo(NamedTuple):
-    """`name` begins with @; `webhook` is empty if there is none."""
+    """`name` begins with @; `webhook` is empty if there is none; `failed` if Telegram could not deliver to it lately."""
 
     name: str
     webhook: str
+    failed: bool = False
 
 
 def check_token(token: str) -> None:
@@ -36,7 +37,7 @@ def bot_info(token: str) -> BotInfo:
         re.search(r"^bot +(@\S+)", said, re.MULTILINE),
         re.search(r"^webhook +(http\S+)", said, re.MULTILINE),
     )
-    return BotInfo(name[1] if name else "your bot", webhook[1] if webhook else "")
+    return BotInfo(name[1] if name else "your bot", webhook[1] if webhook else "", "\nerror " in said)
 
 
 def set_webhook(token: str, secret: str, url: str) -> None:

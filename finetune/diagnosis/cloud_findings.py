@@ -9,7 +9,7 @@ from typing import Any
 from app.errors import MachineError
 from finetune.deployment.cloud_project import DEFAULT_REGION
 from finetune.deployment.cloud_state import BUILD, REGISTRY, RUN
-from finetune.deployment.gcloud import read_json, reply_to, together
+from finetune.deployment.gcloud import read_json, reply_to, together, understood
 from finetune.deployment.gcloud_errors import BILLING, INSTALL_PAGE, explain
 from finetune.diagnosis.finding import Finding, fine, note
 
@@ -17,6 +17,15 @@ SECONDS = 15
 
 
 def cloud_findings() -> Iterator[Finding]:
+    """What gcloud says, as far as it can be understood."""
+    try:
+        with understood():
+            yield from answers_of_gcloud()
+    except MachineError as error:
+        yield note("gcloud", *str(error).split(": ", 1))
+
+
+def answers_of_gcloud() -> Iterator[Finding]:
     """Each question has a few seconds. What depends on an answer that is missing is not asked."""
     if not shutil.which("gcloud"):
         yield note("gcloud", "not installed; `gpt2 deploy` needs it", INSTALL_PAGE)

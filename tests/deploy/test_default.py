@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +27,7 @@ RUN = {
     "model-7.meta", "samples.txt", "training-5.npz", "training-7.npz", "vocab.bpe", "best/checkpoint", "best/model-5.index",
     "best/hparams.json", "best/model-5.data-00000-of-00001",
 }  # fmt: skip
+NAMES = ["starter", "my [best]* jokes", "!a", "#a", r"a\b?", "a]{b,c}", "é ü"]
 NEEDED = {
     "checkpoint", "description.json", "encoder.json", "hparams.json", "log.csv", "model-7.data-00000-of-00001", "model-7.index",
     "vocab.bpe",
@@ -41,7 +45,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone in which much was made: bundles, runs, OpenAI's weights. Nothing was chosen."""
     for name in (*IGNORE_FILES, ".cloudbuildignore"):
         shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("starter", "jokes", "other", "my [best]* jokes"):
+    for name in ("jokes", "other", *NAMES):
         write(tmp_path / "models" / name, BUNDLE)
     write(
         tmp_path / "models/124M", {"model.ckpt.index", "model.ckpt.data-00000-of-00001", "hparams.json", "encoder.json"}
@@ -91,7 +95,7 @@ def test_only_the_chosen_bundle_is_sent(project: Path, sent: Callable[[Path], se
 
 
 @pytest.mark.parametrize("sent", SENT)
-@pytest.mark.parametrize("name", ["starter", "my [best]* jokes"])
+@pytest.mark.parametrize("name", NAMES)
 def test_any_bundle_can_be_chosen(project: Path, name: str, sent: Callable[[Path], set[str]]) -> None:
     assert main(["use", f"models/{name}/"]) == 0
     assert of_models(sent(project)) == {"models/DEFAULT", *inside(f"models/{name}", BUNDLE)}
@@ -207,3 +211,76 @@ def test_a_name_that_fills_two_lines_is_refused_before_the_export(
     assert main(["export", str(checkpoint), "models/two\nlines"]) == 2
     assert "has a name that models/DEFAULT cannot hold" in capsys.readouterr().err
     assert not (project / "models/two\nlines").exists()
+
+
+def edited(text: str, end: str) -> str:
+    return "mine/\n" + text.replace("\n", end) + "# caf\udce9\n"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "  \n"])
+def test_what_somebody_wrote_around_the_lines_stays(project: Path, end: str) -> None:
+    """A byte that is not UTF-8 ended in a traceback, and a space behind the marks left the old model to be sent."""
+    for name in IGNORE_FILES:
+        path = project / name
+        path.write_bytes(edited(path.read_text(encoding="utf-8"), end).encode("utf-8", "surrogateescape"))
+    choose_default(Path("models/jokes"))
+    for name in IGNORE_FILES:
+        written = (project / name).read_bytes()
+        assert written.count(b"!/models/jokes/\n") == 1
+        assert b"run1" not in written
+        assert written.startswith(b"mine/\n")
+        assert written.endswith(b"# caf\xe9\n")
+
+
+def test_lost_marks_are_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file was left alone without a word, and the build then lacked the model."""
+    path = project / ".gcloudignore"
+    path.write_text(BLOCK.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
+    choose_default(Path("models/jokes"))
+    said = capsys.readouterr().err
+    assert said.startswith("note: .gcloudignore has lost the two lines")
+    assert "add !/models/jokes/ to its end" in said
+    with path.open("a", encoding="utf-8") as file:
+        file.write("!/models/jokes/\n")
+    send_default()
+    assert not capsys.readouterr().err
+
+
+def test_an_ignore_file_that_is_a_link_stays_one(project: Path) -> None:
+    (project / ".gcloudignore").rename(project / "shared")
+    (project / ".gcloudignore").symlink_to("shared")
+    choose_default(Path("models/jokes"))
+    assert (project / ".gcloudignore").is_symlink()
+    assert "!/models/jokes/" in (project / "shared").read_text(encoding="utf-8")
+
+
+def test_a_default_that_is_a_link_to_nothing_or_a_folder_is_refused(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such a link counted as no choice, and the starter stood in."""
+    default = project / "models/DEFAULT"
+    default.symlink_to("nowhere")
+    with pytest.raises(BundleError, match="cannot be read"):
+        default_bundle()
+    default.unlink()
+    default.mkdir()
+    with pytest.raises(BundleError, match=r"models/DEFAULT cannot be read \(Is a directory\): remove it"):
+        default_bundle()
+    assert main(["use", "jokes"]) == 2
+    assert "models/DEFAULT: Is a directory" in capsys.readouterr().err
+
+
+def test_two_that_choose_at_once_agree(project: Path) -> None:
+    """Both wrote models/.DEFAULT.new; one failed, or models/DEFAULT named one bundle and the ignore files sent the other."""
+    script = (
+        "import sys; from pathlib import Path; from finetune.default_choice import choose_default\n"
+        "for _ in range(100): choose_default(Path('models', sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", script]
+    variables = os.environ | {"PYTHONPATH": str(ROOT)}
+    writers = [subprocess.Popen([*command, name], env=variables) for name in ("jokes", "other")]
+    assert [writer.wait(30) for writer in writers] == [0, 0]
+    chosen = (project / "models/DEFAULT").read_text(encoding="utf-8").strip()
+    for name in IGNORE_FILES:
+        assert f"!/models/{chosen}/\n" in (project / name).read_text(encoding="utf-8")
+    assert not list((project / "models").glob(".*.new"))

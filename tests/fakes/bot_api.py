@@ -159,7 +159,9 @@ class BotApi:
 
     def _getWebhookInfo(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         waiting = self.undelivered
-        return {"url": self.webhook.get("url", ""), "has_custom_certificate": False, "pending_update_count": waiting}
+        error = {name: value for name, value in self.webhook.items() if name.startswith("last_error")}
+        told = {"url": self.webhook.get("url", ""), "has_custom_certificate": False, "pending_update_count": waiting}
+        return told | error
 
     def _setMyCommands(self, fields: dict[str, Any]) -> bool:  # noqa: N802
         for each in fields["commands"]:

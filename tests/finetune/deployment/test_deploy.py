@@ -138,10 +138,19 @@ def test_a_second_run_changes_nothing(
     assert "Votes are kept in bigquery://my-project.ratings" in said
 
 
+def test_a_webhook_that_telegram_cannot_deliver_to_is_set_again(deployed: FakeGcloud, telegram: Telegram) -> None:
+    """A run that was stopped after it stored a new secret left Telegram with the old one, for ever."""
+    telegram.webhook |= {"last_error_date": 1, "last_error_message": "Wrong response from the webhook: 401"}
+    assert deploy("--telegram", TOKEN) == 0
+    (secret,) = deployed.project["secrets"]["gpt-2-telegram-secret"]["versions"]
+    assert telegram.webhook["secret_token"] == secret
+
+
 def test_a_new_model_is_built_and_the_owners_own_settings_stay(deployed: FakeGcloud) -> None:
     service = deployed.project["services"]["gpt-2@us-central1"]
     container = service["spec"]["template"]["spec"]["containers"][0]
-    container["env"].append({"name": "RATE_LIMIT", "value": "5"})
+    container["env"] = [entry for entry in container["env"] if entry["name"] != "THREADS"]
+    container["env"] += [{"name": "RATE_LIMIT", "value": "5"}, {"name": "THREADS", "value": "2"}]
     container["resources"]["limits"]["memory"] = "2Gi"
     deployed.change_project(services={"gpt-2@us-central1": service})
     write_bundle(Path("models/songs"))
@@ -149,7 +158,7 @@ def test_a_new_model_is_built_and_the_owners_own_settings_stay(deployed: FakeGcl
     (built,) = deployed.changes()
     assert built.startswith("gcloud run deploy gpt-2 --source ")
     assert not {"--max-instances", "--memory", "--set-env-vars"} & set(shlex.split(built))
-    assert variables(deployed)["RATE_LIMIT"] == "5"
+    assert (variables(deployed)["RATE_LIMIT"], variables(deployed)["THREADS"]) == ("5", "2")
     assert "TELEGRAM_TOKEN" in variables(deployed)
     assert "models/songs/manifest.json" in deployed.project["sources"]
 

@@ -67,6 +67,8 @@ def test_without_a_login_a_project_or_billing(cloud: FakeGcloud, capsys: pytest.
     ("options", "said"),
     [
         (["--service", "My_Jokes"], "--service is 'My_Jokes', and should be small letters"),
+        (["--project", ""], "--project is '', and should be a project's ID"),
+        (["--region", "Mars East"], "--region is 'Mars East', and should be one such as us-central1"),
         (["--delete-votes"], "add --delete"),
         (["--delete", "--votes"], "--votes is for making it"),
         (["jokes", "--delete"], "MODEL is for making it"),
@@ -101,7 +103,9 @@ def test_a_gcloud_that_hangs_or_prints_something_else(cloud: FakeGcloud, monkeyp
         reply_to(("gcloud", "version"), seconds=0.3)
     with pytest.raises(MachineError, match="which is not JSON: run `gcloud components update`"):
         read_json("{'version': 1}")
-    assert read_json("Welcome to BigQuery!\n{}") == {}
+    assert read_json("WARNING: [core/project] is old\n{}\n[done]\n") == {}
+    with pytest.raises(MachineError, match="which is not JSON"):
+        read_json("Hello [world]")
     assert read_json("") == {}
 
 
@@ -124,7 +128,7 @@ def test_answers_that_lack_what_is_read_from_them(
     program.write_text(f"#!/bin/sh\necho 'WARNING: a new version' >&2\n{answer}\n", encoding="utf-8")
     for options in (["--yes"], ["--delete", "--yes"], ["--project", "my-project", "--yes"]):
         said = refused(capsys, *options)
-        assert re.search("not understood|there is no project to deploy to|has no billing account", said)
+        assert re.search("not understood|not JSON|there is no project to deploy to|has no billing account", said)
 
 
 @pytest.mark.parametrize(
@@ -169,21 +173,37 @@ def test_a_service_that_does_not_answer(
     assert "http://127.0.0.1:9 is deployed and does not work yet" in refused(capsys, "--yes")
 
 
-def test_ctrl_c_says_what_is_there_already(cloud: FakeGcloud) -> None:
-    cloud.change(hang="run deploy")
-    variables = os.environ | {"PYTHONPATH": str(ROOT)}
+@pytest.mark.parametrize(
+    ("hang", "number", "code", "said"),
+    [
+        ("projects describe", signal.SIGINT, 130, "interrupted; nothing was left half-written."),
+        (
+            "run deploy",
+            signal.SIGTERM,
+            143,
+            "the role roles/run.builder. A build that has begun goes on in Google Cloud.",
+        ),
+        ("run services describe", signal.SIGINT, 130, "interrupted. The service gpt-2 is there."),
+    ],
+)
+def test_what_stops_it_is_heard_at_once_and_says_what_is_there(
+    cloud: FakeGcloud, hang: str, number: signal.Signals, code: int, said: str
+) -> None:
+    """Questions that are asked at the same time were waited for, and a folder stayed; after TERM, nothing was said."""
+    cloud.change(hang=hang)
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(cloud.folder.parent)}
     command = [sys.executable, "-m", "finetune", "deploy", "--yes"]
     with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         for _ in range(600):
-            if any(words[1:3] == ["run", "deploy"] for words in cloud.transcript()):
+            if any(" ".join(words).startswith(f"gcloud {hang}") for words in cloud.transcript()):
                 break
             time.sleep(0.05)
-        child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=30)
-    assert child.returncode == 130
-    assert "interrupted. There already: the APIs run, cloudbuild, artifactregistry, the role roles/run.builder." in said
-    assert "A build that has begun goes on" in said
-    assert "Traceback" not in said
+        child.send_signal(number)
+        _, printed = child.communicate(timeout=30)
+    assert child.returncode == code
+    assert said in printed
+    assert "Traceback" not in printed
+    assert not list(cloud.folder.parent.glob("gpt2-deploy-*"))
 
 
 def test_json_is_the_only_thing_on_standard_output(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:

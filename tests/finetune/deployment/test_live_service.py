@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from app.errors import MachineError
 from finetune.deployment import live_service
-from finetune.deployment.live_service import FirstAnswer, first_answer
+from finetune.deployment.live_service import FirstAnswer, first_answer, qr_code
 from tests.fakes.loopback import on_loopback
 
 TEXT = '{"text": "Why not?", "model": "jokes"}'
@@ -61,3 +61,10 @@ def test_what_will_not_get_better(monkeypatch: pytest.MonkeyPatch, status: int, 
     with answering((status, body)) as url, pytest.raises(MachineError) as refused:
         first_answer(url, "gpt-2", "us-central1")
     assert said in str(refused.value)
+
+
+def test_a_narrow_terminal_gets_no_code_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert not qr_code("https://gpt-2-123456789.us-central1.run.app")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert qr_code("https://gpt-2-123456789.us-central1.run.app").count("\n") > 10

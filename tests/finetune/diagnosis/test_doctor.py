@@ -85,6 +85,13 @@ def test_what_google_cloud_lacks_is_a_note(cloud: FakeGcloud, capsys: pytest.Cap
     assert "Google cannot be reached" in findings(capsys)["login"].said
 
 
+@pytest.mark.parametrize("answer", ["[]", "[null]", "null", "Hello", '{"core": []}'])
+def test_answers_that_are_not_understood(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str], answer: str) -> None:
+    """A list where an object is due ended in a traceback."""
+    (cloud.folder / "bin/gcloud").write_text(f"#!/bin/sh\necho '{answer}'\n", encoding="utf-8")
+    assert "note" in {finding.state for name, finding in findings(capsys).items() if name in ("gcloud", "login")}
+
+
 def test_all_apis_are_on(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
     cloud.change_project(apis=[f"{name}.googleapis.com" for name in ("run", "cloudbuild", "artifactregistry")])
     assert findings(capsys)["APIs"].said == "run, cloudbuild, artifactregistry"
