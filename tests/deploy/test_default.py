@@ -41,12 +41,12 @@ def write(folder: Path, names: set[str]) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, bundles: dict[int, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone in which much was made: bundles, runs, OpenAI's weights. Nothing was chosen."""
     for name in (*IGNORE_FILES, ".cloudbuildignore"):
         shutil.copy(ROOT / name, tmp_path / name)
     for name in ("jokes", "other", *NAMES):
-        write(tmp_path / "models" / name, BUNDLE)
+        shutil.copytree(bundles[8], tmp_path / "models" / name)
     write(
         tmp_path / "models/124M", {"model.ckpt.index", "model.ckpt.data-00000-of-00001", "hparams.json", "encoder.json"}
     )

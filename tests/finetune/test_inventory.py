@@ -216,6 +216,8 @@ def test_what_can_be_chosen(project: Path, capsys: pytest.CaptureFixture[str]) -
     assert refused(capsys, "use", "124M").startswith("models/124M is a checkpoint, not a bundle: ")
     shutil.copytree("models/small", "elsewhere/small")
     assert refused(capsys, "use", "elsewhere/small").startswith("elsewhere/small is not right in models")
+    (project / "models/jokes/model.onnx").unlink()
+    assert refused(capsys, "use", "models/jokes").startswith("models/jokes/model.onnx is missing")
     assert (project / "models/DEFAULT").read_text() == "small\n"
 
 
