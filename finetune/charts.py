@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def embed(svg: str) -> str:
 def cut_first_steps(axes: Axes, *curves: Sequence[tuple[float, float]]) -> None:
     """Let the axis hold the losses after the first steps: those are so high that all others would be a line at the bottom."""
     last = max((step for curve in curves for step, _ in curve), default=0.0)
-    late = [loss for curve in curves for step, loss in curve if step >= SETTLED * last]
+    late = [loss for curve in curves for step, loss in curve if step >= SETTLED * last and isfinite(loss)]
     low, high = min(late, default=0.0), max(late, default=1.0)
     room = 0.06 * (high - low) or 0.1
     axes.set_ylim(low - room, high + room)

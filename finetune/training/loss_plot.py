@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ TRAINING, VALIDATION = "#2438a8", "#a3560f"
 
 def plot_losses(entries: list[LogEntry], title: str, path: Path) -> None:
     """Write the PNG file, replacing an older one in one go."""
-    validation = [(entry.step, entry.validation) for entry in entries if entry.validation is not None]
+    measured = [(entry.step, entry.validation) for entry in entries if entry.validation is not None]
+    validation = [(step, loss) for step, loss in measured if isfinite(loss)]
     aside = path.with_name(f".{path.name}")
     aside.write_bytes(draw_losses([(entry.step, entry.train) for entry in entries], validation, title))
     aside.replace(path)
