@@ -32,6 +32,7 @@ from finetune.option_ranges import Count, check_range, check_ranges
 from finetune.readable_json import readable_json
 from finetune.run_folder import RunFolder
 from finetune.run_title import run_title
+from finetune.sampled_texts import encode_prefix
 from finetune.terminal import harmless
 
 FILES = ("report.json", "report.html")
@@ -104,6 +105,8 @@ def compared(
 ) -> ModelComparison:
     """Both engines are opened first, so that only texts are read that fit into both windows."""
     with opened_model(paths[0]) as first, opened_model(paths[1]) as second:
+        for engine in (first, second):
+            encode_prefix(engine, prefix)
         longest = min(LONGEST, first.n_ctx, second.n_ctx)
         found = held_out_texts(data, max_tokens, options.seed, longest - 1)
         texts = [text for text in found if fits(first, text) and fits(second, text)]
