@@ -13,6 +13,7 @@ from itertools import chain
 
 from finetune.diagnosis.cloud_findings import cloud_findings
 from finetune.diagnosis.local_findings import local_findings
+from finetune.terminal import harmless
 
 
 def doctor(*, json: bool = False) -> None:
@@ -25,7 +26,7 @@ def doctor(*, json: bool = False) -> None:
     for finding in chain(local_findings(), cloud_findings()):
         found.append(finding)
         if not json:
-            print(finding, flush=True)
+            print(harmless(str(finding)), flush=True)
     broken = any(finding.state == "broken" for finding in found)
     if json:
         document = {"broken": broken, "findings": [dataclasses.asdict(finding) for finding in found]}

@@ -67,7 +67,7 @@ def sample(
     with opened_model(folder, bits, end, save) as engine:
         given = options.for_model(engine)
         if json:
-            print(document(engine, prefix, nsamples, given))
+            print(shown(document(engine, prefix, nsamples, given)))
         elif nsamples == 1:
             tokens = encode_prefix(engine, prefix)
             print_pieces(chain([prefix], (delta.text for delta in generate(engine, tokens, given)), ["\n"]))

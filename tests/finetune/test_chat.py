@@ -94,6 +94,13 @@ def test_a_person_gets_prompts_and_the_conversation_is_remembered(
     assert "Ctrl-D ends" in capsys.readouterr().err
 
 
+def test_a_reply_cannot_command_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of bytes may write what clears the screen or renames the window."""
+    read, turns = told(monkeypatch, "Hello", engine=FakeEngine("a\x1b]0;x\x07bcdef", template="qa"))
+    assert read[0] == "a�]0;x�bc\n"
+    assert turns == "Hello|a\x1b]0;x\x07bc"
+
+
 def test_again_and_reset(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told(monkeypatch, "Hello", "/again", engine=engine())[1] == f"Hello|{SCRIPT[:9]}"
     assert told(monkeypatch, "Hello", "/reset", engine=engine())[1] == ""
