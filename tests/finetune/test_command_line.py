@@ -178,5 +178,25 @@ def test_a_shell_completes_verbs_and_options(shell: str, capsys: pytest.CaptureF
     assert "gradient-checkpointing" in script
 
 
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("gpt2 dep", "deploy"), ("gpt2 deploy --pro", "--project"), ("gpt2 new ./te", ""), ("gpt2 completion z", "zsh")],
+)
+def test_bash_completes(capsys: pytest.CaptureFixture[str], tmp_path: Path, typed: str, completed: str) -> None:
+    """A file was not completed where a verb takes one: where the script knows nothing, bash's own completion counts."""
+    script = printed_by(["completion", "bash"], capsys)
+    ask = f'COMP_WORDS=({typed}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _gpt2; echo "${{COMPREPLY[*]}}"; complete -p gpt2'
+    ended = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines() == [completed, "complete -o bashdefault -o default -F _gpt2 gpt2"]
+
+
+def test_zsh_calls_the_function_or_registers_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """The script only defined it: a file called _gpt2 completed nothing, nor did `source`."""
+    script = printed_by(["completion", "zsh"], capsys)
+    assert script.startswith("#compdef gpt2")
+    assert script.index("_cyclopts_gpt2() {") < script.index('_cyclopts_gpt2 "$@"')
+    assert "compdef _cyclopts_gpt2 gpt2" in script
+
+
 def test_the_version_is_the_apps(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed_by(["--version"], capsys) == f"{command_line().version}\n"
