@@ -69,7 +69,8 @@ COPY --from=packages /opt/venv /opt/venv
 COPY --from=bundle /model /model
 WORKDIR /srv
 COPY app app
-RUN python3 -m compileall -q app
+# A clone that was made with `umask 077` has files that only its owner may read, and here that is root.
+RUN find app ! -perm -444 -exec chmod a+rX {} + && python3 -m compileall -q app
 USER 65532:65532
 EXPOSE 8080
 # Python is process 1, so it gets the signal to stop. It finishes running requests and ends within ten seconds.

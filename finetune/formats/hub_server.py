@@ -7,6 +7,7 @@ own library starts an interrupted file from its beginning and brings a second HT
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,7 +64,13 @@ class HubModel(msgspec.Struct, frozen=True):
 
 
 def endpoint() -> str:
-    return (os.environ.get("HF_ENDPOINT", "").strip() or ENDPOINT).rstrip("/")
+    """Raises CheckpointError for an HF_ENDPOINT that is no address."""
+    address = (os.environ.get("HF_ENDPOINT", "").strip() or ENDPOINT).rstrip("/")
+    if not re.match(r"https?://[^/\s]", address):
+        raise CheckpointError(
+            f"HF_ENDPOINT is {address!r}, and should be an address such as {ENDPOINT}: correct or unset it."
+        )
+    return address
 
 
 def host() -> str:

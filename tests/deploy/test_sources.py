@@ -75,3 +75,15 @@ def test_what_is_served_is_found_with_nothing_but_python(tmp_path: Path) -> None
     command = [sys.executable, "-I", "-S", "-c", code]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "models/starter\n", "")
+
+
+def test_the_app_of_a_clone_that_only_its_owner_may_read_starts(tmp_path: Path) -> None:
+    """After `umask 077`, COPY gave root files that nobody else may read, and the container did not start."""
+    (run,) = re.findall(r"^RUN (find app .*)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    module = tmp_path / "app/api/routes.py"
+    module.parent.mkdir(parents=True)
+    module.touch()
+    for path in (module, module.parent, tmp_path / "app"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    subprocess.run(["bash", "-ec", run.replace("python3", sys.executable)], cwd=tmp_path, check=True)
+    assert [path.stat().st_mode & 0o555 for path in (tmp_path / "app", module.parent, module)] == [0o555, 0o555, 0o444]

@@ -136,7 +136,9 @@ def test_without_a_network_it_is_one_sentence(hub: Hub, monkeypatch: pytest.Monk
         import_(NAME, bundle=True)
     monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setenv("HF_ENDPOINT", "no address")
-    with pytest.raises(CheckpointError, match="is no folder here, and "):
+    with pytest.raises(
+        CheckpointError, match=r"HF_ENDPOINT is 'no address', and should be an address such as https://"
+    ):
         import_(NAME, bundle=True)
 
 
