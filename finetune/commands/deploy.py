@@ -147,8 +147,8 @@ def put_online(
         find_program("bq")
     bundle = open_bundle(chosen_bundle(model))
     with tempfile.TemporaryDirectory(prefix="gpt2-deploy-") as folder:
-        wanted = Deployment(service, bundle, stage_sources(bundle.folder, Path(folder)), token, votes)
         place, state = look(project, region, service, secret_names(service) if token else (), votes, dry_run)
+        wanted = Deployment(service, bundle, stage_sources(bundle.folder, Path(folder)), token, votes)
         steps = plan(wanted, state, place)
         lines = list(summary(wanted, state, place, steps))
         if dry_run:

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,8 @@ def stage_sources(bundle: Path, folder: Path) -> StagedSources:
         for path in [source] if source.is_file() else needed_files(source):
             link_or_copy(path, folder / target / path.relative_to(source))
     (folder / MODELS / DEFAULT).write_text(f"{served_name(bundle)}\n", encoding="utf-8")
-    return StagedSources(folder, digest_of(folder), sum(path.stat().st_size for path in files_below(folder)))
+    files = files_below(folder)
+    return StagedSources(folder, digest_of(folder, files), sum(path.stat().st_size for path in files))
 
 
 def staging_commands(bundle: Path) -> Iterator[str]:
@@ -91,7 +92,7 @@ def link_or_copy(source: Path, target: Path) -> None:
     """A copy does not get the source's permissions: an installed package may be read-only, and this folder is removed again."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(source.resolve(), target)
+        os.link(source.resolve() if source.is_symlink() else source, target)
     except OSError:  # Another file system, or one without links.
         shutil.copyfile(source, target)
 
@@ -105,10 +106,10 @@ def needed_files(source: Path) -> list[Path]:
     return [path for path in files_below(source) if not set(LEFT_OUT) & set(path.relative_to(source).parts)]
 
 
-def digest_of(folder: Path) -> str:
+def digest_of(folder: Path, files: Sequence[Path]) -> str:
     """32 hexadecimal digits, which fit a label."""
     digest = hashlib.sha256()
-    for path in files_below(folder):
+    for path in files:
         with path.open("rb") as file:
             digest.update(f"{path.relative_to(folder)}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()[:32]

@@ -118,7 +118,7 @@ def test_it_asks_once(
 
 def test_a_terminal_shows_how_long_a_step_takes(deployed: FakeGcloud, monkeypatch: pytest.MonkeyPatch) -> None:
     deployed.change_project(services={})
-    deployed.change(hang="run deploy", hang_seconds=1)
+    deployed.change(hang="run deploy", hang_seconds=0.7)
     screen = Keyboard()
     monkeypatch.setattr("sys.stderr", screen)
     assert deploy("--yes") == 0
