@@ -14,6 +14,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
+from functools import partial
 from pathlib import Path
 
 from app.errors import FatalError, SettingError
@@ -40,6 +41,7 @@ from finetune.planning.model_folders import ModelFolders, model_folders
 from finetune.planning.stage_seconds import prepare_seconds, seconds_after, seconds_of_plan
 from finetune.planning.starting_weights import StartingWeights, starting_weights
 from finetune.planning.training_plan import (
+    LITTLE_TEXT,
     TrainingTime,
     plan_training,
     training_options,
@@ -112,7 +114,7 @@ def make_model(folders: ModelFolders, text: GivenText, init: str | None, time: T
         print(weights.told)
     with stages_bar({"prepare": prepare_seconds(files), **seconds_after(time, weights.hparams)}) as bar:
         with bar.stage("prepare"):
-            data = prepared(text, files, folders, weights)
+            data = prepared(text, files, folders, weights, begun)
         with bar.stage("train"):
             result = (
                 resumed(begun, folders, data, time) if begun else trained(folders, data, weights, machine, time, bar)
@@ -154,16 +156,23 @@ def refuse_other_start(begun: RunDescription | None, init: str | None, run: Path
 
 
 def prepared(
-    text: GivenText, files: Sequence[InputFile], folders: ModelFolders, weights: StartingWeights
+    text: GivenText,
+    files: Sequence[InputFile],
+    folders: ModelFolders,
+    weights: StartingWeights,
+    begun: RunDescription | None,
 ) -> DataDescription:
-    """The data, prepared now unless it was prepared from the same files, or is what was given."""
+    """The data, prepared now unless it was prepared from the same files, or is what was given.
+
+    What the run that has begun was trained on is not replaced by another text.
+    """
     if folders.given is not None:
         return read_description(folders.given)
     options = text.preparation(total_bytes(files), weights)
     if (data := data_made_of(files, options, folders.data)) is not None:
         print(f"{folders.data} is prepared already.")
         return data
-    return prepare_inputs(text.inputs, folders.data, options)
+    return prepare_inputs(text.inputs, folders.data, options, partial(refuse_other_text, begun, folders.run))
 
 
 def trained(
@@ -177,13 +186,15 @@ def trained(
     """Train a new run, as planned."""
     plan = plan_training(data, weights.hparams, machine, time)
     print(plan.sentence())
+    if data.tokens["train"] < LITTLE_TEXT:
+        print("That is little text: the model will mostly repeat it. It learns to write its own from 100 KB or more.")
     bar.expected |= seconds_of_plan(plan, data)
     return run_shown(training_options(plan, weights.init, folders.data, folders.run))
 
 
 def resumed(begun: RunDescription, folders: ModelFolders, data: DataDescription, time: TrainingTime) -> TrainingResult:
     """Go on with the run that is there, unless it has ended."""
-    refuse_other_text(begun, data, folders.run)
+    refuse_other_text(begun, folders.run, data)
     run = RunFolder(folders.run)
     options = options_of_run(begun, data, run, folders.data, time)
     finished = finished_run(run, begun, options)

@@ -14,7 +14,7 @@ from app.engine.templates import Template
 from app.errors import SettingError
 from finetune.data.file_kinds import CHATS, ENCODED, PERSONAL, Kind
 from finetune.data.input_files import find_files
-from finetune.data.preparation import PreparationOptions, prepare_data
+from finetune.data.preparation import Check, PreparationOptions, prepare_data
 from finetune.data.prepared import DataDescription
 from finetune.data.sources import SplitAt
 from finetune.data.text_encoding import check_encoding
@@ -82,13 +82,15 @@ def prepare(
     print(f"Next: gpt2 train --data {out} --out checkpoint/{out.name}{start}")
 
 
-def prepare_inputs(inputs: Sequence[str], out: Path, options: PreparationOptions) -> DataDescription:
-    """Prepare, and print what came of it. Raises SettingError or DataError."""
+def prepare_inputs(
+    inputs: Sequence[str], out: Path, options: PreparationOptions, check: Check = lambda _: None
+) -> DataDescription:
+    """Prepare, and print what came of it. `check` comes before anything is replaced. Raises SettingError or DataError."""
     refuse_values(options)
     refuse_overwriting(out, ours=(out / "description.json").is_file(), kind="prepared data")
     files, skipped = find_files(inputs)
     refuse_unused({file.kind for file in files}, options)
-    description = prepare_data(files, out, options)
+    description = prepare_data(files, out, options, check)
     print(summary(out, description, skipped))
     return description
 

@@ -36,6 +36,8 @@ READABLE: tuple[Kind, ...] = (
 """The kinds that `prepare` reads."""
 WRONG_JSON = (msgspec.DecodeError, UnicodeError, RecursionError)
 """How JSON fails to be read. What is nested by the thousand is no text either."""
+READ_ONCE: tuple[Kind, ...] = ("text", "jsonl", "markdown", "subtitles", "mailbox")
+"""The kinds that are told by the name alone, and read from beginning to end. Of tables, the first lines are read twice."""
 HEAD = 2**14
 """Bytes of a file that tell its kind."""
 TELEGRAM_CHATS = (

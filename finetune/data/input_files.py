@@ -15,7 +15,17 @@ from pathlib import Path
 from app.engine.wrong_files import PAGES, POINTERS, wrong_file
 from app.errors import DataError, SettingError
 from finetune.data import compression
-from finetune.data.file_kinds import HEAD, READABLE, SUFFIXES, TELEGRAM_PAGE, Kind, is_plain_text, kind_of, other_kind
+from finetune.data.file_kinds import (
+    HEAD,
+    READ_ONCE,
+    READABLE,
+    SUFFIXES,
+    TELEGRAM_PAGE,
+    Kind,
+    is_plain_text,
+    kind_of,
+    other_kind,
+)
 
 
 @dataclass(frozen=True)
@@ -74,11 +84,9 @@ def files_of(given: str) -> list[InputFile]:
         raise SettingError(f"{given} matches no file: name a file, a folder or a pattern such as 'texts/*.txt'.")
     named = paths == [Path(given)] and not paths[0].is_dir()
     files = list(chain.from_iterable(files_in(path, named) for path in paths))
+    if named and not paths[0].is_file() and files[0].kind not in READ_ONCE:
+        raise SettingError(f"{given} is a pipe or a device, which can be read only once: write it to a file first.")
     if named and len(files) == 1 and files[0].kind not in READABLE:
-        if not files[0].path.is_file():
-            raise SettingError(
-                f"{given} is a pipe or a device, and nothing tells what it holds: write it to a file first."
-            )
         head = head_of(files[0].path)
         if files[0].kind is None and not other_kind(head) and is_plain_text(head):
             return [InputFile(files[0].path, "text", files[0].member)]

@@ -11,7 +11,7 @@ import hashlib
 import importlib.metadata
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,6 +49,7 @@ from finetune.readable_json import readable_json
 REASONS = ("empty", "duplicate", "near duplicate", "too short")
 # How an operating system reports a full disk, an exceeded quota and an exceeded limit on file size.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+Check = Callable[[DataDescription], object]
 SPACE_FACTOR = 4
 """Bytes on disk per byte of input: the spooled text, its signatures, and the tokens with their roles."""
 
@@ -98,8 +99,10 @@ class TokenCounts(NamedTuple):
     sha256: str
 
 
-def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions) -> DataDescription:
-    """Read the files and write the folder `out`, complete or not at all.
+def prepare_data(
+    files: list[InputFile], out: Path, options: PreparationOptions, check: Check = lambda _: None
+) -> DataDescription:
+    """Read the files and write the folder `out`, complete or not at all. `check` may refuse what is about to be written there.
 
     Raises DataError where a line cannot be read, the vocabulary cannot be used, the disk is full, or no document is left.
     """
@@ -113,12 +116,9 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
     counts: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
     with explain_full_disk(out, size), written_aside(out) as aside:
         with progress_bar("read", size, unit="B") as progress:
-            sources = (
-                Source(file, *how, vocabulary, chats, progress=progress.update, found_private=private.add)
-                for file in files
-            )
-            documents = chain.from_iterable(source.documents() for source in sources)
-            write_spool(aside / "spool", without_empty(documents, counts))
+            rest = (vocabulary, chats, progress.update, private.add)
+            sources = (Source(file, *how, *rest) for file in files)
+            write_spool(aside / "spool", without_empty((source.documents() for source in sources), counts))
         counts.update(chats.counts)
         with closing(Spool(aside / "spool")) as spool:
             read = spool.table.documents(np.ones(len(spool), np.bool_)) + counts["empty"] + counts[UNANSWERED]
@@ -149,9 +149,14 @@ def prepare_data(files: list[InputFile], out: Path, options: PreparationOptions)
             columns={printable(str(file)): each.names for file, each in columns.items() if each.guessed} or None,
             files_sha256=files_sha256,
         )
-        (aside / "description.json").write_bytes(readable_json(description))
-        replace_folder(aside, out, files=[path.name for path in aside.iterdir()])
+        check(description)
+        put_in_place(aside, out, description)
     return description
+
+
+def put_in_place(aside: Path, out: Path, description: DataDescription) -> None:
+    (aside / "description.json").write_bytes(readable_json(description))
+    replace_folder(aside, out, files=[path.name for path in aside.iterdir()])
 
 
 def usual_template(files: Iterable[InputFile], tables: Iterable[TextColumns]) -> Template:
@@ -165,7 +170,8 @@ def given_vocabulary(files: list[InputFile], options: PreparationOptions) -> Tok
     archives = any(file.kind == "npz" for file in files)
     if options.vocabulary_size is not None and not archives:
         return None
-    return read_vocabulary(options.vocabulary, "--vocabulary-size N learns one from this text")
+    otherwise = "an .npz cannot be read without" if archives else "--vocabulary-size N learns one from this text"
+    return read_vocabulary(options.vocabulary, otherwise)
 
 
 @contextmanager
@@ -189,8 +195,8 @@ def refuse_no_text(kept: int, counts: Counter[str]) -> None:
         raise DataError(f"there is no text to train on in the inputs ({dropped or 'they have no document'}).")
 
 
-def without_empty(documents: Iterable[Document], counts: Counter[str]) -> Iterator[Document]:
-    for document in documents:
+def without_empty(sources: Iterable[Iterator[Document]], counts: Counter[str]) -> Iterator[Document]:
+    for document in chain.from_iterable(sources):
         if document:
             yield document
         else:

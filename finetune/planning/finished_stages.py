@@ -65,11 +65,12 @@ def option_to_go_on(data: DataDescription, run: RunFolder, minutes: float, step:
     return f"--minutes {2 * minutes:g}" if minutes and step < useful else f"--steps {more_steps(step)}"
 
 
-def refuse_other_text(begun: RunDescription, data: DataDescription, run: Path) -> None:
+def refuse_other_text(begun: RunDescription | None, run: Path, data: DataDescription) -> None:
     """Raises SettingError where the text is not the one that the run was trained on."""
-    if begun.corpus_sha256 != data.corpus_sha256:
+    if begun is not None and begun.corpus_sha256 != data.corpus_sha256:
         raise SettingError(
-            f"the text has changed since {run} was trained on it: name a new model with --out, or delete {run}."
+            f"the text, or how it is read, has changed since {run} was trained on it: "
+            f"name a new model with --out, or delete {run}."
         )
 
 

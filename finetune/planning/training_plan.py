@@ -32,6 +32,8 @@ MOST_PASSES = {"scratch": 40, "pretrained": 6}
 UNMEASURED = 2
 """Where no text is held out, nothing tells when to stop, so the text is read half as often."""
 FEWEST_STEPS = 50
+LITTLE_TEXT = 10_000
+"""Tokens of a text that is soon known by heart."""
 SAVES = 10
 """How often a run measures its validation loss: often enough to stop early, and seldom enough not to take long."""
 PATIENCE = 3

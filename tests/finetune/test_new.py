@@ -96,10 +96,14 @@ def test_a_run_that_had_too_little_time_is_offered_more(trained: Path, base: Pat
 
 
 def test_another_text_is_not_trained_into_a_run(trained: Path, base: Path) -> None:
-    """The name comes from the file, and a file may have changed."""
+    """The name comes from the file, and a file may have changed. The data of the run was replaced, and lost to it."""
+    shutil.copytree(base / "data", trained / "data/jokes")
+    before = read_description(trained / "data/jokes")
     (trained / "jokes.txt").write_text("\n".join(SENTENCES[1:]), encoding="utf-8")
-    with pytest.raises(SettingError, match="the text has changed since checkpoint/jokes was trained on it"):
+    with pytest.raises(SettingError, match="or how it is read, has changed since checkpoint/jokes was trained on it"):
         new(["jokes.txt"], split="lines")
+    assert read_description(trained / "data/jokes") == before
+    assert [path.name for path in (trained / "data").iterdir()] == ["jokes"]
 
 
 @pytest.mark.parametrize("text", ["Tuna", "Tuna is a fish."])
@@ -179,12 +183,21 @@ def test_a_signal_before_training_says_how_to_go_on(
 ) -> None:
     """SIGTERM ended without a word, and Ctrl-C did not say that the same command goes on."""
     os.mkfifo(place / "pipe.txt")
-    timer = threading.Timer(0.3, os.kill, [os.getpid(), number])
-    timer.start()
-    with pytest.raises(SystemExit) as ended:
+
+    def interrupt() -> None:
+        with (place / "pipe.txt").open("wb", buffering=0) as pipe:
+            pipe.write(b"x" * 100_000)  # More than a pipe holds, so `prepare` reads it now, and waits for the rest.
+            while not ended.wait(0.3):
+                signal.pthread_kill(main_thread, number)
+
+    main_thread = threading.get_ident()
+    ended, writer = threading.Event(), threading.Thread(target=interrupt)
+    writer.start()
+    with pytest.raises(SystemExit) as exit_:
         new(["jokes.txt", "pipe.txt"], init="scratch")
-    timer.join()
-    assert ended.value.code == 128 + number
+    ended.set()
+    writer.join()
+    assert exit_.value.code == 128 + number
     assert capsys.readouterr().err.endswith("nothing is half-written. To go on: the same command\n")
     assert not list((place / "data").iterdir())
 

@@ -35,13 +35,14 @@ def test_an_input_that_is_nothing_or_of_no_known_kind_is_refused(tmp_path: Path)
 
 def test_a_pipe_is_read_if_its_name_says_what_it_holds(tmp_path: Path) -> None:
     """`gpt2 prepare <(command)` was told that /dev/fd/63 holds no file."""
-    for name in ("a.txt", "63"):
+    for name in ("a.txt", "63", "a.csv"):
         os.mkfifo(tmp_path / name)
     assert find_files([f"{tmp_path}/a.txt"])[0][0].kind == "text"
-    with pytest.raises(
-        SettingError, match="63 is a pipe or a device, and nothing tells what it holds: write it to a file"
-    ):
-        find_files([f"{tmp_path}/63"])
+    for name in ("63", "a.csv"):
+        with pytest.raises(
+            SettingError, match=f"{name} is a pipe or a device, which can be read only once: write it to"
+        ):
+            find_files([f"{tmp_path}/{name}"])
 
 
 def test_a_folder_that_may_not_be_read_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
