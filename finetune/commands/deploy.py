@@ -236,7 +236,10 @@ def connect_bot(token: str, url: str, bot: BotInfo, steps: Sequence[Step], state
     stored = state.secrets.get(name)
     secret = fresh or (stored.value if stored else None)
     if secret and (fresh or bot.failed or bot.webhook != f"{url}/telegram"):
-        set_webhook(token, secret, url)
+        try:
+            set_webhook(token, secret, url)
+        except MachineError as error:
+            raise MachineError(f"{url} is deployed, and its bot is not connected to it yet. {error}") from None
 
 
 def announce(found: dict[str, Any], name: str, say: Callable[..., None]) -> None:

@@ -21,8 +21,9 @@ from finetune.deployment import live_service, performed_steps
 from finetune.deployment.gcloud import read_json, reply_to
 from finetune.deployment.gcloud_errors import explain
 from tests.conftest import ROOT
-from tests.fakes.bot_api import TOKEN
+from tests.fakes.bot_api import TOKEN, Fault
 from tests.fakes.gcloud.fake_project import NEW_PROJECT, FakeGcloud
+from tests.fakes.telegram import Telegram
 
 REFUSALS = yaml.safe_load((Path(__file__).parent / "refusals.yaml").read_text(encoding="utf-8"))
 
@@ -204,6 +205,19 @@ def test_what_stops_it_is_heard_at_once_and_says_what_is_there(
     assert said in printed
     assert "Traceback" not in printed
     assert not list(cloud.folder.parent.glob("gpt2-deploy-*"))
+
+
+def test_a_webhook_that_is_refused_is_told_with_the_address(
+    deployed: FakeGcloud, telegram: Telegram, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence was Telegram's alone, as if nothing had been deployed."""
+    telegram.webhook = {}
+    telegram.fault = lambda method: Fault(status=400) if method == "setWebhook" else None
+    said = refused(capsys, "--telegram", TOKEN, "--yes")
+    assert said.startswith(
+        f"error: {deployed.state['url']} is deployed, and its bot is not connected to it yet. Telegram: "
+    )
+    assert TOKEN not in said
 
 
 def test_json_is_the_only_thing_on_standard_output(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
