@@ -66,7 +66,10 @@ def view_run(files: RunFiles, train_tokens: int | None, marked: Mapping[int, Sam
     state, log = state_of(files), files.log
     verdict = judge_losses(log)
     best = verdict.best
-    step = files.progress.step if files.progress else max([entry.step for entry in log[-1:]] + [files.saved or 0])
+    reached = max([entry.step for entry in log[-1:]] + [files.saved or 0])
+    step = files.progress.step if files.progress else reached
+    if state == "stopped":
+        step = max(step, reached)  # A run that was killed had no time to say how far it was.
     return RunView(
         title=run_title(files.folder),
         folder=str(files.folder),

@@ -46,6 +46,7 @@ def test_a_run_in_training_has_an_end_in_sight(tmp_path: Path) -> None:
         ({"host": socket.gethostname()}, "stopped", "Stopped at step 40; nothing was saved. The training loss is falling."),
         ({"at": 0.0}, "stopped", "Stopped at step 40; nothing was saved."),
         ({"at": time.time() + 3600}, "training", "The training loss is falling: let it run."),
+        ({"at": 0.0, "step": 35}, "stopped", "Stopped at step 40; nothing was saved."),
         ({"state": "stopped"}, "stopped", "Stopped at step 40; nothing was saved."),
         ({"state": "failed", "error": "the disk is full."}, "failed", "Failed at step 40: the disk is full."),
         ({"state": "finished", "step": 100}, "finished", "Finished at step 100. The training loss is falling: it would gain"),
