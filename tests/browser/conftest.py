@@ -72,6 +72,12 @@ def enter(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     assert hosts <= {"127.0.0.1"}
 
 
+def fits(page: Page) -> bool:
+    """Whether nothing is wider than the screen. A phone zooms out for what is, and innerWidth grows with it."""
+    assert page.viewport_size
+    return bool(page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"])
+
+
 def is_failure(message: Any) -> bool:
     """Chromium also reports every status of 400 and above, but the page shows a sentence for those."""
     return message.type == "error" and not message.text.startswith("Failed to load resource")

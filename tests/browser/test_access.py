@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
 from app.engine.fake import SCRIPT, FakeEngine
-from tests.browser.conftest import DESK, PHONE, button, choose, finish, go, say, text
+from tests.browser.conftest import DESK, PHONE, button, choose, finish, fits, go, say, text
 from tests.conftest import serving
 
 SCREENS: dict[str, dict[str, Any]] = {"light": DESK, "dark": DESK | {"color_scheme": "dark"}, "phone": PHONE}
@@ -129,4 +129,4 @@ def test_nothing_is_wider_than_the_screen(enter: Callable[..., BrowserContext], 
         go(page, "Why" * 100)
         choose(page, "Samples", "3")
         go(page)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert fits(page)

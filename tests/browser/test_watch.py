@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, expect
 from finetune.run_folder import LogEntry, RunFolder
 from finetune.watch.watch_server import watch_application
 from finetune.watch.watched_runs import WatchedRuns
-from tests.browser.conftest import DESK, PHONE
+from tests.browser.conftest import DESK, PHONE, fits
 from tests.conftest import write_tiny
 from tests.fakes.loopback import on_loopback
 from tests.finetune.watch.progress import told
@@ -32,6 +32,19 @@ def runs(tmp_path: Path) -> WatchedRuns:
     return WatchedRuns([tmp_path / "jokes", tmp_path / "later"])
 
 
+def test_a_long_name_does_not_widen_a_phones_page(enter: Callable[..., BrowserContext], tmp_path: Path) -> None:
+    for name in ("x" * 80, "y" * 80):
+        told(tmp_path / name, state="failed", error="z" * 80)
+    with on_loopback(watch_application(WatchedRuns([tmp_path / ("x" * 80), tmp_path / ("y" * 80)]))) as address:
+        page = enter(**PHONE).new_page()
+        page.goto(address)
+        expect(page.locator("#verdict")).to_contain_text("Failed at step 40")
+        page.hover("#chart")
+        expect(page.locator("#tip")).to_contain_text("training")
+        assert fits(page)
+        page.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", [DESK, PHONE])
 def test_the_page_has_no_barriers_and_fits(
@@ -43,7 +56,7 @@ def test_the_page_has_no_barriers_and_fits(
         expect(page.locator("#verdict")).to_have_text("The validation loss is still falling: let it run.")
         expect(page.locator("#samples")).to_contain_text(ATTACK)
         assert not Axe().run(page).response["violations"]
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert fits(page)
         page.close()
 
 
