@@ -113,6 +113,12 @@ class RunFolder:
         return RunFolder(self.folder / "best")
 
     @property
+    def whole(self) -> RunFolder:
+        """The run that this is the best save of, or this one."""
+        above = RunFolder(self.folder.parent)
+        return above if self.folder.name == "best" and above.exists else self
+
+    @property
     def lowest_validation(self) -> tuple[int, float] | None:
         """The step and the validation loss of the save in `best`, read there, so that they cannot disagree with it."""
         if not (kept := saves(self.best.folder)):

@@ -109,7 +109,7 @@ def evaluate_checkpoint(source: CheckpointFolder, data: Data, options: Evaluatio
     matches = longest_matches([*model, *human], data.train.tokens, end)
     decode = decoder(source.tokenizer, end)
     sizes = sorted({*SIZES, options.n} & set(range(generation.length + 1)))
-    run = RunFolder(source.folder)
+    run = RunFolder(source.folder).whole
     return EvaluationReport(
         format=FORMAT,
         checkpoint=source.folder.resolve().name,
@@ -148,13 +148,12 @@ def write_texts(source: CheckpointFolder, options: EvaluationOptions, end: EndMa
 
 
 def resume_hint(run: RunFolder) -> str | None:
-    """The command that trains the run longer; None for a run of gpt-2-simple. `best` is a save of the run above it."""
+    """The command that trains the run longer; None for a run of gpt-2-simple."""
     description = run.description
     if description is None:
         return None
-    folder = run.folder.parent if run.folder.name == "best" else run.folder
     steps = max([int(description.options.get("steps", 0)), *(entry.step for entry in run.log()[-1:])])
-    return resume_command(folder, description.options, more_steps(steps))
+    return resume_command(run.folder, description.options, more_steps(steps))
 
 
 def perplexities(

@@ -15,6 +15,7 @@ from app.errors import CheckpointError, DataError, SettingError
 from finetune.checkpoint import initial_weights, read_weights, write_checkpoint
 from finetune.commands.evaluate import evaluate
 from finetune.commands.prepare import prepare
+from finetune.run_folder import RunFolder
 from tests.conftest import SENTENCES, write_tiny
 
 
@@ -68,6 +69,9 @@ def test_the_report_of_the_best_save_is_named_after_its_run(finished: Path, data
     page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
     assert "<title>run, best save</title>" in page
     assert f"<span>--out</span> <span>{finished}</span>" in page, "the run is trained longer, not its best save"
+    found = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    steps = [entry.step for entry in RunFolder(finished).log()]
+    assert [entry["step"] for entry in found["log"]] == steps, "what came after the best save says whether to go on"
     assert not re.search(r"\d %", page), "a line may end between a number and its unit"
 
 
