@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.gcloud.program_server import PROGRAM, port
+from tests.fakes.gcloud.program_server import LOCK, PROGRAM, port
 
 PERSON = "ann@example.com"
 NUMBER = 123456789
@@ -29,7 +29,8 @@ class FakeGcloud:
 
     @property
     def state(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
+        with LOCK:
+            found: dict[str, Any] = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
         return found
 
     @property
@@ -39,7 +40,8 @@ class FakeGcloud:
 
     def change(self, **changes: Any) -> None:
         """Change the state's entries, such as `account=None` for nobody logged in."""
-        (self.folder / "state.json").write_text(json.dumps(self.state | changes), encoding="utf-8")
+        with LOCK:
+            (self.folder / "state.json").write_text(json.dumps(self.state | changes), encoding="utf-8")
 
     def change_project(self, **changes: Any) -> None:
         self.change(projects={"my-project": self.project | changes})
@@ -47,7 +49,8 @@ class FakeGcloud:
     def transcript(self) -> list[list[str]]:
         """Every command line since the last `forget`, as words."""
         path = self.folder / "transcript.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        with LOCK:
+            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         return [json.loads(line) for line in lines]
 
     def changes(self) -> list[str]:

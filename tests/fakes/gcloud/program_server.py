@@ -5,6 +5,7 @@ An interpreter for each of the 400 commands that the tests of `deploy` give woul
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -18,7 +19,8 @@ from tests.fakes.gcloud.cloud_commands import COMMANDS, Failed
 from tests.fakes.gcloud.command_lines import CommandLine, UsageError, parse
 
 LOCAL = {"gcloud config list", "gcloud config set", "gcloud auth login", "gcloud version"}
-LOCK = threading.Lock()
+LOCK = threading.RLock()
+"""Held while the state is read or changed: a command whose process was ended may still be running here."""
 # Each part ends with a zero byte. Standard input is passed on only where the real program would read it.
 PROGRAM = r"""#!/bin/bash
 exec 3<> /dev/tcp/127.0.0.1/{port} || exit 125
@@ -47,12 +49,16 @@ class ProgramHandler(socketserver.StreamRequestHandler):
         parts: list[str] = []
         content = b""
         while not parts or len(parts) <= int(parts[0]):
-            content += self.request.recv(65536)
+            received = self.request.recv(65536)
+            if not received:  # The process was ended.
+                return
+            content += received
             *whole, content = content.split(b"\0")
             parts += [part.decode() for part in whole]
         _, folder, working, stdin, *words = parts
         ended = run(words, Path(folder), Path(working), stdin)
-        self.wfile.write("\0".join([str(ended.code), ended.errors, ended.output, ""]).encode())
+        with contextlib.suppress(OSError):
+            self.wfile.write("\0".join([str(ended.code), ended.errors, ended.output, ""]).encode())
 
 
 @functools.cache
