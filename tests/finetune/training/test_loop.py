@@ -90,6 +90,7 @@ def test_a_signal_saves_says_so_and_leaves_no_process(base: Path, tmp_path: Path
         os.killpg(child.pid, 0)
 
 
+@pytest.mark.slow
 def test_saves_by_the_clock_change_nothing_else(
     base: Path, finished: Path, keras: Callable[..., Any], tmp_path: Path
 ) -> None:

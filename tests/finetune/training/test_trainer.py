@@ -66,6 +66,7 @@ def losses_and_weights(folder: Path, options: TrainingOptions) -> tuple[list[flo
     return losses, np.concatenate([weight.ravel() for weight in trainer.weights().values()])
 
 
+@pytest.mark.slow
 def test_gradient_accumulation_is_one_large_batch(base: Path, keras: Callable[..., Any]) -> None:
     """Each batch counted the same, so that a token of a batch with few tokens weighed more than others.
 
