@@ -7,6 +7,7 @@ becomes the seven ordinary tokens that gpt-2-simple makes of it, never the token
 from __future__ import annotations
 
 import codecs
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -58,8 +59,13 @@ class Tokenizer:
         return cls(tokenizer)
 
     def save(self, path: Path) -> None:
-        """Write a tokenizer.json."""
-        self._tokenizer.save(str(path), pretty=False)
+        """Write a tokenizer.json.
+
+        Its merges are strings, with a space between the two parts. The library writes lists, and reads those half as fast.
+        """
+        written = json.loads(self._tokenizer.to_str())
+        written["model"]["merges"] = [" ".join(pair) for pair in written["model"]["merges"]]
+        path.write_text(json.dumps(written, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
     def __len__(self) -> int:
         size: int = self._tokenizer.get_vocab_size()
