@@ -34,14 +34,14 @@ def main(arguments: Sequence[str] = ()) -> int:
             logging.getLogger(__name__).warning(warning)
         port = reserve(settings.port, settings.listen)
         share_heap()
-        # On a thread, so that this one hears a signal to stop while a large model is loaded.
+        # On a thread, so that this one imports the server meanwhile, and hears a signal to stop while a large model is loaded.
         with ThreadPoolExecutor(1) as thread:
-            models = thread.submit(load_models, settings).result()
+            loading = thread.submit(load_models, settings)
+            from app.application import create_application
+            from app.engine.generation_queue import GenerationQueue
+            from app.server import serve
 
-        from app.application import create_application
-        from app.engine.generation_queue import GenerationQueue
-        from app.server import serve
-
+            models = loading.result()
         queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout, models.memory)
         application = create_application(models, queue, settings)
         listen(port)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 
 from app.engine.base import Engine
-from app.engine.bundle import Bundle, read_manifest
+from app.engine.bundle import Bundle, Checksum, read_manifest
 from app.engine.cores import cores_allowed
 from app.engine.default_bundle import PACKAGED, default_bundle, is_bundle
 from app.engine.memory import BASE, TOKEN_BYTES, ModelMemory
 from app.engine.memory_limit import memory_allowed
+from app.engine.tokenizer import Tokenizer
 from app.errors import SettingError, UnknownModel
 from app.settings import Settings
 
+Vocabulary = Callable[[], Tokenizer]
 log = logging.getLogger(__name__)
 
 
@@ -41,12 +45,20 @@ class Models:
         return self._engines[name]
 
     def load_default(self) -> None:
-        """Load the weights of the default model, before the port opens. Raises FatalError."""
+        """Load the default model's weights and, beside them, all vocabularies, before the port opens. Raises FatalError."""
         claim = self.memory.claim(self.get())
         assert claim is not None
-        claim.prepare()
+        with ThreadPoolExecutor(1) as beside:
+            reading = beside.submit(self.read_vocabularies)
+            claim.prepare()
+            reading.result()
         self.memory.settle(claim, loaded=True)
         self.memory.release(claim)
+
+    def read_vocabularies(self) -> None:
+        """Read those that have not been read yet. Raises BundleError."""
+        for engine in self._engines.values():
+            len(engine.tokenizer)
 
 
 def load_models(settings: Settings) -> Models:
@@ -65,24 +77,24 @@ def bundle_models(settings: Settings) -> Models:
     """The bundle of MODEL and those of MODELS, on ONNX Runtime. Bundles with the same vocabulary share it."""
     from app.engine.onnx import PREFIX_CACHE_BYTES, OnnxEngine, read_tokenizer
     from app.engine.prefix_cache import PrefixCache
-    from app.engine.tokenizer import Tokenizer
 
     chosen = Path(settings.model) if settings.model else default_bundle()
     if chosen == PACKAGED:
         log.info(
             "there is no bundle in models/: this is the packaged starter. `gpt2 new FILE` makes a model of your text"
         )
-    bundles = bundles_by_name([chosen, *bundle_folders(settings.models)])
-    vocabularies: dict[str | None, Tokenizer] = {}
+    bundles = bundles_by_name([chosen, *bundle_folders(settings.models)], settings.bundle_check)
+    vocabularies: dict[str | None, Vocabulary] = {}
     prefixes = PrefixCache(PREFIX_CACHE_BYTES)
     engines: list[Engine] = []
+    tokens = 0
     for bundle in bundles.values():
         bundle.check([bundle.tokenizer.name])
         vocabulary = bundle.manifest.files.get(bundle.tokenizer.name)
         if vocabulary not in vocabularies:
-            vocabularies[vocabulary] = read_tokenizer(bundle)
+            vocabularies[vocabulary] = cache(partial(read_tokenizer, bundle))
+            tokens += bundle.manifest.hparams.n_vocab
         engines.append(OnnxEngine(bundle, thread_count(settings), vocabularies[vocabulary], prefixes))
-    tokens = sum(map(len, vocabularies.values()))
     memory = ModelMemory(memory_allowed(), BASE + TOKEN_BYTES * tokens, prefixes)
     for engine, bundle in zip(engines, bundles.values(), strict=True):
         memory.fit(engine, bundle.folder)
@@ -119,11 +131,11 @@ def bundle_folders(names: str) -> list[Path]:
     return found
 
 
-def bundles_by_name(folders: Sequence[Path]) -> dict[str, Bundle]:
+def bundles_by_name(folders: Sequence[Path], checksum: Checksum) -> dict[str, Bundle]:
     """The bundles by the names in their manifests. Raises BundleError, and SettingError for two of one name."""
     named: dict[str, Bundle] = {}
     for folder in folders:
-        bundle = Bundle(folder, read_manifest(folder), checked=False)
+        bundle = Bundle(folder, read_manifest(folder), False, checksum)
         name = bundle.manifest.name
         other = named.setdefault(name, bundle).folder
         if other.resolve() != folder.resolve():

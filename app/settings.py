@@ -26,7 +26,7 @@ BLANKS = r"[\s\ufeff\u200b-\u200f\u2060]+"
 # Elsewhere an empty value means the default. Here it means no store, or is a mistake: it would serve another model or let all in.
 EMPTY_COUNTS = ("FEEDBACK", "MODEL", "CORS_ORIGINS")
 # Their values are words, which may be written in capitals: Python's own logging writes INFO.
-WORDS = ("ENGINE", "LOG_LEVEL", "LOG_FORMAT")
+WORDS = ("ENGINE", "BUNDLE_CHECK", "LOG_LEVEL", "LOG_FORMAT")
 # How much a name must resemble a setting's to be taken for a misspelling of it, from 0 to 1. TELEGRAM_BOT_TOKEN is at 0.875.
 RESEMBLANCE = 0.87
 
@@ -57,6 +57,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="onnx (which serves), tensorflow (gpt-2-simple itself, to compare with) or fake (no model, for tests)"
         ),
     ] = "onnx"
+    bundle_check: Annotated[
+        Literal["crc32", "sha256"],
+        Meta(
+            description="crc32 (which finds damaged and mixed-up files) or sha256 (which takes longer and finds files that were"
+            " changed on purpose too), the checksum by which a bundle's files are compared with its manifest"
+        ),
+    ] = "crc32"
     threads: Annotated[
         int, Meta(ge=0, le=1024, description="threads for one generation, or 0 for every core that may be used")
     ] = 0

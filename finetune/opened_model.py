@@ -42,7 +42,7 @@ def opened_model(folder: Path, bits: Bits = 8, end: str | None = None, save: int
     if is_bundle(folder):
         if save is not None:
             raise SettingError(f"--save is {save}, and {folder} is a bundle, which has no saves: leave --save out.")
-        yield OnnxEngine(open_bundle(folder), cores_allowed())
+        yield OnnxEngine(open_bundle(folder, "crc32"), cores_allowed())
         return
     from finetune.export.checkpoint_engine import engine_for
 

@@ -220,8 +220,9 @@ from app.errors import FatalError
 from app.models import Settings, bundle_models
 
 models = bundle_models(Settings(threads=1))
+models.read_vocabularies()
 size = int(Path("/proc/self/status").read_text().split("VmSize:")[1].split()[0]) * 1024
-resource.setrlimit(resource.RLIMIT_AS, (size + 2**20, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (size + 2**24, resource.RLIM_INFINITY))
 try:
     models.load_default()
 except FatalError as error:

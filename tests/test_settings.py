@@ -20,6 +20,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "MODEL": ("models/mine", "models/mine"),
     "MODELS": ("models/a, models/b", "models/a, models/b"),
     "ENGINE": ("fake", "fake"),
+    "BUNDLE_CHECK": ("sha256", "sha256"),
     "THREADS": ("2", 2),
     "CONCURRENCY": ("3", 3),
     "QUEUE_LIMIT": ("0", 0),
@@ -122,7 +123,7 @@ def test_numbers_may_be_written_in_any_usual_way(name: str, value: str, right: f
     assert read(name, value) == right
 
 
-@pytest.mark.parametrize("name", ["ENGINE", "LOG_LEVEL", "LOG_FORMAT"])
+@pytest.mark.parametrize("name", ["ENGINE", "BUNDLE_CHECK", "LOG_LEVEL", "LOG_FORMAT"])
 def test_words_may_be_written_in_capitals(name: str) -> None:
     """LOG_LEVEL=INFO, which most programs take, stopped the start."""
     value, right = VALUES[name]

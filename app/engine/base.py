@@ -52,7 +52,6 @@ class Engine(Protocol):
     name: str
     n_ctx: int
     """The window: the most tokens that the model can attend to."""
-    tokenizer: Tokenizer
     end: EndMarker
     profile: Profile
     max_positions: int
@@ -60,6 +59,9 @@ class Engine(Protocol):
 
     weight_bytes: int
     """Memory that the weights take, as far as it matters for what else fits."""
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
 
     def load(self) -> None:
         """Load the weights, unless they are in memory. Takes a while, so call it on a thread. Raises FatalError."""

@@ -7,7 +7,7 @@ as an input past_* is bound as the output too, so no step copies the cache. The 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -42,7 +42,10 @@ ROW_BYTES = 10
 
 
 class OnnxEngine:
-    """A bundle on ONNX Runtime. Models may share a vocabulary and a prefix cache. The constructor raises BundleError."""
+    """A bundle on ONNX Runtime. Models may share a vocabulary and a prefix cache.
+
+    `vocabulary` reads the vocabulary when that is first needed; else the constructor does. Both raise BundleError.
+    """
 
     kind = "onnx"
 
@@ -50,7 +53,7 @@ class OnnxEngine:
         self,
         bundle: Bundle,
         threads: int,
-        tokenizer: Tokenizer | None = None,
+        vocabulary: Callable[[], Tokenizer] | None = None,
         prefix_cache: PrefixCache | None = None,
     ) -> None:
         hparams = bundle.manifest.hparams
@@ -58,7 +61,10 @@ class OnnxEngine:
         self.n_ctx = hparams.n_ctx
         self.end = bundle.manifest.end
         self.profile: Profile = bundle.manifest
-        self.tokenizer = tokenizer or read_tokenizer(bundle)
+        if vocabulary is None:
+            self.tokenizer = read_tokenizer(bundle)
+        else:
+            self._vocabulary = vocabulary
         self.hparams = hparams
         # Keys and values of each layer, of four bytes each.
         self.position_bytes = 8 * hparams.n_layer * hparams.n_embd
@@ -68,6 +74,10 @@ class OnnxEngine:
         self._bundle = bundle
         self._threads = threads
         self._session: onnxruntime.InferenceSession | None = None
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        return self._vocabulary()
 
     def load(self) -> None:
         if self._session is None:

@@ -129,7 +129,7 @@ def model_found() -> Finding:
         folder = deployed_model()
         if folder == RUN:
             return note("model", f"{RUN}, a checkpoint that is not exported", f"gpt2 export {RUN} models/run1")
-        bundle = Bundle(folder, read_manifest(folder), checked=False)
+        bundle = Bundle(folder, read_manifest(folder), checked=False, checksum="sha256")
         if bundle.weight_bytes < QUICKLY_READ:
             bundle.check(FILES)
     except ImportError as error:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 from tqdm import tqdm
 
-from app.engine.bundle import FILES, FORMAT, Bundle, EndMarker, Hparams, Manifest, Parity, sha256
+from app.engine.bundle import FILES, FORMAT, Bundle, EndMarker, Hparams, Manifest, Parity, crc32, sha256
 from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.profile import Profile
 from app.engine.tokenizer import Tokenizer
@@ -89,7 +89,8 @@ def describe_bundle(
         **msgspec.structs.asdict(profile),
         training=training_facts(source),
         made=made_now("gpt-2-simple", "tensorflow"),
-        files=checksums(folder),
+        files=checksums(folder, sha256),
+        crc32=checksums(folder, crc32),
     )
 
 
@@ -99,8 +100,8 @@ def made_now(*libraries: str) -> dict[str, str]:
     return {"at": datetime.now(UTC).isoformat(timespec="seconds")} | versions
 
 
-def checksums(folder: Path) -> dict[str, str]:
-    return {file: sha256(folder / file) for file in FILES}
+def checksums(folder: Path, checksum: Callable[[Path], str]) -> dict[str, str]:
+    return {file: checksum(folder / file) for file in FILES}
 
 
 def training_facts(source: CheckpointFolder) -> dict[str, int | float | str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from tqdm import tqdm
 
-from app.engine.bundle import FORMAT, Bundle, EndMarker, Manifest, Parity
+from app.engine.bundle import FORMAT, Bundle, EndMarker, Manifest, Parity, crc32, sha256
 from app.engine.templates import Template
 from app.engine.tokenizer import END_OF_TEXT
 from app.engine.vocabulary_files import write_byte_pairs
@@ -53,7 +53,8 @@ def write_bundle_of(
         sampling=model.sampling,
         training=origin,
         made=made_now("numpy", "safetensors"),
-        files=checksums(folder),
+        files=checksums(folder, sha256),
+        crc32=checksums(folder, crc32),
     )
     progress.set_description("compare with NumPy")
     parity = measure_parity_by_numpy(model.weights, Bundle(folder, manifest))

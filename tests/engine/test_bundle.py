@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.bundle import Parity, open_bundle
+from app.engine.bundle import Bundle, Checksum, Parity, crc32, open_bundle, read_manifest, sha256
 from app.errors import BundleError
 from tests.conftest import run_module
 from tests.damage import LFS_POINTER, link_to_nothing
@@ -77,12 +78,45 @@ def copy(bundles: dict[int, Path], tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_bundle_is_refused(copy: Path, damage: str) -> None:
+@pytest.mark.parametrize("checksum", ["crc32", "sha256"])
+def test_a_damaged_bundle_is_refused(copy: Path, damage: str, checksum: Checksum) -> None:
     break_it, message = DAMAGES[damage]
     break_it(copy)
     with pytest.raises(BundleError, match=message) as caught:
-        open_bundle(copy)
+        open_bundle(copy, checksum)
     assert re.fullmatch(r"[^\n]+\.", str(caught.value))
+
+
+def test_a_bundle_without_crc_32s_is_compared_by_sha_256(copy: Path) -> None:
+    """The manifests of older versions have none."""
+    edit(copy, crc32={})
+    open_bundle(copy, "crc32")
+    change(copy / "model.onnx.data", 0)
+    with pytest.raises(BundleError, match=r"model\.onnx\.data is not the file"):
+        open_bundle(copy, "crc32")
+
+
+def test_a_change_that_keeps_the_crc_32_is_found_by_sha_256(copy: Path) -> None:
+    """Anybody who may write the files can make such a change, but not one that keeps the SHA-256."""
+    change(copy / "model.onnx.data", 0)
+    crcs = json.loads((copy / "manifest.json").read_text())["crc32"]
+    edit(copy, crc32=crcs | {"model.onnx.data": crc32(copy / "model.onnx.data")})
+    Bundle(copy, read_manifest(copy), checked=False).check(["model.onnx.data"])
+    with pytest.raises(BundleError, match=r"model\.onnx\.data is not the file"):
+        open_bundle(copy)
+    ended = run_module("app", MODEL=str(copy), BUNDLE_CHECK="sha256")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert re.fullmatch(r"error: .*model\.onnx\.data is not the file [^\n]+\.\n", ended.stderr)
+
+
+def test_a_checksum_is_that_of_other_programs(tmp_path: Path) -> None:
+    """The CRC-32 of these nine digits is how implementations are told apart."""
+    path = tmp_path / "digits"
+    path.write_bytes(b"123456789")
+    assert crc32(path) == "cbf43926"
+    assert sha256(path) == hashlib.sha256(b"123456789").hexdigest()
+    path.write_bytes(b"\0" * 3)
+    assert len(crc32(path)) == 8
 
 
 def test_the_app_names_a_damaged_file_in_one_line_and_exits_with_2(copy: Path) -> None:
@@ -116,11 +150,9 @@ def test_a_vocabulary_of_another_model_is_refused(copy: Path) -> None:
 
 
 def test_a_graph_that_the_runtime_cannot_read_is_refused(copy: Path) -> None:
-    from app.engine.bundle import sha256
-
     (copy / "model.onnx").write_bytes(b"not a graph")
     files = json.loads((copy / "manifest.json").read_text())["files"]
-    edit(copy, files=files | {"model.onnx": sha256(copy / "model.onnx")})
+    edit(copy, files=files | {"model.onnx": sha256(copy / "model.onnx")}, crc32={})
     ended = run_module("app", MODEL=str(copy))
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
