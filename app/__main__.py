@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] = ()) -> int:
 
     write_utf_8()
     as_json = json_wanted()
+    # What is imported and loaded stays: looking for garbage in it would take a twentieth of the start, and time later on.
+    gc.disable()
     try:
         from app.engine.heap import share_heap
         from app.models import load_models
@@ -45,9 +48,12 @@ def main(arguments: Sequence[str] = ()) -> int:
         queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout, models.memory)
         application = create_application(models, queue, settings)
         listen(port)
+        gc.freeze()
     except FatalError as error:
         print(fatal_line(error, as_json), file=sys.stderr)
         return 2
+    finally:
+        gc.enable()
     serve(application, models.default, port, settings.log_level, queue.drain)
     return 0
 
