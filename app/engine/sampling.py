@@ -199,7 +199,7 @@ def draw(logits: Logits, random: np.random.Generator) -> int:
 
 
 def first_beyond(sums: NDArray[np.float64], target: float) -> int:
-    """The first of ascending sums that is larger than the target; the last to grow, where rounding has put the target at the end."""
+    """The first of ascending sums that is larger than the target; the last to grow, where rounding has put it at the end."""
     return min(int(np.searchsorted(sums, target, side="right")), int(np.argmax(sums)))
 
 
