@@ -6,14 +6,13 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 from app.errors import MachineError, SettingError
+from finetune.deployment.staged_sources import PACKAGES
 
 # As the app's own settings have it.
 TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]+")
-PACKAGES = Path(__file__).parent.parent.parent
 
 
 class BotInfo(NamedTuple):
