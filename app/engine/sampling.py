@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 Logits = NDArray[np.float32]
 Kept = NDArray[np.intp] | None
-# Logits of a block, whose sums or maxima are looked at first.
+# Tokens of a block. A draw looks at the sums of blocks first.
 BLOCK = 128
 # The most tokens that are sorted. Of more, every n-th makes a sample of this size, and these ranks of it are looked at.
 SORTED = 1024
