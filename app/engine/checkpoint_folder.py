@@ -197,8 +197,10 @@ def refuse_incomplete(folder: Path, save: str) -> None:
 
 
 def advice(folder: Path, there: Sequence[str]) -> str:
-    """Which save could be named instead."""
+    """Which save could be named instead; what to do without any."""
     saves = [*there, *(f"best/{name}" for name in saves_in(folder / "best"))]
+    if not saves:
+        return COPY_AGAIN
     return f"the saves there are {listed(saves)}; name one, as in {folder / (there or saves)[-1]}"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.engine.checkpoint_folder import open_checkpoint
+from app.engine.checkpoint_folder import COPY_AGAIN, advice, open_checkpoint
 from app.engine.templates import Template
 from app.engine.tensorflow import TensorflowEngine
 from app.errors import CheckpointError
@@ -121,3 +121,9 @@ def test_a_save_that_was_deleted_before_is_a_sentence(training: Training) -> Non
         training.save()
     with pytest.raises(CheckpointError, match="model-1 is not there"):
         open_save(training.run.folder, 1)
+
+
+def test_a_folder_seen_between_two_saves_is_looked_at_again(training: Training) -> None:
+    """The save that a list began with was gone at its end: an IndexError came out, where a CheckpointError means another look."""
+    training.save()
+    assert advice(training.run.best.folder, []) == COPY_AGAIN
