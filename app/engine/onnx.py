@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from app.engine.bundle import WEIGHTS, Bundle
 from app.engine.deadline import NEVER, Deadline
 from app.engine.heap import return_free_memory
 from app.engine.prefix_cache import PrefixCache
+from app.engine.processor import has_vnni
 from app.engine.profile import Profile
 from app.engine.tokenizer import Tokenizer
 from app.errors import BundleError, MachineError
@@ -119,22 +121,39 @@ def read_tokenizer(bundle: Bundle) -> Tokenizer:
     return tokenizer
 
 
-def open_session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
-    """The graph, ready to run on `threads` threads. Raises BundleError, and MachineError where memory is too small."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
+def open_session(bundle: Bundle, threads: int, graph: Path | None = None) -> onnxruntime.InferenceSession:
+    """A graph, by default the bundle's main one, ready to run on `threads` threads.
+
+    Raises BundleError, and MachineError where memory is too small.
+    """
+    graph = graph or bundle.model
     try:
-        return onnxruntime.InferenceSession(str(bundle.model), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            str(graph),
+            session_options(threads),
+            providers=["CPUExecutionProvider"],
+            # It would make one slow node of an addition and a layer norm.
+            disabled_optimizers=["SkipLayerNormFusion"],
+        )
     except Exception as error:  # Its exceptions have no common base.
         if any(sign in str(error) for sign in NO_MEMORY):
             raise MachineError(
                 f"there is not enough memory for {bundle.folder}: allow more, or export the model with fewer bits."
             ) from None
         raise BundleError(
-            f"{bundle.model} is not a graph that ONNX Runtime {onnxruntime.__version__} reads: export it again."
+            f"{graph} is not a graph that ONNX Runtime {onnxruntime.__version__} reads: export it again."
         ) from None
+
+
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    if not has_vnni():
+        # There, products of unsigned and signed bytes saturate. Of two unsigned ones they are exact, and with VNNI slower.
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    return options
 
 
 class OnnxDecoder:

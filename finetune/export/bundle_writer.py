@@ -63,7 +63,8 @@ def write_files(
     progress: tqdm[None],
 ) -> None:
     """Write a bundle's files of these weights."""
-    from finetune.export.graph import build_graph, write_graph
+    from finetune.export.graph import build_graph
+    from finetune.export.graph_builder import write_graph
 
     progress.set_description(f"round to {bits} bits")
     model = build_graph(hparams, weights, bits)

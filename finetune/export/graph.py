@@ -13,183 +13,164 @@ loaded. In a model that small this costs no time, and rounding activations would
 
 GPT-2's token embedding and output head are one matrix. A rounded graph has two constants for it, because the runtime
 repacks the head. Where both are the same bytes the file holds them once, and only the embedding rows in use enter memory.
+
+Layer norms are LayerNormalization after Add: the runtime's SkipLayerNormalization takes longer for many tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
-from onnx.external_data_helper import set_external_data
+from onnx import TensorProto, helper
 
 from app.engine.bundle import Hparams
 from finetune.checkpoint import Array
-from finetune.export.quantization import block_size, is_small, quantize
+from finetune.export.graph_builder import MICROSOFT, GraphBuilder
+from finetune.export.projections import Projection, Projections
+from finetune.export.quantization import RoundedBlocks, block_size, is_small, quantize
 
-OPSET = 17
-MICROSOFT = "com.microsoft"
 EPSILON = 1e-5
-INLINE_BYTES = 1024
-"""Larger constants go into the data file, which is mapped into memory, each at the start of a page."""
-PAGE = 4096
 
 
-class GraphBuilder:
-    """Collects the nodes and constants of one model."""
+class GraphOptions(NamedTuple):
+    """How a graph computes."""
 
-    def __init__(self, weights: Mapping[str, Array], bits: int) -> None:
+    bits: int
+    """Of the weights: 32, 8 or 4."""
+    projection: Projection
+    rounded: Mapping[str, RoundedBlocks]
+    """Weights that are rounded already, by the name of the projection."""
+
+
+class Gpt2Graph:
+    """Builds the graph of one model."""
+
+    def __init__(self, hparams: Hparams, weights: Mapping[str, Array], options: GraphOptions) -> None:
+        self.hparams = hparams
         self.weights = weights
-        self.bits = bits
+        self.options = options
         self.small = is_small(weights)
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, value: NDArray[np.generic]) -> str:
-        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
-        return name
-
-    def add(
-        self,
-        kind: str,
-        inputs: list[str],
-        output: str,
-        domain: str = "",
-        more: tuple[str, ...] = (),
-        **attributes: Any,
-    ) -> str:
-        """Add a node and return its first output. `more` names its further outputs."""
-        self.nodes.append(helper.make_node(kind, inputs, [output, *more], name=output, domain=domain, **attributes))
-        return output
+        self.graph = GraphBuilder()
+        self.projections = Projections(self.graph)
 
     def project(self, x: str, name: str) -> str:
         """The product x @ weight + bias of the projection `name`, whose weight is [1, inputs, outputs]."""
-        weight, bias = self.weights[f"{name}/w"][0], self.weights[f"{name}/b"]
-        if self.bits == 32:
-            return self.multiply(x, self.constant(f"{name}.w", weight), name, bias)
-        return self.multiply_quantized(x, name, weight, bias)
+        return self.product(x, name, self.weights[f"{name}/w"][0], self.weights[f"{name}/b"])
 
-    def multiply(self, x: str, matrix: str, name: str, bias: Array | None) -> str:
-        product = self.add("MatMul", [x, matrix], name if bias is None else f"{name}.product")
-        return product if bias is None else self.add("Add", [product, self.constant(f"{name}.b", bias)], name)
+    def product(self, x: str, name: str, weight: Array, bias: Array | None) -> str:
+        kind = self.options.projection
+        if kind == "float":
+            return self.projections.multiply(x, self.graph.constant(f"{name}.w", weight), name, bias)
+        if kind == "columns":
+            return self.projections.multiply_columns(x, name, weight, bias, of_gelu=x.endswith("/gelu"))
+        rounded = self.options.rounded.get(name) or self.round(weight)
+        if kind == "restored":
+            return self.projections.multiply_restored(x, name, rounded, bias)
+        return self.projections.multiply_blocks(x, name, rounded, bias)
 
-    def multiply_quantized(self, x: str, name: str, weight: Array, bias: Array | None) -> str:
-        inputs, outputs = weight.shape
-        block = block_size(inputs, self.small)
-        values, scales = quantize(weight.T, self.bits, block)
-        if self.small and self.bits == 8:
-            return self.multiply(x, self.dequantize(name, values, scales, inputs), name, bias)
-        operands = [x, self.constant(f"{name}.q", values), self.constant(f"{name}.s", scales)]
-        if bias is not None:
-            operands += ["", "", self.constant(f"{name}.b", bias)]
-        shape: dict[str, Any] = {"K": inputs, "N": outputs, "bits": self.bits, "block_size": block}
-        return self.add("MatMulNBits", operands, name, MICROSOFT, **shape, accuracy_level=4)
-
-    def dequantize(self, name: str, values: NDArray[np.uint8], scales: Array, inputs: int) -> str:
-        """The float32 matrix [inputs, outputs] of 8-bit weights. The runtime computes it once, when it loads the model."""
-        steps = self.add("Cast", [self.constant(f"{name}.q", values)], f"{name}.steps", to=TensorProto.FLOAT)
-        centred = self.add("Sub", [steps, self.constant(f"{name}.zero", np.array(128, np.float32))], f"{name}.centred")
-        scaled = self.add("Mul", [centred, self.constant(f"{name}.s", scales[..., np.newaxis])], f"{name}.scaled")
-        shape = self.constant(f"{name}.shape", np.array([len(values), -1], np.int64))
-        rows = self.add("Reshape", [scaled, shape], f"{name}.rows")
-        start, end, axis = (
-            self.constant(f"{name}.{part}", np.array([value], np.int64))
-            for part, value in {"start": 0, "end": inputs, "axis": 1}.items()
-        )
-        unpadded = self.add("Slice", [rows, start, end, axis], f"{name}.unpadded")
-        return self.add("Transpose", [unpadded], f"{name}.w", perm=[1, 0])
+    def round(self, weight: Array) -> RoundedBlocks:
+        return quantize(weight.T, self.options.bits, block_size(len(weight), self.small))
 
     def embed(self) -> str:
-        """Token embedding plus position embedding, [rows, n, n_embd]."""
-        positions = self.add("Gather", [self.constant("wpe", self.weights["wpe"]), "positions"], "position")
-        return self.add("Add", [self.embed_tokens(self.weights["wte"]), positions], "h")
+        """Token embedding plus position embedding, [tokens, n_embd]."""
+        graph = self.graph
+        positions = graph.add("Gather", [graph.constant("wpe", self.weights["wpe"]), "positions"], "position")
+        return graph.add("Add", [self.embed_tokens(self.weights["wte"]), positions], "h")
 
     def embed_tokens(self, wte: Array) -> str:
-        if self.bits == 32:
-            return self.add("Gather", [self.constant("wte", wte), "tokens"], "embedding")
+        graph = self.graph
+        if self.options.bits == 32:
+            return graph.add("Gather", [graph.constant("wte", wte), "tokens"], "embedding")
         # 8 bits even in a 4-bit bundle: a lookup reads few bytes, so rounding harder would save no time.
         block = block_size(wte.shape[1], self.small)
-        values, scales = quantize(wte, 8, block)
-        values = values.reshape(len(wte), -1)[:, : wte.shape[1]]
-        operands = [self.constant("wte.q", values), "tokens", self.constant("wte.s", scales)]
+        rounded = quantize(wte, 8, block)
+        values = rounded.values.reshape(len(wte), -1)[:, : wte.shape[1]]
+        operands = [graph.constant("wte.q", values), "tokens", graph.constant("wte.s", rounded.scales)]
         layout: dict[str, Any] = {"bits": 8, "block_size": block, "gather_axis": 0, "quantize_axis": 1}
-        return self.add("GatherBlockQuantized", operands, "embedding", MICROSOFT, **layout)
+        return graph.add("GatherBlockQuantized", operands, "embedding", MICROSOFT, **layout)
 
-    def unembed(self, x: str) -> str:
-        """Logits [rows, n_vocab]."""
-        if self.bits == 32:
-            return self.add("Gemm", [x, "wte"], "logits", transB=1)
-        return self.multiply_quantized(x, "logits", self.weights["wte"].T, None)
+    def block(self, x: str, layer: int) -> str:
+        """The residual stream after one layer."""
+        graph, name = self.graph, f"h{layer}"
+        attention = self.attend(self.project(self.norm(x, f"{name}/ln_1"), f"{name}/attn/c_attn"), layer)
+        x = graph.add("Add", [x, self.project(attention, f"{name}/attn/c_proj")], f"{name}/middle")
+        y = self.project(self.gelu(self.norm(x, f"{name}/ln_2"), f"{name}/mlp/c_fc"), f"{name}/mlp/c_proj")
+        return graph.add("Add", [x, y], f"{name}/sum")
 
-    def attend(self, qkv: str, layer: int, heads: int) -> str:
-        cache = ["", "", f"past_key_{layer}", f"past_value_{layer}", "last", "total"]
-        outputs = (f"key_{layer}", f"value_{layer}")
-        shape = {"num_heads": heads, "kv_num_heads": heads}
-        return self.add("GroupQueryAttention", [qkv, *cache], f"h{layer}/attn", MICROSOFT, outputs, **shape)
+    def gelu(self, x: str, name: str) -> str:
+        """GELU of a projection."""
+        graph, output = self.graph, f"{name.split('/', maxsplit=1)[0]}/gelu"
+        if self.options.projection == "blocks":
+            return graph.add("FastGelu", [self.project(x, name)], output, MICROSOFT)
+        # FastGelu adds the bias as well, which saves a node.
+        product = self.product(x, name, self.weights[f"{name}/w"][0], None)
+        return graph.add(
+            "FastGelu", [product, graph.constant(f"{name}.b", self.weights[f"{name}/b"])], output, MICROSOFT
+        )
+
+    def attend(self, qkv: str, layer: int) -> str:
+        return self.attention(qkv, layer, "", "last", "total")
+
+    def attention(self, qkv: str, layer: int, prefix: str, last: str, total: str, **more: Any) -> str:
+        """GroupQueryAttention of [texts, tokens, 3 * n_embd] over the caches whose names begin with `prefix`."""
+        caches = [f"{prefix}past_key_{layer}", f"{prefix}past_value_{layer}"]
+        scales = more.pop("scales", [])
+        attributes = {"num_heads": self.hparams.n_head, "kv_num_heads": self.hparams.n_head} | more
+        outputs = (f"{prefix}key_{layer}", f"{prefix}value_{layer}")
+        inputs = [qkv, "", "", *caches, last, total, *scales]
+        return self.graph.add("GroupQueryAttention", inputs, f"h{layer}/{prefix}attn", MICROSOFT, outputs, **attributes)
 
     def norm(self, x: str, name: str) -> str:
-        return self.add("LayerNormalization", [x, *self.gain_and_bias(name)], name, axis=-1, epsilon=EPSILON)
+        graph = self.graph
+        gain_and_bias = [graph.constant(f"{name}.{part}", self.weights[f"{name}/{part}"]) for part in ("g", "b")]
+        return graph.add("LayerNormalization", [x, *gain_and_bias], name, axis=-1, epsilon=EPSILON)
 
-    def add_norm(self, x: str, y: str, name: str) -> tuple[str, str]:
-        """The residual sum x + y and its layer norm in one node. Returns (sum, normalized)."""
-        inputs, outputs = [x, y, *self.gain_and_bias(name)], ("", "", f"{name}.sum")
-        self.add("SkipLayerNormalization", inputs, name, MICROSOFT, outputs, epsilon=EPSILON)
-        return f"{name}.sum", name
+    def unembed(self, x: str) -> str:
+        """Logits [picked, n_vocab]."""
+        if self.options.projection == "float":
+            return self.graph.add("Gemm", [x, "wte"], "logits", transB=1)
+        return self.product(x, "logits", self.weights["wte"].T, None)
 
-    def gain_and_bias(self, name: str) -> list[str]:
-        return [self.constant(f"{name}.{part}", self.weights[f"{name}/{part}"]) for part in ("g", "b")]
+    def pick(self, x: str) -> str:
+        """The tokens whose logits are wanted. Only they go through the output head, the largest matrix of all."""
+        return self.graph.add("Gather", [x, self.graph.constant("newest", np.array(-1, np.int64))], "picked", axis=1)
 
+    def build(self) -> onnx.ModelProto:
+        x = self.embed()
+        for layer in range(self.hparams.n_layer):
+            x = self.block(x, layer)
+        self.unembed(self.norm(self.pick(x), "ln_f"))
+        return self.graph.model(*self.interface())
 
-def build_graph(hparams: Hparams, weights: Mapping[str, Array], bits: int) -> onnx.ModelProto:
-    """The graph that the module's docstring describes. `bits` is 32 (exact), 8 or 4."""
-    graph = GraphBuilder(weights, bits)
-    x = graph.embed()
-    h = graph.norm(x, "h0/ln_1")
-    for layer in range(hparams.n_layer):
-        name = f"h{layer}"
-        attention = graph.attend(graph.project(h, f"{name}/attn/c_attn"), layer, hparams.n_head)
-        x, h = graph.add_norm(x, graph.project(attention, f"{name}/attn/c_proj"), f"{name}/ln_2")
-        gelu = graph.add("FastGelu", [graph.project(h, f"{name}/mlp/c_fc")], f"{name}/gelu", MICROSOFT)
-        y = graph.project(gelu, f"{name}/mlp/c_proj")
-        if layer + 1 < hparams.n_layer:
-            x, h = graph.add_norm(x, y, f"h{layer + 1}/ln_1")
-    # Only the newest position goes through the output head, the largest matrix of all.
-    x = graph.add("Add", [x, y], "sum")
-    newest = graph.add("Gather", [x, graph.constant("newest", np.array(-1, np.int64))], "last_hidden", axis=1)
-    graph.unembed(graph.norm(newest, "ln_f"))
-    return as_model(graph, hparams)
+    def interface(self) -> tuple[list[onnx.ValueInfoProto], list[onnx.ValueInfoProto]]:
+        """The graph's inputs and outputs."""
+        info = helper.make_tensor_value_info
+        inputs = [info("tokens", TensorProto.INT64, ["rows", "n"]), info("positions", TensorProto.INT64, ["n"])]
+        inputs += [info("last", TensorProto.INT32, ["rows"]), info("total", TensorProto.INT32, [])]
+        outputs = [info("logits", TensorProto.FLOAT, ["rows", self.hparams.n_vocab])]
+        past, present = self.caches("", "rows", TensorProto.FLOAT)
+        return inputs + past, outputs + present
 
-
-def as_model(graph: GraphBuilder, hparams: Hparams) -> onnx.ModelProto:
-    cache: list[str | int | None] = ["rows", hparams.n_head, "capacity", hparams.n_embd // hparams.n_head]
-    info = helper.make_tensor_value_info
-    inputs = [info("tokens", TensorProto.INT64, ["rows", "n"]), info("positions", TensorProto.INT64, ["n"])]
-    inputs += [info("last", TensorProto.INT32, ["rows"]), info("total", TensorProto.INT32, [])]
-    outputs = [info("logits", TensorProto.FLOAT, ["rows", hparams.n_vocab])]
-    for layer in range(hparams.n_layer):
-        for part in ("key", "value"):
-            inputs.append(info(f"past_{part}_{layer}", TensorProto.FLOAT, cache))
-            outputs.append(info(f"{part}_{layer}", TensorProto.FLOAT, cache))
-    body = helper.make_graph(graph.nodes, "gpt2", inputs, outputs, graph.constants)
-    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
-    return helper.make_model(body, opset_imports=opsets, ir_version=10, producer_name="gpt-2-cloud-run")
+    def caches(
+        self, prefix: str, texts: str | int, kind: int
+    ) -> tuple[list[onnx.ValueInfoProto], list[onnx.ValueInfoProto]]:
+        """KV caches as inputs and as outputs."""
+        info, hparams = helper.make_tensor_value_info, self.hparams
+        shape = [texts, hparams.n_head, f"{prefix}capacity", hparams.n_embd // hparams.n_head]
+        names = [f"{part}_{layer}" for layer in range(hparams.n_layer) for part in ("key", "value")]
+        past = [info(f"{prefix}past_{name}", kind, shape) for name in names]
+        return past, [info(f"{prefix}{name}", kind, shape) for name in names]
 
 
-def write_graph(model: onnx.ModelProto, path: Path, data: Path) -> None:
-    """Write the graph to `path` and its large constants to `data`, equal ones once. Removes them from `model`."""
-    offsets: dict[bytes, int] = {}
-    with data.open("wb") as file:
-        for constant in model.graph.initializer:
-            content = constant.raw_data
-            if len(content) < INLINE_BYTES:
-                continue
-            if content not in offsets:
-                offsets[content] = file.seek(-(-file.tell() // PAGE) * PAGE)
-                file.write(content)
-            set_external_data(constant, data.name, offsets[content], len(content))
-            constant.ClearField("raw_data")
-    path.write_bytes(model.SerializeToString())
+def build_graph(
+    hparams: Hparams, weights: Mapping[str, Array], bits: int, rounded: Mapping[str, RoundedBlocks] | None = None
+) -> onnx.ModelProto:
+    """The graph that the module's docstring describes. `bits` is 32 (exact), 8 or 4.
+
+    `rounded` has weights that were rounded with more care than `quantize` takes, by the name of the projection.
+    """
+    kind: Projection = "float" if bits == 32 else "restored" if bits == 8 and is_small(weights) else "blocks"
+    return Gpt2Graph(hparams, weights, GraphOptions(bits, kind, rounded or {})).build()

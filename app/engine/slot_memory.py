@@ -1,0 +1,42 @@
+"""The memory of KV caches, straight from the system, to which each slot's part goes back when its text is over."""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+
+class SlotMemory:
+    """One array [slots, *shape] for each name. Memory that was never written takes no room."""
+
+    def __init__(self, names: Sequence[str], count: int, shape: tuple[int, ...], kind: DTypeLike) -> None:
+        self.slot_bytes = math.prod(shape) * np.dtype(kind).itemsize
+        size = -(-count * self.slot_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
+        self._map = mmap.mmap(-1, size * len(names))
+        # A huge page would be resident as a whole, though a text may need a few positions of each head only.
+        if hasattr(mmap, "MADV_NOHUGEPAGE"):
+            self._map.madvise(mmap.MADV_NOHUGEPAGE)
+        self._offsets = [size * index for index in range(len(names))]
+        self.arrays: dict[str, NDArray[Any]] = {
+            name: np.ndarray((count, *shape), kind, self._map, offset)
+            for name, offset in zip(names, self._offsets, strict=True)
+        }
+
+    def slot(self, start: int, count: int = 1) -> dict[str, NDArray[Any]]:
+        """The arrays of some slots, as views."""
+        return {name: array[start : start + count] for name, array in self.arrays.items()}
+
+    def release(self, slot: int) -> None:
+        """Give back the pages that hold nothing but this slot. They are zeros when they are next read."""
+        if not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        for offset in self._offsets:
+            start = -(-(offset + slot * self.slot_bytes) // mmap.PAGESIZE) * mmap.PAGESIZE
+            end = (offset + (slot + 1) * self.slot_bytes) // mmap.PAGESIZE * mmap.PAGESIZE
+            if end > start:
+                self._map.madvise(mmap.MADV_DONTNEED, start, end - start)
