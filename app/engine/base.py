@@ -1,19 +1,18 @@
 """The contract of an engine: what computes logits, and what everything else may rely on.
 
-An `Engine` is a model. A `Decoder` holds the state of one generation: a batch of one or more texts. There are three
+An `Engine` is a model. Its `Slots` hold the KV caches of several texts, which passes over the model extend. There are three
 implementations: `onnx` serves, `tensorflow` is gpt-2-simple itself, to compare with, and `fake` has known logits, for tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.bundle import EndMarker
-from app.engine.deadline import NEVER, Deadline
 from app.engine.profile import Profile
 from app.engine.tokenizer import Tokenizer
 
@@ -23,27 +22,52 @@ Logits = NDArray[np.float32]
 """Logits, [n_vocab] or [rows, n_vocab]."""
 
 
-class Decoder(Protocol):
-    """A batch of texts, all of the same number of tokens. Logits are those of the token that comes next."""
+class RowStep(NamedTuple):
+    """One more token of a text that is being written: what stands at `position`, the number of tokens before it."""
 
-    def prefill(self, tokens: Tokens, deadline: Deadline = NEVER) -> Logits:
-        """Start over with tokens [rows, n], 1 ≤ n ≤ n_ctx. Returns logits [rows, n_vocab], valid until the next call.
+    slot: int
+    token: int
+    position: int
 
-        Raises DeadlinePassed between two chunks. The only call that may follow is `close`.
+
+class Chunk(NamedTuple):
+    """A piece of a prompt, of one token or more, that stands from position `start` on. `every`: all its logits are wanted."""
+
+    slot: int
+    tokens: Tokens
+    start: int
+    every: bool = False
+
+
+class Slots(Protocol):
+    """The KV caches of `count` texts of one model, with `capacity` positions each. One thread at a time may use them."""
+
+    count: int
+    capacity: int
+
+    def run(self, steps: Sequence[RowStep], chunk: Chunk | None) -> Logits:
+        """One pass over the model: a step of each text that is being written, and a piece of one prompt; at least one of both.
+
+        Returns the logits of the tokens that come next, [rows, n_vocab], valid until the next call: a row for each step, in
+        order, then one for the newest position of the chunk, or with `every` one for each of its positions.
         """
         ...
 
-    def step(self, tokens: Tokens) -> Logits:
-        """Read one more token of each row, [rows]. Returns logits [rows, n_vocab], valid until the next call."""
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy the first `length` positions of a slot to another one."""
+        ...
+
+    def release(self, slot: int) -> None:
+        """Give the slot's memory back to the system. What it holds is lost."""
         ...
 
     def close(self) -> None:
-        """Release the decoder; the caller makes no more calls."""
+        """Release everything; the caller makes no more calls."""
         ...
 
 
 class Engine(Protocol):
-    """A model. Several threads may use it at once, each with its own decoder.
+    """A model.
 
     What a request has to know before its turn comes is always in memory. The weights, which are large, come and go.
     """
@@ -55,7 +79,7 @@ class Engine(Protocol):
     end: EndMarker
     profile: Profile
     max_positions: int
-    """The most rows × positions of one decoder, so that no request takes all the memory."""
+    """The most rows × positions of one request, so that none takes all the memory."""
 
     weight_bytes: int
     """Memory that the weights take, as far as it matters for what else fits."""
@@ -63,23 +87,29 @@ class Engine(Protocol):
     @property
     def tokenizer(self) -> Tokenizer: ...
 
+    shares_passes: bool
+    """Whether a text is the same to the bit whoever shares its passes, however its prompt is cut, and with a prefix copied.
+
+    Where it is not, a pass has the texts of one request only, all of them at the same position, or a piece of one prompt.
+    """
+
     def load(self) -> None:
         """Load the weights, unless they are in memory. Takes a while, so call it on a thread. Raises FatalError."""
         ...
 
     def free(self) -> None:
-        """Free the weights. All decoders have been closed."""
+        """Free the weights. All slots have been closed."""
         ...
 
-    def decoder(self, rows: int, positions: int, reuse: bool = False) -> Decoder:
-        """A decoder for `rows` texts of up to `positions` ≤ n_ctx tokens. With `reuse` it may use the prefix cache.
+    def slots(self, count: int, positions: int) -> Slots:
+        """Slots for `count` texts of up to `positions` ≤ n_ctx tokens. They take memory as they are filled.
 
         Loads the weights if need be, as `load` does.
         """
         ...
 
-    def decoder_bytes(self, rows: int, positions: int, reuse: bool = False) -> int:
-        """Memory that such a decoder takes."""
+    def slot_bytes(self, positions: int) -> int:
+        """Memory that one slot takes with this many positions filled."""
         ...
 
 
@@ -97,8 +127,3 @@ def begin(engine: Engine, tokens: list[int]) -> list[int]:
     if engine.end.token is not None:
         return [engine.end.token, *tokens]
     return tokens or [engine.tokenizer.end_of_text or 0]
-
-
-def as_rows(tokens: Sequence[int], rows: int) -> Tokens:
-    """The same tokens in each row, [rows, n]."""
-    return np.tile(np.asarray(tokens, np.int64), (rows, 1))
