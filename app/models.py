@@ -46,14 +46,10 @@ class Models:
 
     def load_default(self) -> None:
         """Load the default model's weights and, beside them, all vocabularies, before the port opens. Raises FatalError."""
-        claim = self.memory.claim(self.get())
-        assert claim is not None
         with ThreadPoolExecutor(1) as beside:
             reading = beside.submit(self.read_vocabularies)
-            claim.prepare()
+            self.memory.load(self.get())
             reading.result()
-        self.memory.settle(claim, loaded=True)
-        self.memory.release(claim)
 
     def read_vocabularies(self) -> None:
         """Read those that have not been read yet. Raises BundleError."""
@@ -75,8 +71,7 @@ def load_models(settings: Settings) -> Models:
 
 def bundle_models(settings: Settings) -> Models:
     """The bundle of MODEL and those of MODELS, on ONNX Runtime. Bundles with the same vocabulary share it."""
-    from app.engine.onnx import PREFIX_CACHE_BYTES, OnnxEngine, read_tokenizer
-    from app.engine.prefix_cache import PrefixCache
+    from app.engine.onnx import OnnxEngine, read_tokenizer
 
     chosen = Path(settings.model) if settings.model else default_bundle()
     if chosen == PACKAGED:
@@ -85,7 +80,6 @@ def bundle_models(settings: Settings) -> Models:
         )
     bundles = bundles_by_name([chosen, *bundle_folders(settings.models)], settings.bundle_check)
     vocabularies: dict[str | None, Vocabulary] = {}
-    prefixes = PrefixCache(PREFIX_CACHE_BYTES)
     engines: list[Engine] = []
     tokens = 0
     for bundle in bundles.values():
@@ -94,10 +88,10 @@ def bundle_models(settings: Settings) -> Models:
         if vocabulary not in vocabularies:
             vocabularies[vocabulary] = cache(partial(read_tokenizer, bundle))
             tokens += bundle.manifest.hparams.n_vocab
-        engines.append(OnnxEngine(bundle, thread_count(settings), vocabularies[vocabulary], prefixes))
-    memory = ModelMemory(memory_allowed(), BASE + TOKEN_BYTES * tokens, prefixes)
+        engines.append(OnnxEngine(bundle, thread_count(settings), vocabularies[vocabulary]))
+    memory = ModelMemory(memory_allowed(), BASE + TOKEN_BYTES * tokens)
     for engine, bundle in zip(engines, bundles.values(), strict=True):
-        memory.fit(engine, bundle.folder)
+        memory.fit(engine, bundle.folder, settings.concurrency)
     return Models(engines, memory)
 
 
@@ -144,5 +138,5 @@ def bundles_by_name(folders: Sequence[Path], checksum: Checksum) -> dict[str, Bu
 
 
 def thread_count(settings: Settings) -> int:
-    """Threads of one generation: THREADS, or as many as there are cores."""
+    """Threads of a pass: THREADS, or as many as there are cores."""
     return settings.threads or cores_allowed()

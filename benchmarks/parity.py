@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from app.engine.base import start_tokens
+from app.engine.batch import generate
 from app.engine.bundle import open_bundle
-from app.engine.generation import GenerationOptions, generate, prepare
+from app.engine.generation import GenerationOptions, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.engine.tensorflow import TensorflowEngine

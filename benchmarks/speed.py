@@ -25,8 +25,10 @@ ROUNDS = 3
 
 
 def ours(folder: str, samples: int = 1) -> dict[str, Any]:
+    from app.engine.base import Chunk
+    from app.engine.batch import generate
     from app.engine.bundle import open_bundle
-    from app.engine.generation import GenerationOptions, generate, prepare
+    from app.engine.generation import GenerationOptions, prepare
     from app.engine.onnx import OnnxEngine
     from app.engine.sampling import Sampling
 
@@ -41,7 +43,7 @@ def ours(folder: str, samples: int = 1) -> dict[str, Any]:
         seconds.append((time.perf_counter() - began) / count)
     tokens = engine.tokenizer.encode("a") * 512
     began = time.perf_counter()
-    engine.decoder(1, 512).prefill(np.array([tokens[:512]]))
+    engine.slots(1, 512).run([], Chunk(0, np.array(tokens[:512]), 0))
     prefill = 512 / (time.perf_counter() - began)
     return {"tokens_per_s": 1 / min(seconds[1:]), "prefill_tokens_per_s": prefill, "peak_mb": resident(field="VmHWM")}
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from app.engine.base import Engine, start_tokens
+from app.engine.batch import generate
 from app.engine.deadline import NEVER, Deadline
-from app.engine.generation import GenerationOptions, generate, needed_positions
+from app.engine.generation import GenerationOptions, needed_positions
 from app.errors import SettingError
 
 

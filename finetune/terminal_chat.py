@@ -11,7 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from app.engine.base import Engine, start_tokens
-from app.engine.generation import GenerationOptions, check, generate
+from app.engine.batch import Batch, generate
+from app.engine.generation import GenerationOptions, check
+from app.engine.prefix_cache import PREFIX_CACHE_BYTES, PrefixCache
 from app.engine.prompts import alternating, fitting_turn_tokens
 from app.engine.templates import layout_of
 from app.errors import PromptTooLong, SettingError
@@ -38,6 +40,7 @@ class TerminalChat:
     def __init__(self, engine: Engine, options: WritingOptions) -> None:
         self.turns: list[str] = []
         self._engine = engine
+        self._batch = Batch(engine, 1, prefixes=PrefixCache(PREFIX_CACHE_BYTES))
         self._options = options
         self._has_turns = layout_of(engine.profile.template).has_turns
         self._input = sys.stdin or io.StringIO()
@@ -146,7 +149,7 @@ class TerminalChat:
         """Print a text as it is written, and return it. Ctrl-C ends it where a person types."""
         text = ""
         try:
-            for delta in generate(self._engine, tokens, options):
+            for delta in generate(self._engine, tokens, options, batch=self._batch):
                 text += delta.text
                 print(shown(delta.text), end="", flush=True)
         except KeyboardInterrupt:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 
 import pytest
 
 from app.ask import Generation, read_prompt, read_turns, turn_options
-from app.engine.base import Engine, Logits, Tokens
-from app.engine.fake import SCRIPT, FakeDecoder, FakeEngine
+from app.engine.base import Chunk, Engine, Logits, RowStep
+from app.engine.fake import SCRIPT, FakeEngine, FakeSlots
 from app.engine.generation import GenerationOptions
 from app.engine.generation_queue import GenerationQueue
 from app.engine.prompts import Turn
 from app.errors import BatchTooLarge, PromptTooLong, QueueFull, QueueTimeout, ShuttingDown, UnknownModel
 from app.models import Models
+from tests.fakes.listening_engine import ListeningEngine
 
 
 @pytest.fixture
@@ -102,23 +103,23 @@ def test_a_full_queue_says_when_to_ask_again_and_a_reader_who_leaves_makes_room(
 
 
 class StuckEngine(FakeEngine):
-    """Its first step takes as long as it is not told to go on, as one step of a very large model may."""
+    """One of its passes takes as long as it is not told to go on, as one of a very large model may."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()
         self.steps = steps
         self.go_on = threading.Event()
 
-    def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
-        decoder, step = super().decoder(rows, positions, reuse), FakeDecoder.step
+    def slots(self, count: int, positions: int) -> FakeSlots:
+        return StuckSlots(self, count, positions)
 
-        def stuck(tokens: Tokens) -> Logits:
-            self.steps -= 1
-            assert self.steps != 0 or self.go_on.wait(20)
-            return step(decoder, tokens)
 
-        decoder.step = stuck  # type: ignore[method-assign]
-        return decoder
+class StuckSlots(FakeSlots):
+    def run(self, steps: Sequence[RowStep], chunk: Chunk | None) -> Logits:
+        assert isinstance(self._engine, StuckEngine)
+        self._engine.steps -= bool(steps)
+        assert self._engine.steps != 0 or self._engine.go_on.wait(20)
+        return super().run(steps, chunk)
 
 
 def test_a_reader_does_not_wait_for_a_step_that_takes_too_long() -> None:
@@ -128,7 +129,7 @@ def test_a_reader_does_not_wait_for_a_step_that_takes_too_long() -> None:
         queue = GenerationQueue(queue_limit=1, timeout=0.3)
         engine = StuckEngine(steps=3)
         generation = Generation(queue, engine, [[256], [256]], GenerationOptions(length=5))
-        assert await write(generation) == [SCRIPT[:3], ""]
+        assert await write(generation) == [SCRIPT[:3], SCRIPT[:2]]
         assert generation.finish_reasons == ["timeout", "timeout"]
         assert queue.running == 1
         with pytest.raises(QueueTimeout):
@@ -147,25 +148,18 @@ def test_a_reader_does_not_wait_for_a_step_that_takes_too_long() -> None:
 def test_prompts_whose_turn_does_not_come_in_time_are_not_read(queue: GenerationQueue) -> None:
     """All the prompts of a request were read, one after the other, long after its time was up."""
 
-    class Counting(FakeEngine):
-        read = 0
-
-        def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
-            self.read += 1
-            return super().decoder(rows, positions, reuse)
-
     async def ask() -> None:
-        engine = Counting(seconds_per_token=0.001)
+        engine = ListeningEngine(seconds_per_token=0.01)
         generation = Generation(queue, engine, [[256]] * 40, GenerationOptions(length=4))
         texts = [""] * 40
         async for delta in generation:
             texts[delta.index] += delta.text
-            if delta.index == 2:
+            if delta.index == 5:
                 queue.drain(0.0)
         assert texts[:2] == [SCRIPT[:4]] * 2
-        assert texts[4:] == [""] * 36
-        assert list(generation.finish_reasons)[4:] == ["timeout"] * 36
-        assert engine.read <= 4
+        assert texts[20:] == [""] * 20
+        assert list(generation.finish_reasons)[20:] == ["timeout"] * 20
+        assert len(engine.heard) <= 20
 
     asyncio.run(ask())
 

@@ -112,7 +112,7 @@ def test_with_room_for_one_model_no_two_are_ever_in_memory(
     engines = [OnnxEngine(open_bundle(folder), threads=1) for folder in bundles.values()]
     for engine in engines:
         engine.weight_bytes = 2**20
-    memory = ModelMemory(SCRATCH + 2**20 + engines[0].decoder_bytes(3, 64), base=0)
+    memory = ModelMemory(SCRATCH + 2**20 + 3 * engines[0].slot_bytes(64), base=0)
     asked = ["tiny32", "tiny8", "tiny32", "tiny4", "tiny4", "tiny8"] * 3
     gc.disable()
     try:

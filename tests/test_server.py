@@ -62,18 +62,16 @@ def test_after_sigterm_running_requests_finish() -> None:
 BUSY = """
 import sys, time
 import app.__main__, app.models as models
-from app.engine.fake import FakeDecoder, FakeEngine
+from app.engine.fake import FakeEngine, FakeSlots
 
-class Reading(FakeDecoder):
-    def prefill(self, tokens, deadline):
-        for _ in range(600 if tokens.shape[1] > 500 else 0):
-            deadline.check()
-            time.sleep(0.1)
-        return super().prefill(tokens, deadline)
+class Reading(FakeSlots):
+    def run(self, steps, chunk):
+        time.sleep(0.3 if chunk and chunk.start + len(chunk.tokens) > 500 else 0.0)
+        return super().run(steps, chunk)
 
 class Busy(FakeEngine):
-    def decoder(self, rows, positions, reuse=False):
-        return Reading(self)
+    def slots(self, count, positions):
+        return Reading(self, count, positions)
 
 class Unloadable(FakeEngine):
     def load(self):

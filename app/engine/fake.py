@@ -7,14 +7,14 @@ Each byte is a token, and token 256 ends a text. After any prompt comes `script`
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
-from app.engine.base import Logits, Tokens
+from app.engine.base import Chunk, Logits, RowStep
 from app.engine.bundle import EndMarker
-from app.engine.deadline import NEVER, Deadline
 from app.engine.profile import Profile
 from app.engine.templates import Template
 from app.engine.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
@@ -32,9 +32,10 @@ def byte_tokenizer() -> Tokenizer:
 
 
 class FakeEngine:
-    """Generates `script` after any prompt, `seconds_per_token` each. An empty script ends every text at once."""
+    """Generates `script` after any prompt, a pass in `seconds_per_token`. An empty script ends every text at once."""
 
     kind = "fake"
+    shares_passes = True
     end = EndMarker(token=256)
 
     def __init__(
@@ -64,36 +65,50 @@ class FakeEngine:
     def free(self) -> None:
         pass
 
-    def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
-        return FakeDecoder(self)
+    def slots(self, count: int, positions: int) -> FakeSlots:
+        return FakeSlots(self, count, positions)
 
-    def decoder_bytes(self, rows: int, positions: int, reuse: bool = False) -> int:
+    def slot_bytes(self, positions: int) -> int:
         return 0
 
 
-class FakeDecoder:
-    """A place in the script, the same for all rows."""
+class FakeSlots:
+    """A place in the script for each text."""
 
-    def __init__(self, engine: FakeEngine) -> None:
+    def __init__(self, engine: FakeEngine, count: int, capacity: int) -> None:
+        self.count = count
+        self.capacity = capacity
         self._engine = engine
-        self._written = 0
+        # How many tokens of the script each slot's text has, and whether its prompt has been read.
+        self._written = [0] * count
+        self._read = [False] * count
 
-    def prefill(self, tokens: Tokens, deadline: Deadline = NEVER) -> Logits:
-        deadline.check()
-        return self._logits(len(tokens))
+    def run(self, steps: Sequence[RowStep], chunk: Chunk | None) -> Logits:
+        if steps or (chunk and chunk.every):
+            time.sleep(self._engine.seconds_per_token)
+        for step in steps:
+            self._written[step.slot] += 1
+        slots = [step.slot for step in steps]
+        if chunk:
+            # The prompt is read once. Whatever begins after it is a window that has slid.
+            self._written[chunk.slot] += self._read[chunk.slot] and chunk.start == 0
+            self._read[chunk.slot] = True
+            slots += [chunk.slot] * (len(chunk.tokens) if chunk.every else 1)
+        return np.stack([self._logits(self._written[slot]) for slot in slots])
 
-    def step(self, tokens: Tokens) -> Logits:
-        time.sleep(self._engine.seconds_per_token)
-        return self._logits(len(tokens))
+    def copy(self, source: int, target: int, length: int) -> None:
+        self._written[target], self._read[target] = 0, True
+
+    def release(self, slot: int) -> None:
+        self._written[slot], self._read[slot] = 0, False
 
     def close(self) -> None:
         pass
 
-    def _logits(self, rows: int) -> Logits:
+    def _logits(self, written: int) -> Logits:
         script, size = self._engine.script, len(self._engine.tokenizer)
-        token = script[self._written % len(script)] if script else 256
-        self._written += 1
+        token = script[written % len(script)] if script else 256
         doubt = max(self._engine.doubt, 1e-9)
-        logits = np.full((rows, size), np.log(doubt / size), np.float32)
-        logits[:, token] = np.log1p(-doubt * (size - 1) / size)
+        logits = np.full(size, np.log(doubt / size), np.float32)
+        logits[token] = np.log1p(-doubt * (size - 1) / size)
         return logits

@@ -1,20 +1,15 @@
-"""The generation loop: prompt tokens in, pieces of text out, one for each token of each text.
-
-It is an iterator, so streaming and stop strings need nothing else: a caller that stops iterating stops the generation.
-"""
+"""What is asked of a generation, and its texts as they grow: from logits to tokens, from tokens to pieces of text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta
 
-from app.engine.base import Decoder, Engine, Logits, Tokens, as_rows, start_tokens
-from app.engine.deadline import NEVER, Deadline, DeadlinePassed
+from app.engine.base import Engine, Logits, start_tokens
 from app.engine.sampling import Sampling, choose, log_softmax, penalize, shift
 from app.engine.stop_strings import StopStringFilter
 from app.errors import BatchTooLarge, PromptTooLong
@@ -40,7 +35,7 @@ class GenerationOptions:
     but not before `min_length` tokens. Characters of `strip` are dropped at the beginning of a text; with `truncate`, newlines
     too. `bias` maps token ids to what is added to their logits. `logprobs` asks for the score of each token and of that many of
     the likeliest tokens at its position; `score_prompt` asks for the same of the prompt. `reuse` uses the prefix cache, which
-    saves time and may change the last digits of the logits.
+    saves time and, unless the engine shares passes, may change the last digits of the logits.
     """
 
     length: int = 100
@@ -113,87 +108,6 @@ def needed_positions(engine: Engine, tokens: Sequence[int], options: GenerationO
     return min(engine.n_ctx, len(tokens) + options.length)
 
 
-def generate(
-    engine: Engine, tokens: Sequence[int], options: GenerationOptions, deadline: Deadline = NEVER
-) -> Iterator[TextDelta]:
-    """Generate `options.samples` texts after the prompt `tokens` (see `prepare`) and yield each delta as it comes.
-
-    When the window is full, it slides: the model reads its newest half again and the generation goes on. When the deadline
-    passes, the texts end as they are. Raises DeadlinePassed if there is nothing of them by then, not even of the prompt's scores.
-    """
-    deadline.check()
-    rows = make_rows(engine, tokens, options)
-    begun = False
-    try:
-        for delta in generate_rows(engine, tokens, options, deadline, rows):
-            begun = True
-            yield delta
-    except DeadlinePassed:
-        if not begun:
-            raise
-        yield from (row.cut("timeout") for row in rows if not row.finished)
-
-
-def generate_rows(
-    engine: Engine, tokens: Sequence[int], options: GenerationOptions, deadline: Deadline, rows: Sequence[BatchRow]
-) -> Iterator[TextDelta]:
-    """The scores of the prompt, if they are wanted, then the rows. Raises DeadlinePassed."""
-    if options.score_prompt:
-        for scored in score_prompt(engine, tokens, options.logprobs or 0, deadline):
-            yield from (TextDelta(row.index, "", scored=[scored], tokens=0, of_prompt=True) for row in rows)
-    if not options.length:
-        yield from (row.cut("length") for row in rows)
-        return
-    with closing(engine.decoder(len(rows), needed_positions(engine, tokens, options), options.reuse)) as decoder:
-        yield from extend_rows(engine, tokens, options, deadline, rows, decoder)
-
-
-def extend_rows(
-    engine: Engine,
-    tokens: Sequence[int],
-    options: GenerationOptions,
-    deadline: Deadline,
-    rows: Sequence[BatchRow],
-    decoder: Decoder,
-) -> Iterator[TextDelta]:
-    """One token for each unfinished row at a time, until all rows are finished. Raises DeadlinePassed."""
-    history: list[Tokens] = list(as_rows(tokens, len(rows)).T)
-    logits = decoder.prefill(np.stack(history, axis=1), deadline)
-    for count in range(1, options.length + 1):
-        # A finished row reads a token that is never shown.
-        chosen = np.zeros(len(rows), np.int64)
-        last: FinishReason | None = "length" if count == options.length else None
-        deltas: list[TextDelta] = []
-        for row in rows:
-            if not row.finished and not deadline.passed:
-                chosen[row.index] = token = row.choose(logits[row.index])
-                deltas.append(row.add(token, last))
-        yield from deltas
-        if all(row.finished for row in rows):
-            return
-        history.append(chosen)
-        if len(history) > engine.n_ctx:
-            history = history[-max(1, engine.n_ctx // 2) :]
-            logits = decoder.prefill(np.stack(history, axis=1), deadline)
-        else:
-            deadline.check()
-            logits = decoder.step(chosen)
-
-
-def score_prompt(engine: Engine, tokens: Sequence[int], top: int, deadline: Deadline) -> Iterator[TokenScore]:
-    """Score the prompt's tokens, read one by one as a decoder returns the newest logits only. Raises DeadlinePassed."""
-    text, ends = StopStringFilter(engine.tokenizer, ()), end_tokens(engine)
-    logits: Logits | None = None
-    with closing(engine.decoder(1, len(tokens))) as decoder:
-        for token in tokens:
-            deadline.check()
-            if token not in ends:
-                yield score(logits, token, text.length, top)
-                text.add(token)
-            fed = np.array([token], np.int64)
-            logits = (decoder.prefill(fed[np.newaxis], deadline) if logits is None else decoder.step(fed))[0]
-
-
 def score(logits: Logits | None, token: int, start: int, top: int) -> TokenScore:
     """The token's log probability, with the `top` likeliest tokens at its position; `logits` are [n_vocab]."""
     if logits is None:
@@ -216,13 +130,27 @@ def end_tokens(engine: Engine) -> set[int]:
     return {token for token in (engine.end.token, engine.tokenizer.end_of_text) if token is not None}
 
 
-def make_rows(engine: Engine, prompt: Sequence[int], options: GenerationOptions) -> list[BatchRow]:
-    offset = len(shown_text(engine, prompt)) if options.score_prompt else 0
-    return [BatchRow(engine, prompt, options, index, offset) for index in range(options.samples)]
+class PromptScorer:
+    """Scores the tokens of a prompt, one after the other, each given the logits after the token before."""
+
+    def __init__(self, engine: Engine, top: int) -> None:
+        self._text = StopStringFilter(engine.tokenizer, ())
+        self._ends = end_tokens(engine)
+        self._top = top
+        self._logits: Logits | None = None
+
+    def add(self, token: int, logits: Logits) -> TokenScore | None:
+        """The token's score, None for one that only marks an end. `logits` are those after the token."""
+        before, self._logits = self._logits, logits
+        if token in self._ends:
+            return None
+        found = score(before, token, self._text.length, self._top)
+        self._text.add(token)
+        return found
 
 
-class BatchRow:
-    """One text of a batch, as it grows. Its scored tokens begin at character `offset`."""
+class WrittenText:
+    """Text number `index` of those that follow a prompt, as it grows. Its scored tokens begin at character `offset`."""
 
     def __init__(
         self, engine: Engine, prompt: Sequence[int], options: GenerationOptions, index: int, offset: int
@@ -241,6 +169,11 @@ class BatchRow:
         # Tokens that are scored and not shown yet.
         self._waiting: list[TokenScore] = []
         self._offset = offset
+
+    def write(self, logits: Logits) -> tuple[int, TextDelta]:
+        """Choose the next token, given logits [n_vocab], and add it: the token, and what it adds to the text."""
+        token = self.choose(logits)
+        return token, self.add(token, "length" if self._written == self._options.length else None)
 
     def choose(self, logits: Logits) -> int:
         """The next token, given logits [n_vocab]."""

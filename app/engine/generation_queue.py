@@ -1,13 +1,13 @@
-"""Generations on threads, off the event loop: a bounded queue, each generation with a deadline.
+"""Generations off the event loop: a bounded queue, each generation with a deadline.
 
-At most `concurrency` generations run at a time and `queue_limit` more wait; further ones are refused. They begin in the order of
-their arrival, but for those whose model is being loaded.
+At most `concurrency` generations write at a time and `queue_limit` more wait; further ones are refused. They begin in the order
+of their arrival, but for those whose model is being loaded.
 
-A thread generates, after loading the model if it is not in memory, and the event loop reads. When the reader stops (the client
-left), the thread stops before its next step. When the deadline passes, the texts end as they are; a generation without a single
+One thread writes all texts, pass after pass, another one loads models, and the event loop reads. When the reader stops (the
+client left), its texts leave at the next pass. When the deadline passes, the texts end as they are; a generation without a single
 token by then is refused. The reader does not wait for a thread that is late, such as one that is loading a large model.
 
-The event loop alone changes what is in here. Threads only generate, and report to it.
+The event loop alone changes what is in here. The threads report to it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from app.engine.base import Engine
 from app.engine.deadline import Deadline, DeadlinePassed
-from app.engine.generation import GenerationOptions, TextDelta, generate, needed_positions
+from app.engine.generation import GenerationOptions, TextDelta
 from app.engine.generation_stats import GenerationStats, GenerationTimer
 from app.engine.memory import MemoryClaim, ModelMemory
+from app.engine.passes import Passes, work_bytes
 from app.errors import FatalError, GenerationTimeout, ModelNotLoaded, QueueFull, QueueTimeout, ShuttingDown
 
 # Seconds after the deadline until the reader gives a thread up. A step of a large model may take longer.
@@ -33,41 +34,46 @@ LATE = 0.3
 
 @dataclass(eq=False)
 class QueuedGeneration:
-    """A generation that waits or runs. Its reader gets `events`: deltas, then an error or None. `alarm` goes off when late."""
+    """A generation that waits or runs. Its reader gets `events`: deltas, then an error or None. `alarm` goes off when late.
+
+    `claim` is its memory, and `done` tells the queue that the thread is done with it.
+    """
 
     engine: Engine
     prompts: Sequence[Sequence[int]]
     options: GenerationOptions
     timer: GenerationTimer
     loop: asyncio.AbstractEventLoop
+    done: Callable[[QueuedGeneration, Exception | None], None]
     deadline: Deadline = field(default_factory=Deadline)
     alarm: asyncio.TimerHandle | None = None
     events: asyncio.Queue[TextDelta | Exception | None] = field(default_factory=asyncio.Queue)
+    claim: MemoryClaim | None = None
+    began: float = 0.0
     ended: bool = False
 
-    @property
-    def work(self) -> int:
-        """Bytes of memory for its largest KV cache."""
-        positions = max(needed_positions(self.engine, tokens, self.options) for tokens in self.prompts)
-        return self.engine.decoder_bytes(self.options.samples, positions, self.options.reuse)
+    def report(self, deltas: Sequence[TextDelta]) -> None:
+        """Hand deltas over to the reader. On the thread that writes."""
+        for delta in deltas:
+            self.timer.see(delta)
+        self.on_loop(self._put, deltas)
 
-    def run(self) -> None:
-        """Generate the texts of the first prompt, then those of the next, until the deadline. Called on a thread."""
-        for number, tokens in enumerate(self.prompts):
-            first = number * self.options.samples
-            for delta in generate(self.engine, tokens, self.options, self.deadline):
-                if self.ended:
-                    return
-                self.report(replace(delta, index=first + delta.index) if first else delta)
+    def finish(self, error: Exception | None) -> None:
+        """Tell the queue that all is written. On the thread that writes."""
+        self.on_loop(self.done, self, error)
 
-    def report(self, delta: TextDelta) -> None:
-        """Hand a delta over to the reader. From a thread."""
-        self.timer.see(delta)
-        self.loop.call_soon_threadsafe(self.events.put_nowait, delta)
+    def on_loop(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function on the event loop. It is closed if the process ends without waiting for the thread."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(function, *arguments)
+
+    def _put(self, deltas: Sequence[TextDelta]) -> None:
+        for delta in deltas:
+            self.events.put_nowait(delta)
 
 
 class GenerationQueue:
-    """Runs `concurrency` generations at a time and lets `queue_limit` wait; `timeout` seconds each, waiting included."""
+    """Writes `concurrency` generations at a time and lets `queue_limit` wait; `timeout` seconds each, waiting included."""
 
     def __init__(
         self,
@@ -82,7 +88,8 @@ class GenerationQueue:
         self._timeout = timeout
         self._concurrency = concurrency
         self._capacity = concurrency + queue_limit
-        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="generate")
+        self._passes = Passes(self._memory.prefixes)
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._waiting: list[QueuedGeneration] = []
         self._running: set[QueuedGeneration] = set()
         self._mean_seconds = 1.0
@@ -108,12 +115,12 @@ class GenerationQueue:
         timer: GenerationTimer,
         since: float | None = None,
     ) -> AsyncGenerator[TextDelta]:
-        """Generate on a thread and yield deltas as they come: the texts of the first prompt, then those of the next.
+        """Generate and yield deltas as they come: the texts of the first prompt, then those of the next.
 
         The time is counted from `since`, in seconds of time.monotonic(), or from now.
         Raises QueueFull, QueueTimeout, GenerationTimeout, ModelNotLoaded or ShuttingDown at the first delta.
         """
-        generation = QueuedGeneration(engine, prompts, options, timer, asyncio.get_running_loop())
+        generation = QueuedGeneration(engine, prompts, options, timer, asyncio.get_running_loop(), self._finish)
         self._admit(generation, time.monotonic() if since is None else since)
         try:
             while (event := await generation.events.get()) is not None:
@@ -133,11 +140,12 @@ class GenerationQueue:
             generation.loop.call_soon_threadsafe(self._bring_forward, generation, at)
 
     def close(self) -> None:
-        """Take nothing new, drop what waits and stop what runs at its next step, without waiting for that."""
+        """Take nothing new, drop what waits and stop what runs after its pass, without waiting for that."""
         self.draining = True
         for generation in [*self._waiting, *self._running]:
             self._end(generation, DeadlinePassed())
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._passes.close()
+        self._loader.shutdown(wait=False, cancel_futures=True)
 
     def _admit(self, generation: QueuedGeneration, since: float) -> None:
         if self.draining:
@@ -149,7 +157,7 @@ class GenerationQueue:
         self._begin_waiting()
 
     def _begin_waiting(self) -> None:
-        """Begin what waits, in its order, as far as threads and memory allow.
+        """Begin what waits, in its order, as far as concurrency and memory allow.
 
         Who waits for a model that is being loaded lets others pass. Who waits for memory does not, or would wait for ever.
         """
@@ -158,60 +166,62 @@ class GenerationQueue:
                 return
             if generation.deadline.passed:
                 self._end(generation, DeadlinePassed())
-            elif claim := self._memory.claim(generation.engine, generation.work):
+            elif claim := self._claim(generation):
                 self._begin(generation, claim)
             elif not self._memory.loading:
                 return
+
+    def _claim(self, generation: QueuedGeneration) -> MemoryClaim | None:
+        work = work_bytes(generation.engine, generation.prompts, generation.options)
+        return self._memory.claim(generation.engine, work)
 
     def _begin(self, generation: QueuedGeneration, claim: MemoryClaim) -> None:
         self._waiting.remove(generation)
         self._running.add(generation)
         generation.timer.leave_queue()
-        self._threads.submit(self._run, generation, claim)
-
-    def _run(self, generation: QueuedGeneration, claim: MemoryClaim) -> None:
-        """Load the model if need be, and generate. Called on a thread."""
-        began, error = time.monotonic(), None
-        # The loop is closed if the process ends without waiting for this thread.
-        with contextlib.suppress(RuntimeError):
-            try:
-                claim.prepare()
-                generation.loop.call_soon_threadsafe(self._loaded, claim)
-                generation.run()
-            except Exception as raised:
-                error = raised
-            generation.loop.call_soon_threadsafe(self._finish, generation, claim, error, time.monotonic() - began)
-
-    def _loaded(self, claim: MemoryClaim) -> None:
-        """The claim's model is in memory, and others that wait for it may begin."""
+        generation.claim, generation.began = claim, time.monotonic()
         if claim.loads:
-            self._memory.settle(claim, loaded=True)
+            self._loader.submit(self._load, generation, claim)
+        else:
+            self._passes.begin(generation)
+
+    def _load(self, generation: QueuedGeneration, claim: MemoryClaim) -> None:
+        """Free the models that have to go, then load the wanted one. On the thread that loads."""
+        error: Exception | None = None
+        try:
+            self._passes.make_room(claim.freed).result()
+            claim.engine.load()
+        except Exception as raised:
+            error = raised
+        generation.on_loop(self._loaded, generation, claim, error)
+
+    def _loaded(self, generation: QueuedGeneration, claim: MemoryClaim, error: Exception | None) -> None:
+        """The claim's model is in memory, so that this generation and others that wait for it may begin, or could not be."""
+        self._memory.settle(claim, loaded=error is None)
+        if isinstance(error, FatalError):
+            # This answers all who wait for it; the next request tries again.
+            error = ModelNotLoaded(claim.engine.name, error)
+            for other in [other for other in self._waiting if other.engine is claim.engine]:
+                self._end(other, error)
+        if error is None:
+            self._passes.begin(generation)
             self._begin_waiting()
+        else:
+            self._finish(generation, error)
 
-    def _finish(
-        self, generation: QueuedGeneration, claim: MemoryClaim, error: Exception | None, seconds: float
-    ) -> None:
+    def _finish(self, generation: QueuedGeneration, error: Exception | None) -> None:
         """The thread is done with it."""
-        if claim.loads:
-            error = self._not_loaded(claim, error)
         self._running.discard(generation)
-        self._memory.release(claim)
+        if generation.claim:
+            self._memory.release(generation.claim)
         if not generation.ended:
+            seconds = time.monotonic() - generation.began
             self._mean_seconds += 0.2 * (seconds - self._mean_seconds)
             self._end(generation, error)
         self._begin_waiting()
 
-    def _not_loaded(self, claim: MemoryClaim, error: Exception | None) -> Exception | None:
-        """The claim's model could not be loaded. This answers all who wait for it; the next request tries again."""
-        self._memory.settle(claim, loaded=False)
-        if isinstance(error, FatalError):
-            error = ModelNotLoaded(claim.engine.name, error)
-            for other in [other for other in self._waiting if other.engine is claim.engine]:
-                self._end(other, error)
-        return error
-
     def _end(self, generation: QueuedGeneration, error: Exception | None) -> None:
-        """Tell the reader of the end, and the thread that nobody reads on."""
+        """Tell the reader of the end, and the thread that writes that nobody reads on."""
         if isinstance(error, DeadlinePassed):
             error = self._nothing_in_time(generation)
         generation.ended = True

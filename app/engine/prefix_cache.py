@@ -1,47 +1,43 @@
-"""The prefix cache: KV caches of the newest texts, so that a chat's next turn reads only its new tokens.
+"""The prefix cache: slots that are kept after their text, so that a chat's next turn reads only its new tokens.
 
-A key computed for one token at a time differs in its last bits from the same key computed among many. A text that reuses a prefix
-may therefore differ from one that does not, so only requests without a seed reuse prefixes.
+Where the engine shares passes, a text is the same to the bit with a reused prefix or without. Elsewhere a key computed for one
+token at a time differs in its last bits from the same key computed among many, so only requests without a seed reuse prefixes.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.engine.base import Tokens
 
-KVCache = Mapping[str, NDArray[np.float32]]
-"""Keys and values of one text, by part and layer (key_0, value_0, …), each [1, n_head, capacity, n_embd / n_head]."""
+PREFIX_CACHE_BYTES = 96 * 2**20
+"""The size of the prefix cache of a server, and of a chat in a terminal."""
 
 
-class CachedPrefix(NamedTuple):
-    """The first `length` tokens of a cached text. If `owned`, the KV cache is the caller's to write to."""
-
-    length: int
-    cache: KVCache
-    owned: bool
-
-
-class CachedText(NamedTuple):
-    """The tokens [n] of a text that was cached, the name of the model that read them, and its KV cache."""
+class KeptSlot(NamedTuple):
+    """A slot of the model's batch whose first positions hold `tokens` [n], in so many bytes."""
 
     model: str
     tokens: Tokens
-    cache: KVCache
+    slot: int
+    bytes: int
 
 
 class PrefixCache:
-    """Keeps the newest texts of all models that fit into `max_bytes`. Safe to use from several threads."""
+    """Which slots of all models are kept: those used last that fit into `max_bytes`. Safe to use from several threads.
+
+    The batch of the model alone touches what is in a slot. It asks which slots it may release: see `take_dropped`.
+    """
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._kept: list[CachedText] = []
+        # From the most to the least recently used.
+        self._kept: list[KeptSlot] = []
+        self._dropped: list[KeptSlot] = []
 
     @property
     def bytes(self) -> int:
@@ -49,48 +45,59 @@ class PrefixCache:
         with self._lock:
             return self._size()
 
-    def take(self, model: str, tokens: Tokens) -> CachedPrefix | None:
-        """The longest cached prefix of `tokens` [n] that this model has read, shorter than n, or None.
-
-        If it is more than half of the cached text, that text leaves the prefix cache and the caller owns its KV cache.
-        """
+    def find(self, model: str, tokens: Tokens) -> tuple[int, int] | None:
+        """The slot with the longest prefix of `tokens` [n] that this model has read, and its length; None without any."""
         with self._lock:
-            lengths = [common_prefix(text.tokens, tokens[:-1]) if text.model == model else 0 for text in self._kept]
+            lengths = [common_prefix(kept.tokens, tokens) if kept.model == model else 0 for kept in self._kept]
             if not any(lengths):
                 return None
             best = int(np.argmax(lengths))
-            text = self._kept[best]
-            owned = 2 * lengths[best] > len(text.tokens)
-            if owned:
-                del self._kept[best]
-            return CachedPrefix(lengths[best], text.cache, owned)
+            self._kept.insert(0, self._kept.pop(best))
+            return self._kept[0].slot, lengths[best]
 
-    def keep(self, model: str, tokens: Tokens, cache: KVCache) -> None:
-        """Keep the KV cache of `tokens` [n], or of as many of them as fit. The caller must not use the arrays afterwards."""
-        if size_of(cache) > self._max_bytes:
-            bytes_per_token = sum(part[:, :, :1].nbytes for part in cache.values())
-            tokens = tokens[: self._max_bytes // bytes_per_token]
-            cache = {name: part[:, :, : len(tokens)].copy() for name, part in cache.items()}
+    def keep(self, kept: KeptSlot) -> None:
+        """Keep a slot, instead of those that hold a beginning of the same text."""
         with self._lock:
-            self._kept.insert(0, CachedText(model, tokens, cache))
-            self._shrink(self._max_bytes)
+            for other in [*self._kept]:
+                if other.model == kept.model and common_prefix(other.tokens, kept.tokens) == len(other.tokens):
+                    self._drop(other)
+            self._kept.insert(0, kept)
+            self._shrink(self.max_bytes)
 
     def shrink(self, most: int) -> None:
-        """Drop the oldest texts until no more than `most` bytes are kept."""
+        """Drop the slots used least recently until no more than `most` bytes are kept."""
         with self._lock:
             self._shrink(most)
 
+    def drop_oldest(self, model: str) -> None:
+        """Drop the model's slot that was used least recently."""
+        with self._lock:
+            for kept in [kept for kept in self._kept if kept.model == model][-1:]:
+                self._drop(kept)
+
+    def forget(self, model: str) -> None:
+        """All the model's slots are gone."""
+        with self._lock:
+            self._kept = [kept for kept in self._kept if kept.model != model]
+            self._dropped = [kept for kept in self._dropped if kept.model != model]
+
+    def take_dropped(self, model: str) -> list[int]:
+        """The model's slots that have been dropped since this was asked before: their memory may be released."""
+        with self._lock:
+            mine = [kept for kept in self._dropped if kept.model == model]
+            self._dropped = [kept for kept in self._dropped if kept.model != model]
+            return [kept.slot for kept in mine]
+
     def _shrink(self, most: int) -> None:
         while self._kept and self._size() > most:
-            self._kept.pop()
+            self._drop(self._kept[-1])
+
+    def _drop(self, kept: KeptSlot) -> None:
+        self._kept = [other for other in self._kept if other is not kept]
+        self._dropped.append(kept)
 
     def _size(self) -> int:
-        return sum(size_of(text.cache) for text in self._kept)
-
-
-def size_of(cache: KVCache) -> int:
-    """Bytes."""
-    return sum(part.nbytes for part in cache.values())
+        return sum(kept.bytes for kept in self._kept)
 
 
 def common_prefix(one: Tokens, other: Tokens) -> int:

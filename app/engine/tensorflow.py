@@ -7,21 +7,18 @@ with it. Importing gpt_2_simple switches TensorFlow's eager execution off for th
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.base import Logits, Tokens
+from app.engine.base import Chunk, Logits, RowStep, Tokens
 from app.engine.bundle import EndMarker
 from app.engine.checkpoint_folder import CheckpointFolder, open_checkpoint
-from app.engine.deadline import NEVER, Deadline
 from app.engine.profile import Profile
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import CheckpointError, MachineError
-
-# Tokens of a prompt that are read at once, in all rows together. A chunk cannot be interrupted.
-CHUNK = 128
 
 
 class TensorflowEngine:
@@ -31,6 +28,7 @@ class TensorflowEngine:
     """
 
     kind = "tensorflow"
+    shares_passes = False
 
     def __init__(self, source: Path | CheckpointFolder, threads: int = 1, end: EndMarker | None = None) -> None:
         checkpoint = source if isinstance(source, CheckpointFolder) else open_checkpoint(source)
@@ -59,7 +57,6 @@ class TensorflowEngine:
         self.past = tf.compat.v1.placeholder(tf.float32, shape)
         output = model.model(hparams=self.hparams, X=self.tokens, past=self.past)
         self.logits, self.present = output["logits"], output["present"]
-        self.newest = self.logits[:, -1]
         # Not by gpt-2-simple's load_gpt2, which first fills the variables with random numbers: that doubles their memory.
         try:
             tf.compat.v1.train.Saver().restore(self.session, str(checkpoint.held.prefix))
@@ -74,11 +71,11 @@ class TensorflowEngine:
     def free(self) -> None:
         """Nothing is freed, as there is no other model that could need the memory."""
 
-    def decoder(self, rows: int, positions: int, reuse: bool = False) -> TensorflowDecoder:
-        return TensorflowDecoder(self, rows)
+    def slots(self, count: int, positions: int) -> TensorflowSlots:
+        return TensorflowSlots(self, count, positions)
 
-    def decoder_bytes(self, rows: int, positions: int, reuse: bool = False) -> int:
-        return 8 * self.hparams.n_layer * self.hparams.n_embd * rows * positions
+    def slot_bytes(self, positions: int) -> int:
+        return 8 * self.hparams.n_layer * self.hparams.n_embd * positions
 
     def all_logits(self, tokens: Tokens) -> NDArray[np.float32]:
         """The logits after each of the tokens [n] of one text, 1 ≤ n ≤ n_ctx, [n, n_vocab]. The caller may overwrite them."""
@@ -95,35 +92,34 @@ class TensorflowEngine:
         return {self.tokens: tokens, self.past: past}
 
 
-class TensorflowDecoder:
-    """A batch of texts; its KV cache is copied at each step."""
+class TensorflowSlots:
+    """A KV cache for each text, which is copied at each step. Texts run one by one."""
 
-    def __init__(self, engine: TensorflowEngine, rows: int) -> None:
+    def __init__(self, engine: TensorflowEngine, count: int, capacity: int) -> None:
+        self.count = count
+        self.capacity = capacity
         self._engine = engine
-        self._past = engine.empty_past(rows)
+        self._pasts: dict[int, NDArray[np.float32]] = {}
 
-    def prefill(self, tokens: Tokens, deadline: Deadline = NEVER) -> Logits:
-        """The same prompt in all rows is read once, for the first of them."""
-        rows = len(tokens)
-        same = bool((tokens == tokens[0]).all())
-        self._past = self._engine.empty_past(1 if same else rows)
-        width = CHUNK if same else max(1, CHUNK // rows)
-        for start in range(0, tokens.shape[1], width):
-            deadline.check()
-            logits = self._run(tokens[: len(self._past), start : start + width])
-        if same:
-            self._past = np.repeat(self._past, rows, axis=0)
-        return np.repeat(logits, rows, axis=0) if same else logits
+    def run(self, steps: Sequence[RowStep], chunk: Chunk | None) -> Logits:
+        chunks = [Chunk(step.slot, np.array([step.token], np.int64), step.position) for step in steps]
+        return np.concatenate([self._read(each) for each in (*chunks, *filter(None, [chunk]))])
 
-    def step(self, tokens: Tokens) -> Logits:
-        return self._run(tokens[:, np.newaxis])
+    def copy(self, source: int, target: int, length: int) -> None:
+        self._pasts[target] = self._pasts[source][..., :length, :]
+
+    def release(self, slot: int) -> None:
+        self._pasts.pop(slot, None)
 
     def close(self) -> None:
-        pass
+        self._pasts.clear()
 
-    def _run(self, tokens: Tokens) -> Logits:
+    def _read(self, chunk: Chunk) -> Logits:
+        """The logits after each token of the chunk if they are all wanted, else after the last one."""
         engine = self._engine
-        logits: Logits
-        logits, present = engine.session.run([engine.newest, engine.present], engine.feed(tokens, self._past))
-        self._past = np.concatenate([self._past, present], axis=-2)
-        return logits
+        past = self._pasts[chunk.slot][..., : chunk.start, :] if chunk.start else engine.empty_past(1)
+        wanted = [engine.logits, engine.present]
+        logits, present = engine.session.run(wanted, engine.feed(chunk.tokens[np.newaxis], past))
+        self._pasts[chunk.slot] = np.concatenate([past, present], axis=-2)
+        rows: Logits = logits[0]
+        return rows if chunk.every else rows[-1:]

@@ -18,7 +18,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from app.engine.base import Engine
-from app.engine.generation import GenerationOptions, generate
+from app.engine.batch import generate
+from app.engine.generation import GenerationOptions
 from app.errors import SettingError
 from finetune.export.quantization import Bits
 from finetune.opened_model import model_folder, opened_model

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.base import Engine, begin
+from app.engine.base import Chunk, Engine, Slots, begin
 from finetune.progress_bar import progress_bar
 
-ROWS = 16
-"""Texts that are read side by side."""
+CHUNK = 32
+"""Tokens of a text that one pass reads. Each has logits of its own."""
 
 
 def text_losses(engine: Engine, texts: Sequence[str], title: str) -> NDArray[np.float64]:
@@ -22,46 +22,19 @@ def text_losses(engine: Engine, texts: Sequence[str], title: str) -> NDArray[np.
     """
     first = begin(engine, [])[:1]
     rows = [np.array([*first, *engine.tokenizer.encode(text)], np.int64) for text in texts]
-    losses = np.zeros(len(texts))
-    # Texts of one length are read together, so that few steps are for nothing.
-    order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
-    with progress_bar(title, sum(map(len, rows)), " tokens") as progress:
-        for batch in batches(order, [len(row) for row in rows], engine.max_positions):
-            losses[batch] = batch_losses(engine, [rows[index] for index in batch])
-            progress.update(sum(len(rows[index]) for index in batch))
-    return losses
-
-
-def batches(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
-    """Texts to read side by side, in order of length: ROWS of them, or as many as `most` positions hold."""
-    batch: list[int] = []
-    for index in order:
-        if batch and (len(batch) == ROWS or (len(batch) + 1) * lengths[index] > most):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-def batch_losses(engine: Engine, rows: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """Read the rows [n] side by side, the shorter ones padded, and add up what each token cost."""
-    longest = max(map(len, rows))
-    tokens = np.zeros((len(rows), longest), np.int64)
-    lengths = np.array([len(row) for row in rows])
-    for place, row in enumerate(rows):
-        tokens[place, : len(row)] = row
     losses = np.zeros(len(rows))
-    if longest < 2:
-        return losses
-    with closing(engine.decoder(len(rows), longest)) as decoder:
-        logits = decoder.prefill(tokens[:, :1])
-        for at in range(1, longest):
-            expected = tokens[:, at]
-            highest = logits.max(axis=-1)
-            total = np.log(np.exp(logits - highest[:, np.newaxis]).sum(axis=-1)) + highest
-            cost = total - logits[np.arange(len(rows)), expected]
-            losses += np.where(at < lengths, cost, 0.0)
-            if at + 1 < longest:
-                logits = decoder.step(expected)
+    longest = max(map(len, rows), default=1)
+    with progress_bar(title, sum(map(len, rows)), " tokens") as progress, closing(engine.slots(1, longest)) as slots:
+        for index, row in enumerate(rows):
+            losses[index] = sum(piece_loss(slots, row, start) for start in range(0, len(row) - 1, CHUNK))
+            progress.update(len(row))
     return losses
+
+
+def piece_loss(slots: Slots, row: NDArray[np.int64], start: int) -> float:
+    """Read a piece of a text [n], and add up what the tokens after each of its own cost."""
+    expected = row[start + 1 : start + 1 + CHUNK]
+    logits = slots.run([], Chunk(0, row[start : start + len(expected)], start, every=True))
+    highest = logits.max(axis=-1)
+    total = np.log(np.exp(logits - highest[:, np.newaxis]).sum(axis=-1)) + highest
+    return float((total - logits[np.arange(len(expected)), expected]).sum())

@@ -8,12 +8,13 @@ rounding explains is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.base import Engine
+from app.engine.base import Chunk, Engine, RowStep, Slots
 from app.engine.bundle import Bundle, Parity
 from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.cores import cores_allowed
@@ -52,23 +53,35 @@ def measure_parity_by_numpy(weights: Mapping[str, Array], bundle: Bundle) -> Par
 def sample_with_logits(engine: Engine, length: int) -> tuple[NDArray[np.int64], Logits]:
     """Sample a text at temperature 1. Returns its tokens [length] and the logits after each, [length, n_vocab]."""
     random = np.random.default_rng(0)
-    decoder = engine.decoder(1, length)
     first = engine.tokenizer.end_of_text or 0
-    tokens, logits = [first], [decoder.prefill(np.array([[first]]))[0].copy()]
-    while len(tokens) < length:
-        probabilities = softmax(logits[-1]).astype(np.float64)
-        tokens.append(int(random.choice(len(probabilities), p=probabilities / probabilities.sum())))
-        logits.append(decoder.step(np.array(tokens[-1:]))[0].copy())
-    # The last logits come from reading the whole text at once, as a prompt is read, so that this path is compared too.
-    logits[-1] = decoder.prefill(np.array([tokens]))[0].copy()
+    with closing(engine.slots(1, length)) as slots:
+        tokens, logits = [first], [read(slots, [first])]
+        while len(tokens) < length:
+            probabilities = softmax(logits[-1]).astype(np.float64)
+            tokens.append(int(random.choice(len(probabilities), p=probabilities / probabilities.sum())))
+            logits.append(step(slots, tokens[-1], len(tokens) - 1))
+        # The last logits come from reading the whole text at once, as a prompt is read, so that this path is compared too.
+        logits[-1] = read(slots, tokens)
     return np.array(tokens), np.stack(logits)
 
 
 def logits_step_by_step(engine: Engine, tokens: Sequence[int] | NDArray[np.int64]) -> Logits:
     """Feed a text token by token, as generation does. Returns the logits after each, [n, n_vocab]."""
-    decoder = engine.decoder(1, len(tokens))
-    logits = [decoder.prefill(np.array([tokens[:1]]))[0].copy()]
-    return np.stack(logits + [decoder.step(np.array([token]))[0].copy() for token in tokens[1:]])
+    with closing(engine.slots(1, len(tokens))) as slots:
+        logits = [read(slots, tokens[:1])]
+        return np.stack(logits + [step(slots, token, at) for at, token in enumerate(tokens[1:], 1)])
+
+
+def read(slots: Slots, tokens: Sequence[int] | NDArray[np.int64]) -> Logits:
+    """Read a whole text into the first slot. Returns the logits after it, [n_vocab]."""
+    logits: Logits = slots.run([], Chunk(0, np.asarray(tokens, np.int64), 0))[0].copy()
+    return logits
+
+
+def step(slots: Slots, token: int, position: int) -> Logits:
+    """Read one more token of the text in the first slot. Returns the logits after it, [n_vocab]."""
+    logits: Logits = slots.run([RowStep(0, int(token), position)], None)[0].copy()
+    return logits
 
 
 def compare_logits(ours: Logits, theirs: Logits) -> Parity:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from app.engine.base import Engine, start_tokens
+from app.engine.batch import generate
 from app.engine.bundle import open_bundle
-from app.engine.generation import GenerationOptions, generate, prepare
+from app.engine.generation import GenerationOptions, prepare
 from app.engine.sampling import Sampling
 from finetune.export.parity import logits_step_by_step
 from finetune.starter.ideas import count_ideas

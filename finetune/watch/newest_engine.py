@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from app.engine.batch import generate
 from app.engine.deadline import Deadline
-from app.engine.generation import GenerationOptions, generate, prepare
+from app.engine.generation import GenerationOptions, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.prompts import Turn, fitting_turn_tokens
 from app.engine.templates import layout_of

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from app.engine.base import Logits, Tokens
-from app.engine.fake import FakeDecoder, FakeEngine
+from collections.abc import Sequence
+
+from app.engine.base import Chunk, Logits, RowStep
+from app.engine.fake import FakeEngine, FakeSlots
 
 
-class BreakingDecoder(FakeDecoder):
-    def step(self, tokens: Tokens) -> Logits:
-        raise ZeroDivisionError
+class BreakingSlots(FakeSlots):
+    def run(self, steps: Sequence[RowStep], chunk: Chunk | None) -> Logits:
+        if steps:
+            raise ZeroDivisionError
+        return super().run(steps, chunk)
 
 
 class BreakingEngine(FakeEngine):
-    def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
-        return BreakingDecoder(self)
+    def slots(self, count: int, positions: int) -> FakeSlots:
+        return BreakingSlots(self, count, positions)

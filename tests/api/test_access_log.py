@@ -24,24 +24,23 @@ SECRET = "Xylophone-Quokka"
 BREAKING = """
 import sys
 import app.__main__, app.engine.fake
-from app.engine.fake import FakeDecoder, FakeEngine
+from app.engine.fake import FakeEngine, FakeSlots
 
-class Breaking(FakeDecoder):
-    def prefill(self, tokens, deadline):
-        self.said = bytes(int(token) % 256 for token in tokens[0]).decode("latin-1")
-        if len(tokens[0]) > 30:
-            raise ValueError(self.said)
-        return super().prefill(tokens, deadline)
-
-    def step(self, tokens):
+class Breaking(FakeSlots):
+    def run(self, steps, chunk):
+        if chunk:
+            self.said = bytes(int(token) % 256 for token in chunk.tokens).decode("latin-1")
+            if len(chunk.tokens) > 30:
+                raise ValueError(self.said)
+            return super().run(steps, chunk)
         try:
             raise KeyError(self.said)
         except KeyError as error:
             raise ValueError(self.said) from error
 
 class Broken(FakeEngine):
-    def decoder(self, rows, positions, reuse=False):
-        return Breaking(self)
+    def slots(self, count, positions):
+        return Breaking(self, count, positions)
 
 app.engine.fake.FakeEngine = Broken
 sys.exit(app.__main__.main())

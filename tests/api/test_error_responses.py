@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import NoReturn
 
 import httpx
 import pytest
 
-from app.engine.base import Decoder
 from app.engine.fake import FakeEngine
 from tests.api.breaking_engine import BreakingEngine
 from tests.api.error_checks import assert_error
@@ -35,7 +35,7 @@ def test_an_unknown_path_and_an_unknown_model(url: str) -> None:
 
 def test_an_unexpected_exception_is_an_error_object_too() -> None:
     class Broken(FakeEngine):
-        def decoder(self, rows: int, positions: int, reuse: bool = False) -> Decoder:  # type: ignore[override]
+        def slots(self, count: int, positions: int) -> NoReturn:
             raise ZeroDivisionError
 
     with serving(Broken()) as url:

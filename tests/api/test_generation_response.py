@@ -6,14 +6,14 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import pytest
 
-from app.engine.base import Logits, Tokens
-from app.engine.deadline import NEVER, Deadline
-from app.engine.fake import FakeDecoder, FakeEngine
+from app.engine.base import Chunk, Logits, RowStep
+from app.engine.fake import FakeEngine, FakeSlots
 from tests.conftest import events, serving
 
 
@@ -66,21 +66,21 @@ def test_a_request_that_waits_past_its_deadline_is_refused() -> None:
 
 
 class CountingEngine(FakeEngine):
-    """Counts the steps that it has begun, of a twentieth of a second each."""
+    """Counts the passes that it has begun, of a twentieth of a second each."""
 
     def __init__(self) -> None:
         super().__init__(seconds_per_token=0.05)
         self.steps = 0
 
-    def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
-        decoder, step = super().decoder(rows, positions, reuse), FakeDecoder.step
+    def slots(self, count: int, positions: int) -> FakeSlots:
+        return CountingSlots(self, count, positions)
 
-        def counted(tokens: Tokens) -> Logits:
-            self.steps += 1
-            return step(decoder, tokens)
 
-        decoder.step = counted  # type: ignore[method-assign]
-        return decoder
+class CountingSlots(FakeSlots):
+    def run(self, steps: Sequence[RowStep], chunk: Chunk | None) -> Logits:
+        assert isinstance(self._engine, CountingEngine)
+        self._engine.steps += bool(steps) or bool(chunk and chunk.every)
+        return super().run(steps, chunk)
 
 
 # Requests that would take half a minute or more.
@@ -139,18 +139,19 @@ def finish_reasons(body: dict[str, Any]) -> list[str]:
 def test_a_prompt_that_cannot_be_read_in_time_is_refused(path: str, stream: bool) -> None:
     """There is no text that could be the answer, so it is the same as for one whose turn does not come."""
 
-    class Reading(FakeDecoder):
-        def prefill(self, tokens: Tokens, deadline: Deadline = NEVER) -> Logits:
-            for _ in range(200):
-                deadline.check()
-                time.sleep(0.1)
-            return super().prefill(tokens, deadline)
+    class Reading(FakeSlots):
+        def run(self, steps: Sequence[RowStep], chunk: Chunk | None) -> Logits:
+            time.sleep(0.1)
+            return super().run(steps, chunk)
 
     class Slow(FakeEngine):
-        def decoder(self, rows: int, positions: int, reuse: bool = False) -> FakeDecoder:
-            return Reading(self)
+        def slots(self, count: int, positions: int) -> FakeSlots:
+            return Reading(self, count, positions)
 
-    body = {"messages": [{"role": "user", "content": "x"}]} if "chat" in path else {}
+    text = "x" * 900
+    body: dict[str, Any] = {"prompt" if "v1" in path else "prefix": text}
+    if "chat" in path:
+        body = {"messages": [{"role": "user", "content": text}]}
     with serving(Slow(), request_timeout=0.3) as url:
         reply = httpx.post(url + path, json=body | {"stream": stream}, timeout=15)
     assert reply.status_code == 503

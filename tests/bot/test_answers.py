@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,6 +18,7 @@ from app.engine.prompts import alternating, fitting_turn_tokens
 from app.engine.tokenizer import Tokenizer
 from tests.bot.conftest import GROUP, SHOWN, ask, bot, labels, press, rows
 from tests.fakes.bot_api import units
+from tests.fakes.listening_engine import ListeningEngine
 
 
 def test_a_joke_is_a_question_and_its_answer(store: str) -> None:
@@ -63,7 +63,7 @@ def test_another_joke_and_another_answer_to_the_same_question(store: str) -> Non
 @pytest.mark.parametrize("store", ["", "sqlite:///{}/f.db"])
 def test_a_conversation_is_remembered_until_it_is_reset(store: str, tmp_path: Path) -> None:
     """Another answer replaces the one before."""
-    engine = Listening()
+    engine = ListeningEngine("Yes.", template="chat")
     with bot(engine, feedback=store.format(tmp_path)) as telegram:
         ask(telegram, "/chat")
         first = ask(telegram, "Hello")
@@ -74,25 +74,6 @@ def test_a_conversation_is_remembered_until_it_is_reset(store: str, tmp_path: Pa
         ask(telegram, "Hello")
     said = ["Hello", first["text"], "How are you?", second["text"], "How are you?"]
     assert engine.heard == [turns(engine, *said[:number]) for number in (1, 3, 3, 5, 1)]
-
-
-class Listening(FakeEngine):
-    """Remembers the tokens it was given."""
-
-    def __init__(self) -> None:
-        super().__init__("Yes.", template="chat")
-        self.heard: list[list[int]] = []
-
-    def decoder(self, rows: int, positions: int, reuse: bool = False) -> Any:
-        decoder, heard = super().decoder(rows, positions, reuse), self.heard
-        prefill = decoder.prefill
-
-        def listening(tokens: Any, deadline: Any) -> Any:
-            heard.append(tokens[0].tolist())
-            return prefill(tokens, deadline)
-
-        decoder.prefill = listening  # type: ignore[method-assign, assignment]
-        return decoder
 
 
 def turns(engine: FakeEngine, *said: str) -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from app.engine.bundle import open_bundle
 from app.engine.fake import SCRIPT, FakeEngine
@@ -12,34 +11,16 @@ from app.engine.onnx import OnnxEngine
 from app.engine.profile import Profile, SamplingDefaults
 from tests.bot.conftest import ask, bot, labels, press, rows
 from tests.conftest import ROOT
+from tests.fakes.listening_engine import ListeningEngine
 
 TUNED = Profile(
     template="[USER] %\n[BOT] %", questions="qa", sampling=SamplingDefaults(temperature=0.9, length=50, top_p=0.8)
 )
 
 
-class Reading(FakeEngine):
-    """Remembers the prompts that it reads."""
-
-    def __init__(self, script: str = SCRIPT) -> None:
-        super().__init__(script, profile=TUNED)
-        self.prompts: list[str] = []
-
-    def decoder(self, rows: int, positions: int, reuse: bool = False) -> Any:
-        decoder = super().decoder(rows, positions, reuse)
-        prefill = decoder.prefill
-
-        def remembered(tokens: Any, *more: Any) -> Any:
-            self.prompts.append(bytes(token for token in tokens[0].tolist() if token < 256).decode())
-            return prefill(tokens, *more)
-
-        decoder.prefill = remembered  # type: ignore[method-assign, assignment]
-        return decoder
-
-
 def test_messages_are_a_conversation_and_jokes_are_questions() -> None:
     """A greeting was put to the starter as a question, and the answer was gibberish."""
-    engine = Reading(" Yes. \n [QUESTION] No")
+    engine = ListeningEngine(" Yes. \n [QUESTION] No", profile=TUNED)
     with bot(engine) as telegram:
         assert ask(telegram, "hi")["text"] == "Yes."
         assert ask(telegram, "/joke Why did the duck stop?")["text"] == "Yes."
@@ -53,7 +34,7 @@ def test_messages_are_a_conversation_and_jokes_are_questions() -> None:
 
 def test_the_models_defaults_hold_until_the_chat_has_chosen(store: str) -> None:
     """A default that no button has is still the one that is shown."""
-    with bot(Reading(), FakeEngine(name="other"), feedback=store) as telegram:
+    with bot(ListeningEngine(profile=TUNED), FakeEngine(name="other"), feedback=store) as telegram:
         said = ask(telegram, "/settings")
         assert labels(said) == ["0.5", "0.7", "✓ 0.9", "1.1", "✓ 50", "100", "200", "400"]
         assert "Temperature 0.9" in said["text"]

@@ -47,7 +47,7 @@ def break_store(file: Path) -> None:
 
 def test_an_internal_error_is_reported_and_the_update_not_asked_for_again() -> None:
     class Broken(FakeEngine):
-        def decoder(self, rows: int, positions: int, reuse: bool = False) -> Any:
+        def slots(self, count: int, positions: int) -> Any:
             raise ZeroDivisionError(JOKE)
 
     with bot(Broken()) as telegram:

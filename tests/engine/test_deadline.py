@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,13 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.base import Engine
+from app.engine.base import Chunk, Engine, RowStep
+from app.engine.batch import Batch, generate
 from app.engine.deadline import Deadline, DeadlinePassed
 from app.engine.fake import FakeEngine
-from app.engine.generation import GenerationOptions, TextDelta, generate
-from app.engine.onnx import BoundRun, OnnxEngine
+from app.engine.generation import GenerationOptions, TextDelta
+from app.engine.onnx import OnnxEngine
+from app.engine.prefix_cache import PrefixCache
 from app.engine.sampling import Sampling
-from app.engine.tensorflow import TensorflowDecoder, TensorflowEngine
+from app.engine.tensorflow import TensorflowEngine, TensorflowSlots
+from app.engine.uniform_slots import UniformSlots
 
 
 class CountedDeadline(Deadline):
@@ -112,27 +116,29 @@ def test_whatever_is_cut_is_a_beginning(exact: OnnxEngine, length: int, most: in
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("kind", ["onnx", "tensorflow"])
-def test_no_two_steps_go_without_asking(
+def test_no_two_passes_go_without_asking(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str, loop: str
 ) -> None:
-    """Nobody asked while a prompt was scored or a long one was read, which took seconds. A step reads one chunk at most."""
+    """Nobody asked while a prompt was scored or a long one was read, which took seconds. A pass reads one piece at most."""
     engine: OnnxEngine | TensorflowEngine = request.getfixturevalue({"onnx": "exact", "tensorflow": "reference"}[kind])
-    monkeypatch.setattr(f"app.engine.{kind}.CHUNK", 8)
+    for size in ("CHUNK", "CHUNK_ALONE", "CHUNK_SCORED"):
+        monkeypatch.setattr(f"app.engine.batch.{size}", 8)
     length, fields = LOOPS[loop]
     options = GenerationOptions(**fields)
     deadline = CountedDeadline(10**9)
     asked_at: list[int] = []
 
-    def counted(step: Any) -> Any:
-        def run(self: Any, tokens: np.ndarray, *rest: Any) -> Any:
+    def counted(one_pass: Any) -> Any:
+        def run(self: Any, steps: Sequence[RowStep], chunk: Chunk | None) -> Any:
             asked_at.append(deadline.asked)
-            assert tokens.size <= max(8, options.samples)
-            return step(self, tokens, *rest)
+            assert len(steps) <= options.samples
+            assert chunk is None or len(chunk.tokens) <= 8
+            return one_pass(self, steps, chunk)
 
         return run
 
-    monkeypatch.setattr(BoundRun, "run", counted(BoundRun.run))
-    monkeypatch.setattr(TensorflowDecoder, "_run", counted(TensorflowDecoder._run))
+    for slots in (UniformSlots, TensorflowSlots):
+        monkeypatch.setattr(slots, "run", counted(slots.run))
     list(generate(engine, [*range(40, 40 + length)], options, deadline))
     assert len(asked_at) > 5
     assert len(set(asked_at)) == len(asked_at)
@@ -150,15 +156,18 @@ def test_a_deadline_may_be_moved() -> None:
 
 def test_nothing_is_kept_of_a_prompt_that_was_read_in_part(exact: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The KV cache of a text whose window was sliding is half overwritten: no other text may continue it."""
-    monkeypatch.setattr("app.engine.onnx.CHUNK", 8)
-    tokens, options = [*range(40, 100)], GenerationOptions(length=20, reuse=True, sampling=Sampling(temperature=0))
+    monkeypatch.setattr("app.engine.batch.CHUNK_ALONE", 8)
+    tokens, greedy = [*range(40, 100)], Sampling(temperature=0)
     for most in range(40):
-        exact.prefix_cache.shrink(0)
-        written(exact, tokens, options, CountedDeadline(most))
-        for kept in list(exact.prefix_cache._kept):
-            again = GenerationOptions(length=5, reuse=True, sampling=Sampling(temperature=0))
-            begun = [*kept.tokens[:50].tolist(), 41]
-            fresh = [
-                delta.text for delta in generate(exact, begun, GenerationOptions(length=5, sampling=again.sampling))
-            ]
-            assert [delta.text for delta in generate(exact, begun, again)] == fresh
+        prefixes = PrefixCache(2**20)
+        batch = Batch(exact, 1, prefixes=prefixes)
+        deadline = CountedDeadline(most)
+        options = GenerationOptions(length=20, reuse=True, sampling=greedy)
+        with contextlib.suppress(DeadlinePassed):
+            list(generate(exact, tokens, options, deadline, batch))
+        if kept := prefixes.find(exact.name, np.array(tokens)):
+            assert kept[1] == 60
+            begun = [*tokens[:50], 41]
+            again = GenerationOptions(length=5, reuse=True, sampling=greedy)
+            fresh = [delta.text for delta in generate(exact, begun, GenerationOptions(length=5, sampling=greedy))]
+            assert [delta.text for delta in generate(exact, begun, again, batch=batch)] == fresh

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from app.engine.base import Engine
+from app.engine.batch import generate
 from app.engine.bundle import EndMarker
 from app.engine.fake import SCRIPT, FakeEngine
-from app.engine.generation import GenerationOptions, TextDelta, TokenScore, generate, prepare
+from app.engine.generation import GenerationOptions, TextDelta, TokenScore, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling, log_softmax
 from app.engine.tensorflow import TensorflowEngine

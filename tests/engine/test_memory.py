@@ -10,7 +10,7 @@ import pytest
 from app.engine.fake import FakeEngine
 from app.engine.memory import MOST_ROWS, SCRATCH, ModelMemory
 from app.engine.memory_limit import memory_allowed
-from app.engine.prefix_cache import PrefixCache
+from app.engine.prefix_cache import KeptSlot, PrefixCache
 from app.errors import MachineError
 
 
@@ -21,8 +21,8 @@ class LargeEngine(FakeEngine):
         super().__init__(name=name, n_ctx=n_ctx)
         self.weight_bytes = 100
 
-    def decoder_bytes(self, rows: int, positions: int, reuse: bool = False) -> int:
-        return rows * positions
+    def slot_bytes(self, positions: int) -> int:
+        return positions
 
 
 A, B, C, D = (LargeEngine(name) for name in "abcd")
@@ -161,10 +161,12 @@ def test_cached_prefixes_count_and_leave_before_a_model_does() -> None:
     prefixes = PrefixCache(100)
     memory = memory_with(A, room=260, prefixes=prefixes)
     for token in range(4):
-        prefixes.keep("a", np.array([token, 9]), {"key_0": np.zeros((1, 1, 1, 5), np.float32)})
+        prefixes.keep(KeptSlot("a", np.array([token, 9]), slot=token, bytes=20))
     assert prefixes.bytes == 80
     claim = memory.claim(B, 19)
     assert claim is not None
     assert (claim.freed, prefixes.bytes) == ([], 40)
-    assert prefixes.take("a", np.array([3, 9, 1])) is not None
-    assert prefixes.take("a", np.array([0, 9, 1])) is None
+    assert prefixes.find("a", np.array([3, 9, 1])) == (3, 2)
+    assert prefixes.find("a", np.array([0, 9, 1])) is None
+    assert sorted(prefixes.take_dropped("a")) == [0, 1]
+    assert prefixes.take_dropped("a") == []

@@ -2,126 +2,134 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
-from app.engine.generation import GenerationOptions, generate, prepare
-from app.engine.onnx import BoundRun, OnnxEngine
-from app.engine.prefix_cache import PrefixCache
+from app.engine.base import Chunk, RowStep
+from app.engine.batch import KEPT_SLOTS, Batch, generate
+from app.engine.generation import GenerationOptions, prepare
+from app.engine.onnx import OnnxEngine
+from app.engine.prefix_cache import KeptSlot, PrefixCache
 from app.engine.sampling import Sampling
+from app.engine.uniform_slots import UniformSlots
 
 GREEDY = Sampling(temperature=0)
 
 
-def write(engine: OnnxEngine, prompt: str, **options: object) -> str:
+@pytest.fixture
+def prefixes() -> PrefixCache:
+    return PrefixCache(2**20)
+
+
+@pytest.fixture
+def batch(exact: OnnxEngine, prefixes: PrefixCache) -> Batch:
+    return Batch(exact, 2, prefixes=prefixes)
+
+
+def write(batch: Batch, prompt: str, **options: object) -> str:
     asked = GenerationOptions(**{"length": 12, "sampling": GREEDY} | options)  # type: ignore[arg-type]
-    pieces = list(generate(engine, prepare(engine, prompt, asked), asked))
+    pieces = list(generate(batch.engine, prepare(batch.engine, prompt, asked), asked, batch=batch))
     texts = {"".join(piece.text for piece in pieces if piece.index == row) for row in range(asked.samples)}
     assert len(texts) == 1
     return texts.pop()
 
 
-def kept(engine: OnnxEngine) -> list[list[int]]:
-    return [text.tokens.tolist() for text in engine.prefix_cache._kept]
+def kept(prefixes: PrefixCache) -> list[list[int]]:
+    return [each.tokens.tolist() for each in prefixes._kept]
 
 
-def test_the_next_turn_reuses_the_prefix_and_stays_the_same(exact: OnnxEngine) -> None:
-    exact.prefix_cache = PrefixCache(2**20)
+def test_the_next_turn_reuses_the_prefix_and_stays_the_same(batch: Batch, prefixes: PrefixCache) -> None:
     prompt = "Why did the duck"
-    write(exact, prompt, reuse=True, length=2)
-    (before,) = kept(exact)
+    write(batch, prompt, reuse=True, length=2)
+    (before,) = kept(prefixes)
     longer = prompt + " cross the road?"
-    assert len(before) == len(prepare(exact, prompt, GenerationOptions())) + 1
-    expected = write(exact, longer)
-    assert write(exact, longer, reuse=True) == expected
-    # The second turn took over the first turn's KV cache, and so does a second try, which reads the last token only.
-    assert len(kept(exact)) == 1
-    assert write(exact, longer, reuse=True) == expected
-    assert write(exact, longer, reuse=True, samples=2) == expected
+    assert len(before) == len(prepare(batch.engine, prompt, GenerationOptions())) + 1
+    expected = write(batch, longer)
+    assert write(batch, longer, reuse=True) == expected
+    assert write(batch, longer, reuse=True) == expected
+    assert write(batch, longer, reuse=True, samples=2) == expected
+    # The text that was written after the first turn is another one than the second turn continues; the rest is one text.
+    assert len(kept(prefixes)) == 2
 
 
-def test_a_repeated_prompt_reads_its_last_token_only(exact: OnnxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    exact.prefix_cache = PrefixCache(2**20)
+def test_a_repeated_prompt_reads_its_last_tokens_only(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    run = BoundRun.run
+    run = UniformSlots.run
 
-    def counted(self: BoundRun, tokens: np.ndarray, start: int) -> None:
-        read.append(tokens.shape[1])
-        run(self, tokens, start)
+    def counted(self: UniformSlots, steps: Sequence[RowStep], chunk: Chunk | None) -> Any:
+        read.append(len(chunk.tokens) if chunk else len(steps))
+        return run(self, steps, chunk)
 
-    monkeypatch.setattr(BoundRun, "run", counted)
-    write(exact, "Why did the duck cross the road? It had a", reuse=True)
+    monkeypatch.setattr(UniformSlots, "run", counted)
+    write(batch, "Why did the duck cross the road? It had a", reuse=True)
     first = read.copy()
     read.clear()
-    write(exact, "Why did the duck cross the road? It had a", reuse=True)
+    write(batch, "Why did the duck cross the road? It had a", reuse=True)
     assert first[0] > 5
-    assert read == [1] * len(first)
+    assert read == [2] + [1] * (len(first) - 1)
 
 
-def test_a_short_common_prefix_is_copied_and_its_text_stays_cached(exact: OnnxEngine) -> None:
-    exact.prefix_cache = PrefixCache(2**20)
-    write(exact, "Why did the duck cross the road?", reuse=True)
-    (before,) = kept(exact)
+def test_a_text_with_a_short_common_prefix_stays_kept(batch: Batch, prefixes: PrefixCache) -> None:
+    write(batch, "Why did the duck cross the road?", reuse=True)
+    (before,) = kept(prefixes)
     other = "Why is a cat"
-    assert write(exact, other, reuse=True) == write(exact, other)
-    assert before in kept(exact)
-    assert len(kept(exact)) == 2
+    assert write(batch, other, reuse=True) == write(batch, other)
+    assert before in kept(prefixes)
+    assert len(kept(prefixes)) == 2
 
 
-def test_nothing_is_cached_without_reuse(exact: OnnxEngine) -> None:
-    exact.prefix_cache = PrefixCache(2**20)
-    write(exact, "Why did the duck")
-    assert kept(exact) == []
+def test_nothing_is_kept_without_reuse(batch: Batch, prefixes: PrefixCache) -> None:
+    write(batch, "Why did the duck")
+    assert kept(prefixes) == []
 
 
-def test_a_text_that_is_broken_off_is_cached_too(exact: OnnxEngine) -> None:
-    exact.prefix_cache = PrefixCache(2**20)
+def test_a_text_that_is_broken_off_is_kept_too(batch: Batch, prefixes: PrefixCache) -> None:
     options = GenerationOptions(length=12, sampling=GREEDY, reuse=True)
-    tokens = prepare(exact, "Why did", options)
-    pieces = generate(exact, tokens, options)
+    tokens = prepare(batch.engine, "Why did", options)
+    pieces = generate(batch.engine, tokens, options, batch=batch)
     next(pieces)
     pieces.close()  # type: ignore[attr-defined]
-    assert kept(exact) == [tokens]
+    assert kept(prefixes) == [tokens]
 
 
-def caches(length: int, value: float = 0.0) -> dict[str, np.ndarray]:
-    return {"key_0": np.full((1, 2, length, 4), value, np.float32)}
+def test_more_texts_than_there_are_slots_for(batch: Batch, prefixes: PrefixCache) -> None:
+    for letter in "abcdefghijklmnop":
+        write(batch, f"{letter} duck", reuse=True)
+    assert len(kept(prefixes)) == KEPT_SLOTS
+    assert kept(prefixes)[0][0] == prepare(batch.engine, "p duck", GenerationOptions())[0]
 
 
-def test_the_oldest_texts_leave_when_the_cache_is_full() -> None:
-    """There is room for ten tokens of 32 bytes."""
+def slot(number: int, tokens: Sequence[int], model: str = "a") -> KeptSlot:
+    """Tokens of 32 bytes."""
+    return KeptSlot(model, np.array(tokens), number, 32 * len(tokens))
+
+
+def test_the_texts_used_least_recently_leave_when_the_cache_is_full() -> None:
+    """There is room for ten tokens."""
     prefixes = PrefixCache(320)
-    prefixes.keep("a", np.array([1, 2, 3]), caches(3, value=1.0))
-    prefixes.keep("a", np.array([7, 8, 9, 10]), caches(4))
-    found = prefixes.take("a", np.array([1, 2, 3, 4]))
-    assert found is not None
-    assert (found.length, found.owned) == (3, True)
-    assert (found.cache["key_0"] == 1).all()
-    assert prefixes.take("a", np.array([1, 2, 3, 4])) is None
-    prefixes.keep("a", np.array([1, 2, 3]), found.cache)
-    prefixes.keep("a", np.arange(20, 25), caches(5))
-    assert prefixes.take("a", np.array([7, 8, 0])) is None
-    again = prefixes.take("a", np.array([1, 2, 3, 4]))
-    assert again is not None
-    assert again.length == 3
+    prefixes.keep(slot(1, [1, 2, 3]))
+    prefixes.keep(slot(2, [7, 8, 9, 10]))
+    assert prefixes.find("a", np.array([1, 2, 3, 4])) == (1, 3)
+    prefixes.keep(slot(3, range(20, 25)))
+    assert prefixes.find("a", np.array([7, 8, 0])) is None
+    assert prefixes.find("a", np.array([1, 2, 0])) == (1, 2)
+    assert prefixes.bytes == 256
+    assert prefixes.take_dropped("b") == []
+    assert prefixes.take_dropped("a") == [2]
 
 
-def test_a_text_of_which_less_than_half_is_reused_stays_cached() -> None:
+def test_models_do_not_read_each_others_texts() -> None:
     prefixes = PrefixCache(320)
-    prefixes.keep("a", np.array([7, 8, 9, 10]), caches(4))
-    for _ in range(2):
-        found = prefixes.take("a", np.array([7, 8, 0]))
-        assert found is not None
-        assert (found.length, found.owned) == (2, False)
-
-
-def test_the_beginning_of_a_too_long_text_is_cached() -> None:
-    prefixes = PrefixCache(320)
-    prefixes.keep("a", np.arange(30), caches(30))
-    found = prefixes.take("a", np.arange(30))
-    assert found is not None
-    assert (found.length, found.cache["key_0"].shape[2]) == (10, 10)
+    prefixes.keep(slot(1, [1, 2, 3]))
+    assert prefixes.find("b", np.array([1, 2, 3])) is None
+    prefixes.keep(slot(1, [1, 2], model="b"))
+    prefixes.forget("a")
+    assert prefixes.find("a", np.array([1, 2, 3])) is None
+    assert prefixes.find("b", np.array([1, 2, 3])) == (1, 2)
 
 
 def test_an_empty_cache_finds_nothing() -> None:
-    assert PrefixCache(320).take("a", np.array([1, 2])) is None
+    assert PrefixCache(320).find("a", np.array([1, 2])) is None

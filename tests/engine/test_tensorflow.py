@@ -11,6 +11,7 @@ import pytest
 
 from app.engine.tensorflow import TensorflowEngine
 from app.errors import CheckpointError
+from finetune.export.parity import logits_step_by_step
 from tests.conftest import process
 
 
@@ -34,8 +35,5 @@ def test_a_truncated_save_is_refused(checkpoint: Path, tmp_path: Path) -> None:
 def test_its_graph_does_not_grow(reference: TensorflowEngine, tokens: np.ndarray) -> None:
     """gpt-2-simple's generate() adds nodes to its graph at each call and leaks memory."""
     before = len(reference.session.graph.get_operations())
-    decoder = reference.decoder(1, 10)
-    decoder.prefill(tokens[np.newaxis, :5])
-    for token in tokens[5:8]:
-        decoder.step(np.array([token]))
+    logits_step_by_step(reference, tokens[:8])
     assert len(reference.session.graph.get_operations()) == before

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from app.engine.batch import generate
 from app.engine.bundle import open_bundle
 from app.engine.fake import SCRIPT, FakeEngine
-from app.engine.generation import generate
 from app.engine.onnx import OnnxEngine
 from app.engine.profile import Profile, SamplingDefaults
 from app.engine.prompts import all_turn_tokens, alternating

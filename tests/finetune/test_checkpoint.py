@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from app.engine.batch import generate
 from app.engine.checkpoint_folder import open_checkpoint
-from app.engine.generation import GenerationOptions, generate, prepare
+from app.engine.generation import GenerationOptions, prepare
 from app.engine.sampling import Sampling
 from finetune.checkpoint import read_weights, write_checkpoint
 

@@ -20,6 +20,7 @@ from app.errors import FatalError
 from finetune.checkpoint import newest_whole, read_weights
 from finetune.commands.export import export
 from finetune.commands.import_ import import_
+from finetune.export.parity import read
 from tests.conftest import TEXTS
 from tests.damage import DAMAGES, become_another, delete, flip
 
@@ -46,7 +47,7 @@ def read_imported(folder: Path) -> Loaded:
 
 def read_served(folder: Path) -> Loaded:
     engine = OnnxEngine(open_bundle(folder), threads=1)
-    return Loaded({"logits": engine.decoder(1, 3).prefill(np.array([[1, 2, 3]])).copy()}, engine.tokenizer)
+    return Loaded({"logits": read(engine.slots(1, 3), [1, 2, 3])}, engine.tokenizer)
 
 
 READERS = {"run": read_run, "theirs": read_imported, "bundle": read_served}

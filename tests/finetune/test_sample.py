@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.generation import GenerationOptions, generate, prepare
+from app.engine.batch import generate
+from app.engine.generation import GenerationOptions, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.sampling import Sampling
 from app.errors import SettingError

@@ -24,6 +24,7 @@ from finetune.commands.export import export
 from finetune.commands.sample import sample
 from finetune.commands.train import train
 from finetune.data.prepared import open_data
+from finetune.export.parity import read
 from finetune.run_folder import RunFolder
 from finetune.training.starting_point import starting_point
 from finetune.writing_options import WritingOptions
@@ -51,7 +52,7 @@ def test_export_takes_the_save_that_is_named(two: Path, tmp_path: Path, path: st
     assert manifest.parity.mean_kl < 1e-6
     engine = OnnxEngine(open_bundle(tmp_path / "model"), threads=1)
     expected = TensorflowEngine(two / "model-3").all_logits(np.array([1, 2, 3]))[-1]
-    assert np.allclose(engine.decoder(1, 3).prefill(np.array([[1, 2, 3]]))[0], expected, atol=1e-3)
+    assert np.allclose(read(engine.slots(1, 3), [1, 2, 3]), expected, atol=1e-3)
 
 
 def test_sample_takes_the_save_that_is_named(two: Path, capsys: pytest.CaptureFixture[str]) -> None:
