@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.engine.base import Engine, start_tokens
-from app.engine.batch import Batch, generate
+from app.engine.batch import TextBatch, generate
 from app.engine.generation import GenerationOptions, check
 from app.engine.prefix_cache import PREFIX_CACHE_BYTES, PrefixCache
 from app.engine.prompts import alternating, fitting_turn_tokens
@@ -40,7 +40,7 @@ class TerminalChat:
     def __init__(self, engine: Engine, options: WritingOptions) -> None:
         self.turns: list[str] = []
         self._engine = engine
-        self._batch = Batch(engine, 1, prefixes=PrefixCache(PREFIX_CACHE_BYTES))
+        self._batch = TextBatch(engine, 1, prefixes=PrefixCache(PREFIX_CACHE_BYTES))
         self._options = options
         self._has_turns = layout_of(engine.profile.template).has_turns
         self._input = sys.stdin or io.StringIO()

@@ -30,7 +30,7 @@ CHUNK_SCORED = 32
 KEPT_SLOTS = 8
 
 
-class Batch:
+class TextBatch:
     """Writes up to `rows` texts of a model side by side, of up to `positions` tokens each. One thread at a time may use it."""
 
     def __init__(
@@ -251,14 +251,14 @@ def generate(
     tokens: Sequence[int],
     options: GenerationOptions,
     deadline: Deadline = NEVER,
-    batch: Batch | None = None,
+    batch: TextBatch | None = None,
 ) -> Iterator[TextDelta]:
     """Write `options.samples` texts after the prompt `tokens` (see `prepare`) and yield each delta as it comes.
 
     When the deadline passes, the texts end as they are. Raises DeadlinePassed if there is nothing of them by then, not even of
     the prompt's scores. A caller that stops iterating stops the generation. With a `batch` of the engine, its slots are used.
     """
-    used = batch or Batch(engine, options.samples, needed_positions(engine, tokens, options))
+    used = batch or TextBatch(engine, options.samples, needed_positions(engine, tokens, options))
     prompt = used.add(tokens, options, deadline)
     try:
         while not prompt.ended:

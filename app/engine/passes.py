@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from app.engine.base import Engine
-from app.engine.batch import Batch
+from app.engine.batch import TextBatch
 from app.engine.batched_prompt import BatchedPrompt
 from app.engine.deadline import Deadline
 from app.engine.generation import GenerationOptions, TextDelta, needed_positions
@@ -74,7 +74,7 @@ class RunningRequest:
     def ended(self) -> bool:
         return self.error is not None or (not self.prompts and self._next == len(self.request.prompts))
 
-    def add_to(self, batch: Batch) -> None:
+    def add_to(self, batch: TextBatch) -> None:
         """Add the next prompts, while there is room for them."""
         request = self.request
         while len(self.prompts) < self._at_once and self._next < len(request.prompts):
@@ -104,8 +104,8 @@ class Passes:
     def __init__(self, prefixes: PrefixCache) -> None:
         self._prefixes = prefixes
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="passes")
-        self._batches: dict[Engine, Batch] = {}
-        self._running: dict[Batch, list[RunningRequest]] = {}
+        self._batches: dict[Engine, TextBatch] = {}
+        self._running: dict[TextBatch, list[RunningRequest]] = {}
         self._turning = False
 
     def begin(self, request: PassRequest) -> None:
@@ -125,7 +125,7 @@ class Passes:
     def _begin(self, request: PassRequest) -> None:
         engine = request.engine
         if engine not in self._batches:
-            batch = self._batches[engine] = Batch(engine, MOST_ROWS, prefixes=self._prefixes)
+            batch = self._batches[engine] = TextBatch(engine, MOST_ROWS, prefixes=self._prefixes)
             self._running[batch] = []
         self._running[self._batches[engine]].append(RunningRequest(request))
         self._go_on()
@@ -155,7 +155,7 @@ class Passes:
         if any(self._running.values()):
             self._go_on()
 
-    def _run(self, batch: Batch, running: list[RunningRequest]) -> None:
+    def _run(self, batch: TextBatch, running: list[RunningRequest]) -> None:
         try:
             for each in running:
                 each.add_to(batch)

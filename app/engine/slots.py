@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine.base import Chunk, RowStep
 from app.engine.bound_pass import BoundPass, PassShape
 from app.engine.bundle import Hparams
 from app.engine.slot_memory import SlotMemory
@@ -30,23 +31,6 @@ TILE = 8
 with one over gets one more, to no effect."""
 SCALES = "cache_scales"
 """The entry of the graph's metadata with the 8-bit cache's scales [layers, 2, heads, head size], float32 in base 64."""
-
-
-class RowStep(NamedTuple):
-    """One more token of a text that is being written."""
-
-    slot: int
-    token: int
-    position: int
-
-
-class Chunk(NamedTuple):
-    """A piece of a prompt, one token or more, at positions `start` and following. With `every`, all its logits are wanted."""
-
-    slot: int
-    tokens: NDArray[np.int64]
-    start: int
-    every: bool = False
 
 
 class OnnxSlots:

@@ -148,7 +148,7 @@ def test_an_exception_is_one_entry_with_its_stack_and_trace(query: str, status: 
     assert broken["severity"] == "ERROR"
     assert "KeyError\n" in broken["message"]
     assert broken["message"].endswith("ValueError")
-    assert "in generate\n" in broken["message"]
+    assert "in run\n" in broken["message"]
     assert broken["logging.googleapis.com/trace"] == TRACE
     (answered,) = of_requests(printed)
     assert answered["logging.googleapis.com/trace"] == TRACE

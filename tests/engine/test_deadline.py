@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine.base import Chunk, Engine, RowStep
-from app.engine.batch import Batch, generate
+from app.engine.batch import TextBatch, generate
 from app.engine.deadline import Deadline, DeadlinePassed
 from app.engine.fake import FakeEngine
 from app.engine.generation import GenerationOptions, TextDelta
@@ -160,7 +160,7 @@ def test_nothing_is_kept_of_a_prompt_that_was_read_in_part(exact: OnnxEngine, mo
     tokens, greedy = [*range(40, 100)], Sampling(temperature=0)
     for most in range(40):
         prefixes = PrefixCache(2**20)
-        batch = Batch(exact, 1, prefixes=prefixes)
+        batch = TextBatch(exact, 1, prefixes=prefixes)
         deadline = CountedDeadline(most)
         options = GenerationOptions(length=20, reuse=True, sampling=greedy)
         with contextlib.suppress(DeadlinePassed):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from app.engine.base import Chunk, RowStep
-from app.engine.batch import KEPT_SLOTS, Batch, generate
+from app.engine.batch import KEPT_SLOTS, TextBatch, generate
 from app.engine.generation import GenerationOptions, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.prefix_cache import KeptSlot, PrefixCache
@@ -25,11 +25,11 @@ def prefixes() -> PrefixCache:
 
 
 @pytest.fixture
-def batch(exact: OnnxEngine, prefixes: PrefixCache) -> Batch:
-    return Batch(exact, 2, prefixes=prefixes)
+def batch(exact: OnnxEngine, prefixes: PrefixCache) -> TextBatch:
+    return TextBatch(exact, 2, prefixes=prefixes)
 
 
-def write(batch: Batch, prompt: str, **options: object) -> str:
+def write(batch: TextBatch, prompt: str, **options: object) -> str:
     asked = GenerationOptions(**{"length": 12, "sampling": GREEDY} | options)  # type: ignore[arg-type]
     pieces = list(generate(batch.engine, prepare(batch.engine, prompt, asked), asked, batch=batch))
     texts = {"".join(piece.text for piece in pieces if piece.index == row) for row in range(asked.samples)}
@@ -41,7 +41,7 @@ def kept(prefixes: PrefixCache) -> list[list[int]]:
     return [each.tokens.tolist() for each in prefixes._kept]
 
 
-def test_the_next_turn_reuses_the_prefix_and_stays_the_same(batch: Batch, prefixes: PrefixCache) -> None:
+def test_the_next_turn_reuses_the_prefix_and_stays_the_same(batch: TextBatch, prefixes: PrefixCache) -> None:
     prompt = "Why did the duck"
     write(batch, prompt, reuse=True, length=2)
     (before,) = kept(prefixes)
@@ -55,7 +55,7 @@ def test_the_next_turn_reuses_the_prefix_and_stays_the_same(batch: Batch, prefix
     assert len(kept(prefixes)) == 2
 
 
-def test_a_repeated_prompt_reads_its_last_tokens_only(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeated_prompt_reads_its_last_tokens_only(batch: TextBatch, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     run = UniformSlots.run
 
@@ -72,7 +72,7 @@ def test_a_repeated_prompt_reads_its_last_tokens_only(batch: Batch, monkeypatch:
     assert read == [2] + [1] * (len(first) - 1)
 
 
-def test_a_text_with_a_short_common_prefix_stays_kept(batch: Batch, prefixes: PrefixCache) -> None:
+def test_a_text_with_a_short_common_prefix_stays_kept(batch: TextBatch, prefixes: PrefixCache) -> None:
     write(batch, "Why did the duck cross the road?", reuse=True)
     (before,) = kept(prefixes)
     other = "Why is a cat"
@@ -81,12 +81,12 @@ def test_a_text_with_a_short_common_prefix_stays_kept(batch: Batch, prefixes: Pr
     assert len(kept(prefixes)) == 2
 
 
-def test_nothing_is_kept_without_reuse(batch: Batch, prefixes: PrefixCache) -> None:
+def test_nothing_is_kept_without_reuse(batch: TextBatch, prefixes: PrefixCache) -> None:
     write(batch, "Why did the duck")
     assert kept(prefixes) == []
 
 
-def test_a_text_that_is_broken_off_is_kept_too(batch: Batch, prefixes: PrefixCache) -> None:
+def test_a_text_that_is_broken_off_is_kept_too(batch: TextBatch, prefixes: PrefixCache) -> None:
     options = GenerationOptions(length=12, sampling=GREEDY, reuse=True)
     tokens = prepare(batch.engine, "Why did", options)
     pieces = generate(batch.engine, tokens, options, batch=batch)
@@ -95,7 +95,7 @@ def test_a_text_that_is_broken_off_is_kept_too(batch: Batch, prefixes: PrefixCac
     assert kept(prefixes) == [tokens]
 
 
-def test_more_texts_than_there_are_slots_for(batch: Batch, prefixes: PrefixCache) -> None:
+def test_more_texts_than_there_are_slots_for(batch: TextBatch, prefixes: PrefixCache) -> None:
     for letter in "abcdefghijklmnop":
         write(batch, f"{letter} duck", reuse=True)
     assert len(kept(prefixes)) == KEPT_SLOTS

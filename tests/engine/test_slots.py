@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.engine.base import Chunk, RowStep
 from app.engine.bundle import Hparams
 from app.engine.onnx import session_options
-from app.engine.slots import Chunk, OnnxSlots, RowStep
+from app.engine.slots import OnnxSlots
 from finetune.checkpoint import initial_weights
 from finetune.export.batch_graph import build_batch_graph
 from finetune.export.graph_builder import write_graph
