@@ -4,6 +4,8 @@
     model.onnx        the graph
     model.onnx.data   the weights, which are mapped into memory rather than read
     tokenizer.json    the vocabulary, in the format of the tokenizers library
+    batch.onnx        the same model as a graph for texts that are written beside each other, where that was worth it
+    batch.onnx.data   its weights
 
 A file that does not match the manifest is refused with an error that names it. A bundle that is made, copied or examined is
 compared by SHA-256. One that is only to be read is compared by CRC-32, which finds the same accidents in a fraction of the time.
@@ -31,6 +33,9 @@ from app.errors import BundleError
 FORMAT = 1
 WEIGHTS = ("model.onnx", "model.onnx.data")
 FILES = (*WEIGHTS, "tokenizer.json")
+"""What each bundle has."""
+BATCH = ("batch.onnx", "batch.onnx.data")
+"""What it may have besides."""
 Checksum = Literal["crc32", "sha256"]
 
 
@@ -87,6 +92,10 @@ class Manifest(Profile, frozen=True, kw_only=True, omit_defaults=True):
     training: dict[str, int | float | str]
     parity: Parity | None = None
     """None in a temporary bundle that is only sampled from: its parity was never measured."""
+    batch: Parity | None = None
+    """That of the graph for batches; None where the bundle has none."""
+    rounding: dict[str, int | float | str] = msgspec.field(default_factory=dict)
+    """What was done to round the weights well, and why the bundle has no graph for batches, if it has none."""
     made: dict[str, str]
     files: dict[str, str]
     crc32: dict[str, str] = msgspec.field(default_factory=dict)
@@ -113,9 +122,23 @@ class Bundle:
         return self.folder / "tokenizer.json"
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The names of all its files but the manifest."""
+        return FILES + BATCH if self.has_batch else FILES
+
+    @property
+    def has_batch(self) -> bool:
+        """Whether it has a graph for batches."""
+        return self.manifest.batch is not None
+
+    @property
     def weight_bytes(self) -> int:
         """The size of the graph and the weights; 0 for files that are missing."""
-        return sum(path.stat().st_size for name in WEIGHTS if (path := self.folder / name).is_file())
+        return self.size_of(WEIGHTS)
+
+    def size_of(self, names: Sequence[str]) -> int:
+        """The size of these files; 0 for those that are missing."""
+        return sum(path.stat().st_size for name in names if (path := self.folder / name).is_file())
 
     def check(self, names: Sequence[str]) -> None:
         """Compare these files with the manifest, if that has not been done. Raises BundleError."""
@@ -138,7 +161,7 @@ class Bundle:
 def open_bundle(folder: Path, checksum: Checksum = "sha256") -> Bundle:
     """Read the manifest and check every file against it. Raises BundleError."""
     bundle = Bundle(folder, read_manifest(folder), checked=False, checksum=checksum)
-    bundle.check(FILES)
+    bundle.check(bundle.files)
     return replace(bundle, checked=True)
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from app.engine.bundle import FILES, EndMarker
+from app.engine.bundle import BATCH, FILES, EndMarker
 from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.default_bundle import is_bundle
 from app.engine.profile import Profile
@@ -77,7 +77,7 @@ def export_bundle(source: CheckpointFolder, out: Path, bits: Bits, end: EndMarke
     refuse_name(out)
     with written_aside(out) as aside, progress_bar("read", WRITING_STEPS + 1) as progress:
         parity = write_bundle(source, aside, out.name, bits, end, profile, progress)
-        replace_folder(aside, out, (*FILES, "manifest.json"))
+        replace_folder(aside, out, (*FILES, *BATCH, "manifest.json"))
     facts = f"{megabytes(out, FILES)} at {bits} bits, mean divergence from TensorFlow {parity.mean_kl:.1e} nats"
     print("\n".join([f"{out}: {facts}", *choose_new(out)]))
 

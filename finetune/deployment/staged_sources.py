@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.engine.bundle import FILES
+from app.engine.bundle import BATCH, FILES
 from app.engine.default_bundle import DEFAULT, INSTALLED, MODELS, is_name
 from app.errors import MachineError
 
@@ -59,7 +59,8 @@ def sources_of(bundle: Path) -> dict[str, Path]:
     dockerfile = project_file("Dockerfile")
     names = ["Dockerfile", *copied_paths(dockerfile.read_text(encoding="utf-8"))]
     served = f"{MODELS}/{served_name(bundle)}"
-    files = {f"{served}/{name}": bundle / name for name in ("manifest.json", *FILES)}
+    batch = [name for name in BATCH if (bundle / name).is_file()]
+    files = {f"{served}/{name}": bundle / name for name in ("manifest.json", *FILES, *batch)}
     return {name: project_file(name) for name in names} | files
 
 

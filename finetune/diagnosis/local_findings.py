@@ -123,7 +123,7 @@ def versioned(module: str) -> str:
 def model_found() -> Finding:
     """What `serve` and `deploy` take."""
     try:
-        from app.engine.bundle import FILES, Bundle, read_manifest
+        from app.engine.bundle import Bundle, read_manifest
         from app.engine.default_bundle import RUN, deployed_model
 
         folder = deployed_model()
@@ -131,7 +131,7 @@ def model_found() -> Finding:
             return note("model", f"{RUN}, a checkpoint that is not exported", f"gpt2 export {RUN} models/run1")
         bundle = Bundle(folder, read_manifest(folder), checked=False, checksum="sha256")
         if bundle.weight_bytes < QUICKLY_READ:
-            bundle.check(FILES)
+            bundle.check(bundle.files)
     except ImportError as error:
         return broken("model", f"cannot be read without {error.name}", install_command(needed=True))
     except FatalError as error:

@@ -36,6 +36,7 @@ from app.engine.bundle import Hparams
 from app.engine.slots import SCALES
 from finetune.checkpoint import Array
 from finetune.export.graph import Gpt2Graph, GraphOptions
+from finetune.export.quantization import SMALL_BLOCK
 
 BOUNDS = ("rows_to", "chunk_from", "chunk_to", "from", "to")
 CacheScales = Sequence[tuple[Array, Array]]
@@ -48,6 +49,10 @@ class BatchGraph(Gpt2Graph):
     def __init__(self, hparams: Hparams, weights: Mapping[str, Array], scales: CacheScales) -> None:
         super().__init__(hparams, weights, GraphOptions(8, "columns", {}))
         self.scales = scales
+
+    @property
+    def embedding_block(self) -> int:
+        return SMALL_BLOCK
 
     def attend(self, qkv: str, layer: int) -> str:
         """Attention of the rows and of the chunk, [tokens, n_embd]."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,8 +16,9 @@ from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.profile import Profile
 from app.engine.tokenizer import Tokenizer
 from finetune.checkpoint import Array, read_finite_weights
-from finetune.export.parity import check_parity, measure_parity
+from finetune.export.parity import Parities, check_parity, measure_parity
 from finetune.export.quantization import Bits
+from finetune.export.refinement import drop_batch, needs_refinement, refine
 from finetune.readable_json import readable_json
 from finetune.run_folder import RunFolder
 
@@ -37,21 +39,46 @@ def write_bundle(
 
     Raises CheckpointError where the save is damaged, and BundleError where the bundle strays from TensorFlow.
     """
-    write_model(source, bits, folder, progress)
-    manifest = describe_bundle(source, folder, name, bits, end, profile)
-    progress.set_description("compare with TensorFlow")
-    parity = measure_parity(source, Bundle(folder, manifest))
-    check_parity(parity, bits)
-    write_manifest(folder, msgspec.structs.replace(manifest, parity=parity))
+    weights = write_model(source, bits, folder, progress)
+    bundle = Bundle(folder, describe_bundle(source, folder, name, bits, end, profile))
+    return complete_bundle(bundle, weights, partial(measure_parity, source), "TensorFlow", progress)
+
+
+def complete_bundle(
+    bundle: Bundle,
+    weights: Mapping[str, Array],
+    measure: Callable[[Bundle], Parities],
+    reference: str,
+    progress: tqdm[None],
+) -> Parity:
+    """Refine what `write_files` wrote, measure its parity and write the manifest.
+
+    Raises BundleError where the bundle strays from its reference.
+    """
+    manifest, rounding = bundle.manifest, {}
+    if needs_refinement(weights, manifest.bits):
+        progress.set_description("calibrate")
+        rounding = refine(bundle, weights)
+    progress.set_description(f"compare with {reference}")
+    parities = measure(bundle)
+    check_parity(parities.main, manifest.bits)
+    batch = drop_batch(bundle, parities)
+    if parities.batch and not batch:
+        rounding["batch"] = f"none: it strayed by {parities.batch.mean_kl:.2g} nats"
+    manifest = msgspec.structs.replace(manifest, parity=parities.main, batch=batch, rounding=rounding)
+    files = Bundle(bundle.folder, manifest).files
+    sums = {field: checksums(bundle.folder, of, files) for field, of in (("files", sha256), ("crc32", crc32))}
+    write_manifest(bundle.folder, msgspec.structs.replace(manifest, **sums))
     progress.update()
-    return parity
+    return parities.main
 
 
-def write_model(source: CheckpointFolder, bits: Bits, folder: Path, progress: tqdm[None]) -> None:
-    """Write a bundle's files, all but the manifest."""
+def write_model(source: CheckpointFolder, bits: Bits, folder: Path, progress: tqdm[None]) -> Mapping[str, Array]:
+    """Write a bundle's files, all but the manifest. Returns the weights."""
     weights = read_finite_weights(source)
     progress.update()
     write_files(source.hparams, weights, source.tokenizer, bits, folder, progress)
+    return weights
 
 
 def write_files(
@@ -101,8 +128,8 @@ def made_now(*libraries: str) -> dict[str, str]:
     return {"at": datetime.now(UTC).isoformat(timespec="seconds")} | versions
 
 
-def checksums(folder: Path, checksum: Callable[[Path], str]) -> dict[str, str]:
-    return {file: checksum(folder / file) for file in FILES}
+def checksums(folder: Path, checksum: Callable[[Path], str], files: Sequence[str] = FILES) -> dict[str, str]:
+    return {file: checksum(folder / file) for file in files}
 
 
 def training_facts(source: CheckpointFolder) -> dict[str, int | float | str]:

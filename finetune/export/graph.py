@@ -85,7 +85,7 @@ class Gpt2Graph:
         if self.options.bits == 32:
             return graph.add("Gather", [graph.constant("wte", wte), "tokens"], "embedding")
         # 8 bits even in a 4-bit bundle: a lookup reads few bytes, so rounding harder would save no time.
-        block = block_size(wte.shape[1], self.small)
+        block = self.embedding_block
         rounded = quantize(wte, 8, block)
         values = rounded.values.reshape(len(wte), -1)[:, : wte.shape[1]]
         operands = [graph.constant("wte.q", values), "tokens", graph.constant("wte.s", rounded.scales)]
@@ -127,6 +127,11 @@ class Gpt2Graph:
         graph = self.graph
         gain_and_bias = [graph.constant(f"{name}.{part}", self.weights[f"{name}/{part}"]) for part in ("g", "b")]
         return graph.add("LayerNormalization", [x, *gain_and_bias], name, axis=-1, epsilon=EPSILON)
+
+    @property
+    def embedding_block(self) -> int:
+        """That of the output head, so that both are the same bytes."""
+        return block_size(self.hparams.n_embd, self.small)
 
     def unembed(self, x: str) -> str:
         """Logits [picked, n_vocab]."""

@@ -7,15 +7,17 @@ rounding explains is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.base import Chunk, Engine, RowStep, Slots
-from app.engine.bundle import Bundle, Parity
+from app.engine.bundle import BATCH, Bundle, Parity
 from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.cores import cores_allowed
 from app.engine.sampling import softmax
@@ -30,29 +32,55 @@ LIMITS: dict[Bits, float] = {32: 1e-6, 8: 0.05, 4: 1.0}
 Logits = NDArray[np.float32]
 
 
-def measure_parity(source: CheckpointFolder, bundle: Bundle) -> Parity:
+class Parities(NamedTuple):
+    """Of a bundle's graph, and of its graph for batches where it has one."""
+
+    main: Parity
+    batch: Parity | None
+
+
+def measure_parity(source: CheckpointFolder, bundle: Bundle) -> Parities:
     """Compare a bundle with the checkpoint that it was made of, on a text that the bundle samples."""
-    from app.engine.onnx import OnnxEngine
     from app.engine.tensorflow import TensorflowEngine
 
-    threads = cores_allowed()
-    tokens, ours = sample_with_logits(OnnxEngine(bundle, threads), min(PARITY_TOKENS, source.hparams.n_ctx))
-    return compare_logits(ours, TensorflowEngine(source, threads).all_logits(tokens))
+    return compare_graphs(bundle, TensorflowEngine(source, cores_allowed()).all_logits)
 
 
-def measure_parity_by_numpy(weights: Mapping[str, Array], bundle: Bundle) -> Parity:
+def measure_parity_by_numpy(weights: Mapping[str, Array], bundle: Bundle) -> Parities:
     """Compare a bundle with GPT-2 written out in NumPy, on a text that the bundle samples."""
+    main, batch = compare_graphs(bundle, partial(all_logits, bundle.manifest.hparams, weights))
+    by_numpy = partial(msgspec.structs.replace, reference="NumPy")
+    return Parities(by_numpy(main), batch and by_numpy(batch))
+
+
+def compare_graphs(bundle: Bundle, reference: Callable[[NDArray[np.int64]], Logits]) -> Parities:
     from app.engine.onnx import OnnxEngine
 
-    hparams = bundle.manifest.hparams
-    tokens, ours = sample_with_logits(OnnxEngine(bundle, cores_allowed()), min(PARITY_TOKENS, hparams.n_ctx))
-    parity = compare_logits(ours, all_logits(hparams, weights, tokens))
-    return msgspec.structs.replace(parity, reference="NumPy")
+    length = min(PARITY_TOKENS, bundle.manifest.hparams.n_ctx)
+    tokens, ours = sample_with_logits(OnnxEngine(bundle, cores_allowed()), length)
+    theirs = reference(tokens)
+    has_batch = (bundle.folder / BATCH[0]).is_file()
+    return Parities(
+        compare_logits(ours, theirs), compare_logits(batch_logits(bundle, tokens), theirs) if has_batch else None
+    )
 
 
-def sample_with_logits(engine: Engine, length: int) -> tuple[NDArray[np.int64], Logits]:
+def batch_logits(bundle: Bundle, tokens: NDArray[np.int64]) -> Logits:
+    """The logits after each token, [n, n_vocab], by the graph for batches: half of them read as a prompt, half written."""
+    from app.engine.onnx import open_session
+    from app.engine.slots import OnnxSlots
+
+    session = open_session(bundle, cores_allowed(), bundle.folder / BATCH[0])
+    middle = -(-len(tokens) // 2)
+    with closing(OnnxSlots(session, bundle.manifest.hparams, 1, len(tokens))) as slots:
+        read = slots.run([], Chunk(0, tokens[:middle], 0, every=True)).copy()
+        written = [step(slots, token, position) for position, token in enumerate(tokens[middle:], middle)]
+    return np.concatenate([read, np.stack(written)])
+
+
+def sample_with_logits(engine: Engine, length: int, seed: int = 0) -> tuple[NDArray[np.int64], Logits]:
     """Sample a text at temperature 1. Returns its tokens [length] and the logits after each, [length, n_vocab]."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     first = engine.tokenizer.end_of_text or 0
     with closing(engine.slots(1, length)) as slots:
         tokens, logits = [first], [read(slots, [first])]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-import msgspec
 from tqdm import tqdm
 
 from app.engine.bundle import FORMAT, Bundle, EndMarker, Manifest, Parity, crc32, sha256
@@ -12,8 +12,8 @@ from app.engine.templates import Template
 from app.engine.tokenizer import END_OF_TEXT
 from app.engine.vocabulary_files import write_byte_pairs
 from finetune.checkpoint import write_checkpoint
-from finetune.export.bundle_writer import checksums, made_now, write_files, write_manifest
-from finetune.export.parity import check_parity, measure_parity_by_numpy
+from finetune.export.bundle_writer import checksums, complete_bundle, made_now, write_files
+from finetune.export.parity import measure_parity_by_numpy
 from finetune.export.quantization import Bits
 from finetune.formats.huggingface_reader import HuggingFaceModel
 from finetune.generation_config import write_sampling_defaults
@@ -56,9 +56,5 @@ def write_bundle_of(
         files=checksums(folder, sha256),
         crc32=checksums(folder, crc32),
     )
-    progress.set_description("compare with NumPy")
-    parity = measure_parity_by_numpy(model.weights, Bundle(folder, manifest))
-    check_parity(parity, bits)
-    write_manifest(folder, msgspec.structs.replace(manifest, parity=parity))
-    progress.update()
-    return parity
+    measure = partial(measure_parity_by_numpy, model.weights)
+    return complete_bundle(Bundle(folder, manifest), model.weights, measure, "NumPy", progress)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.engine.bundle import BATCH, FILES
 from app.engine.checkpoint_folder import open_checkpoint
 from finetune.__main__ import main
 from finetune.checkpoint import count_parameters, read_weights
@@ -181,7 +182,7 @@ def test_all_of_a_bundle_is_shown(project: Path, capsys: pytest.CaptureFixture[s
         assert re.search(line, printed), line
     shown = json.loads(said(capsys, "show", "models/jokes", "--json"))
     assert shown["manifest"] == json.loads((project / "models/jokes/manifest.json").read_text())
-    assert set(shown["files"]) == {"manifest.json", "model.onnx", "model.onnx.data", "tokenizer.json"}
+    assert set(shown["files"]) == {"manifest.json", *FILES, *BATCH}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.bundle import read_manifest
+from app.engine.bundle import BATCH, FILES, read_manifest
 from app.engine.checkpoint_folder import open_checkpoint
 from app.errors import CheckpointError, SettingError
 from finetune.__main__ import main
@@ -24,7 +24,7 @@ def test_the_manifest_says_what_the_model_is(bundles: dict[int, Path]) -> None:
     assert manifest.training == {"checkpoint": "model-7", "step": 7}
     assert manifest.parity is not None
     assert manifest.parity.tokens == 64
-    assert set(manifest.files) == {"model.onnx", "model.onnx.data", "tokenizer.json"}
+    assert set(manifest.files) == {*FILES, *BATCH}
     assert {"at", "tensorflow", "onnxruntime", "gpt-2-simple"} <= set(manifest.made)
 
 
