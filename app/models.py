@@ -88,7 +88,7 @@ def bundle_models(settings: Settings) -> Models:
         if vocabulary not in vocabularies:
             vocabularies[vocabulary] = cache(partial(read_tokenizer, bundle))
             tokens += bundle.manifest.hparams.n_vocab
-        engines.append(OnnxEngine(bundle, thread_count(settings), vocabularies[vocabulary]))
+        engines.append(OnnxEngine(bundle, thread_count(settings), vocabularies[vocabulary], settings.concurrency))
     memory = ModelMemory(memory_allowed(), BASE + TOKEN_BYTES * tokens)
     for engine, bundle in zip(engines, bundles.values(), strict=True):
         memory.fit(engine, bundle.folder, settings.concurrency)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 
 # Without this, official builds write an identifier to the disk and tell Microsoft what is loaded and how it runs. The library
 # reads it once, when it is imported.
@@ -17,10 +16,11 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 from app.engine.base import Slots
-from app.engine.bundle import WEIGHTS, Bundle
+from app.engine.bundle import BATCH, WEIGHTS, Bundle
 from app.engine.heap import return_free_memory
-from app.engine.processor import has_vnni
+from app.engine.processor import batches_fast, has_vnni
 from app.engine.profile import Profile
+from app.engine.slots import OnnxSlots
 from app.engine.tokenizer import Tokenizer
 from app.engine.uniform_slots import UniformSlots
 from app.errors import BundleError, MachineError
@@ -40,10 +40,13 @@ class OnnxEngine:
     """
 
     kind = "onnx"
-    shares_passes = False
 
-    def __init__(self, bundle: Bundle, threads: int, vocabulary: Callable[[], Tokenizer] | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, threads: int, vocabulary: Callable[[], Tokenizer] | None = None, rows: int = 1
+    ) -> None:
         hparams = bundle.manifest.hparams
+        # Whether it runs the graph for batches.
+        self.shares_passes = bundle.has_batch and batches_fast(rows)
         self.name = bundle.manifest.name
         self.n_ctx = hparams.n_ctx
         self.end = bundle.manifest.end
@@ -53,10 +56,14 @@ class OnnxEngine:
         else:
             self._vocabulary = vocabulary
         self.hparams = hparams
-        # Keys and values of each layer, of four bytes each.
-        self.position_bytes = 8 * hparams.n_layer * hparams.n_embd
+        # Keys and values of each layer, of four bytes each, or one.
+        exact_bytes = 8 * hparams.n_layer * hparams.n_embd
+        self.position_bytes = exact_bytes // 4 if self.shares_passes else exact_bytes
         self.max_positions = max(self.n_ctx, CACHE_BYTES // self.position_bytes)
         self.weight_bytes = bundle.weight_bytes
+        if self.shares_passes:
+            # One text at a time is read over a cache of four bytes.
+            self.weight_bytes = bundle.size_of(BATCH) + exact_bytes * self.n_ctx
         self._bundle = bundle
         self._threads = threads
         self._session: onnxruntime.InferenceSession | None = None
@@ -67,9 +74,10 @@ class OnnxEngine:
 
     def load(self) -> None:
         if self._session is None:
-            self._bundle.check(WEIGHTS)
+            graph, data = BATCH if self.shares_passes else WEIGHTS
+            self._bundle.check([graph, data])
             return_free_memory()
-            self._session = open_session(self._bundle, self._threads)
+            self._session = open_session(self._bundle, self._threads, graph)
             # What loading took besides the weights, which is tens of megabytes even for a small model.
             return_free_memory()
 
@@ -80,7 +88,8 @@ class OnnxEngine:
     def slots(self, count: int, positions: int) -> Slots:
         self.load()
         assert self._session is not None
-        return UniformSlots(self._session, self.hparams, count, positions)
+        kind = OnnxSlots if self.shares_passes else UniformSlots
+        return kind(self._session, self.hparams, count, positions)
 
     def slot_bytes(self, positions: int) -> int:
         return positions * self.position_bytes + ROW_BYTES * self.hparams.n_vocab
@@ -99,15 +108,14 @@ def read_tokenizer(bundle: Bundle) -> Tokenizer:
     return tokenizer
 
 
-def open_session(bundle: Bundle, threads: int, graph: Path | None = None) -> onnxruntime.InferenceSession:
-    """A graph, by default the bundle's main one, ready to run on `threads` threads.
+def open_session(bundle: Bundle, threads: int, graph: str = WEIGHTS[0]) -> onnxruntime.InferenceSession:
+    """A graph of the bundle, ready to run on `threads` threads.
 
     Raises BundleError, and MachineError where memory is too small.
     """
-    graph = graph or bundle.model
     try:
         return onnxruntime.InferenceSession(
-            str(graph),
+            str(bundle.folder / graph),
             session_options(threads),
             providers=["CPUExecutionProvider"],
             # It would make one slow node of an addition and a layer norm.
@@ -119,7 +127,7 @@ def open_session(bundle: Bundle, threads: int, graph: Path | None = None) -> onn
                 f"there is not enough memory for {bundle.folder}: allow more, or export the model with fewer bits."
             ) from None
         raise BundleError(
-            f"{graph} is not a graph that ONNX Runtime {onnxruntime.__version__} reads: export it again."
+            f"{bundle.folder / graph} is not a graph that ONNX Runtime {onnxruntime.__version__} reads: export it again."
         ) from None
 
 

@@ -55,7 +55,7 @@ class OnnxSlots:
         # The slot whose first positions the scratch holds, and how many.
         self._held = (-1, 0)
         self._bound: dict[PassShape, BoundPass] = {}
-        self._logits = np.empty((max(count, 1) + 1, hparams.n_vocab), np.float32)
+        self._logits = np.empty((2, hparams.n_vocab), np.float32)
 
     def run(self, steps: Sequence[RowStep], chunk: Chunk | None) -> NDArray[np.float32]:
         """One pass: logits [len(steps) + c, n_vocab], valid until the next call.
@@ -116,7 +116,7 @@ class OnnxSlots:
             del self._bound[next(iter(self._bound))]
         if shape.wanted > len(self._logits):
             self._bound.clear()
-            self._logits = np.empty((shape.wanted, self._hparams.n_vocab), np.float32)
+            self._logits = np.empty((2 * shape.wanted, self._hparams.n_vocab), np.float32)
         rows = self._slots.slot(shape.first, shape.rows) if shape.rows else self._nothing[0].arrays
         if not shape.chunk:
             chunk = self._nothing[1].arrays

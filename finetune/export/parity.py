@@ -70,7 +70,7 @@ def batch_logits(bundle: Bundle, tokens: NDArray[np.int64]) -> Logits:
     from app.engine.onnx import open_session
     from app.engine.slots import OnnxSlots
 
-    session = open_session(bundle, cores_allowed(), bundle.folder / BATCH[0])
+    session = open_session(bundle, cores_allowed(), BATCH[0])
     middle = -(-len(tokens) // 2)
     with closing(OnnxSlots(session, bundle.manifest.hparams, 1, len(tokens))) as slots:
         read = slots.run([], Chunk(0, tokens[:middle], 0, every=True)).copy()

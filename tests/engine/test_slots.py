@@ -22,8 +22,8 @@ from finetune.export.parity import compare_logits
 
 HPARAMS = Hparams(n_vocab=97, n_ctx=48, n_embd=32, n_head=4, n_layer=3)
 WEIGHTS = {name: w * 8 if w.ndim > 1 else w for name, w in initial_weights(HPARAMS, seed=1).items()}
-READ, WRITTEN = 21, 6
-TEXTS = np.random.default_rng(3).integers(0, HPARAMS.n_vocab, (5, READ + WRITTEN))
+READ, WRITTEN = 21, 4
+TEXTS = np.random.default_rng(3).integers(0, HPARAMS.n_vocab, (4, READ + WRITTEN))
 
 
 @pytest.fixture(scope="module")
