@@ -1,0 +1,292 @@
+"""The batch: texts that are written side by side are those that would have been written alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import onnxruntime
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.engine.base import Engine, Slots
+from app.engine.batch import TextBatch, generate
+from app.engine.batched_prompt import BatchedPrompt
+from app.engine.bundle import Hparams
+from app.engine.deadline import Deadline, DeadlinePassed
+from app.engine.fake import FakeEngine
+from app.engine.generation import GenerationOptions, TextDelta
+from app.engine.onnx import OnnxEngine, session_options
+from app.engine.prefix_cache import PrefixCache
+from app.engine.sampling import Sampling
+from app.engine.slots import OnnxSlots
+from finetune.checkpoint import initial_weights
+from finetune.export.batch_graph import build_batch_graph
+from finetune.export.graph_builder import write_graph
+from tests.fakes.history_engine import HistoryEngine
+
+HPARAMS = Hparams(n_vocab=257, n_ctx=24, n_embd=32, n_head=4, n_layer=2)
+
+
+class BatchGraphEngine(FakeEngine):
+    """The tokens of the fake engine on a real graph for batches, with random weights."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        super().__init__(n_ctx=HPARAMS.n_ctx)
+        self._session = session
+
+    def slots(self, count: int, positions: int) -> Slots:  # type: ignore[override]
+        return OnnxSlots(self._session, HPARAMS, count, positions)
+
+
+@pytest.fixture(scope="module")
+def batch_graph(tmp_path_factory: pytest.TempPathFactory) -> BatchGraphEngine:
+    folder = tmp_path_factory.mktemp("graph")
+    weights = {name: w * 8 if w.ndim > 1 else w for name, w in initial_weights(HPARAMS, seed=1).items()}
+    import numpy as np
+
+    scales = [(np.full(HPARAMS.n_embd, 0.02, np.float32), np.full(HPARAMS.n_embd, 0.03, np.float32))] * HPARAMS.n_layer
+    write_graph(build_batch_graph(HPARAMS, weights, scales), folder / "batch.onnx", folder / "batch.onnx.data")
+    return BatchGraphEngine(
+        onnxruntime.InferenceSession(
+            str(folder / "batch.onnx"), session_options(1), disabled_optimizers=["SkipLayerNormFusion"]
+        )
+    )
+
+
+Request = tuple[list[int], GenerationOptions]
+# Beginnings that prompts share, so that there is something to reuse.
+BEGINNINGS = [[256], [7] * 9, [*range(11)], [*range(11), *range(50, 58)]]
+
+options = st.builds(
+    GenerationOptions,
+    length=st.integers(0, 40),
+    samples=st.integers(1, 3),
+    seed=st.integers(0, 3),
+    sampling=st.builds(
+        Sampling,
+        temperature=st.sampled_from([0, 0.2, 1.0]),
+        top_k=st.sampled_from([0, 5]),
+        repetition_penalty=st.sampled_from([1.0, 1.3]),
+    ),
+    stops=st.lists(st.sampled_from(["e", "a ", "\n"]), max_size=1),
+    min_length=st.integers(0, 5),
+    logprobs=st.sampled_from([None, 0, 2]),
+    score_prompt=st.booleans(),
+    reuse=st.booleans(),
+)
+prompts = st.builds(
+    lambda beginning, rest: [*beginning, *rest],
+    st.sampled_from(BEGINNINGS),
+    st.lists(st.integers(0, 255), max_size=5),
+)
+requests = st.lists(st.tuples(prompts, options), min_size=1, max_size=6)
+
+
+def texts(deltas: Sequence[TextDelta], samples: int) -> list[tuple[str, list[Any], list[Any]]]:
+    """Each text, its scores and why it ended."""
+    found: list[tuple[str, list[Any], list[Any]]] = [("", [], []) for _ in range(samples)]
+    for delta in deltas:
+        text, scores, reasons = found[delta.index]
+        reason = [delta.finish_reason] if delta.finish_reason else []
+        found[delta.index] = (text + delta.text, scores + list(delta.scored), reasons + reason)
+    return found
+
+
+def alone(engine: Engine, request: Request) -> list[tuple[str, list[Any], list[Any]]]:
+    return texts(list(generate(engine, *request)), request[1].samples)
+
+
+class Schedule:
+    """Requests that come and go between passes, as was drawn. `removed` are those that were broken off."""
+
+    def __init__(self, engine: Engine, rows: int, asked: Sequence[Request], draw: Iterator[int]) -> None:
+        self.batch = TextBatch(engine, rows, prefixes=PrefixCache(10**6))
+        self.removed: set[int] = set()
+        self._asked = asked
+        self._draw = draw
+        self._added: list[BatchedPrompt] = []
+        self._deltas: list[list[TextDelta]] = [[] for _ in asked]
+
+    def run(self) -> list[list[TextDelta]]:
+        while len(self._added) < len(self._asked) or self.batch.prompts:
+            choice = next(self._draw)
+            if choice % 3 == 0 and len(self._added) < len(self._asked):
+                self._added.append(self.batch.add(*self._asked[len(self._added)]))
+            if choice == 7 and self.batch.prompts:
+                gone = self.batch.prompts[next(self._draw) % len(self.batch.prompts)]
+                self.batch.remove(gone)
+                self.removed.add(self._added.index(gone))
+            self.batch.run()
+            for number, prompt in enumerate(self._added):
+                self._deltas[number] += prompt.take()
+        return self._deltas
+
+
+def check_a_schedule(engine: Engine, asked: Sequence[Request], rows: int, choices: Sequence[int]) -> None:
+    draw = (choice for _ in range(10**6) for choice in choices)
+    schedule = Schedule(engine, max(rows, *(each.samples for _, each in asked)), asked, draw)
+    for number, (request, deltas) in enumerate(zip(asked, schedule.run(), strict=True)):
+        expected, found = alone(engine, request), texts(deltas, request[1].samples)
+        if number in schedule.removed:
+            assert all(whole[0].startswith(part[0]) for whole, part in zip(expected, found, strict=True))
+        else:
+            assert found == expected
+    schedule.batch.close()
+
+
+sizes = st.tuples(st.integers(3, 9), st.integers(3, 30), st.integers(3, 9))
+CHUNKS = ("CHUNK", "CHUNK_ALONE", "CHUNK_SCORED")
+
+
+def with_pieces(patch: pytest.MonkeyPatch, pieces: Sequence[int]) -> None:
+    for name, size in zip(CHUNKS, pieces, strict=True):
+        patch.setattr(f"app.engine.batch.{name}", size)
+
+
+@pytest.mark.parametrize("shares", [True, False])
+@given(asked=requests, rows=st.integers(1, 6), choices=st.lists(st.integers(0, 9), min_size=1), pieces=sizes)
+def test_a_text_is_the_same_alone_and_in_any_batch(
+    shares: bool, asked: list[Request], rows: int, choices: list[int], pieces: tuple[int, int, int]
+) -> None:
+    """Whatever else is written, whenever it comes or goes, however prompts are cut, and whatever is reused of others."""
+    engine = HistoryEngine(shares_passes=shares)
+    if not shares:
+        # There, what is reused changes the last bits.
+        asked = [(tokens, GenerationOptions(**vars(each) | {"reuse": False})) for tokens, each in asked]
+    with pytest.MonkeyPatch.context() as patch:
+        with_pieces(patch, pieces)
+        check_a_schedule(engine, asked, rows, [*choices, 0])
+
+
+@given(asked=requests, rows=st.integers(1, 6), choices=st.lists(st.integers(0, 9), min_size=1), pieces=sizes)
+def test_a_real_graph_writes_the_same_texts_too(
+    batch_graph: BatchGraphEngine, asked: list[Request], rows: int, choices: list[int], pieces: tuple[int, int, int]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        with_pieces(patch, pieces)
+        check_a_schedule(batch_graph, asked, rows, [*choices, 0])
+
+
+def test_requests_take_turns_on_a_graph_of_one_position_for_all(exact: OnnxEngine) -> None:
+    """Its rows are those of one request, so another one's texts are the same to the bit whoever writes beside it."""
+    asked = [
+        ([*range(40, 40 + length)], GenerationOptions(length=length, samples=samples, seed=length, logprobs=1))
+        for length, samples in [(9, 3), (30, 1), (17, 2), (3, 4)]
+    ]
+    check_a_schedule(exact, asked, 7, [0, 1, 2, 3])
+
+
+def test_who_writes_gets_a_token_in_every_pass_while_a_long_prompt_is_read() -> None:
+    """A request waited for the whole text of another, and a prompt of a thousand tokens delayed all for a second."""
+    engine = HistoryEngine(n_ctx=1024)
+    batch = TextBatch(engine, 3)
+    free = GenerationOptions(length=100, ignore_end=True)
+    writers = [batch.add([5, number], free) for number in range(2)]
+    for _ in range(3):
+        batch.run()
+    for prompt in writers:
+        prompt.take()
+    late = batch.add([1] * 1000, GenerationOptions(length=1))
+    passes = 0
+    while not late.ended:
+        batch.run()
+        passes += 1
+        assert [len(prompt.take()) for prompt in writers] == [1, 1]
+    assert passes == -(-1000 // 32)
+    assert all(each.read <= 32 for each in engine.passes[-passes:])
+
+
+def test_prompts_are_read_in_the_order_in_which_they_came() -> None:
+    engine = HistoryEngine(n_ctx=1024)
+    batch = TextBatch(engine, 4)
+    asked = [batch.add([number] * 200, GenerationOptions(length=1)) for number in range(4)]
+    ended: list[BatchedPrompt] = []
+    while batch.prompts:
+        batch.run()
+        ended += [prompt for prompt in asked if prompt.ended and prompt not in ended]
+    assert ended == asked
+    chunks = [each.chunk for each in engine.passes]
+    assert chunks == sorted(chunks, key=chunks.index)
+
+
+def test_a_prompt_waits_for_slots_and_takes_them_as_soon_as_they_are_free() -> None:
+    engine = HistoryEngine()
+    batch = TextBatch(engine, 2)
+    short, long = (batch.add([5], GenerationOptions(length=n, ignore_end=True)) for n in (3, 30))
+    waiting = batch.add([6], GenerationOptions(length=1))
+    while not short.ended:
+        batch.run()
+        assert not waiting.begun
+    batch.run()
+    assert waiting.ended
+    assert not long.ended
+
+
+def test_a_text_that_is_removed_is_in_no_further_pass() -> None:
+    engine = HistoryEngine()
+    batch = TextBatch(engine, 2)
+    gone, stays = (batch.add([5, 6], GenerationOptions(length=50, ignore_end=True)) for _ in range(2))
+    for _ in range(4):
+        batch.run()
+    batch.remove(gone)
+    batch.run()
+    assert engine.passes[-1].steps == [1]
+    assert not stays.ended
+
+
+def test_a_text_whose_time_is_up_ends_and_the_others_go_on() -> None:
+    batch, deadline = TextBatch(HistoryEngine(), 2), Deadline()
+    late = batch.add([5, 6], GenerationOptions(length=50, ignore_end=True), deadline)
+    other = batch.add([5, 6], GenerationOptions(length=20, ignore_end=True))
+    for _ in range(4):
+        batch.run()
+    deadline.at = 0.0
+    while batch.prompts:
+        batch.run()
+    assert late.take()[-1].finish_reason == "timeout"
+    assert other.take()[-1].finish_reason == "length"
+    never = batch.add([5], GenerationOptions(), Deadline(0.0))
+    batch.run()
+    assert isinstance(never.error, DeadlinePassed)
+
+
+class PickyEngine(HistoryEngine):
+    """Token 66 cannot be decoded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        bytes_of = self.tokenizer.bytes_of
+
+        def picky(token: int) -> bytes:
+            if token == 66:
+                raise ZeroDivisionError
+            return bytes_of(token)
+
+        self.tokenizer.bytes_of = picky  # type: ignore[method-assign]
+
+
+def test_what_goes_wrong_in_a_text_ends_no_other() -> None:
+    engine = PickyEngine()
+    batch = TextBatch(engine, 2)
+    broken = batch.add([5, 6], GenerationOptions(length=9, bias={66: 100.0}))
+    whole = batch.add([5, 6], GenerationOptions(length=9, ignore_end=True, bias={66: -100.0}))
+    while batch.prompts:
+        batch.run()
+    assert isinstance(broken.error, ZeroDivisionError)
+    assert sum(delta.tokens for delta in whole.take()) == 9
+
+
+def test_a_generation_that_is_not_read_on_frees_its_slots() -> None:
+    engine = HistoryEngine()
+    batch = TextBatch(engine, 1)
+    for _ in range(3):
+        deltas = generate(engine, [5, 6], GenerationOptions(length=50, ignore_end=True), batch=batch)
+        next(deltas)
+        deltas.close()  # type: ignore[attr-defined]
+    assert batch.prompts == []
+    with suppress(DeadlinePassed):
+        list(generate(engine, [5], GenerationOptions(), Deadline(0.0), batch))
+    assert batch.prompts == []
