@@ -1,0 +1,173 @@
+"""The queue: what may be written at a time, in which order, and with how much memory."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.ask import Generation
+from app.engine.batch import generate
+from app.engine.generation import GenerationOptions
+from app.engine.generation_queue import GenerationQueue
+from app.engine.memory import SCRATCH, ModelMemory
+from app.engine.passes import ROWS_OF_A_REQUEST
+from app.engine.prefix_cache import PrefixCache
+from tests.fakes.history_engine import HistoryEngine
+
+
+@pytest.fixture
+def queue() -> Iterator[GenerationQueue]:
+    queue = GenerationQueue(concurrency=3, queue_limit=100)
+    yield queue
+    queue.close()
+
+
+async def write(generation: Generation, leave_after: int | None = None) -> list[str]:
+    """The texts. `leave_after` is the number of deltas after which the reader leaves."""
+    texts = [""] * len(generation.finish_reasons)
+    count = 0
+    async with aclosing(generation):
+        async for delta in generation:
+            texts[delta.index] += delta.text
+            count += 1
+            if count == leave_after:
+                break
+    return texts
+
+
+def alone(engine: HistoryEngine, prompts: Sequence[Sequence[int]], options: GenerationOptions) -> list[str]:
+    texts = [""] * (len(prompts) * options.samples)
+    for number, tokens in enumerate(prompts):
+        for delta in generate(engine, tokens, options):
+            texts[number * options.samples + delta.index] += delta.text
+    return texts
+
+
+async def settled(queue: GenerationQueue) -> None:
+    while queue.pending:
+        await asyncio.sleep(0)
+
+
+asked = st.lists(
+    st.tuples(
+        st.integers(0, 1),
+        st.lists(st.lists(st.integers(0, 255), min_size=1, max_size=15), min_size=1, max_size=4),
+        st.builds(
+            GenerationOptions,
+            length=st.integers(0, 20),
+            samples=st.integers(1, 3),
+            seed=st.integers(0, 3),
+            score_prompt=st.booleans(),
+        ),
+        st.sampled_from([None, None, 1, 3]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(asked=asked, concurrency=st.integers(1, 5), room=st.sampled_from([None, 80, 200]))
+def test_every_request_gets_the_texts_it_would_get_alone(
+    asked: Sequence[tuple[int, list[list[int]], GenerationOptions, int | None]], concurrency: int, room: int | None
+) -> None:
+    """Of two models, with little memory or much, while others come and go."""
+    engines = [HistoryEngine(name="one"), HistoryEngine(name="two", shares_passes=False)]
+
+    async def ask() -> None:
+        memory = ModelMemory(None if room is None else SCRATCH + room, base=0, prefixes=PrefixCache(100))
+        queue = GenerationQueue(concurrency, queue_limit=100, memory=memory)
+        written = [
+            write(Generation(queue, engines[which], prompts, options), leave_after)
+            for which, prompts, options, leave_after in asked
+        ]
+        for (which, prompts, options, leave_after), texts in zip(asked, await asyncio.gather(*written), strict=True):
+            expected = alone(HistoryEngine(shares_passes=not which), prompts, options)
+            if leave_after is None:
+                assert texts == expected
+            else:
+                assert all(whole.startswith(part) for whole, part in zip(expected, texts, strict=True))
+        await asyncio.wait_for(settled(queue), 10)
+        queue.close()
+
+    asyncio.run(ask())
+
+
+def test_no_more_slots_are_filled_than_there_is_memory_for() -> None:
+    """Each text was counted when it was allocated only, and eight at once were too many."""
+    engine = HistoryEngine()
+
+    async def ask() -> None:
+        memory = ModelMemory(SCRATCH + 3 * 24, base=0, prefixes=PrefixCache(48))
+        queue = GenerationQueue(concurrency=8, queue_limit=100, memory=memory)
+        options = [GenerationOptions(length=50, seed=seed, reuse=True, ignore_end=True) for seed in range(12)]
+        await asyncio.gather(
+            *(write(Generation(queue, engine, [[seed, 9]], each)) for seed, each in enumerate(options))
+        )
+        queue.close()
+
+    asyncio.run(ask())
+    assert engine.most_filled <= 3 * 24
+    assert max(len(each.steps) for each in engine.passes) == 3
+
+
+def test_a_request_of_many_prompts_writes_some_at_a_time_and_delays_nobody_else(queue: GenerationQueue) -> None:
+    engine = HistoryEngine()
+
+    async def ask() -> None:
+        many = Generation(
+            queue, engine, [[number] for number in range(40)], GenerationOptions(length=50, ignore_end=True)
+        )
+        long = asyncio.create_task(write(many))
+        while not many.generated_tokens:
+            await asyncio.sleep(0)
+        other = Generation(queue, engine, [[5]], GenerationOptions(length=3))
+        await write(other)
+        assert not long.done()
+        await long
+
+    asyncio.run(ask())
+    assert max(len(each.steps) for each in engine.passes) == ROWS_OF_A_REQUEST + 1
+
+
+def test_a_reader_who_leaves_frees_the_slot_for_the_next(queue: GenerationQueue) -> None:
+    engine = HistoryEngine()
+
+    async def ask() -> None:
+        endless = GenerationOptions(length=10**6, ignore_end=True)
+        for _ in range(10):
+            await write(Generation(queue, engine, [[5]], endless), leave_after=2)
+        await asyncio.wait_for(settled(queue), 10)
+        assert queue.stats.texts["abort"] == 10
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("shares", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_five_hundred_requests_leave_nothing_behind(queue: GenerationQueue, shares: bool) -> None:
+    engine = HistoryEngine(shares_passes=shares)
+
+    async def ask(count: int) -> int:
+        for seed in range(count):
+            options = GenerationOptions(length=3, seed=seed, reuse=True)
+            await write(Generation(queue, engine, [[seed % 250, 4]], options))
+        await settled(queue)
+        engine.passes.clear()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    async def growth() -> int:
+        before = await ask(50)
+        return await ask(500) - before
+
+    tracemalloc.start()
+    try:
+        assert asyncio.run(growth()) < 50_000
+    finally:
+        tracemalloc.stop()
