@@ -6,6 +6,7 @@ as an input past_* is bound as the output too, so no step copies the cache.
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable
 from functools import cached_property
@@ -92,7 +93,9 @@ class OnnxEngine:
         return kind(self._session, self.hparams, count, positions)
 
     def slot_bytes(self, positions: int) -> int:
-        return positions * self.position_bytes + ROW_BYTES * self.hparams.n_vocab
+        # The keys and the values of each head begin and end within pages of their own.
+        pages = 2 * self.hparams.n_layer * self.hparams.n_head * mmap.PAGESIZE
+        return positions * self.position_bytes + pages + ROW_BYTES * self.hparams.n_vocab
 
 
 def read_tokenizer(bundle: Bundle) -> Tokenizer:

@@ -52,6 +52,12 @@ class OnnxSlots:
             SlotMemory(names, 1, (shape[0], 1, shape[2]), kind)
             for kind in (np.int8 if self._scales else np.float32, np.float32)
         ]
+        # The keys and values of a chunk of up to so many tokens, as the graph rounds them.
+        self._longest = 1
+        self._rounded = {
+            f"chunk_{layer}": np.empty((1, 2 * hparams.n_embd), np.int8)
+            for layer in range(hparams.n_layer if self._scales else 0)
+        }
         # The slot whose first positions the scratch holds, and how many.
         self._held = (-1, 0)
         self._bound: dict[PassShape, BoundPass] = {}
@@ -114,6 +120,11 @@ class OnnxSlots:
             return bound
         if len(self._bound) >= BINDINGS:
             del self._bound[next(iter(self._bound))]
+        if shape.chunk > self._longest:
+            # One for all passes: each would keep megabytes of its own.
+            self._bound.clear()
+            self._longest, size = shape.chunk, (shape.chunk, 2 * self._hparams.n_embd)
+            self._rounded = {name: np.empty(size, np.int8) for name in self._rounded}
         if shape.wanted > len(self._logits):
             self._bound.clear()
             self._logits = np.empty((2 * shape.wanted, self._hparams.n_vocab), np.float32)
@@ -123,9 +134,7 @@ class OnnxSlots:
         else:
             chunk = self._slots.slot(shape.over) if self._scratch is None else self._scratch.arrays
         caches = dict(rows) | {f"chunk_{name}": array for name, array in chunk.items()}
-        size = (max(shape.chunk, 1), 2 * self._hparams.n_embd)
-        layers = range(self._hparams.n_layer) if self._scales else ()
-        rounded = {f"chunk_{layer}": np.empty(size, np.int8) for layer in layers}
+        rounded = {name: array[: max(shape.chunk, 1)] for name, array in self._rounded.items()}
         bound = BoundPass(self._session, shape, caches, rounded, self._logits[: shape.wanted])
         self._bound[shape] = bound
         return bound

@@ -45,8 +45,8 @@ def test_texts_in_a_batch_are_those_written_alone(batched: OnnxEngine) -> None:
     found: list[list[object]] = [[] for _ in prompts]
     while batch.prompts:
         batch.run()
-        for scores, prompt in zip(found, prompts, strict=True):
-            scores += scored(prompt.take())
+        for number, prompt in enumerate(prompts):
+            found[number] += scored(prompt.take())
     assert all(found)
     assert found == [alone(batched, seed) for seed in range(len(PROMPTS))]
 

@@ -119,6 +119,7 @@ def test_no_more_slots_are_filled_than_there_is_memory_for() -> None:
 
 def test_a_request_of_many_prompts_writes_some_at_a_time_and_delays_nobody_else(queue: GenerationQueue) -> None:
     engine = HistoryEngine()
+    engine.max_positions = 10**4
 
     async def ask() -> None:
         many = Generation(
