@@ -65,9 +65,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "crc32"
     threads: Annotated[
-        int, Meta(ge=0, le=1024, description="threads for one generation, or 0 for every core that may be used")
+        int, Meta(ge=0, le=1024, description="threads that compute, or 0 for every core that may be used")
     ] = 0
-    concurrency: Annotated[int, Meta(ge=1, le=64, description="how many generations run at the same time, 1 to 64")] = 1
+    concurrency: Annotated[
+        int, Meta(ge=1, le=64, description="how many requests are written at the same time, 1 to 64")
+    ] = 1
     queue_limit: Annotated[
         int, Meta(ge=0, le=10000, description="how many requests may wait in the queue, 0 to 10000")
     ] = 32

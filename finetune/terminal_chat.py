@@ -120,9 +120,8 @@ class TerminalChat:
         turns = [*self.turns, message]
         options = self._generation()
         tokens = self._fitting(turns, options)
-        reply = self._write(
-            tokens, replace(options, tags=self._engine.profile.stop_tags, strip=" \n", reuse=self._options.seed is None)
-        )
+        reuse = self._engine.shares_passes or self._options.seed is None
+        reply = self._write(tokens, replace(options, tags=self._engine.profile.stop_tags, strip=" \n", reuse=reuse))
         self.turns = [*turns, reply]
 
     def _continue(self, text: str) -> None:

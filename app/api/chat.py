@@ -42,7 +42,7 @@ async def chat(request: Request[State]) -> Response:
         # Without a limit, the answer may fill what is left of the window.
         length = max(1, min(max_length, engine.n_ctx - len(prompt))) if limit == AS_MANY_AS_FIT else limit
         check_limits(fields, engine, length, max_length)
-        options = turn_options(engine, chat_options(fields, length, engine.profile.sampling))
+        options = turn_options(engine, chat_options(fields, length, engine))
         generation = Generation(request.state["queue"], engine, [prompt], options, since=began)
     return await respond(request, ChatReply(generation, fields), stream=fields.stream)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from app.api.field_types import Stop
 from app.api.generate_request import GenerateRequest
 from app.api.openai_requests import ChatRequest, CompletionRequest, OpenAIRequest
+from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
 from app.engine.profile import SamplingDefaults
 from app.engine.sampling import Sampling
@@ -39,16 +40,16 @@ def completion_options(request: CompletionRequest, length: int, defaults: Sampli
     )
 
 
-def chat_options(request: ChatRequest, length: int, defaults: SamplingDefaults) -> GenerationOptions:
+def chat_options(request: ChatRequest, length: int, engine: Engine) -> GenerationOptions:
     """The options of `/v1/chat/completions`, for up to `length` new tokens. The model's template adds to them."""
     return replace(
-        openai_options(request, length, request.n, defaults),
+        openai_options(request, length, request.n, engine.profile.sampling),
         logprobs=request.likeliest,
         # What separates the turns is not part of the answer.
         strip=" \n",
-        # The last request of a conversation has read most of its tokens. Reusing their KV cache changes the last digits of
-        # the logits, though, and a seed promises exactly the same text.
-        reuse=request.fixed_seed is None,
+        # The last request of a conversation has read most of its tokens. Where reusing their KV cache changes the last digits
+        # of the logits, though, a seed promises exactly the same text.
+        reuse=engine.shares_passes or request.fixed_seed is None,
     )
 
 

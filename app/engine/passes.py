@@ -147,13 +147,16 @@ class Passes:
     def _turn(self) -> None:
         """A pass over each model that has texts to write."""
         self._turning = False
-        for batch, running in [*self._running.items()]:
+        try:
             # Before anything is filled.
-            batch.release_dropped()
-            if running:
-                self._run(batch, running)
-        if any(self._running.values()):
-            self._go_on()
+            for batch in self._running:
+                batch.release_dropped()
+            for batch, running in [*self._running.items()]:
+                if running:
+                    self._run(batch, running)
+        finally:
+            if any(self._running.values()):
+                self._go_on()
 
     def _run(self, batch: TextBatch, running: list[RunningRequest]) -> None:
         try:
@@ -167,7 +170,10 @@ class Passes:
                 each.request.finish(error)
             return
         for each in [*running]:
-            each.report()
+            try:
+                each.report()
+            except Exception as error:
+                each.error = error
             if each.ended:
                 running.remove(each)
                 for prompt in each.prompts.values():

@@ -46,7 +46,8 @@ def sampled(route: str, fields: dict[str, Any], defaults: SamplingDefaults) -> S
         return generate_options(validate(fields, GenerateRequest), 5, defaults).sampling
     if route == "/v1/completions":
         return completion_options(validate(fields, CompletionRequest), 5, defaults).sampling
-    return chat_options(validate(fields | {"messages": HELLO}, ChatRequest), 5, defaults).sampling
+    engine = FakeEngine(profile=Profile(sampling=defaults))
+    return chat_options(validate(fields | {"messages": HELLO}, ChatRequest), 5, engine).sampling
 
 
 ROUTES = ["/", "/v1/completions", "/v1/chat/completions"]

@@ -63,6 +63,19 @@ def test_batches_are_no_larger_than_what_fits_beside_the_weights(room: int, posi
     assert engine.max_positions == positions
 
 
+@pytest.mark.parametrize(("rows", "fits"), [(3, True), (4, False)])
+def test_more_texts_at_once_than_memory_allows_stop_the_start(rows: int, fits: bool) -> None:
+    """They would have waited for each other, whatever CONCURRENCY said."""
+    memory = ModelMemory(SCRATCH + 100 + 3 * 50 + 49, base=0)
+    if fits:
+        memory.fit(LargeEngine("a", n_ctx=50), Path("models/a"), rows)
+        return
+    with pytest.raises(
+        MachineError, match=r"^CONCURRENCY is 4, and beside models/a 3 texts .+: set CONCURRENCY=3, or "
+    ):
+        memory.fit(LargeEngine("a", n_ctx=50), Path("models/a"), rows)
+
+
 def memory_with(*engines: FakeEngine, room: int, prefixes: PrefixCache | None = None) -> ModelMemory:
     """These models are loaded, and besides the scratch memory of one generation there are `room` bytes in all."""
     memory = ModelMemory(SCRATCH + room, base=0, prefixes=prefixes)
