@@ -66,7 +66,7 @@ from app.engine.fake import FakeEngine, FakeSlots
 
 class Reading(FakeSlots):
     def run(self, steps, chunk):
-        time.sleep(0.3 if chunk and chunk.start + len(chunk.tokens) > 500 else 0.0)
+        time.sleep(1.0 if chunk and chunk.start + len(chunk.tokens) > 500 else 0.0)
         return super().run(steps, chunk)
 
 class Busy(FakeEngine):
@@ -94,11 +94,11 @@ UPDATE = {
 ASKED: dict[str, dict[str, Any]] = {
     "generating": {"path": "/", "json": {"length": 4000}},
     "streaming": {"path": "/", "json": {"length": 4000, "stream": True}},
-    "reading a prompt": {"path": "/", "json": {"prefix": "x" * 900}},
     "scoring prompts": {
         "path": "/v1/completions",
         "json": {"prompt": ["x" * 400] * 40, "max_tokens": 1, "echo": True, "logprobs": 1},
     },
+    "reading a prompt": {"path": "/", "json": {"prefix": "x" * 900}},
     "loading": {"path": "/", "json": {"model": "large"}},
     "waiting": {"path": "/", "json": {}},
     "telling Telegram": {

@@ -75,15 +75,16 @@ class RunningRequest:
         return self.error is not None or (not self.prompts and self._next == len(self.request.prompts))
 
     def add_to(self, batch: TextBatch) -> None:
-        """Add the next prompts, while there is room for them."""
+        """Add the next prompt, if the one before has been read. So prompts of several requests are read in alternation."""
         request = self.request
-        while len(self.prompts) < self._at_once and self._next < len(request.prompts):
-            try:
-                self.prompts[self._next] = batch.add(request.prompts[self._next], request.options, request.deadline)
-            except Exception as error:
-                self.error = error
-                return
+        full = len(self.prompts) >= self._at_once or self._next == len(request.prompts)
+        if full or any(prompt.unread for prompt in self.prompts.values()):
+            return
+        try:
+            self.prompts[self._next] = batch.add(request.prompts[self._next], request.options, request.deadline)
             self._next += 1
+        except Exception as error:
+            self.error = error
 
     def report(self) -> None:
         """Report what a pass has added."""
