@@ -16,6 +16,7 @@ from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.profile import Profile
 from app.engine.tokenizer import Tokenizer
 from finetune.checkpoint import Array, read_finite_weights
+from finetune.export.calibration_texts import CalibrationTexts, corpus_texts
 from finetune.export.parity import Parities, check_parity, measure_parity
 from finetune.export.quantization import Bits
 from finetune.export.refinement import drop_batch, needs_refinement, refine
@@ -41,7 +42,8 @@ def write_bundle(
     """
     weights = write_model(source, bits, folder, progress)
     bundle = Bundle(folder, describe_bundle(source, folder, name, bits, end, profile))
-    return complete_bundle(bundle, weights, partial(measure_parity, source), "TensorFlow", progress)
+    texts = corpus_texts(RunFolder(source.folder).description, source.hparams.n_ctx)
+    return complete_bundle(bundle, weights, partial(measure_parity, source), "TensorFlow", progress, texts)
 
 
 def complete_bundle(
@@ -50,15 +52,16 @@ def complete_bundle(
     measure: Callable[[Bundle], Parities],
     reference: str,
     progress: tqdm[None],
+    texts: CalibrationTexts | None = None,
 ) -> Parity:
-    """Refine what `write_files` wrote, measure its parity and write the manifest.
+    """Refine what `write_files` wrote, for `texts` if it has few bits, measure its parity and write the manifest.
 
     Raises BundleError where the bundle strays from its reference.
     """
     manifest, rounding = bundle.manifest, {}
     if needs_refinement(weights, manifest.bits):
         progress.set_description("calibrate")
-        rounding = refine(bundle, weights)
+        rounding = refine(bundle, weights, texts)
     progress.set_description(f"compare with {reference}")
     parities = measure(bundle)
     check_parity(parities.main, manifest.bits)
