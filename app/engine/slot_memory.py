@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import mmap
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+# Linux's MAP_NORESERVE, which Python 3.11 does not name.
+NO_RESERVE = 0x4000 if sys.platform == "linux" else 0
 
 
 class SlotMemory:
@@ -17,10 +22,12 @@ class SlotMemory:
     def __init__(self, names: Sequence[str], count: int, shape: tuple[int, ...], kind: DTypeLike) -> None:
         self.slot_bytes = math.prod(shape) * np.dtype(kind).itemsize
         size = -(-count * self.slot_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
-        self._map = mmap.mmap(-1, size * len(names))
+        self._map = anonymous_memory(size * len(names))
         # A huge page would be resident as a whole, though a text may need a few positions of each head only.
         if hasattr(mmap, "MADV_NOHUGEPAGE"):
-            self._map.madvise(mmap.MADV_NOHUGEPAGE)
+            # A kernel without huge pages does not know the advice.
+            with contextlib.suppress(OSError):
+                self._map.madvise(mmap.MADV_NOHUGEPAGE)
         self._offsets = [size * index for index in range(len(names))]
         self.arrays: dict[str, NDArray[Any]] = {
             name: np.ndarray((count, *shape), kind, self._map, offset)
@@ -40,3 +47,13 @@ class SlotMemory:
             end = (offset + (slot + 1) * self.slot_bytes) // mmap.PAGESIZE * mmap.PAGESIZE
             if end > start:
                 self._map.madvise(mmap.MADV_DONTNEED, start, end - start)
+
+
+def anonymous_memory(size: int) -> mmap.mmap:
+    """Memory that takes no room until it is written, however much it is.
+
+    Private, since what is given back of shared memory is not freed; and not reserved, or a system with less would refuse it.
+    """
+    if not hasattr(mmap, "MAP_PRIVATE"):
+        return mmap.mmap(-1, size)
+    return mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NO_RESERVE)
