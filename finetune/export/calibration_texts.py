@@ -71,9 +71,9 @@ def choose_texts(documents: Documents, end: int, longest: int, tokens: int) -> l
     return list(texts.values())
 
 
-def sampled_texts(engine: Engine, tokens: int = TOKENS // 2) -> CalibrationTexts:
+def sampled_texts(engine: Engine, tokens: int = TOKENS // 2, longest: int = LONGEST) -> CalibrationTexts:
     """Texts that the model writes at temperature 1."""
-    length = min(LONGEST, engine.n_ctx)
+    length = min(longest, engine.n_ctx)
     random = np.random.default_rng(2)
     texts: list[NDArray[np.int64]] = []
     while len(texts) * length < tokens:

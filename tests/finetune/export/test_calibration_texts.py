@@ -14,48 +14,22 @@ from finetune.commands.export import export
 from finetune.commands.prepare import prepare
 from finetune.data.prepared import Documents, open_data
 from finetune.export.calibration_texts import choose_texts, corpus_texts, sampled_texts
-from finetune.run_folder import RunDescription, RunFolder
+from finetune.run_folder import RunFolder
 from tests.conftest import SENTENCES
 
 
-@pytest.fixture
-def run(checkpoint: Path, tmp_path: Path) -> Path:
-    """A run that was trained on sentences, as far as `export` can tell."""
-    (tmp_path / "sentences.txt").write_text("\n\n".join(SENTENCES), encoding="utf-8")
-    prepare(
-        [str(tmp_path / "sentences.txt")],
-        out=tmp_path / "data",
-        vocabulary=checkpoint,
-        near_duplicates=0,
-        split="lines",
-    )
-    folder = Path(shutil.copytree(checkpoint, tmp_path / "run"))
-    described = open_data(tmp_path / "data").description
-    RunFolder(folder).describe(
-        RunDescription(
-            corpus_sha256=described.corpus_sha256,
-            end=0,
-            template="text",
-            init="scratch",
-            options={"data": str(tmp_path / "data")},
-            made={},
-        )
-    )
-    return folder
-
-
-def test_texts_are_documents_of_the_run(run: Path) -> None:
-    found = corpus_texts(RunFolder(run).description, 64, tokens=300)
+def test_texts_are_documents_of_the_run(sentence_run: Path) -> None:
+    found = corpus_texts(RunFolder(sentence_run).description, 64, tokens=300)
     assert found is not None
     assert found.source == "training data"
     assert 300 <= found.tokens < 300 + 64
-    data = open_data(run.parent / "data")
+    data = open_data(sentence_run.parent / "data")
     end = data.description.end_of_text
     # A sentence has fewer tokens than the window, so that no text is a piece of one.
     for text in found.texts:
         assert text[0] == end
         assert data.tokenizer.decode(text[1:-1].tolist()) in SENTENCES
-    held_out = corpus_texts(RunFolder(run).description, 8, "validation")
+    held_out = corpus_texts(RunFolder(sentence_run).description, 8, "validation")
     assert held_out is not None
     assert held_out.source == "held-out data"
     assert max(map(len, held_out.texts)) == 8
@@ -76,18 +50,23 @@ def test_pieces_of_a_long_document_come_from_all_over_it() -> None:
 
 
 @pytest.mark.parametrize("what", ["no description", "another corpus", "data gone", "a window of one token"])
-def test_no_data_of_the_run_no_texts(run: Path, what: str) -> None:
+def test_no_data_of_the_run_no_texts(sentence_run: Path, what: str) -> None:
     """The folder may hold other data by now, which the model has never read."""
-    description = RunFolder(run).description
+    description = RunFolder(sentence_run).description
     if what == "no description":
         description = None
     elif what == "another corpus":
-        (run.parent / "sentences.txt").write_text("\n\n".join(SENTENCES[:50]), encoding="utf-8")
-        shutil.rmtree(run.parent / "data")
-        vocabulary = run
-        prepare([str(run.parent / "sentences.txt")], out=run.parent / "data", vocabulary=vocabulary, near_duplicates=0)
+        (sentence_run.parent / "sentences.txt").write_text("\n\n".join(SENTENCES[:50]), encoding="utf-8")
+        shutil.rmtree(sentence_run.parent / "data")
+        vocabulary = sentence_run
+        prepare(
+            [str(sentence_run.parent / "sentences.txt")],
+            out=sentence_run.parent / "data",
+            vocabulary=vocabulary,
+            near_duplicates=0,
+        )
     elif what == "data gone":
-        shutil.rmtree(run.parent / "data")
+        shutil.rmtree(sentence_run.parent / "data")
     assert corpus_texts(description, 1 if what == "a window of one token" else 64) is None
 
 
@@ -100,7 +79,7 @@ def test_a_model_without_data_writes_its_texts(exact: OnnxEngine) -> None:
     assert all(text.min() >= 0 and text.max() < 300 for text in np.array(found.texts))
 
 
-def test_four_bits_are_rounded_for_the_data_of_the_run(run: Path, tmp_path: Path) -> None:
-    export(run, tmp_path / "model", bits=4)
+def test_four_bits_are_rounded_for_the_data_of_the_run(sentence_run: Path, tmp_path: Path) -> None:
+    export(sentence_run, tmp_path / "model", bits=4)
     rounding = read_manifest(tmp_path / "model").rounding
     assert rounding["weights_for"] == "training data"
