@@ -47,7 +47,7 @@ class OnnxEngine:
     ) -> None:
         hparams = bundle.manifest.hparams
         # Whether it runs the graph for batches.
-        self.shares_passes = bundle.has_batch and batches_fast(rows)
+        self.shares_passes = bundle.has_batch and batches_fast(rows, bundle.size_of(BATCH))
         self.name = bundle.manifest.name
         self.n_ctx = hparams.n_ctx
         self.end = bundle.manifest.end

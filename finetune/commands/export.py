@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from app.engine.bundle import BATCH, FILES, EndMarker, Parity
+from app.engine.bundle import BATCH, FILES, EndMarker, Parity, read_manifest
 from app.engine.checkpoint_folder import CheckpointFolder
 from app.engine.default_bundle import is_bundle
 from app.engine.profile import Profile
@@ -100,7 +100,8 @@ def write_with_progress(
 
 
 def described_bundle(out: Path, bits: Bits, parity: Parity) -> str:
-    return f"{out}: {megabytes(out, FILES)} at {bits} bits, mean divergence from TensorFlow {parity.mean_kl:.1e} nats"
+    size = megabytes(out, [*read_manifest(out).files])
+    return f"{out}: {size} at {bits} bits, mean divergence from TensorFlow {parity.mean_kl:.1e} nats"
 
 
 def choose_bits(source: CheckpointFolder, out: Path, divergence: float, end: EndMarker, profile: Profile) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from app.engine.bundle import BATCH, FILES
+from app.engine.bundle import BATCH, FILES, read_manifest
 from app.engine.default_bundle import is_bundle
 from app.engine.templates import Template
 from app.engine.vocabulary_files import VOCABULARY_FILES
@@ -86,7 +86,7 @@ def import_bundle(origin: ModelOrigin, out: Path, bits: Bits, template: Template
         with written_aside(out) as aside:
             parity = write_bundle_of(model, aside, out.name, facts, bits, template or model.template, progress)
             replace_folder(aside, out, (*FILES, *BATCH, "manifest.json"))
-    size = sum((out / name).stat().st_size for name in FILES) / 1e6
+    size = sum((out / name).stat().st_size for name in read_manifest(out).files) / 1e6
     measured = f"{size:.1f} MB at {bits} bits, mean divergence from {parity.reference} {parity.mean_kl:.1e} nats"
     chosen = [*choose_new(out), "Now: gpt2 chat"] if can_be_default(out) else []
     print("\n".join([f"{out}: {shape_of(model)}, from {title}", f"{out}: {measured}", *model.notes, *chosen]))

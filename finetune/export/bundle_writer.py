@@ -19,7 +19,7 @@ from finetune.checkpoint import Array, read_finite_weights
 from finetune.export.calibration_texts import CalibrationTexts, corpus_texts
 from finetune.export.parity import Parities, check_parity, measure_parity
 from finetune.export.quantization import Bits
-from finetune.export.refinement import drop_batch, needs_refinement, refine
+from finetune.export.refinement import drop_batch, refine
 from finetune.readable_json import readable_json
 from finetune.run_folder import RunFolder
 
@@ -59,7 +59,7 @@ def complete_bundle(
     Raises BundleError where the bundle strays from its reference.
     """
     manifest, rounding = bundle.manifest, {}
-    if needs_refinement(weights, manifest.bits):
+    if manifest.bits != 32:
         progress.set_description("calibrate")
         rounding = refine(bundle, weights, texts)
     progress.set_description(f"compare with {reference}")

@@ -1,8 +1,8 @@
 """Refinement: a rounded bundle is made again with what it shows of the model while it writes a text.
 
 The largest values of each channel tell how to smooth the weights (`smoothing`) and how to round the KV cache. They come from
-text that the model samples, because text of other kinds has other ranges: those of random tokens are no good. For 4 bits, more
-text tells how to round the weights (`gptq`): that of the run, where it is still there.
+the run's text, where it is still there, else from text that the model samples: text of other kinds has other ranges, and those
+of random tokens are no good. For 4 bits, more of it tells how to round the weights (`gptq`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from app.engine.bundle import BATCH, Bundle, Parity
+from app.engine.bundle import BATCH, WEIGHTS, Bundle, Parity
 from app.engine.cores import cores_allowed
 from finetune.checkpoint import Array
 from finetune.export.calibration_texts import CalibrationTexts, sampled_texts
@@ -29,17 +29,16 @@ BATCH_DIVERGENCE = 0.005
 Facts = dict[str, int | float | str]
 
 
-def needs_refinement(weights: Mapping[str, Array], bits: int) -> bool:
-    """Whether a bundle's activations are rounded. Those of small models are not, at 8 bits."""
-    return bits == 4 or (bits == 8 and not is_small(weights))
-
-
-def calibrate(bundle: Bundle, weights: Mapping[str, Array]) -> Ranges:
-    """The ranges of the exact model while it reads a text that the bundle samples."""
+def calibrate(bundle: Bundle, weights: Mapping[str, Array], texts: CalibrationTexts | None) -> Ranges:
+    """The ranges of the exact model while it reads these texts, or one that the bundle samples."""
     from app.engine.onnx import OnnxEngine
 
     hparams = bundle.manifest.hparams
-    tokens, _ = sample_with_logits(OnnxEngine(bundle, cores_allowed()), min(CALIBRATION_TOKENS, hparams.n_ctx), SEED)
+    if texts:
+        tokens = np.concatenate(texts.texts)
+    else:
+        length = min(CALIBRATION_TOKENS, hparams.n_ctx)
+        tokens, _ = sample_with_logits(OnnxEngine(bundle, cores_allowed()), length, SEED)
     # Over and over, so that there is a token at each position.
     return measure_ranges(hparams, weights, np.resize(tokens, hparams.n_ctx))
 
@@ -49,30 +48,36 @@ def refine(bundle: Bundle, weights: Mapping[str, Array], texts: CalibrationTexts
 
     At 4 bits, weights are rounded for `texts`; without those, for what the bundle samples.
     """
-    from app.engine.onnx import OnnxEngine
     from finetune.export.batch_graph import build_batch_graph
     from finetune.export.graph import build_graph
     from finetune.export.graph_builder import write_graph
 
     hparams, bits = bundle.manifest.hparams, bundle.manifest.bits
-    ranges = calibrate(bundle, weights)
+    ranges = calibrate(bundle, weights, texts)
     smoothed = smooth(weights, ranges.norms)
-    rounded: Mapping[str, RoundedBlocks] = {}
     more: Facts = {}
-    if bits == 4:
-        texts = texts or sampled_texts(OnnxEngine(bundle, cores_allowed()))
-        rounded = round_weights(hparams, smoothed, texts.texts)
-        more = {"weights": "GPTQ", "weights_for": texts.source, "weights_for_tokens": texts.tokens}
-    write_graph(
-        build_graph(hparams, smoothed, bits, rounded), bundle.model, bundle.folder / f"{bundle.model.name}.data"
-    )
-    facts: Facts = {"smoothed": "layer norms", "calibration": "sampled text", "calibration_tokens": CALIBRATION_TOKENS}
+    if bits == 4 or not is_small(weights):  # Else its activations are exact.
+        rounded, more = round_carefully(bundle, smoothed, texts) if bits == 4 else ({}, {})
+        write_graph(build_graph(hparams, smoothed, bits, rounded), bundle.model, bundle.folder / WEIGHTS[1])
+    channels = sum(int((smoothed[f"{name}/g"] != weights[f"{name}/g"]).sum()) for name in ranges.norms)
+    facts: Facts = {"smoothed_channels": channels, "calibration": texts.source if texts else "sampled text"}
     if bits != 8:
         return facts | more | {"batch": "none: only for 8 bits"}
     graph, data = (bundle.folder / name for name in BATCH)
     write_graph(build_batch_graph(hparams, smoothed, cache_scales(hparams, ranges)), graph, data)
     data.chmod(0o644)  # A container may run as any user.
     return facts | {"batch": "8 bits by token and column", "batch_cache_bits": 8}
+
+
+def round_carefully(
+    bundle: Bundle, weights: Mapping[str, Array], texts: CalibrationTexts | None
+) -> tuple[dict[str, RoundedBlocks], Facts]:
+    """Weights of 4 bits, and what was done."""
+    from app.engine.onnx import OnnxEngine
+
+    texts = texts or sampled_texts(OnnxEngine(bundle, cores_allowed()))
+    rounded = round_weights(bundle.manifest.hparams, weights, texts.texts)
+    return rounded, {"weights": "GPTQ", "weights_for": texts.source, "weights_for_tokens": texts.tokens}
 
 
 def drop_batch(bundle: Bundle, parities: Parities) -> Parity | None:

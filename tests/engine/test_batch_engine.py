@@ -20,7 +20,7 @@ PROMPTS = ["Why did the duck cross the road?", "Yes", "It had a bill", "W", "a b
 @pytest.fixture
 def batched(bundles: dict[int, Path], monkeypatch: pytest.MonkeyPatch) -> OnnxEngine:
     """On any processor."""
-    monkeypatch.setattr("app.engine.onnx.batches_fast", lambda rows: rows >= 2)
+    monkeypatch.setattr("app.engine.onnx.batches_fast", lambda rows, weight_bytes: rows >= 2)
     return OnnxEngine(open_bundle(bundles[8]), threads=1, rows=8)
 
 

@@ -27,5 +27,6 @@ def test_which_graph_is_fast(
         path.write_text(text)
     monkeypatch.setattr(processor, "CPU", path)
     assert processor.has_vnni() == vnni
-    assert processor.batches_fast(1) == one_row
-    assert processor.batches_fast(8) == many_rows
+    assert processor.batches_fast(1, 2**27) == one_row
+    assert processor.batches_fast(8, 2**27) == many_rows
+    assert processor.batches_fast(1, 2**22) == vnni

@@ -69,7 +69,7 @@ def test_the_manifest_says_what_was_done(bundles: dict[int, Path]) -> None:
     exact, eight, four = (read_manifest(bundles[bits]) for bits in (32, 8, 4))
     assert (exact.rounding, exact.batch) == ({}, None)
     assert four.batch is None
-    assert four.rounding["smoothed"] == "layer norms"
+    assert four.rounding["calibration"] == "sampled text"
     assert eight.batch is not None
     assert 0 < eight.batch.mean_kl < 0.05
     assert eight.rounding["batch_cache_bits"] == 8
