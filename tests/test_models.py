@@ -59,7 +59,7 @@ def test_a_folder_of_bundles_is_served_from_one_process(bundles: dict[int, Path]
 def test_a_model_that_is_damaged_is_refused_until_it_is_whole_again_and_the_others_stay(
     bundles: dict[int, Path], tmp_path: Path
 ) -> None:
-    damaged = named(tmp_path, bundles[8], "damaged")
+    damaged = named(tmp_path, bundles[4], "damaged")
     whole = (damaged / "model.onnx.data").read_bytes()
     (damaged / "model.onnx.data").write_bytes(b"")
     models = load_models(Settings(model=str(bundles[32]), models=str(damaged)))

@@ -74,7 +74,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.fixture
 def copy(bundles: dict[int, Path], tmp_path: Path) -> Path:
-    return Path(shutil.copytree(bundles[8], tmp_path / "copy"))
+    return Path(shutil.copytree(bundles[4], tmp_path / "copy"))
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
