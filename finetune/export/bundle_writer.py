@@ -61,7 +61,7 @@ def complete_bundle(
     manifest, rounding = bundle.manifest, {}
     if manifest.bits != 32:
         progress.set_description("calibrate")
-        rounding = refine(bundle, weights, texts)
+        rounding = refine(bundle, weights, texts, progress.set_description)
     progress.set_description(f"compare with {reference}")
     parities = measure(bundle)
     check_parity(parities.main, manifest.bits)

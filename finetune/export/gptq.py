@@ -31,20 +31,19 @@ CHUNK = 256
 """Tokens that are computed at once."""
 SUMMED = 4096
 """Tokens whose products are summed in float32."""
+Say = Callable[[str], object]
 Texts = Sequence[NDArray[np.int64]]
 """Tokens, [n] each."""
 
 
-def round_weights(
-    hparams: Hparams, weights: Mapping[str, Array], texts: Texts, step: Callable[[], object] = lambda: None
-) -> dict[str, RoundedBlocks]:
-    """All projections of a model and its output head, rounded, by name. Calls `step` after each layer and after the head."""
+def round_weights(hparams: Hparams, weights: Mapping[str, Array], texts: Texts, say: Say) -> dict[str, RoundedBlocks]:
+    """All projections of a model and its output head, rounded, by name. Tells `say` what comes next."""
     calibration = Calibration(hparams, weights, texts)
     for layer in range(hparams.n_layer):
+        say(f"round layer {layer + 1} of {hparams.n_layer}")
         calibration.round_layer(layer)
-        step()
+    say("round the output head")
     calibration.round_head()
-    step()
     return calibration.rounded
 
 

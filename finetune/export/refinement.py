@@ -15,7 +15,7 @@ from app.engine.bundle import BATCH, WEIGHTS, Bundle, Parity
 from app.engine.cores import cores_allowed
 from finetune.checkpoint import Array
 from finetune.export.calibration_texts import CalibrationTexts, sampled_texts
-from finetune.export.gptq import round_weights
+from finetune.export.gptq import Say, round_weights
 from finetune.export.parity import Parities, sample_with_logits
 from finetune.export.quantization import RoundedBlocks, is_small
 from finetune.export.ranges import Ranges, cache_scales, measure_ranges
@@ -43,10 +43,10 @@ def calibrate(bundle: Bundle, weights: Mapping[str, Array], texts: CalibrationTe
     return measure_ranges(hparams, weights, np.resize(tokens, hparams.n_ctx))
 
 
-def refine(bundle: Bundle, weights: Mapping[str, Array], texts: CalibrationTexts | None) -> Facts:
+def refine(bundle: Bundle, weights: Mapping[str, Array], texts: CalibrationTexts | None, say: Say) -> Facts:
     """Write the graphs of a bundle again. Returns what was done, for the manifest.
 
-    At 4 bits, weights are rounded for `texts`; without those, for what the bundle samples.
+    At 4 bits, weights are rounded for `texts`; without those, for what the bundle samples. `say` is told what comes next.
     """
     from finetune.export.batch_graph import build_batch_graph
     from finetune.export.graph import build_graph
@@ -57,7 +57,7 @@ def refine(bundle: Bundle, weights: Mapping[str, Array], texts: CalibrationTexts
     smoothed = smooth(weights, ranges.norms)
     more: Facts = {}
     if bits == 4 or not is_small(weights):  # Else its activations are exact.
-        rounded, more = round_carefully(bundle, smoothed, texts) if bits == 4 else ({}, {})
+        rounded, more = round_carefully(bundle, smoothed, texts, say) if bits == 4 else ({}, {})
         write_graph(build_graph(hparams, smoothed, bits, rounded), bundle.model, bundle.folder / WEIGHTS[1])
     channels = sum(int((smoothed[f"{name}/g"] != weights[f"{name}/g"]).sum()) for name in ranges.norms)
     facts: Facts = {"smoothed_channels": channels, "calibration": texts.source if texts else "sampled text"}
@@ -70,13 +70,15 @@ def refine(bundle: Bundle, weights: Mapping[str, Array], texts: CalibrationTexts
 
 
 def round_carefully(
-    bundle: Bundle, weights: Mapping[str, Array], texts: CalibrationTexts | None
+    bundle: Bundle, weights: Mapping[str, Array], texts: CalibrationTexts | None, say: Say
 ) -> tuple[dict[str, RoundedBlocks], Facts]:
     """Weights of 4 bits, and what was done."""
     from app.engine.onnx import OnnxEngine
 
-    texts = texts or sampled_texts(OnnxEngine(bundle, cores_allowed()))
-    rounded = round_weights(bundle.manifest.hparams, weights, texts.texts)
+    if texts is None:
+        say("write text to round for")
+        texts = sampled_texts(OnnxEngine(bundle, cores_allowed()))
+    rounded = round_weights(bundle.manifest.hparams, weights, texts.texts, say)
     return rounded, {"weights": "GPTQ", "weights_for": texts.source, "weights_for_tokens": texts.tokens}
 
 
