@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Meta
 
 from app.engine.base import Engine, Logits, start_tokens
-from app.engine.sampling import Sampling, choose, log_softmax, penalize, shift
+from app.engine.sampling import Sampling, choose, largest, log_softmax, penalize, shift
 from app.engine.stop_strings import StopStringFilter
 from app.errors import BatchTooLarge, PromptTooLong
 
@@ -113,10 +113,8 @@ def score(logits: Logits | None, token: int, start: int, top: int) -> TokenScore
     if logits is None:
         return TokenScore(token, start, None)
     logs = log_softmax(logits)
-    top = min(top, len(logs))
-    likeliest = np.argpartition(-logs, top - 1)[:top] if top else np.empty(0, np.int64)
-    ordered = likeliest[np.argsort(-logs[likeliest], kind="stable")]
-    return TokenScore(token, start, float(logs[token]), [(int(other), float(logs[other])) for other in ordered])
+    likeliest = [(int(other), float(logs[other])) for other in largest(logs, top)]
+    return TokenScore(token, start, float(logs[token]), likeliest)
 
 
 def shown_text(engine: Engine, tokens: Sequence[int]) -> str:

@@ -100,6 +100,15 @@ def kth_largest(values: Logits, k: int) -> np.float32:
     return found
 
 
+def largest(values: Logits, count: int) -> NDArray[np.intp]:
+    """The places of the `count` largest values, or of all, in descending order; the first of equals comes first."""
+    if not count:
+        return np.empty(0, np.intp)
+    bound = kth_largest(values, min(count, len(values)))
+    places = np.flatnonzero(values >= bound)
+    return places[np.argsort(-values[places], kind="stable")][:count]
+
+
 def keep_top_p(logits: Logits, p: float) -> Kept:
     """Nucleus sampling: keep the fewest tokens whose probabilities add up to p (Holtzman et al. 2019, arXiv 1904.09751)."""
     if not 0 < p < 1:

@@ -17,6 +17,7 @@ from app.engine.sampling import (
     keep_top_p,
     keep_typical,
     kth_largest,
+    largest,
     log_softmax,
     penalize,
     shift,
@@ -160,6 +161,14 @@ def test_the_kth_largest_is_that_of_the_sorted_values() -> None:
         values[random.random(size) < 0.3] = -np.inf
         k = int(random.integers(1, min(size, 100)))
         assert kth_largest(values, k) == np.sort(values)[-k]
+
+
+@pytest.mark.parametrize("size", [5, 300, 50257])
+@pytest.mark.parametrize("count", [0, 1, 5, 20])
+def test_the_largest_are_the_first_of_the_sorted_values(size: int, count: int) -> None:
+    """Whole numbers, so that many are equal."""
+    values = np.random.default_rng(size).integers(0, 40, size).astype(np.float32)
+    assert largest(values, count).tolist() == np.argsort(-values, kind="stable")[:count].tolist()
 
 
 @pytest.mark.parametrize("keep", [keep_top_p, keep_typical])
