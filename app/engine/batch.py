@@ -40,6 +40,7 @@ class TextBatch:
         self._positions = positions or engine.n_ctx
         self._prefixes = prefixes or PrefixCache(0)
         kept = KEPT_SLOTS if self._prefixes.max_bytes else 0
+        self._rows = rows
         self._count = rows + kept
         self._free = set(range(rows))
         # Behind the others, so that a pass over the first slots has no gaps.
@@ -55,7 +56,8 @@ class TextBatch:
         return [*self._running, *self._waiting]
 
     def add(self, tokens: Sequence[int], options: GenerationOptions, deadline: Deadline = NEVER) -> BatchedPrompt:
-        """Write `options.samples` texts after a prompt, as soon as that many slots are free. Loads the model if need be."""
+        """Write `options.samples` texts after a prompt, `rows` at most, as soon as that many slots are free."""
+        assert options.samples <= self._rows
         prompt = BatchedPrompt(self.engine, tokens, options, deadline)
         self._waiting.append(prompt)
         return prompt
@@ -83,7 +85,7 @@ class TextBatch:
         self._leave()
 
     def close(self) -> None:
-        """Release all memory. The next text begins anew."""
+        """Release all memory. The caller makes no more calls."""
         if self._open_slots is not None:
             self._open_slots.close()
             self._open_slots = None
@@ -168,7 +170,8 @@ class TextBatch:
         text.filled += len(chunk.tokens)
         newest = logits[-1].copy()
         if chunk.every:
-            text.prompt.score(chunk.tokens.tolist(), [*logits[:-1], newest])
+            with text.prompt.own_errors():
+                text.prompt.score(chunk.tokens.tolist(), [*logits[:-1], newest])
         if text.filled < len(text.window):
             return
         text.reading = False
@@ -193,11 +196,9 @@ class TextBatch:
                 text.filled = len(prompt.tokens)
 
     def _write(self, text: BatchedText, logits: Logits) -> None:
-        """Write one more token of a text. What goes wrong there ends its request and no other."""
-        try:
+        """Write one more token of a text, and let its window slide if that is full."""
+        with text.prompt.own_errors():
             text.write(logits)
-        except Exception as error:
-            text.prompt.error = error
         if not text.text.finished and len(text.window) > self.engine.n_ctx:
             text.slide(self.engine.n_ctx // 2)
             self._begin_reading(text)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 from app.engine.base import Engine, Logits
 from app.engine.deadline import Deadline
@@ -65,6 +66,14 @@ class BatchedPrompt:
     @property
     def ended(self) -> bool:
         return self.error is not None or all(text.text.finished for text in self.texts)
+
+    @contextlib.contextmanager
+    def own_errors(self) -> Iterator[None]:
+        """What goes wrong in here ends these texts and no others."""
+        try:
+            yield
+        except Exception as error:
+            self.error = error
 
     def take(self) -> list[TextDelta]:
         """What has been written since this was called before."""

@@ -115,7 +115,7 @@ class GenerationQueue:
         timer: GenerationTimer,
         since: float | None = None,
     ) -> AsyncGenerator[TextDelta]:
-        """Generate and yield deltas as they come: the texts of the first prompt, then those of the next.
+        """Generate and yield deltas as they come, of several texts in alternation.
 
         The time is counted from `since`, in seconds of time.monotonic(), or from now.
         Raises QueueFull, QueueTimeout, GenerationTimeout, ModelNotLoaded or ShuttingDown at the first delta.
