@@ -27,7 +27,7 @@ CHUNK_ALONE = 128
 # Each token of a scored piece has logits of its own: 200 KB.
 CHUNK_SCORED = 32
 # The most slots that are kept for their prefixes.
-KEPT_SLOTS = 8
+KEPT_SLOTS = 32
 
 
 class TextBatch:

@@ -95,11 +95,13 @@ def test_a_text_that_is_broken_off_is_kept_too(batch: TextBatch, prefixes: Prefi
     assert kept(prefixes) == [tokens]
 
 
-def test_more_texts_than_there_are_slots_for(batch: TextBatch, prefixes: PrefixCache) -> None:
-    for letter in "abcdefghijklmnop":
-        write(batch, f"{letter} duck", reuse=True)
+def test_more_texts_than_there_are_slots_for(exact: OnnxEngine) -> None:
+    prefixes = PrefixCache(2**26)
+    batch = TextBatch(exact, 2, prefixes=prefixes)
+    for number in range(KEPT_SLOTS + 3):
+        write(batch, f"{chr(65 + number)} duck", reuse=True, length=1)
     assert len(kept(prefixes)) == KEPT_SLOTS
-    assert kept(prefixes)[0][0] == prepare(batch.engine, "p duck", GenerationOptions())[0]
+    assert kept(prefixes)[-1] == prepare(batch.engine, "D duck", GenerationOptions())
 
 
 def slot(number: int, tokens: Sequence[int], model: str = "a") -> KeptSlot:
