@@ -65,7 +65,7 @@ def costs(wanted: Deployment, state: CloudState, project: CloudProject) -> dict[
         "busy_requests_a_day": busy,
         "busy_month": round(dollars_a_month(busy, size, gib, where), 2),
         "most_a_day": round(most_dollars_a_day(gib, max_containers(state.service), where), 2),
-        "image_month": round(storage_dollars(size), 2),
+        "image_month": round(storage_dollars(wanted.bundle.size_of(wanted.bundle.files)), 2),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.engine.bundle import Bundle
+from app.engine.bundle import BATCH, Bundle
 from app.engine.memory import BASE, SCRATCH, TOKEN_BYTES
 from app.errors import MachineError
 
@@ -25,7 +25,9 @@ def memory_for(bundle: Bundle) -> str:
     """The smallest size in which the app would start, with a fifth to spare. Raises MachineError."""
     shape = bundle.manifest.hparams
     cache = shape.n_ctx * 8 * shape.n_layer * shape.n_embd
-    needed = 1.2 * (BASE + TOKEN_BYTES * shape.n_vocab + bundle.weight_bytes + SCRATCH + cache)
+    # Which graph is loaded depends on the processor. That for batches has a cache of a byte beside one of four.
+    model = max(bundle.weight_bytes + cache, bundle.size_of(BATCH) + cache + cache // 4 if bundle.has_batch else 0)
+    needed = 1.2 * (BASE + TOKEN_BYTES * shape.n_vocab + model + SCRATCH)
     for name, mebibytes in MEMORY_SIZES.items():
         if needed <= mebibytes * 2**20:
             return name

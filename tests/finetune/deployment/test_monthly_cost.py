@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from app.engine.bundle import Bundle, Hparams, read_manifest
@@ -45,27 +46,35 @@ def test_some_regions_cost_more_and_large_models_take_longer() -> None:
         assert speed / speeds[1] == pytest.approx(figure / measured[1], rel=0.4), "benchmarks/results/image*.json"
 
 
-def bundle_of(folder: Path, megabytes: int, **shape: int) -> Bundle:
-    """A bundle of this size, whose weights are a hole in a file."""
+def bundle_of(folder: Path, megabytes: int, batch_megabytes: int = 0, **shape: int) -> Bundle:
+    """A bundle of this size, whose weights are holes in files."""
     folder.mkdir()
     manifest = read_manifest(STARTER)
-    with (folder / "model.onnx.data").open("wb") as file:
-        file.truncate(megabytes * 10**6)
-    changed = type(manifest)(
-        **{name: getattr(manifest, name) for name in manifest.__struct_fields__} | {"hparams": Hparams(**shape)}
-    )
-    return Bundle(folder, changed)
+    for name, size in (("model.onnx.data", megabytes), ("batch.onnx.data", batch_megabytes)):
+        with (folder / name).open("wb") as file:
+            file.truncate(size * 10**6)
+    batch = manifest.parity if batch_megabytes else None
+    return Bundle(folder, msgspec.structs.replace(manifest, hparams=Hparams(**shape), batch=batch))
 
 
 @pytest.mark.parametrize(
     ("megabytes", "n_embd", "n_layer", "memory"),
     [(124, 768, 12, "512Mi"), (355, 1024, 24, "1Gi"), (775, 1280, 36, "2Gi"), (1560, 1600, 48, "4Gi")],
 )
+@pytest.mark.parametrize("embedding", [0, 0.0573])
 def test_each_of_openais_models_gets_the_memory_it_needs(
-    tmp_path: Path, megabytes: int, n_embd: int, n_layer: int, memory: str
+    tmp_path: Path, megabytes: int, n_embd: int, n_layer: int, memory: str, embedding: float
 ) -> None:
+    """With a graph for batches, which holds the embedding twice, it is no more."""
     shape = {"n_vocab": 50257, "n_ctx": 1024, "n_embd": n_embd, "n_head": 16, "n_layer": n_layer}
-    assert memory_for(bundle_of(tmp_path / "bundle", megabytes, **shape)) == memory
+    batch = int(megabytes + embedding * n_embd) if embedding else 0
+    assert memory_for(bundle_of(tmp_path / "bundle", megabytes, batch, **shape)) == memory
+
+
+def test_a_graph_for_batches_counts_with_its_two_caches(tmp_path: Path) -> None:
+    shape = {"n_vocab": 50257, "n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12}
+    assert memory_for(bundle_of(tmp_path / "small", 124, 230, **shape)) == "512Mi"
+    assert memory_for(bundle_of(tmp_path / "large", 124, 260, **shape)) == "1Gi"
 
 
 def test_a_model_that_fits_no_container_is_refused(tmp_path: Path) -> None:
