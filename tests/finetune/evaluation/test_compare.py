@@ -11,6 +11,7 @@ import pytest
 
 from app.engine.onnx import OnnxEngine
 from app.engine.tensorflow import TensorflowEngine
+from app.engine.uniform_slots import UniformSlots
 from finetune.__main__ import main
 from finetune.commands.compare import report_folder
 from finetune.commands.prepare import prepare
@@ -21,8 +22,16 @@ from tests.conftest import SENTENCES
 QUICK = ["--samples", "2", "--length", "10"]
 
 
-def test_losses_are_what_the_logits_say(exact: OnnxEngine, reference: TensorflowEngine) -> None:
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_losses_are_what_the_logits_say(
+    exact: OnnxEngine, reference: TensorflowEngine, monkeypatch: pytest.MonkeyPatch, in_pieces: bool
+) -> None:
     """Texts of different lengths are read side by side, and each counts as if it were alone."""
+    exact.load()
+    session = exact._session
+    assert session is not None
+    monkeypatch.setattr(exact, "slots", lambda *size: UniformSlots(session, exact.hparams, *size))
+    monkeypatch.setattr(exact, "shares_passes", in_pieces)
     texts = [*SENTENCES[:18], "", "Why"]
     first = exact.tokenizer.end_of_text or 0
     for text, loss in zip(texts, text_losses(exact, texts, "read"), strict=True):
