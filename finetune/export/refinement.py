@@ -16,31 +16,26 @@ from app.engine.cores import cores_allowed
 from finetune.checkpoint import Array
 from finetune.export.calibration_texts import CalibrationTexts, sampled_texts
 from finetune.export.gptq import Say, round_weights
-from finetune.export.parity import Parities, sample_with_logits
+from finetune.export.parity import Parities
 from finetune.export.quantization import RoundedBlocks, is_small
 from finetune.export.ranges import Ranges, cache_scales, measure_ranges
 from finetune.export.smoothing import smooth
 
-CALIBRATION_TOKENS = 384
-SEED = 1
-"""Parity is measured on the text of another."""
+RANGE_TOKENS, RANGE_LONGEST = 1024, 64
+"""Of the texts that a bundle samples to measure ranges: many beginnings show more than a long text."""
 BATCH_DIVERGENCE = 0.005
 """Nats. The graph for batches is left out where it strays further, and further than twice as far as the main graph."""
 Facts = dict[str, int | float | str]
 
 
 def calibrate(bundle: Bundle, weights: Mapping[str, Array], texts: CalibrationTexts | None) -> Ranges:
-    """The ranges of the exact model while it reads these texts, or one that the bundle samples."""
+    """The ranges of the exact model while it reads these texts, or some that the bundle samples."""
     from app.engine.onnx import OnnxEngine
 
     hparams = bundle.manifest.hparams
-    if texts:
-        tokens = np.concatenate(texts.texts)
-    else:
-        length = min(CALIBRATION_TOKENS, hparams.n_ctx)
-        tokens, _ = sample_with_logits(OnnxEngine(bundle, cores_allowed()), length, SEED)
-    # Over and over, so that there is a token at each position.
-    return measure_ranges(hparams, weights, np.resize(tokens, hparams.n_ctx))
+    texts = texts or sampled_texts(OnnxEngine(bundle, cores_allowed()), RANGE_TOKENS, RANGE_LONGEST)
+    # Cut, or over and over, so that there is a token at each position.
+    return measure_ranges(hparams, weights, np.resize(np.concatenate(texts.texts), hparams.n_ctx))
 
 
 def refine(bundle: Bundle, weights: Mapping[str, Array], texts: CalibrationTexts | None, say: Say) -> Facts:
