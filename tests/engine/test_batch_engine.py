@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from app.engine.base import start_tokens
@@ -13,6 +17,7 @@ from app.engine.generation import GenerationOptions, TextDelta, prepare
 from app.engine.onnx import OnnxEngine
 from app.engine.prefix_cache import PrefixCache
 from app.engine.sampling import Sampling
+from tests.conftest import events, serving
 
 PROMPTS = ["Why did the duck cross the road?", "Yes", "It had a bill", "W", "a bill to pay. It had"]
 
@@ -74,3 +79,22 @@ def test_few_rows_take_the_main_graph(bundles: dict[int, Path], batched: OnnxEng
     assert not OnnxEngine(open_bundle(bundles[4]), threads=1, rows=8).shares_passes
     exact = OnnxEngine(open_bundle(bundles[32]), threads=1, rows=8)
     assert batched.slot_bytes(64) < exact.slot_bytes(64)
+
+
+def test_requests_that_come_together_get_the_texts_that_each_would_get_alone(batched: OnnxEngine) -> None:
+    """Over HTTP, streamed or not: a seed promised the same text only while nobody else wrote."""
+    asked = [{"prefix": text, "length": 30, "seed": seed, "nsamples": 2} for seed, text in enumerate(PROMPTS)]
+    with serving(batched, concurrency=4) as url, ThreadPoolExecutor(len(asked)) as clients:
+        alone = [httpx.post(url, json=body).json()["texts"] for body in asked]
+        together = clients.map(lambda body: httpx.post(url, json=body, timeout=60).json()["texts"], asked)
+        streamed = clients.map(lambda body: streamed_texts(url, body), asked)
+        assert [*together] == alone
+        assert [*streamed] == alone
+
+
+def streamed_texts(url: str, body: dict[str, Any]) -> list[str]:
+    texts = [""] * body["nsamples"]
+    *found, _ = events(httpx.post(url, json=body | {"stream": True}, timeout=60).text)
+    for event in map(json.loads, found):
+        texts[event.get("index", 0)] += event.get("text", "")
+    return texts
