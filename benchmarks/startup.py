@@ -1,7 +1,8 @@
 """How long from the start of the process to the first answer, how much memory, and does it grow?
 
 `python -m benchmarks.startup` starts `python -m app` with a bundle of 124M's shape in 8 bits, pinned to one core, and asks for
-one token as soon as the port opens. It reports the median of ten starts. Then one server answers 5,000 short requests.
+one token as soon as the port opens; this version and the one before in turn, ten times each. Then one server answers 5,000 short
+requests. `python -m benchmarks.startup STARTS REQUESTS` takes other numbers.
 """
 
 from __future__ import annotations
@@ -18,27 +19,37 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.contenders import earlier_bundle, earlier_code
+from benchmarks.speed_figures import megabytes
 from benchmarks.subject import CORE, HUGE_PAGES, bundle, report, resident
 
 STARTS = 10
 REQUESTS = 5000
+HTTP_TIMEOUT = 120
 
 
 @contextlib.contextmanager
-def server(folder: Path) -> Iterator[tuple[int, int, float]]:
-    """Start the app. Yields its process id, its port, and the seconds until its first one-token answer."""
+def server(folder: Path, code: Path | None = None, **settings: str) -> Iterator[tuple[int, int, float]]:
+    """Start the app, or that of an earlier version's `code`, with these settings.
+
+    Yields its process id, its port, and the seconds until its first one-token answer.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    variables = os.environ | HUGE_PAGES | {"MODEL": str(folder), "PORT": str(port)}
+    variables = os.environ | HUGE_PAGES | {"MODEL": str(folder), "PORT": str(port)} | settings
     command = ["taskset", "-c", str(CORE), sys.executable, "-m", "app"]
     began = time.perf_counter()
-    with subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+    with subprocess.Popen(
+        command, cwd=code, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as child:
         try:
-            while True:
+            while child.poll() is None:
                 with contextlib.suppress(ConnectionRefusedError):
                     ask(port, "/?length=1")
                     break
-                time.sleep(0.005)
+                time.sleep(0.002)
+            else:
+                raise RuntimeError(f"the app ended with code {child.returncode}")
             yield child.pid, port, time.perf_counter() - began
         finally:
             child.send_signal(signal.SIGTERM)
@@ -46,7 +57,7 @@ def server(folder: Path) -> Iterator[tuple[int, int, float]]:
 
 
 def ask(port: int, path: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HTTP_TIMEOUT)
     connection.request("GET", path)
     reply = connection.getresponse()
     body = reply.read()
@@ -55,39 +66,63 @@ def ask(port: int, path: str) -> None:
     connection.close()
 
 
-def main() -> None:
-    folder = bundle(8)
-    seconds, peaks = [], []
-    for _ in range(STARTS + 1):
-        with server(folder) as (pid, _, first):
-            seconds.append(first)
-            peaks.append(resident(pid, "VmHWM"))
-    with server(folder) as (pid, port, _):
+def start_seconds(starts: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Seconds and megabytes until the first answer, of both versions in turn. The very first start of each does not count."""
+    versions: dict[str, tuple[Path, Path | None, dict[str, str]]] = {
+        "now": (bundle(8), None, {}),
+        "before": (earlier_bundle(8), earlier_code(), {}),
+        "8 rows": (bundle(8), None, {"CONCURRENCY": "8"}),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in versions}
+    peaks: dict[str, list[float]] = {name: [] for name in versions}
+    for _ in range(starts + 1):
+        for name, (folder, code, settings) in versions.items():
+            with server(folder, code, **settings) as (pid, _, first):
+                seconds[name].append(first)
+                peaks[name].append(resident(pid, "VmHWM"))
+    return {name: each[1:] for name, each in seconds.items()}, {name: each[1:] for name, each in peaks.items()}
+
+
+def long_peaks() -> dict[str, int]:
+    """Peak megabytes after a prompt of 720 tokens and 200 written after it, with one row and with eight at once."""
+    found = {}
+    for rows in (1, 8):
+        with server(bundle(8), CONCURRENCY=str(rows)) as (pid, port, _):
+            ask(port, f"/?length=200&prefix={'long+prompt+' * 60}&nsamples={rows}")
+            found[f"peak after a prompt of 720 tokens and {rows} of 200 new ones, MB"] = round(resident(pid, "VmHWM"))
+    return found
+
+
+def growth(requests: int) -> dict[str, float]:
+    """Megabytes before and after many short requests to one server."""
+    with server(bundle(8)) as (pid, port, _):
         for seed in range(100):
             ask(port, f"/?length=8&prefix=a+short+prompt&seed={seed}")
-        before = resident(pid)
-        began = time.perf_counter()
-        for seed in range(REQUESTS):
+        before, began = resident(pid), time.perf_counter()
+        for seed in range(requests):
             ask(port, f"/?length=2&prefix=a+short+prompt&seed={seed}")
-        rate = REQUESTS / (time.perf_counter() - began)
-        after = resident(pid)
-        ask(port, f"/?length=300&prefix={'long+prompt+' * 60}")
-        ask(port, "/?length=150&nsamples=8")
-        full = resident(pid, "VmHWM")
-    report(
-        "startup",
-        {
-            "start to first answer, s, median": round(statistics.median(seconds[1:]), 3),
-            "start to first answer, s, least and most": [round(min(seconds[1:]), 3), round(max(seconds[1:]), 3)],
-            "peak after the first answer, MB": round(statistics.median(peaks[1:])),
-            f"resident before {REQUESTS} requests, MB": round(before, 1),
-            f"resident after {REQUESTS} requests, MB": round(after, 1),
-            "growth, MB": round(after - before, 1),
-            "two-token requests a second": round(rate, 1),
-            "peak after a 720-token prompt and 8 texts at once, MB": round(full),
-        },
-    )
+        rate, after = requests / (time.perf_counter() - began), resident(pid)
+    return {
+        f"resident before {requests} requests, MB": round(before, 1),
+        f"resident after {requests} requests, MB": round(after, 1),
+        "growth, MB": round(after - before, 1),
+        "two-token requests a second": round(rate, 1),
+    }
+
+
+def main(starts: int = STARTS, requests: int = REQUESTS) -> None:
+    load = os.getloadavg()[0]
+    seconds, peaks = start_seconds(starts)
+    rows: dict[str, object] = {"load": round(load, 1)}
+    for name, each in seconds.items():
+        rows[f"start to first answer, {name}, s"] = round(statistics.median(each), 3)
+        rows[f"start to first answer, {name}, least and most"] = [round(min(each), 3), round(max(each), 3)]
+        rows[f"peak after the first answer, {name}, MB"] = round(statistics.median(peaks[name]))
+    ratios = [a / b for a, b in zip(seconds["now"], seconds["before"], strict=True)]
+    rows["now / before, median of each pair"] = round(statistics.median(ratios), 2)
+    rows["files, MB"] = {"now": megabytes(bundle(8)), "before": megabytes(earlier_bundle(8))}
+    report("startup", rows | long_peaks() | (growth(requests) if requests else {}))
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

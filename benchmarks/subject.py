@@ -24,25 +24,28 @@ from app.engine.bundle import Hparams
 from app.engine.tokenizer import END_OF_TEXT, byte_characters
 
 WORK = Path(__file__).parent / "work"
+# Environments and code of other programs: not where this project's own tools look for its modules.
+PEERS = Path(os.environ.get("PEERS", Path(__file__).parent.parent / ".venv" / "peers"))
 RESULTS = Path(__file__).parent / "results"
 SHAPE = Hparams(n_vocab=50257, n_ctx=1024, n_embd=768, n_head=12, n_layer=12)
 CHECKPOINT = WORK / "checkpoint" / "random-124M"
-CORE = 0
+CORE = max(os.sched_getaffinity(0))
+"""What is measured runs on the last core; the kernel's own work is mostly on the first."""
 # As in the container: memory pages of 2 MB, where the kernel gives them on request. Both sides get them.
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
-def bundle(bits: int) -> Path:
-    """The random model as a bundle. The project's own `export` makes it at the first use."""
+def bundle(bits: int, code: Path | None = None) -> Path:
+    """The random model as a bundle. `export` makes it at the first use: this project's, or that of `code`, an earlier version."""
     if not (CHECKPOINT / "checkpoint").exists():
         from finetune.checkpoint import initial_weights, write_checkpoint
 
         write_vocabulary(CHECKPOINT)
         write_checkpoint(CHECKPOINT, SHAPE, initial_weights(SHAPE), vocabulary=CHECKPOINT)
-    out = WORK / f"random-124M-{bits}"
+    out = WORK / (f"{code.name}-{bits}" if code else f"random-124M-{bits}")
     if not (out / "manifest.json").exists():
         command = ["-m", "finetune", "export", "--checkpoint", str(CHECKPOINT), "--out", str(out), "--bits", str(bits)]
-        subprocess.run([sys.executable, *command], check=True)
+        subprocess.run([sys.executable, *command], cwd=code, check=True)
     return out
 
 
