@@ -9,6 +9,8 @@ GPT2_COMMAND = $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 PYTEST := $(BIN)/pytest --numprocesses=logical --dist=loadgroup --cov --durations=5
 
 IMAGE ?= gpt-2-cloud-run
+# `peers` installs the programs to compare with. What fails leaves the others alone.
+BENCH ?= peers speed load speed_charts startup chat parity telegram fetching preparing training
 CONTAINERS = $(firstword $(foreach name,docker podman buildah,$(shell $(name) info >/dev/null 2>&1 && echo $(name))))
 
 # With it, every process of the tests would compile TensorFlow's modules anew.
@@ -51,15 +53,8 @@ image-check: .venv/training  ## Run the image as Cloud Run would, and send it a 
 starter: .venv/training  ## Train models/starter again from its corpus; about fifty minutes on two cores
 	$(BIN)/python -m finetune starter --out models/starter
 
-bench: .venv/training  ## Measure every published figure; half an hour, and needs checkpoint/starter from `make starter`
-	$(BIN)/python -m benchmarks.speed
-	$(BIN)/python -m benchmarks.startup
-	$(BIN)/python -m benchmarks.chat
-	$(BIN)/python -m benchmarks.parity
-	$(BIN)/python -m benchmarks.telegram
-	$(BIN)/python -m benchmarks.fetching
-	$(BIN)/python -m benchmarks.preparing
-	$(BIN)/python -m benchmarks.training
+bench: .venv/training  ## Measure every published figure, or those of BENCH="load startup"; two hours, and needs checkpoint/starter
+	@failed=0; for name in $(BENCH); do $(BIN)/python -m benchmarks.$$name || failed=1; done; exit $$failed
 
 docs: .venv/tests  ## Renew the generated tables and trees of README.md and docs/
 	$(BIN)/python -m docs.generate

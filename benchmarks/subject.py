@@ -81,9 +81,9 @@ def bandwidth() -> float:
     data = np.ones(2**27, np.int64)
     seconds = []
     for _ in range(10):
-        began = time.perf_counter()
+        began = time.process_time()
         data.max()
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.process_time() - began)
     return data.nbytes / 1e9 / min(seconds)
 
 

@@ -153,10 +153,17 @@ def googlesql() -> str:
     )
 
 
+def figures(name: str) -> str:
+    """A table of what benchmarks/results has measured."""
+    from benchmarks.speed_tables import figures
+
+    return figures(name)
+
+
 PARTS: dict[str, Callable[..., str]] = {
     "settings": settings, "verbs": verb_list, "options": options, "routes": routes, "fields": fields, "tree": tree,
     "folders": folders, "dependencies": dependencies, "queries": queries,
-    "guardrails": guardrails, "sources": sources, "googlesql": googlesql,
+    "guardrails": guardrails, "figures": figures, "sources": sources, "googlesql": googlesql,
 }  # fmt: skip
 
 if __name__ == "__main__":

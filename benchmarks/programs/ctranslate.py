@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.programs.worker import TOP_K, ids, serve
+from benchmarks.programs.worker import TOP_K, clock, ids, serve
 
 
 class CTranslate:
@@ -27,7 +26,7 @@ class CTranslate:
 
         def note(result: Any) -> bool:
             if result.batch_id == rows - 1:
-                ends.append(time.perf_counter())
+                ends.append(clock())
             return False
 
         self.generator.generate_batch(
@@ -42,7 +41,7 @@ class CTranslate:
         return ends
 
     def read(self, prompt: int) -> float:
-        began = time.perf_counter()
+        began = clock()
         return self.write(1, prompt, 1)[-1] - began
 
 
