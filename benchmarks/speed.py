@@ -9,7 +9,7 @@ of them, and what is said of two programs is the median of their ratios in the s
     read-512       tokens/s of a prompt of 512 tokens, with the choice of the token after it
 
 Seconds are those that a process had of the core. Every token of `write` reads all weights, so the bandwidth of the memory is
-measured beside it. A case that fails is a line that says why. Each round is written when it is done, with the load of the machine.
+measured beside it. A case that fails is a line that says why. Each round is written when it is done, with the machine's load.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from app.engine.processor import batches_fast
-from benchmarks.contenders import CASES, ROOT, Contender, contenders, module, ours
+from app.engine.bundle import open_bundle
+from app.engine.onnx import OnnxEngine
+from benchmarks.contenders import CASES, ROOT, ROWS, Contender, contenders, module, ours
 from benchmarks.peers import PeerMissing
 from benchmarks.programs.worker import Case
 from benchmarks.speed_figures import megabytes, weight_bytes
-from benchmarks.subject import CORE, HUGE_PAGES, RESULTS, WORK, machine
+from benchmarks.subject import CORE, HUGE_PAGES, RESULTS, WORK, bundle, machine
 
 ROUNDS = 3
 LOAD_SECONDS = 120.0
@@ -100,7 +101,9 @@ def ready(chosen: Sequence[Contender]) -> Iterator[tuple[Contender, Worker]]:
 def served() -> dict[str, str]:
     """Which of ours the app is on this processor, for each case, with as many rows as the case has."""
     names = {False: ours(8).name, True: ours(8, rows=16).name}
-    return {str(case): names[batches_fast(case.rows)] for case in CASES}
+    made = open_bundle(bundle(8))
+    shared = {rows: OnnxEngine(made, threads=1, rows=rows).shares_passes for rows in ROWS}
+    return {str(case): names[shared[case.rows]] for case in CASES}
 
 
 def described(contender: Contender) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.contenders import earlier_bundle, earlier_code
 from benchmarks.speed_figures import megabytes
-from benchmarks.subject import CORE, HUGE_PAGES, bundle, report, resident
+from benchmarks.subject import CORE, HUGE_PAGES, bundle, processor_seconds, report, resident
 
 STARTS = 10
 REQUESTS = 5000
@@ -66,21 +66,22 @@ def ask(port: int, path: str) -> None:
     connection.close()
 
 
-def start_seconds(starts: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Seconds and megabytes until the first answer, of both versions in turn. The very first start of each does not count."""
+def first_answers(starts: int) -> dict[str, list[tuple[float, float, float]]]:
+    """Seconds, seconds of the processor and megabytes until the first answer, of each version in turn.
+
+    The very first start of each does not count: it brings the files into memory.
+    """
     versions: dict[str, tuple[Path, Path | None, dict[str, str]]] = {
         "now": (bundle(8), None, {}),
         "before": (earlier_bundle(8), earlier_code(), {}),
         "8 rows": (bundle(8), None, {"CONCURRENCY": "8"}),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in versions}
-    peaks: dict[str, list[float]] = {name: [] for name in versions}
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in versions}
     for _ in range(starts + 1):
         for name, (folder, code, settings) in versions.items():
             with server(folder, code, **settings) as (pid, _, first):
-                seconds[name].append(first)
-                peaks[name].append(resident(pid, "VmHWM"))
-    return {name: each[1:] for name, each in seconds.items()}, {name: each[1:] for name, each in peaks.items()}
+                found[name].append((first, processor_seconds(pid), resident(pid, "VmHWM")))
+    return {name: each[1:] for name, each in found.items()}
 
 
 def long_peaks() -> dict[str, int]:
@@ -112,14 +113,17 @@ def growth(requests: int) -> dict[str, float]:
 
 def main(starts: int = STARTS, requests: int = REQUESTS) -> None:
     load = os.getloadavg()[0]
-    seconds, peaks = start_seconds(starts)
+    answers = first_answers(starts)
     rows: dict[str, object] = {"load": round(load, 1)}
-    for name, each in seconds.items():
-        rows[f"start to first answer, {name}, s"] = round(statistics.median(each), 3)
-        rows[f"start to first answer, {name}, least and most"] = [round(min(each), 3), round(max(each), 3)]
-        rows[f"peak after the first answer, {name}, MB"] = round(statistics.median(peaks[name]))
-    ratios = [a / b for a, b in zip(seconds["now"], seconds["before"], strict=True)]
-    rows["now / before, median of each pair"] = round(statistics.median(ratios), 2)
+    for name, each in answers.items():
+        seconds, processor, peaks = zip(*each, strict=True)
+        rows[f"start to first answer, {name}, s"] = round(statistics.median(seconds), 3)
+        rows[f"start to first answer, {name}, least and most"] = [round(min(seconds), 3), round(max(seconds), 3)]
+        rows[f"the same in time of the processor, {name}, s"] = round(statistics.median(processor), 2)
+        rows[f"peak after the first answer, {name}, MB"] = round(statistics.median(peaks))
+    for figure, title in enumerate(("start", "start, time of the processor")):
+        ratios = [a[figure] / b[figure] for a, b in zip(answers["now"], answers["before"], strict=True)]
+        rows[f"{title}, now / before, median of the pairs"] = round(statistics.median(ratios), 2)
     rows["files, MB"] = {"now": megabytes(bundle(8)), "before": megabytes(earlier_bundle(8))}
     report("startup", rows | long_peaks() | (growth(requests) if requests else {}))
 

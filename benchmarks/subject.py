@@ -76,6 +76,12 @@ def resident(pid: int | str = "self", field: str = "VmRSS") -> float:
     return int(status.split(f"{field}:")[1].split()[0]) / 1000
 
 
+def processor_seconds(pid: int) -> float:
+    """Time that a process has had of the processor."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def bandwidth() -> float:
     """GB/s that one core reads from memory: the best of ten passes over 1 GB."""
     data = np.ones(2**27, np.int64)
