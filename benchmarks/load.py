@@ -27,7 +27,7 @@ from app.engine.bundle import open_bundle
 from app.engine.tokenizer import Tokenizer
 from benchmarks.contenders import earlier_bundle, earlier_code
 from benchmarks.startup import server
-from benchmarks.subject import CORE, RESULTS, bundle, machine
+from benchmarks.subject import CORE, RESULTS, bundle, machine, processor_seconds
 from finetune.deployment.monthly_cost import CPU_SECOND, GIB_SECOND
 
 CLIENTS = (1, 2, 4, 8, 16)
@@ -92,32 +92,36 @@ def stream(port: int, request: dict[str, Any], window: Window) -> None:
                 times.extend([now] * (len(text) // len(WORD)))
 
 
-def measure(port: int, word: int, clients: int, seconds: float) -> dict[str, Any]:
-    """The figures of one window."""
+def measure(pid: int, port: int, word: int, clients: int, seconds: float) -> dict[str, Any]:
+    """The figures of one window of a server."""
     window = Window()
     threads = [
         threading.Thread(target=talk, args=(port, word, random.Random(number), window)) for number in range(clients)
     ]
     for thread in threads:
         thread.start()
-    began = time.perf_counter() + WARM
-    time.sleep(WARM + seconds)
+    time.sleep(WARM)
+    began, processor = time.perf_counter(), processor_seconds(pid)
+    time.sleep(seconds)
+    ended, processor = time.perf_counter(), processor_seconds(pid) - processor
     window.ended.set()
     for thread in threads:
         thread.join()
     if window.failures:
         return {"failed": window.failures[0]}
-    return figures(window, began, began + seconds)
+    return figures(window, began, ended, processor)
 
 
-def figures(window: Window, began: float, ended: float) -> dict[str, Any]:
+def figures(window: Window, began: float, ended: float, processor: float) -> dict[str, Any]:
+    """`processor`: the seconds that the server had of the processor. Where others had some of it, it is the fairer measure."""
     counted = [[moment for moment in times if began <= moment < ended] for times in window.tokens]
-    rate = sum(map(len, counted)) / (ended - began)
+    count = sum(map(len, counted))
     gaps = [1e3 * (after - before) for times in counted for before, after in pairwise(times)]
     firsts = [1e3 * (first - sent) for sent, first in window.asked if began <= first < ended]
     return {
-        "tokens_per_s": round(rate, 1),
-        "dollars_per_million": round(dollars(rate), 3) if rate else None,
+        "tokens_per_s": round(count / (ended - began), 1),
+        "tokens_per_processor_s": round(count / processor, 1) if processor else None,
+        "dollars_per_million": round(dollars(count / processor), 3) if count and processor else None,
         "first_ms": percentiles(firsts),
         "gap_ms": percentiles(gaps),
     }
@@ -140,19 +144,19 @@ def percentiles(values: Sequence[float]) -> dict[str, float] | None:
 
 
 @contextlib.contextmanager
-def servers() -> Iterator[dict[str, int]]:
-    """The ports of all versions. Those that do not have their turn are idle."""
+def servers() -> Iterator[dict[str, tuple[int, int]]]:
+    """The process and the port of each version. Those that do not have their turn are idle."""
     kinds: dict[str, tuple[Path, Path | None, int]] = {
         "before": (earlier_bundle(8), earlier_code(), 1),
         "one row": (bundle(8), None, 1),
         "8 rows": (bundle(8), None, 8),
     }
     with contextlib.ExitStack() as stack:
-        ports = {}
+        found = {}
         for name, (folder, code, rows) in kinds.items():
             settings = {"CONCURRENCY": str(rows), "QUEUE_LIMIT": "64"}
-            ports[name] = stack.enter_context(server(folder, code, **settings))[1]
-        yield ports
+            found[name] = stack.enter_context(server(folder, code, **settings))[:2]
+        yield found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -163,15 +167,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "load.json")
     asked = parser.parse_args(arguments)
     # The clients are not to take time from the server.
-    os.sched_setaffinity(0, (os.sched_getaffinity(0) - {CORE}) or {CORE})
+    os.sched_setaffinity(0, set(range(os.cpu_count() or 1)) - {CORE} or {CORE})
     (word,) = Tokenizer.from_file(open_bundle(bundle(8)).tokenizer).encode(WORD)
     found: dict[str, Any] = {"benchmark": "load", "machine": machine(), "load": [], "servers": {}}
-    with servers() as ports:
+    with servers() as started:
         for _ in range(asked.rounds):
             found["load"].append(round(os.getloadavg()[0], 1))
             for clients in asked.clients:
-                for name, port in ports.items():
-                    figures = measure(port, word, clients, asked.seconds)
+                for name, process in started.items():
+                    figures = measure(*process, word, clients, asked.seconds)
                     found["servers"].setdefault(name, {}).setdefault(str(clients), []).append(figures)
                     print(f"{clients:>2} clients, {name:<8} {json.dumps(figures)}", flush=True)
             asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

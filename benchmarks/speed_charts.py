@@ -59,7 +59,7 @@ def paint_speed(panels: Sequence[Any]) -> None:
 def paint_load(panels: Sequence[Any]) -> None:
     servers = result("load")["servers"]
     clients = [int(count) for count in next(iter(servers.values()))]
-    paths = {"tokens/s of all clients": ("tokens_per_s", ""), "ms to the first token": ("first_ms", "p50"),
+    paths = {"tokens/s of all clients": ("tokens_per_processor_s", ""), "ms to the first token": ("first_ms", "p50"),
              "ms between tokens, 99th percentile": ("gap_ms", "p99")}  # fmt: skip
     for axes, (title, (key, part)) in zip(panels, paths.items(), strict=True):
         for name, style in SERVERS.items():

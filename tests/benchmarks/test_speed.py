@@ -119,9 +119,10 @@ def test_tables_of_which_a_row_is_looked_up_are_not_read(bundles: dict[int, Path
 
 def test_the_figures_of_a_window_are_of_what_arrived_within_it() -> None:
     window = Window(asked=[(0.5, 1.5), (9.0, 12.0)], tokens=[[1.5, 1.6, 1.8], [0.2, 12.0]])
-    assert load.figures(window, 1.0, 11.0) == {
+    assert load.figures(window, 1.0, 11.0, 5.0) == {
         "tokens_per_s": 0.3,
-        "dollars_per_million": pytest.approx(dollars(0.3), abs=1e-3),
+        "tokens_per_processor_s": 0.6,
+        "dollars_per_million": pytest.approx(dollars(0.6), abs=1e-3),
         "first_ms": {"p50": 1000.0, "p99": 1000.0},
         "gap_ms": {"p50": 150.0, "p99": 200.0},
     }
@@ -133,11 +134,11 @@ def test_clients_talk_to_the_app(bundles: dict[int, Path], monkeypatch: pytest.M
     monkeypatch.setattr(load, "WARM", 0.0)
     monkeypatch.setattr(load, "PROMPT", (1, 2))
     monkeypatch.setattr(load, "WRITTEN", (2, 4))
-    with server(bundles[8]) as (_, port, seconds):
+    with server(bundles[8]) as (pid, port, seconds):
         assert seconds > 0
-        figures = load.measure(port, 97, 2, 0.3)
-        refused = load.measure(port, 10**6, 1, 0.1)
-    assert set(figures) == {"tokens_per_s", "dollars_per_million", "first_ms", "gap_ms"}
+        figures = load.measure(pid, port, 97, 2, 0.3)
+        refused = load.measure(pid, port, 10**6, 1, 0.1)
+    assert set(figures) == {"tokens_per_s", "tokens_per_processor_s", "dollars_per_million", "first_ms", "gap_ms"}
     assert "10000" in refused["failed"]
 
 
@@ -152,6 +153,7 @@ def program(*rates: float | None) -> dict[str, Any]:
 
 WINDOW = {
     "tokens_per_s": 100.0,
+    "tokens_per_processor_s": 100.0,
     "dollars_per_million": 0.2525,
     "first_ms": {"p50": 20.0, "p99": 40.0},
     "gap_ms": {"p50": 10.0, "p99": 15.0},
@@ -188,7 +190,7 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("reading", "| CTranslate2 int8 | – | – | 55 | – |"),
         ("ratios", "| `read-512` | 1.15 | – | – | 8 bits | 2.00 |"),
         ("memory", "| 8 bits before | 300 MB | 132 MB |"),
-        ("load", "| 8 | 8 rows | 100 | 0.25 | 20 | 40 | 10 | 15 |"),
+        ("load", "| 8 | 8 rows | 100 | 100 | 0.25 | 20 | 40 | 10 | 15 |"),
         ("startup", "| start to first answer, now, s | 0.5 |"),
     ],
 )
