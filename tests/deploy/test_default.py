@@ -20,7 +20,7 @@ from finetune.default_choice import choose_default, forget_default
 from tests.conftest import ROOT
 from tests.deploy.build_ignores import sent_by_docker, sent_by_gcloud
 
-BUNDLE = {"manifest.json", "model.onnx", "model.onnx.data", "tokenizer.json"}
+BUNDLE = {"manifest.json", "model.onnx", "model.onnx.data", "batch.onnx", "batch.onnx.data", "tokenizer.json"}
 RUN = {
     "checkpoint", "counter", "description.json", "encoder.json", "events/events.out", "hparams.json", "log.csv", "loss.png",
     "model-5.data-00000-of-00001", "model-5.index", "model-5.meta", "model-7.data-00000-of-00001", "model-7.index",
