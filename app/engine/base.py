@@ -53,6 +53,13 @@ class Slots(Protocol):
         """
         ...
 
+    def reserve(self, slots: Sequence[int], positions: int) -> None:
+        """Let these neighbours have room for `positions` tokens each, instead of `capacity`, until they are released.
+
+        What they held is lost. Slots whose memory grows as they are filled need no such thing.
+        """
+        ...
+
     def copy(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` positions of a slot to another one."""
         ...

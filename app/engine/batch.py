@@ -124,6 +124,7 @@ class TextBatch:
             if not options.length and not prompt.scorer:
                 prompt.cut("length")
                 continue
+            self._slots.reserve(slots, needed_positions(self.engine, prompt.tokens, options))
             for text, slot in zip(prompt.texts, slots, strict=True):
                 text.slot = slot
                 self._free.discard(slot)
@@ -242,6 +243,7 @@ class TextBatch:
             self._prefixes.drop_oldest(self.engine.name)
             self.release_dropped()
         slot = self._free_kept.pop()
+        self._slots.reserve([slot], length)
         self._slots.copy(text.slot, slot, length)
         tokens = np.array(text.window[:length], np.int64)
         self._prefixes.keep(KeptSlot(self.engine.name, tokens, slot, self.engine.slot_bytes(length)))

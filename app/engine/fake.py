@@ -96,6 +96,9 @@ class FakeSlots:
             slots += [chunk.slot] * (len(chunk.tokens) if chunk.every else 1)
         return np.stack([self._logits(self._written[slot]) for slot in slots])
 
+    def reserve(self, slots: Sequence[int], positions: int) -> None:
+        pass
+
     def copy(self, source: int, target: int, length: int) -> None:
         self._written[target], self._read[target] = 0, True
 

@@ -84,6 +84,9 @@ class OnnxSlots:
         self._run_around(bound, set(range(first, first + rows)) - set(slots), chunk)
         return bound.logits
 
+    def reserve(self, slots: Sequence[int], positions: int) -> None:
+        """A slot's memory grows as it is filled."""
+
     def copy(self, source: int, target: int, length: int) -> None:
         """Make a slot's first positions those of another."""
         for array in self._slots.arrays.values():

@@ -105,6 +105,9 @@ class TensorflowSlots:
         chunks = [Chunk(step.slot, np.array([step.token], np.int64), step.position) for step in steps]
         return np.concatenate([self._read(each) for each in (*chunks, *filter(None, [chunk]))])
 
+    def reserve(self, slots: Sequence[int], positions: int) -> None:
+        """A cache is as long as its text."""
+
     def copy(self, source: int, target: int, length: int) -> None:
         self._pasts[target] = self._pasts[source][..., :length, :]
 

@@ -6,6 +6,7 @@ The texts of one prompt are written in one pass, as neighbours. A row's last bit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,11 +30,8 @@ class UniformSlots:
         self.count = count
         self.capacity = capacity
         self._session = session
-        self._n_vocab = hparams.n_vocab
-        shape = (hparams.n_head, capacity, hparams.n_embd // hparams.n_head)
-        names = [f"{part}_{layer}" for layer in range(hparams.n_layer) for part in ("key", "value")]
-        self._memory = SlotMemory(names, count, shape, np.float32)
-        self._bound: dict[tuple[int, int, int], BoundRun] = {}
+        self._hparams = hparams
+        self._reserved: dict[int, SlotGroup] = {}
 
     def run(self, steps: Sequence[RowStep], chunk: Chunk | None) -> Logits:
         if chunk:
@@ -43,19 +41,36 @@ class UniformSlots:
         tokens = np.zeros((1 + last - first, 1), np.int64)
         rows = [step.slot - first for step in steps]
         tokens[rows, 0] = [step.token for step in steps]
-        logits = self._bind(first, len(tokens), 1).run(tokens, steps[0].position)
+        logits = self._group(first).bind(first, len(tokens), 1).run(tokens, steps[0].position)
         return logits if len(rows) == len(logits) else logits[rows]
 
+    def reserve(self, slots: Sequence[int], positions: int) -> None:
+        group = SlotGroup(self._session, self._hparams, slots[0], len(slots), positions)
+        self._reserved.update(dict.fromkeys(slots, group))
+
     def copy(self, source: int, target: int, length: int) -> None:
-        for cache in self._memory.arrays.values():
-            cache[target, :, :length] = cache[source, :, :length]
+        read, written = self._group(source).caches(source, 1), self._group(target).caches(target, 1)
+        for name, cache in read.items():
+            written[name][:, :, :length] = cache[:, :, :length]
 
     def release(self, slot: int) -> None:
-        self._memory.release(slot)
+        if slot in self._reserved:
+            del self._reserved[slot]
+        else:
+            self._others.release(slot)
 
     def close(self) -> None:
         # Whoever still holds these slots, such as a traceback, holds neither the model nor the KV cache.
-        del self._session, self._memory, self._bound
+        del self._session, self._reserved
+        self.__dict__.pop("_others", None)
+
+    def _group(self, slot: int) -> SlotGroup:
+        return self._reserved.get(slot) or self._others
+
+    @cached_property
+    def _others(self) -> SlotGroup:
+        """The slots that were not reserved."""
+        return SlotGroup(self._session, self._hparams, 0, self.count, self.capacity)
 
     def _read(self, chunk: Chunk) -> Logits:
         """Read a piece of a prompt. The graph returns the newest logits only, so those of all tokens are computed one by one."""
@@ -64,15 +79,37 @@ class UniformSlots:
         return np.concatenate([*scored, self._read_piece(chunk.slot, chunk.tokens, chunk.start)])
 
     def _read_piece(self, slot: int, tokens: Tokens, start: int) -> Logits:
-        return self._bind(slot, 1, len(tokens)).run(tokens[np.newaxis], start)
+        return self._group(slot).bind(slot, 1, len(tokens)).run(tokens[np.newaxis], start)
 
-    def _bind(self, first: int, rows: int, n: int) -> BoundRun:
-        key = (first, rows, n)
+
+class SlotGroup:
+    """The KV cache of neighbouring slots from `first` on, with the runs that are bound to it."""
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, hparams: Hparams, first: int, count: int, positions: int
+    ) -> None:
+        self._session = session
+        self._n_vocab = hparams.n_vocab
+        self._first = first
+        shape = (hparams.n_head, positions, hparams.n_embd // hparams.n_head)
+        names = [f"{part}_{layer}" for layer in range(hparams.n_layer) for part in ("key", "value")]
+        self._memory = SlotMemory(names, count, shape, np.float32, huge=True)
+        self._bound: dict[tuple[int, int, int], BoundRun] = {}
+
+    def caches(self, slot: int, count: int) -> dict[str, NDArray[np.float32]]:
+        return self._memory.slot(slot - self._first, count)
+
+    def release(self, slot: int) -> None:
+        self._memory.release(slot - self._first)
+
+    def bind(self, slot: int, rows: int, n: int) -> BoundRun:
+        """A run over `n` tokens of each of `rows` slots from `slot` on."""
+        key = (slot, rows, n)
         if key not in self._bound:
             if len(self._bound) == BOUND_RUNS:
                 self._bound.clear()
             logits = np.empty((rows, self._n_vocab), np.float32)
-            self._bound[key] = BoundRun(self._session, self._memory.slot(first, rows), logits, n)
+            self._bound[key] = BoundRun(self._session, self.caches(slot, rows), logits, n)
         return self._bound[key]
 
 
