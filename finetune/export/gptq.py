@@ -4,8 +4,8 @@ Rounding to the nearest step treats all inputs alike. GPTQ rounds one input afte
 come make up for the error, as far as inputs occur together in real text. What it has to know of the text is the Hessian: the
 sums of products of each two inputs, over calibration texts.
 
-A block of 64 weights has a scale and a zero point. The first layer keeps 8 bits, since rounding it costs as much as rounding
-all others. Each layer is calibrated with what the layers before it compute once they are rounded.
+A block of weights has a scale and a zero point. The first layer keeps 8 bits, since rounding it costs as much as rounding all
+others. Each layer is calibrated with what the layers before it compute once they are rounded.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from finetune.export.quantization import RoundedBlocks, block_size, is_small, qu
 
 BITS = 4
 LARGEST = (1 << BITS) - 1
-BLOCK, SMALL_BLOCK = 64, 32
 DAMPING = 0.01
 """What is added to the Hessian's diagonal, as a share of its mean, so that it can be inverted."""
 SHRUNK = np.linspace(0.75, 1.0, 6, dtype=np.float32)
 """How far a block's range is shrunk: steps are smaller then, and the few weights beyond the range are cut off."""
 CHUNK = 256
 """Tokens that are computed at once."""
+TOGETHER = 64
+"""Inputs whose errors are passed on to all later ones at once."""
 SUMMED = 4096
 """Tokens whose products are summed in float32."""
 Say = Callable[[str], object]
@@ -55,7 +56,7 @@ class Calibration:
         self._heads = hparams.n_head
         self._weights = weights
         self._small = is_small(weights)
-        self._block = SMALL_BLOCK if self._small or hparams.n_embd % BLOCK else BLOCK
+        self._block = block_size(hparams.n_embd, self._small)
         # The residual stream of all texts, [tokens, n_embd], and where each text but the last ends.
         self._stream = np.concatenate([weights["wte"][tokens] + weights["wpe"][: len(tokens)] for tokens in texts])
         self._ends = np.cumsum([len(tokens) for tokens in texts])[:-1]
@@ -102,24 +103,32 @@ def gptq(weight: Array, hessian: NDArray[np.float64], block: int) -> RoundedBloc
     rows, columns = weight.shape
     blocks = -(-columns // block)
     # One input after the other is rounded for all rows, so the inputs come first in memory.
-    values = np.zeros((blocks, block, rows), np.uint8)
-    scales, zeros = np.zeros((blocks, rows), np.float32), np.zeros((blocks, rows), np.float32)
-    left, spread = np.array(weight.T, np.float32, order="C"), error_spread(hessian)
-    # What an error costs that the weights to come cannot make up for.
-    costs = (1 / np.square(np.diag(spread))).astype(np.float32)
-    for number in range(blocks):
-        start, end = number * block, min(columns, (number + 1) * block)
-        scales[number], zeros[number] = scale, zero = fit_range(left[start:end], costs[start:end])
-        values[number] = zero
+    inputs = np.array(weight.T, np.float32, order="C")
+    scales, zeros = fit_blocks(inputs, np.diag(hessian).astype(np.float32), block)
+    values = np.repeat(zeros.astype(np.uint8), block, axis=0)
+    # The inputs that matter most come first: all others make up for their errors.
+    order = np.argsort(-np.diag(hessian), kind="stable")
+    left, spread = inputs[order], error_spread(hessian[np.ix_(order, order)])
+    for start in range(0, columns, TOGETHER):
+        end = min(columns, start + TOGETHER)
         errors = np.empty((end - start, rows), np.float32)
-        for place, column in enumerate(range(start, end)):
-            steps = np.clip(np.rint(left[column] / scale) + zero, 0, LARGEST)
-            values[number, place] = steps
-            errors[place] = (left[column] - (steps - zero) * scale) / spread[column, column]
-            left[column + 1 : end] -= np.outer(spread[column, column + 1 : end], errors[place])
+        for place, at in enumerate(range(start, end)):
+            scale, zero = scales[order[at] // block], zeros[order[at] // block]
+            steps = np.clip(np.rint(left[at] / scale) + zero, 0, LARGEST)
+            values[order[at]] = steps
+            errors[place] = (left[at] - (steps - zero) * scale) / spread[at, at]
+            left[at + 1 : end] -= np.outer(spread[at, at + 1 : end], errors[place])
         left[end:] -= spread[start:end, end:].T @ errors
-    packed_zeros = pack(zeros.T.astype(np.uint8))
-    return RoundedBlocks(pack(values.transpose(2, 0, 1)), scales.T.copy(), BITS, block, columns, packed_zeros)
+    packed = pack(values.reshape(blocks, block, rows).transpose(2, 0, 1))
+    return RoundedBlocks(packed, scales.T.copy(), BITS, block, columns, pack(zeros.T.astype(np.uint8)))
+
+
+def fit_blocks(inputs: Array, costs: Array, block: int) -> tuple[Array, Array]:
+    """The scales and the zero points, [blocks, rows] each, of a matrix [columns, rows]; `costs` [columns] are those of errors."""
+    starts = range(0, len(inputs), block)
+    fitted = [fit_range(inputs[start : start + block], costs[start : start + block]) for start in starts]
+    scales, zeros = zip(*fitted, strict=True)
+    return np.stack(scales), np.stack(zeros)
 
 
 def error_spread(hessian: NDArray[np.float64]) -> Array:
