@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 from benchmarks.speed_figures import median, ratio, share
@@ -27,7 +26,6 @@ WRITE = [f"write-{depth}x{rows}" for depth in DEPTHS for rows in ROWS]
 READ = [f"read-{length}" for length in PROMPTS]
 
 
-@cache
 def result(name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     return found

@@ -179,7 +179,6 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, result in RESULTS.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(result))
     monkeypatch.setattr(speed_tables, "RESULTS", tmp_path)
-    speed_tables.result.cache_clear()
 
 
 @pytest.mark.usefixtures("recorded")
@@ -212,7 +211,6 @@ def test_a_chart_is_drawn_though_figures_are_missing(tmp_path: Path, name: str, 
 
 
 def test_what_is_published_makes_every_table() -> None:
-    speed_tables.result.cache_clear()
     assert (ROOT / "benchmarks" / "results" / "speed.json").exists()
     for name in speed_tables.TABLES:
         assert speed_tables.figures(name)
