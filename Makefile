@@ -6,7 +6,9 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(LOCKED
 UV_INSTALL := $(BIN)/uv pip install --python $(BIN)/python $(LOCKED)
 GPT2_COMMAND = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . \
 	|| echo "The command gpt2 could not be made; python -m finetune is the same."
-PYTEST := $(BIN)/pytest --numprocesses=logical --dist=loadgroup --cov --durations=5
+PYTEST := $(BIN)/pytest --dist=loadgroup --durations=5
+# One more than there are cores: some tests wait for servers.
+WORKERS := $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN))
 
 IMAGE ?= gpt-2-cloud-run
 # `peers` installs the programs to compare with. What fails leaves the others alone.
@@ -22,10 +24,10 @@ serve: .venv/container  ## Serve the bundle exported last, or MODEL=..., on http
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 exec $(BIN)/python -m app
 
 test: lint  ## Check format, lint and types, and run all tests but the slow ones
-	$(PYTEST) -m "not slow"
+	$(PYTEST) --numprocesses=$(WORKERS) -m "not slow"
 
-test-all: lint  ## The same with the slow tests
-	$(PYTEST)
+test-all: lint  ## The same with the slow tests, and with the coverage floor
+	$(PYTEST) --numprocesses=logical --cov
 
 browser: .venv/browser  ## Test the page in Chromium, which `apt-get install chromium` brings
 	$(BIN)/pytest tests/browser -o addopts= -q

@@ -41,6 +41,7 @@ def test_losses_are_what_the_logits_say(
         assert loss == pytest.approx(expected.sum(), rel=1e-3, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_with_its_earlier_save(
     finished: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ def test_the_report_of_a_run_shows_its_losses(finished: Path, data: Path, tmp_pa
     assert "".join(piece["text"] for piece in report["marked"][0]) == report["samples"][0]
 
 
+@pytest.mark.slow
 def test_the_report_of_the_best_save_is_named_after_its_run(finished: Path, data: Path, tmp_path: Path) -> None:
     """Its title was "best"."""
     evaluate(finished / "best", data, tmp_path / "report", samples=2, length=20, bits=32)
