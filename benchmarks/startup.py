@@ -99,14 +99,16 @@ def growth(requests: int) -> dict[str, float]:
     with server(bundle(8)) as (pid, port, _):
         for seed in range(100):
             ask(port, f"/?length=8&prefix=a+short+prompt&seed={seed}")
-        before, began = resident(pid), time.perf_counter()
+        before, own, began = resident(pid), resident(pid, "RssAnon"), time.perf_counter()
         for seed in range(requests):
             ask(port, f"/?length=2&prefix=a+short+prompt&seed={seed}")
         rate, after = requests / (time.perf_counter() - began), resident(pid)
+        own = resident(pid, "RssAnon") - own
     return {
         f"resident before {requests} requests, MB": round(before, 1),
         f"resident after {requests} requests, MB": round(after, 1),
         "growth, MB": round(after - before, 1),
+        "growth without pages of files, such as rows of the embedding, MB": round(own, 1),
         "two-token requests a second": round(rate, 1),
     }
 
