@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.ask import Generation
-from app.engine.batch import generate
+from app.engine.batch import CHUNK_ALONE, generate
 from app.engine.generation import GenerationOptions
 from app.engine.generation_queue import GenerationQueue
 from app.engine.memory import SCRATCH, ModelMemory
@@ -140,17 +141,25 @@ def test_a_request_of_many_prompts_writes_some_at_a_time_and_delays_nobody_else(
 def test_many_long_prompts_of_one_request_delay_a_short_one_by_no_more_than_one(queue: GenerationQueue) -> None:
     engine = HistoryEngine(n_ctx=2048)
     engine.max_positions = 10**6
+    passes_of_a_prompt = -(-1000 // CHUNK_ALONE)
+    short_has_come = threading.Event()
+    engine.before_pass = lambda: len(engine.passes) < passes_of_a_prompt or short_has_come.wait(60)
 
     async def ask() -> None:
         many = Generation(queue, engine, [[number] * 1000 for number in range(10)], GenerationOptions(length=1))
         long = asyncio.create_task(write(many))
         while not many.generated_tokens:
             await asyncio.sleep(0.001)
-        await write(Generation(queue, engine, [[5, 6]], GenerationOptions(length=1)))
-        assert many.generated_tokens <= 4
-        await long
+        short = asyncio.create_task(write(Generation(queue, engine, [[5, 6]], GenerationOptions(length=1))))
+        while queue.running < 2:
+            await asyncio.sleep(0.001)
+        short_has_come.set()
+        await asyncio.gather(long, short)
 
     asyncio.run(ask())
+    read = [each.read for each in engine.passes]
+    assert read.index(2) == 2 * passes_of_a_prompt
+    assert len(read) == 10 * passes_of_a_prompt + 1
 
 
 def test_a_reader_who_leaves_frees_the_slot_for_the_next(queue: GenerationQueue) -> None:

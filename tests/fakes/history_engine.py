@@ -7,7 +7,7 @@ text that reuses what it must not, or reads something else than it should, is an
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -32,6 +32,7 @@ class HistoryEngine(FakeEngine):
         super().__init__(n_ctx=n_ctx, name=name)
         self.shares_passes = shares_passes
         self.passes: list[HistoryPass] = []
+        self.before_pass: Callable[[], object] = lambda: None
         self.most_filled = 0
 
     def slots(self, count: int, positions: int) -> FakeSlots:
@@ -48,6 +49,7 @@ class HistorySlots(FakeSlots):
         self._held: list[list[tuple[int, How]]] = [[] for _ in range(count)]
 
     def run(self, steps: Sequence[RowStep], chunk: Chunk | None) -> Logits:
+        self._history.before_pass()
         slots = [step.slot for step in steps] + ([chunk.slot] if chunk else [])
         assert slots
         assert len({*slots}) == len(slots)
