@@ -11,8 +11,6 @@ from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 import app
 import app.errors
 from tests.conftest import ROOT
@@ -123,20 +121,20 @@ def within(names: AbstractSet[str], *packages: str) -> set[str]:
     return {name for name in names if f"{name}.".startswith(tuple(f"{each}." for each in packages))}
 
 
-@pytest.mark.parametrize("path", sources("app"))
-def test_the_app_imports_nothing_for_training(path: str) -> None:
-    forbidden = ["finetune", "keras", "onnx", "tests", "benchmarks", "docs", "cyclopts"]
-    if path != "app/engine/tensorflow.py":
-        forbidden += ["tensorflow", "gpt_2_simple"]
-    assert not within(imported(path), *forbidden)
+def test_the_app_imports_nothing_for_training() -> None:
+    for path in sources("app"):
+        forbidden = ["finetune", "keras", "onnx", "tests", "benchmarks", "docs", "cyclopts"]
+        if path != "app/engine/tensorflow.py":
+            forbidden += ["tensorflow", "gpt_2_simple"]
+        assert not within(imported(path), *forbidden), path
 
 
-@pytest.mark.parametrize("path", sources("app/engine"))
-def test_the_engine_knows_neither_http_nor_settings(path: str) -> None:
-    own = {name for name in imports_of(path) if not name.startswith("app.engine")}
-    assert own <= {"app.errors"}
-    assert not within(imported(path), "starlette", "uvicorn", "telegram")
-    assert not within(imported(path), *(f"app.errors.{name}" for name in http_errors()))
+def test_the_engine_knows_neither_http_nor_settings() -> None:
+    for path in sources("app/engine"):
+        own = {name for name in imports_of(path) if not name.startswith("app.engine")}
+        assert own <= {"app.errors"}, path
+        assert not within(imported(path), "starlette", "uvicorn", "telegram"), path
+        assert not within(imported(path), *(f"app.errors.{name}" for name in http_errors())), path
 
 
 def http_errors() -> set[str]:
@@ -144,24 +142,23 @@ def http_errors() -> set[str]:
     return {kind.__name__ for kind in kinds if isinstance(kind, type) and issubclass(kind, app.errors.RequestError)}
 
 
-@pytest.mark.parametrize("path", sources("finetune"))
-def test_finetune_imports_only_the_engine_and_the_errors_of_the_app(path: str) -> None:
+def test_finetune_imports_only_the_engine_and_the_errors_of_the_app() -> None:
     """The image that exports a checkpoint contains no other part of the app. `serve` has the app's settings as options."""
-    allowed = ("app.engine", "app.errors", *(["app.settings"] if path == "finetune/commands/serve.py" else []))
-    own = {name for name in imports_of(path) if name.startswith("app.")}
-    assert not {name for name in own if not name.startswith(allowed)}
+    for path in sources("finetune"):
+        allowed = ("app.engine", "app.errors", *(["app.settings"] if path == "finetune/commands/serve.py" else []))
+        own = {name for name in imports_of(path) if name.startswith("app.")}
+        assert not {name for name in own if not name.startswith(allowed)}, path
 
 
-@pytest.mark.parametrize("path", [path for path in PRODUCT if not path.startswith(VERB_FOLDER)])
-def test_verbs_are_leaves(path: str) -> None:
+def test_verbs_are_leaves() -> None:
     """The command line names each verb and imports it when it is used."""
-    assert not within(imports_of(path), "finetune.commands")
+    for path in PRODUCT:
+        assert path.startswith(VERB_FOLDER) or not within(imports_of(path), "finetune.commands"), path
 
 
-@pytest.mark.parametrize("path", sources("finetune/commands"))
-def test_no_verb_imports_another(path: str) -> None:
-    if path not in ("finetune/commands/new.py", "finetune/commands/starter.py"):
-        assert not within(imports_of(path), "finetune.commands") - {"finetune.commands"}
+def test_no_verb_imports_another() -> None:
+    for path in set(sources("finetune/commands")) - {"finetune/commands/new.py", "finetune/commands/starter.py"}:
+        assert not within(imports_of(path), "finetune.commands") - {"finetune.commands"}, path
 
 
 def test_the_routes_and_the_bot_do_not_import_each_other() -> None:
@@ -199,9 +196,9 @@ def test_classes_are_named_after_the_fields_terms() -> None:
     assert not [f"{path}: {each.name}" for path in PRODUCT for each in classes(path) if each.name in TOO_GENERAL]
 
 
-@pytest.mark.parametrize("path", EVERYTHING)
-def test_a_file_is_short(path: str) -> None:
-    assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
+def test_a_file_is_short() -> None:
+    lengths = {path: len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path in EVERYTHING}
+    assert not {path: lines for path, lines in lengths.items() if lines > MAX_FILE_LINES}
 
 
 def functions(path: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -224,26 +221,24 @@ def test_functions_are_short() -> None:
     assert not {name: lines for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES and name not in allowed}
 
 
-@pytest.mark.parametrize("path", PRODUCT)
-def test_a_module_opens_with_what_it_is(path: str) -> None:
+def test_a_module_opens_with_what_it_is() -> None:
     """The first line of its docstring is its caption in the architecture's tree."""
-    caption = (ast.get_docstring(parsed(path)) or "").partition("\n")[0]
-    assert 10 <= len(caption) <= 130
+    captions = {path: (ast.get_docstring(parsed(path)) or "").partition("\n")[0] for path in PRODUCT}
+    assert not {path: caption for path, caption in captions.items() if not 10 <= len(caption) <= 130}
 
 
-@pytest.mark.parametrize("path", PRODUCT)
-def test_no_context_variables(path: str) -> None:
+def test_no_context_variables() -> None:
     """A function gets what it needs as arguments. The exception is a request's trace, which every log line carries."""
-    if path != "app/log.py":
-        assert not within(imported(path), "contextvars")
+    for path in set(PRODUCT) - {"app/log.py"}:
+        assert not within(imported(path), "contextvars"), path
 
 
-@pytest.mark.parametrize("path", sources("finetune"))
-def test_html_comes_from_templates_that_escape(path: str) -> None:
-    text = (ROOT / path).read_text(encoding="utf-8")
-    assert not re.search(r"f[\"'][^\"'\n]*</?(div|p|td|tr|table|span|h\d|pre|li|ul|section|figure)\b", text)
-    assert not re.search(r"\bhtml\.escape\b", text)
-    assert not within(imported(path), "html.escape", "string.Template")
+def test_html_comes_from_templates_that_escape() -> None:
+    for path in sources("finetune"):
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert not re.search(r"f[\"'][^\"'\n]*</?(div|p|td|tr|table|span|h\d|pre|li|ul|section|figure)\b", text), path
+        assert not re.search(r"\bhtml\.escape\b", text), path
+        assert not within(imported(path), "html.escape", "string.Template"), path
 
 
 def test_one_version() -> None:

@@ -32,14 +32,15 @@ def losses_and_weights(init: Path, options: TrainingOptions) -> tuple[list[float
     return [*losses, trainer.loss(batches[:1])], trainer.weights()
 
 
-@pytest.mark.parametrize("parallel", ["data", pytest.param("model", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["data", "model"])
 @pytest.mark.parametrize(
     "changes",
     [
         pytest.param({}, id="whole"),
-        pytest.param({"lora": 4, "accumulate": 2}, id="lora", marks=pytest.mark.slow),
-        pytest.param({"gradient_checkpointing": True, "unlikelihood": 0.5}, id="recomputed", marks=pytest.mark.slow),
-        pytest.param({"optimizer": "adafactor", "learning_rate": 0.1}, id="adafactor", marks=pytest.mark.slow),
+        pytest.param({"lora": 4, "accumulate": 2}, id="lora"),
+        pytest.param({"gradient_checkpointing": True, "unlikelihood": 0.5}, id="recomputed"),
+        pytest.param({"optimizer": "adafactor", "learning_rate": 0.1}, id="adafactor"),
     ],
 )
 def test_several_devices_train_as_one(
