@@ -31,7 +31,7 @@ def test_a_small_model_keeps_its_activations_exact(bundles: dict[int, Path], che
     ],
     ids=str,
 )
-@pytest.mark.parametrize("small", [0, 2**30])
+@pytest.mark.parametrize("small", [0, pytest.param(2**30, marks=pytest.mark.slow)])
 def test_any_shape_can_be_exported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: dict[str, int], small: int
 ) -> None:
