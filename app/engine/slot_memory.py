@@ -12,8 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from app.engine.bundle import Hparams
+
 # Linux's MAP_NORESERVE, which Python 3.11 does not name.
 NO_RESERVE = 0x4000 if sys.platform == "linux" else 0
+
+
+def cache_names(hparams: Hparams) -> list[str]:
+    """The names of a model's keys and values, layer by layer, as its graphs have them."""
+    return [f"{part}_{layer}" for layer in range(hparams.n_layer) for part in ("key", "value")]
 
 
 class SlotMemory:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from app.engine.base import Chunk, RowStep
 from app.engine.bound_pass import BoundPass, PassShape
 from app.engine.bundle import Hparams
-from app.engine.slot_memory import SlotMemory
+from app.engine.slot_memory import SlotMemory, cache_names
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -41,7 +41,7 @@ class OnnxSlots:
         self.capacity = capacity
         self._session = session
         self._hparams = hparams
-        names = [f"{part}_{layer}" for layer in range(hparams.n_layer) for part in ("key", "value")]
+        names = cache_names(hparams)
         # One position more than a text has, for the token that pads a chunk.
         shape = (hparams.n_head, capacity + 1, hparams.n_embd // hparams.n_head)
         self._scales = dict(zip(names, read_scales(session, hparams), strict=False))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.engine.base import Chunk, Logits, RowStep, Tokens
 from app.engine.bundle import Hparams
-from app.engine.slot_memory import SlotMemory
+from app.engine.slot_memory import SlotMemory, cache_names
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -92,8 +92,7 @@ class SlotGroup:
         self._n_vocab = hparams.n_vocab
         self._first = first
         shape = (hparams.n_head, positions, hparams.n_embd // hparams.n_head)
-        names = [f"{part}_{layer}" for layer in range(hparams.n_layer) for part in ("key", "value")]
-        self._memory = SlotMemory(names, count, shape, np.float32, huge=True)
+        self._memory = SlotMemory(cache_names(hparams), count, shape, np.float32, huge=True)
         self._bound: dict[tuple[int, int, int], BoundRun] = {}
 
     def caches(self, slot: int, count: int) -> dict[str, NDArray[np.float32]]:

@@ -27,6 +27,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from app.engine.bundle import Hparams
+from app.engine.slot_memory import cache_names
 from finetune.checkpoint import Array
 from finetune.export.graph_builder import MICROSOFT, GraphBuilder
 from finetune.export.projections import Projection, Projections
@@ -165,7 +166,7 @@ class Gpt2Graph:
         """KV caches as inputs and as outputs."""
         info, hparams = helper.make_tensor_value_info, self.hparams
         shape = [texts, hparams.n_head, f"{prefix}capacity", hparams.n_embd // hparams.n_head]
-        names = [f"{part}_{layer}" for layer in range(hparams.n_layer) for part in ("key", "value")]
+        names = cache_names(hparams)
         past = [info(f"{prefix}past_{name}", kind, shape) for name in names]
         return past, [info(f"{prefix}{name}", kind, shape) for name in names]
 
