@@ -5,7 +5,7 @@ python-telegram-bot is imported with the first update. Until then, and without a
 
 from __future__ import annotations
 
-from app.bot.comparison import read_comparison
+from app.blind.comparison import read_comparison
 from app.bot.updates import UpdateHandler, Updates
 from app.engine.generation_queue import GenerationQueue
 from app.errors import SettingError

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 from telegram import Message
 
+from app.blind.comparison import BlindComparison, Contender
+from app.blind.jokes import Joke
 from app.bot.chat_state import ChatSampling, ChatState, ChatStates
-from app.bot.comparison import BlindComparison, Contender
 from app.bot.drafts import showing_progress
-from app.bot.jokes import Joke
 from app.bot.keyboard import AnotherAction, text_buttons
+from app.bot.message_limits import cut
 from app.bot.model_writer import ModelWriter
 from app.bot.outbox import Outbox
 from app.bot.strings import NOTHING_WRITTEN
@@ -71,7 +72,7 @@ class Answers:
                 self._pace = min(time.monotonic() - began, MAX_PACE)
         settings = None if author.jokes else self._writer.settings(author.name, chat)
         text = shown_text(joke, author.name, settings)
-        await self._show(message, text, joke.shown, "joke", outbox)
+        await self._show(message, text, cut(joke.shown), "joke", outbox)
 
     async def _answer(
         self, message: Message, question: str, chat: ChatState, outbox: Outbox, as_question: bool
@@ -83,7 +84,7 @@ class Answers:
                 model, turns, chat, outbox.context, draft.replace, as_question=as_question
             )
         text = shown_text(Joke(question, answer), model, self._writer.settings(model, chat))
-        await self._show(message, text, Joke("", answer).shown, "again", outbox)
+        await self._show(message, text, cut(answer), "again", outbox)
         if chat.talking and answer:
             chat.turns = [*turns, answer]
             await self._chats.keep(message.chat.id, chat)

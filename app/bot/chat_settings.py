@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from telegram import CallbackQuery, Message
 
+from app.blind.comparison import BlindComparison
 from app.bot.chat_state import LENGTHS, TEMPERATURES, ChatSampling, ChatState, ChatStates
-from app.bot.comparison import BlindComparison
 from app.bot.keyboard import digest, model_buttons, settings_buttons
 from app.bot.outbox import Outbox
 from app.bot.strings import EXPIRED_BUTTON, MODEL_HIDDEN, MODEL_QUESTION, STORE_DOWN, current_settings

@@ -10,6 +10,7 @@ from telegram import CallbackQuery, Message, Update
 from telegram.constants import ChatType
 from telegram.error import BadRequest, TelegramError
 
+from app.blind.comparison import BlindComparison
 from app.bot.address import AddressedText, AddressReader
 from app.bot.allowance import SENT_AGAIN, Allowance, Kind, author_of
 from app.bot.answers import Answers
@@ -17,7 +18,6 @@ from app.bot.chat_commands import ChatCommands
 from app.bot.chat_settings import ChatSettings
 from app.bot.chat_state import ChatStates
 from app.bot.client import explain_failure, open_client
-from app.bot.comparison import BlindComparison
 from app.bot.model_writer import ModelWriter
 from app.bot.outbox import Outbox
 from app.bot.strings import (

@@ -6,18 +6,16 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 
-from app.ask import Generation, read_prompt, read_turns, turn_options
+from app.ask import Generation, read_turns, turn_options
+from app.blind.jokes import Joke, begin_joke, split_joke
 from app.bot.chat_state import ChatSampling, ChatState
-from app.bot.jokes import Joke, split_joke
 from app.bot.message_limits import LIMIT, units
 from app.bot.updates import UpdateContext
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
 from app.engine.generation_queue import GenerationQueue
 from app.engine.prompts import alternating
-from app.engine.templates import layout_of
 from app.errors import QueueTimeout
 from app.models import Models
 
@@ -40,11 +38,7 @@ class ModelWriter:
     async def joke(self, model: str, chat: ChatState, context: UpdateContext, show: Callable[[str], None]) -> Joke:
         """A joke that the model begins itself. Raises UnknownModel, ModelNotLoaded, QueueUnavailable."""
         engine = self._models.get(model)
-        question, answer = layout_of(engine.profile.question_template).tags
-        prompt = await read_prompt(engine, question)
-        # The model writes both turns, so the tag of the answer is the one that does not end the text.
-        tags = [tag for tag in engine.profile.stop_tags if tag.strip() != answer]
-        options = replace(self._options(engine, chat), tags=tags)
+        prompt, options, answer = await begin_joke(engine, self._options(engine, chat))
         text = await self._write(engine, prompt, options, context, lambda text: show(split_joke(text, answer).shown))
         return split_joke(text, answer)
 

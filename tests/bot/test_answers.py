@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.bot.jokes import split_joke
+from app.blind.jokes import split_joke
 from app.bot.message_limits import LIMIT, cut
 from app.bot.strings import (
     MESSAGE_GONE,

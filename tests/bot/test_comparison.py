@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.bot.comparison import read_comparison
+from app.blind.comparison import read_comparison
 from app.engine.fake import FakeEngine
 from app.errors import SettingError
 from tests.bot.conftest import bot
@@ -89,7 +89,7 @@ def test_a_txt_file_has_one_text_on_each_line(tmp_path: Path) -> None:
         ('\n{"turns": [3]}', "line 2 of .+ should be"),
         ('{"turns": [" ", ""]}', "line 1 of .+ holds no text"),
         ("{}", "line 1 of .+ holds no text"),
-        ('{"body": "' + "x" * 4096 + '"}', "line 1 of .+ is too long for a message: shorten it to 4066 UTF-16 units"),
+        ('{"body": "' + "x" * 4096 + '"}', "line 1 of .+ is too long for a message: shorten it to 4000 UTF-16 units"),
     ],
 )
 def test_a_file_with_errors_stops_the_start(tmp_path: Path, text: str, said: str) -> None:

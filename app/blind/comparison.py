@@ -12,10 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from app.bot.jokes import Joke
-from app.bot.message_limits import LIMIT, units
+from app.blind.jokes import Joke
 from app.errors import SettingError
 
+# Telegram allows 4096 UTF-16 code units in a message, and the bot adds its thanks for a vote.
+LONGEST = 4000
 EXPECTED = '{"turns": [question, answer]} or {"body": text}'
 
 
@@ -47,6 +48,15 @@ class BlindComparison:
 
     def __bool__(self) -> bool:
         return bool(self._contenders)
+
+    @property
+    def models(self) -> list[str]:
+        return [contender.name for contender in self._models]
+
+    @property
+    def people(self) -> list[Contender]:
+        """The files of people's jokes."""
+        return [contender for contender in self._contenders if contender.jokes]
 
     def pick(self) -> Contender:
         """Who tells the next joke."""
@@ -94,8 +104,8 @@ def read_joke(line: str, path: Path, number: int) -> Joke:
         raise SettingError(f"line {number} of {path} should be {EXPECTED}: {error}.") from None
     if not joke.answer:
         raise SettingError(f"line {number} of {path} holds no text: it should be {EXPECTED}.")
-    if units(f"{joke.question}\n\n{joke.answer}") > LIMIT:
+    if len(joke.shown.encode("utf-16-le")) // 2 > LONGEST:
         raise SettingError(
-            f"line {number} of {path} is too long for a message: shorten it to {LIMIT} UTF-16 units, as Telegram counts."
+            f"line {number} of {path} is too long for a message: shorten it to {LONGEST} UTF-16 units, as Telegram counts."
         )
     return joke
