@@ -120,8 +120,6 @@ class CompatibilityFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     think: Literal[False] | None = None
     # How the template writes the conversation: as it does here.
     chat_template_kwargs: EmptyObject | None = None
-    add_generation_prompt: Literal[True] | None = None
-    continue_final_message: Literal[False] | None = None
     documents: EmptyList | None = None
 
 

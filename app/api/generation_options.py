@@ -42,11 +42,13 @@ def completion_options(request: CompletionRequest, length: int, defaults: Sampli
 
 def chat_options(request: ChatRequest, length: int, engine: Engine) -> GenerationOptions:
     """The options of `/v1/chat/completions`, for up to `length` new tokens. The model's template adds to them."""
+    follows = request.unfinished.rstrip()
     return replace(
         openai_options(request, length, request.n, engine.profile.sampling),
         logprobs=request.likeliest,
-        # What separates the turns is not part of the answer.
-        strip=" \n",
+        # What separates the turns is not part of the answer. White space at the end of an unfinished one was not read.
+        strip="" if follows and follows == request.unfinished else " \n",
+        follows=follows,
         # The last request of a conversation has read most of its tokens. Where reusing their KV cache changes the last digits
         # of the logits, though, a seed promises exactly the same text.
         reuse=engine.shares_passes or request.fixed_seed is None,

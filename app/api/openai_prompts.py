@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from app.api.conversation import ChatMessage
 from app.api.model_limits import check_token_ids
-from app.api.openai_requests import ChatMessage, ChatRequest, CompletionRequest, OpenAIRequest
+from app.api.openai_requests import ChatRequest, CompletionRequest, OpenAIRequest
 from app.ask import read_turns
 from app.engine.base import Engine, start_tokens
 from app.engine.prompts import Turn, all_turn_tokens
@@ -31,7 +32,7 @@ async def read_conversation(request: ChatRequest, engine: Engine, room: int | No
 
     The oldest turns are left out until there is `room` for the answer or, with `truncate_prompt_tokens`, the oldest tokens.
     """
-    turns = turns_of(request.messages)
+    turns = turns_of(request.messages, goes_on=bool(request.continue_final_message))
     if request.truncate_prompt_tokens is None:
         return await read_turns(engine, turns, room)
     return last_tokens(await asyncio.to_thread(all_turn_tokens, engine, turns), request, engine.n_ctx)
@@ -43,6 +44,7 @@ def last_tokens(tokens: list[int], request: OpenAIRequest, n_ctx: int) -> list[i
     return tokens[-kept:] if kept else tokens
 
 
-def turns_of(messages: Sequence[ChatMessage]) -> list[Turn]:
-    """The turns of a conversation. The models know two speakers, so instructions are spoken by the user."""
-    return [Turn(message.text, message.role == "assistant", message.instructs) for message in messages]
+def turns_of(messages: Sequence[ChatMessage], *, goes_on: bool = False) -> list[Turn]:
+    """The turns of a conversation, of which the last may go on. The models know two speakers: instructions are the user's."""
+    turns = [Turn(message.text, message.role == "assistant", message.instructs) for message in messages]
+    return [*turns[:-1], turns[-1]._replace(goes_on=goes_on)]

@@ -98,7 +98,7 @@ class ChatChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
-    """The reply of `/v1/chat/completions`."""
+    """The reply of `/v1/chat/completions`. OpenAI's API has no `seed`."""
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
@@ -106,6 +106,7 @@ class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     choices: list[ChatChoice]
     usage: Usage
+    seed: int
 
 
 class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -123,7 +124,7 @@ class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatCompletionChunk(msgspec.Struct, frozen=True, kw_only=True):
-    """One chunk of a streamed chat completion. The chunk with the usage has no choices."""
+    """One chunk of a streamed chat completion. The chunk with the usage has no choices, and the seed."""
 
     id: str
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
@@ -131,6 +132,7 @@ class ChatCompletionChunk(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     choices: list[ChunkChoice]
     usage: Usage | UnsetType | None = UNSET
+    seed: int | UnsetType = UNSET
 
 
 class Model(msgspec.Struct, frozen=True):

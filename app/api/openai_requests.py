@@ -7,16 +7,13 @@ nothing is silently ignored. Each type refuses fields that contradict each other
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
-from app.api.compatibility_fields import (
-    CompatibilityFields,
-    EmptyText,
-    MessageCompatibilityFields,
-)
+from app.api.compatibility_fields import CompatibilityFields, EmptyText
+from app.api.conversation import ContinueFinalMessage, Conversation, check_conversation
 from app.api.field_types import FrequencyPenalty, MinP, PresencePenalty, RepetitionPenalty, Stop, Stream
 from app.api.validation import invalid_value
 from app.engine.prompts import FREE_SHARE
@@ -147,6 +144,8 @@ class CompletionRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown
         EmptyText | None, Meta(description="not supported: GPT-2 cannot fill in a text before a given end")
     ] = None
     add_special_tokens: Literal[True] | None = None
+    add_generation_prompt: Literal[True] | None = None
+    continue_final_message: Literal[False] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -184,48 +183,6 @@ def check_prompts(items: Sequence[str | int | list[int]]) -> None:
         )
 
 
-class TextPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A part of a message. The hints about caching are taken and change nothing."""
-
-    type: Literal["text"]
-    text: str
-    cache_control: dict[str, Any] | None = None
-    prompt_cache_breakpoint: dict[str, Any] | None = None
-
-
-class ChatMessage(MessageCompatibilityFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One message of a conversation."""
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart] | UnsetType = UNSET
-
-    def __post_init__(self) -> None:
-        # A reply without text may come back without content, in OpenAI's API too. msgspec adds which message it is.
-        if self.content is UNSET and self.role != "assistant":
-            raise ValueError("Object missing required field `content`")
-
-    @property
-    def text(self) -> str:
-        content = self.content or ""
-        return content if isinstance(content, str) else "".join(part.text for part in content)
-
-    @property
-    def instructs(self) -> bool:
-        return self.role in ("system", "developer")
-
-
-Conversation = Annotated[
-    list[ChatMessage],
-    Meta(min_length=1, max_length=2048, description="the conversation, up to the message that the model answers"),
-]
-
-
-def check_conversation(messages: Sequence[ChatMessage]) -> None:
-    """Refuse a conversation in which it is not the model's turn. Raises InvalidRequest."""
-    if messages[-1].role == "assistant":
-        raise invalid_value("messages", "the last of messages is the assistant's: end with a message of the role user.")
-
-
 class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`/v1/chat/completions`."""
 
@@ -245,18 +202,25 @@ class ChatRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown_field
         Meta(description="return the log probabilities of this number of the likeliest tokens; needs logprobs"),
     ] = None
     best_of: Literal[1] | None = None
+    continue_final_message: ContinueFinalMessage = None
+    add_generation_prompt: bool | None = None
     echo: Literal[False] | None = None
     add_special_tokens: Literal[False] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_conversation(self.messages)
+        check_conversation(self.messages, self.continue_final_message, self.add_generation_prompt)
         check_not_zero("max_tokens", self.max_tokens)
         check_not_zero("max_completion_tokens", self.max_completion_tokens)
         if self.max_tokens is not None and self.max_completion_tokens is not None:
             raise invalid_value("max_tokens", "max_tokens is the old name of max_completion_tokens: give one of them.")
         if self.top_logprobs and not self.logprobs:
             raise invalid_value("top_logprobs", "top_logprobs needs logprobs: set that to true, or leave this out.")
+
+    @property
+    def unfinished(self) -> str:
+        """The text of the message that the model goes on with, empty if it answers."""
+        return self.messages[-1].text if self.continue_final_message else ""
 
     @property
     def length(self) -> int | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from app.api.compatibility_fields import EmptyList, EmptyObject
-from app.api.openai_requests import Conversation, TokenId, check_conversation
+from app.api.conversation import ContinueFinalMessage, Conversation, check_conversation
+from app.api.openai_requests import TokenId
 from app.api.validation import invalid_value
 
 
@@ -20,8 +21,8 @@ class TokenizeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     messages: Conversation | None = None
     add_special_tokens: Annotated[bool, Meta(description="add the token with which each document begins")] = True
     return_token_strs: Annotated[bool, Meta(description="return each token as text, too")] = False
-    add_generation_prompt: Literal[True] | None = None
-    continue_final_message: Literal[False] | None = None
+    continue_final_message: ContinueFinalMessage = None
+    add_generation_prompt: bool | None = None
     chat_template_kwargs: EmptyObject | None = None
     tools: EmptyList | None = None
 
@@ -29,7 +30,7 @@ class TokenizeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         if (self.prompt is None) == (self.messages is None):
             raise invalid_value("prompt", "prompt or messages is missing, or both are given: give one of them.")
         if self.messages is not None:
-            check_conversation(self.messages)
+            check_conversation(self.messages, self.continue_final_message, self.add_generation_prompt)
             if not self.add_special_tokens:
                 raise invalid_value(
                     "add_special_tokens",

@@ -41,6 +41,6 @@ def tokenized(fields: TokenizeRequest, engine: Engine) -> TokenizeReply:
 
 def read_tokens(fields: TokenizeRequest, engine: Engine) -> list[int]:
     if fields.messages is not None:
-        return all_turn_tokens(engine, turns_of(fields.messages))
+        return all_turn_tokens(engine, turns_of(fields.messages, goes_on=bool(fields.continue_final_message)))
     prompt = fields.prompt or ""
     return start_tokens(engine, prompt) if fields.add_special_tokens else engine.tokenizer.encode(prompt)

@@ -33,9 +33,10 @@ class GenerationOptions:
     - before one of `tags`, or at the model's end marker (unless `ignore_end`), of which not even a part is ever shown,
 
     but not before `min_length` tokens. Characters of `strip` are dropped at the beginning of a text; with `truncate`, newlines
-    too. `bias` maps token ids to what is added to their logits. `logprobs` asks for the score of each token and of that many of
-    the likeliest tokens at its position; `score_prompt` asks for the same of the prompt. `reuse` uses the prefix cache, which
-    saves time and, unless the engine shares passes, may change the last digits of the logits.
+    too. A text that `follows` the beginning of its turn does not begin a line there. `bias` maps token ids to what is added to
+    their logits. `logprobs` asks for the score of each token and of that many of the likeliest tokens at its position;
+    `score_prompt` asks for the same of the prompt. `reuse` uses the prefix cache, which saves time and, unless the engine shares
+    passes, may change the last digits of the logits.
     """
 
     length: int = 100
@@ -46,6 +47,7 @@ class GenerationOptions:
     truncate: str | None = None
     tags: Sequence[str] = ()
     strip: str = ""
+    follows: str = ""
     include_stop: bool = False
     stop_tokens: Sequence[int] = ()
     ignore_end: bool = False
@@ -226,4 +228,4 @@ def stop_string_filter(engine: Engine, options: GenerationOptions) -> StopString
     end = [engine.end.text] if engine.end.text and not options.ignore_end else []
     stops, shown = ((), options.stops) if options.include_stop else (options.stops, ())
     strip = options.strip + ("\n" if options.truncate else "")
-    return StopStringFilter(engine.tokenizer, [*truncate, *stops], strip, shown, end, options.tags)
+    return StopStringFilter(engine.tokenizer, [*truncate, *stops], strip, shown, end, options.tags, options.follows)

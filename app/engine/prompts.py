@@ -21,11 +21,16 @@ FREE_SHARE = 1 / 4
 
 
 class Turn(NamedTuple):
-    """What a person or the model says. Instructions are a person's, and stay when older turns are left out."""
+    """What a person or the model says.
+
+    Instructions are a person's, and stay when older turns are left out. A last turn of the model that `goes_on` is not
+    finished: the model writes the rest of it.
+    """
 
     text: str
     by_model: bool = False
     instructs: bool = False
+    goes_on: bool = False
 
 
 def alternating(texts: Sequence[str]) -> list[Turn]:
@@ -49,7 +54,9 @@ def lines(turns: Iterable[Turn]) -> str:
 
 
 def all_turn_tokens(engine: Engine, turns: Sequence[Turn], template: Template | None = None) -> list[int]:
-    """The tokens of all `turns`, up to where the model's turn begins. As in training, each turn is tokenized by itself.
+    """The tokens of all `turns`, up to where the model's turn begins or, if the last one goes on, to the end of its text.
+
+    As in training, each turn is tokenized by itself.
 
     The template is that of the model's conversations unless another one is given.
     """
@@ -59,6 +66,8 @@ def all_turn_tokens(engine: Engine, turns: Sequence[Turn], template: Template | 
     tokens: list[int] = []
     for text in turn_texts(template, turns):
         tokens += engine.tokenizer.encode(text) + end
+    if turns[-1].goes_on:
+        return begin(engine, tokens[: len(tokens) - len(end)])
     return begin(engine, tokens + engine.tokenizer.encode(layout.cue))
 
 

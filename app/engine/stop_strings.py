@@ -16,8 +16,8 @@ class StopStringFilter:
     """One text as it grows. It ends before the first of `stops`, `marks` and `tags`, or after the first of `shown_stops`.
 
     Where a text breaks off within a mark or a tag, that part is not shown either. White space before a tag belongs to it. A tag
-    that begins with a line end is searched for where lines begin, and the text does. Characters of `strip` are dropped at the
-    beginning of the text, before anything is searched for.
+    that begins with a line end is searched for where lines begin, and the text does unless it `follows` other text. Characters of
+    `strip` are dropped at the beginning of the text, before anything is searched for.
     """
 
     def __init__(
@@ -28,6 +28,7 @@ class StopStringFilter:
         shown_stops: Sequence[str] = (),
         marks: Sequence[str] = (),
         tags: Sequence[str] = (),
+        follows: str = "",
     ) -> None:
         self._characters = Detokenizer(tokenizer)
         self._marks = marks
@@ -35,7 +36,7 @@ class StopStringFilter:
         self._stops = [(stop, 0) for stop in (*stops, *marks)] + [(stop, len(stop)) for stop in shown_stops]
         self._strip = strip
         self._held = ""
-        self._last = ""
+        self._last = follows[-1:]
         self.stopped = False
         # Characters of all the tokens so far, shown or not.
         self.length = 0

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.api.conversation import ChatMessage, TextPart
 from app.api.openai_prompts import turns_of
-from app.api.openai_requests import ChatMessage, TextPart
 from app.engine.bundle import open_bundle
 from app.engine.fake import SCRIPT, FakeEngine
 from app.engine.onnx import OnnxEngine
@@ -40,6 +40,7 @@ def test_the_reply(url: str) -> None:
     reply = ask(url, max_tokens=9)
     assert reply.pop("id").startswith("chatcmpl-")
     assert isinstance(reply.pop("created"), int)
+    assert isinstance(reply.pop("seed"), int)
     message = {"role": "assistant", "content": SCRIPT[:9], "refusal": None}
     assert reply == {
         "object": "chat.completion",
@@ -138,9 +139,9 @@ def test_a_conversation_is_answered_as_it_was_held(url: str, turns: list[tuple[s
 def test_a_reply_without_text_comes_back_as_nothing(url: str, content: dict[str, Any]) -> None:
     """OpenAI's schema lets the content of an assistant's message be null or missing."""
     messages = [*HELLO, {"role": "assistant"} | content, *HELLO]
-    assert ask(url, messages=messages, max_tokens=1) | {"id": "", "created": 0} == ask(
+    assert ask(url, messages=messages, max_tokens=1) | {"id": "", "created": 0, "seed": 0} == ask(
         url, messages=[{"role": "user", "content": "Hello!\nHello!"}], max_tokens=1
-    ) | {"id": "", "created": 0}
+    ) | {"id": "", "created": 0, "seed": 0}
 
 
 turns = st.lists(

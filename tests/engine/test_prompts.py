@@ -90,6 +90,21 @@ def test_a_prompt_is_what_the_model_read_before_its_turn_in_training(
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
+@given(pairs=st.lists(st.tuples(said, said), min_size=1, max_size=3), after=st.sampled_from(["", " ", "\n\n"]))
+def test_a_turn_that_goes_on_has_the_tokens_of_training_up_to_its_text(
+    template: Template, pairs: list[tuple[str, str]], after: str
+) -> None:
+    """No end of a turn comes after it, and no tag that asks for another one."""
+    texts = [turn for pair in pairs for turn in pair]
+    turns = alternating(texts)
+    unfinished = turns[-1]._replace(text=texts[-1] + after, goes_on=True)
+    document = trained(from_turns(texts, None, template))
+    assert all_turn_tokens(engine_of(template), [*turns[:-1], unfinished]) == document[:-1]
+    nothing = all_turn_tokens(engine_of(template), [*turns[:-1], Turn("", by_model=True, goes_on=True)])
+    assert nothing == all_turn_tokens(engine_of(template), turns[:-1]) or template == "text"
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
 @given(turns=st.lists(said, min_size=1, max_size=4), code=text)
 def test_a_document_that_is_typed_as_a_prefix_has_its_tokens(template: Template, turns: list[str], code: str) -> None:
     """Documents are tokenized part by part and a prefix as a whole, which makes no difference, with a control code or without."""

@@ -37,7 +37,14 @@ class ChatReply:
     def whole(self, texts: Sequence[GeneratedText]) -> ChatCompletion:
         choices = [self._choice(index, text) for index, text in enumerate(texts)]
         model = self.generation.engine.name
-        return ChatCompletion(id=self.id, created=self.created, model=model, choices=choices, usage=self._usage())
+        return ChatCompletion(
+            id=self.id,
+            created=self.created,
+            model=model,
+            choices=choices,
+            usage=self._usage(),
+            seed=self.generation.options.seed,
+        )
 
     def first(self) -> list[ChatCompletionChunk]:
         """The role of the speaker, once for each text."""
@@ -75,6 +82,7 @@ class ChatReply:
             choices=choices,
             # OpenAI's API sends a null in all chunks before the one with the usage.
             usage=usage if self.request.usage_wanted else UNSET,
+            seed=self.generation.options.seed if usage else UNSET,
         )
 
     def _usage(self) -> Usage:

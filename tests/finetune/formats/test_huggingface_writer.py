@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from app.api.conversation import ChatMessage
 from app.api.openai_prompts import turns_of
-from app.api.openai_requests import ChatMessage
 from app.engine.checkpoint_folder import open_checkpoint
 from app.engine.prompts import turn_texts
 from app.engine.templates import Template, layout_of
