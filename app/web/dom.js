@@ -18,13 +18,37 @@ export function announce(sentence) {
   $("said").textContent = sentence;
 }
 
-/** Show `sentence` on a button for a moment, in place of its label. */
+/** The icon `i-NAME` of index.html. */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(use);
+  return svg;
+}
+
+/** A button for one of the rows of actions: a word, and on a phone an icon in its place. */
+export function tool(label, name, work) {
+  return make("button", { type: "button", className: "tool", onclick: work }, icon(name), make("span", {}, label));
+}
+
+/** Show `sentence` on a button for a moment, in place of its label, and a check mark in place of its icon. */
 export function flash(button, sentence) {
-  button.dataset.name ??= button.textContent;
-  button.textContent = sentence;
+  const label = button.querySelector("span") ?? button;
+  const use = button.querySelector("use");
+  button.calm?.();
+  const [name, shape] = [label.textContent, use?.getAttribute("href")];
+  label.textContent = sentence;
+  use?.setAttribute("href", "#i-done");
   announce(sentence);
-  clearTimeout(button.timer);
-  button.timer = setTimeout(() => (button.textContent = button.dataset.name), 1600);
+  const timer = setTimeout(() => button.calm(), 1600);
+  button.calm = () => {
+    clearTimeout(timer);
+    label.textContent = name;
+    use?.setAttribute("href", shape);
+    button.calm = null;
+  };
 }
 
 export async function copy(string) {

@@ -1,11 +1,18 @@
-// The page: its modes, buttons, panels and keys, and what it restores when it is opened again.
+// The page: its modes, buttons and keys, and what it restores when it is opened again.
+//
+// A mode is a module with the same exports as write.js and chat.js; `words().rows` says that it has rows of actions of its own.
+// The parts of the page tell each other by events of the document: "changed" (what can be done may have changed), "grown" (a
+// text became longer), "keyed" (a key was entered).
 
+import * as actions from "./actions.js";
 import { get } from "./api.js";
 import * as chat from "./chat.js";
-import { $, announce, copy, flash, make } from "./dom.js";
+import * as colours from "./colours.js";
+import { $, announce, make } from "./dom.js";
 import { examples } from "./examples.js";
 import * as history from "./history.js";
 import * as link from "./link.js";
+import * as panels from "./panels.js";
 import { joined } from "./pen.js";
 import * as settings from "./settings.js";
 import * as task from "./task.js";
@@ -13,7 +20,6 @@ import * as votes from "./votes.js";
 import * as writing from "./write.js";
 
 const modes = { write: writing, chat };
-const narrow = matchMedia("(max-width: 46rem)");
 let mode = "write";
 let served = null;
 let voted = null;
@@ -28,9 +34,12 @@ async function open() {
   task.open();
   writing.open();
   chat.open();
-  theme();
-  panels();
+  colours.open();
+  actions.open(() => ({ mode, model: model(), pieces: now().pieces(), link: now().link() }));
+  panels.open({ history: () => history.list(pick) });
+  history.open(() => history.list(pick));
   keys();
+  turn(mode);
   document.addEventListener("changed", refresh);
   document.addEventListener("grown", follow);
   document.addEventListener("keyed", describe);
@@ -51,6 +60,7 @@ async function connect() {
   votes.open(served.ratings === true);
   $("model").replaceChildren(...served.models.map((name) => make("option", {}, name)));
   $("model").disabled = served.models.length < 2;
+  document.body.classList.toggle("many", served.models.length > 1);
   settings.open(served.max_length);
   present();
   // What is typed while the server answers is not replaced by the text of before.
@@ -108,6 +118,8 @@ function present() {
   const { title, about, sampling, turns } = profile();
   $("title").textContent = document.title = title || "GPT-2";
   $("title").title = title;
+  // The one model with a title needs no second name.
+  $("model").parentElement.hidden = title && served.models.length < 2;
   $("about").textContent = about;
   settings.follow(sampling);
   $("modes").hidden = !turns;
@@ -119,6 +131,8 @@ function turn(to) {
   document.querySelector(`input[name=mode][value=${to}]`).checked = true;
   $("write").hidden = to !== "write";
   $("chat").hidden = $("say").hidden = to !== "chat";
+  document.body.classList.toggle("chatting", to === "chat");
+  $("go").querySelector("kbd").textContent = to === "chat" ? "Enter" : mac ? "⌘ Enter" : "Ctrl Enter";
   $("count").textContent = "";
   refresh();
 }
@@ -133,13 +147,16 @@ let wasBusy = false;
 function refresh() {
   const busy = task.busy();
   const empty = now().isEmpty();
-  $("go").firstElementChild.textContent = now().words().go;
+  $("go").querySelector("span").textContent = now().words().go;
+  $("go").title = `${now().words().go} (${$("go").querySelector("kbd").textContent})`;
   $("go").disabled = !served;
   $("go").hidden = busy;
   $("stop").hidden = !busy;
   $("again").disabled = busy || !now().canAgain();
   $("undo").disabled = busy || !now().canUndo();
-  for (const id of ["copy", "image", "link"]) $(id).disabled = empty;
+  $("actions").hidden = empty;
+  // A mode may have a row of actions of its own.
+  $("doings").hidden = Boolean(now().words().rows);
   for (const control of [$("new"), $("model"), ...document.querySelectorAll("input[name=mode]")]) control.disabled = busy;
   $("model").disabled ||= served?.models.length < 2;
   $("examples").hidden = !empty || busy || !served;
@@ -201,63 +218,22 @@ function buttons() {
       history.leave();
       turn(input.value);
     });
-  act("copy", "Copied", () => copy(joined(now().pieces()).text));
-  act("link", "Link copied", () => copy(link.write(mode, model(), now().link())));
-  act("image", "Saved", async () => {
-    const { picture } = await import("./image.js");
-    const address = URL.createObjectURL(await picture(now().pieces(), model()));
-    make("a", { href: address, download: "gpt-2.png" }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 60000);
-  });
 }
 
-function act(id, done, work) {
-  $(id).addEventListener("click", async () => {
-    try {
-      await work();
-      flash($(id), done);
-    } catch (error) {
-      task.trouble(error.message);
-    }
-  });
-}
-
-function panels() {
-  const names = ["history", "settings"];
-  const show = (name, focus) => {
-    const before = names.find((each) => !$(each).hidden);
-    for (const each of names) {
-      $(each).hidden = each !== name;
-      $(`open-${each}`).setAttribute("aria-expanded", each === name);
-    }
-    document.body.classList.toggle("aside", Boolean(name));
-    if (name === "history") history.list(pick);
-    if (name) $(`${name}-title`).focus();
-    else if (before && focus) $(`open-${before}`).focus();
-  };
-  const pick = (entry) => {
-    if (task.busy()) return;
-    remember();
-    history.leave(entry.id);
-    resume(entry);
-    if (narrow.matches) show(null, true);
-    announce("The earlier text is back.");
-  };
-  history.open(() => history.list(pick));
-  for (const name of names) {
-    $(`open-${name}`).addEventListener("click", () => show($(name).hidden ? name : null, true));
-    $(name).querySelector(".close").addEventListener("click", () => show(null, true));
-  }
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !task.busy()) show(null, true);
-  });
+/** Go on with an entry of the history. */
+function pick(entry) {
+  if (task.busy()) return;
+  remember();
+  history.leave(entry.id);
+  resume(entry);
+  panels.chosen();
+  announce("The earlier text is back.");
 }
 
 function keys() {
   for (const key of document.querySelectorAll("kbd.mod")) key.textContent = mac ? "⌘" : "Ctrl";
-  $("go").lastElementChild.textContent = mac ? "⌘ Enter" : "Ctrl Enter";
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && task.busy()) task.stop();
+    if (event.key === "Escape") task.busy() ? task.stop() : panels.show(null);
     if (event.key !== "Enter" || event.isComposing || task.busy() || !served) return;
     if (event.ctrlKey || event.metaKey) {
       event.preventDefault();
@@ -268,22 +244,6 @@ function keys() {
       now().go(model());
     }
   });
-}
-
-function theme() {
-  const root = document.documentElement;
-  const dark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-  const say = () => $("theme").setAttribute("aria-pressed", dark());
-  $("theme").addEventListener("click", () => {
-    root.dataset.theme = dark() ? "light" : "dark";
-    try {
-      localStorage.setItem("theme", root.dataset.theme);
-    } catch {
-      // The choice lasts until the page is closed.
-    }
-    say();
-  });
-  say();
 }
 
 open();

@@ -1,7 +1,7 @@
 // 👍 and 👎 for what the model wrote, if the server stores votes.
 
 import { post } from "./api.js";
-import { announce, make } from "./dom.js";
+import { announce, icon, make } from "./dom.js";
 import { voter } from "./store.js";
 import { trouble } from "./task.js";
 
@@ -35,11 +35,6 @@ export function buttons({ text, prefix, model }) {
 
 function thumb(value, label) {
   const button = make("button", { type: "button", value, className: `thumb ${value}`, "aria-label": label, "aria-pressed": "false", title: label });
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", "#thumb");
-  svg.setAttribute("aria-hidden", "true");
-  svg.append(use);
-  button.append(svg);
+  button.append(icon("thumb"));
   return button;
 }

@@ -118,7 +118,7 @@ def test_all_files_are_small_and_from_the_server(enter: Callable[..., BrowserCon
         assert page.evaluate("performance.getEntriesByName('first-contentful-paint').length") == 1
         assert all(address.startswith(url) for address in bodies)
         assert {"", "style.css", "main.js"} <= {address.rsplit("/", 1)[1] for address in bodies}
-        assert sum(bodies.values()) < 100_000
+        assert sum(bodies.values()) < 110_000
 
 
 @pytest.mark.parametrize("screen", SCREENS)

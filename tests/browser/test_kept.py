@@ -18,7 +18,7 @@ from tests.conftest import serving
 
 
 def link(page: Page) -> str:
-    button(page, "Link").click()
+    button(page, "Share").click()
     expect(page.get_by_role("status")).to_have_text("Link copied")
     address: str = page.evaluate("navigator.clipboard.readText()")
     return address
@@ -110,15 +110,20 @@ def test_dark_and_light_are_chosen_and_kept(enter: Callable[..., BrowserContext]
     with serving(FakeEngine()) as url:
         page = enter(color_scheme="dark").new_page()
         page.goto(url)
-        toggle = button(page, "Dark colours")
         paper = page.locator("body")
-        expect(toggle).to_have_attribute("aria-pressed", "true")
         expect(paper).to_have_css("background-color", "rgb(22, 23, 27)")
-        toggle.click()
-        expect(toggle).to_have_attribute("aria-pressed", "false")
-        page.reload()
-        expect(toggle).to_have_attribute("aria-pressed", "false")
+        button(page, "Settings").click()
+        colours = page.get_by_role("radiogroup", name="Colours")
+        expect(colours.get_by_role("radio", name="Like the device")).to_be_checked()
+        colours.get_by_role("radio", name="Light").check()
         expect(paper).to_have_css("background-color", "rgb(252, 250, 245)")
+        page.reload()
+        expect(paper).to_have_css("background-color", "rgb(252, 250, 245)")
+        button(page, "Settings").click()
+        expect(colours.get_by_role("radio", name="Light")).to_be_checked()
+        colours.get_by_role("radio", name="Like the device").check()
+        expect(paper).to_have_css("background-color", "rgb(22, 23, 27)")
+        assert page.evaluate("localStorage.getItem('theme')") is None
 
 
 def tallies(address: str) -> list[Tally]:

@@ -145,7 +145,7 @@ def test_the_text_is_saved_as_a_picture(page: Page, tmp_path: Path) -> None:
         page.goto(url)
         go(page, "Once,")
         with page.expect_download() as saved:
-            button(page, "Image").click()
+            button(page, "Save image").click()
         assert saved.value.suggested_filename == "gpt-2.png"
         saved.value.save_as(tmp_path / "gpt-2.png")
     content = (tmp_path / "gpt-2.png").read_bytes()
@@ -167,7 +167,7 @@ def test_on_a_phone_it_all_fits(enter: Callable[..., BrowserContext], starter: s
     page.goto(starter)
     button(page, "a joke").tap()
     finish(page)
-    for name in ("Continue", "Again", "Undo", "Copy", "Image", "Link", "Settings", "History"):
+    for name in ("Continue", "Again", "Undo", "Copy", "Share", "Save image", "Settings", "History"):
         box = button(page, name).bounding_box()
         assert box is not None
         assert 0 <= box["x"] <= box["x"] + box["width"] <= 390
