@@ -1,22 +1,32 @@
-"""The commands /help, /chat, /reset and /stats."""
+"""The commands /start, /help, /chat, /reset and /stats."""
 
 from __future__ import annotations
 
 from telegram import Message
 
 from app.bot.chat_state import ChatStates
+from app.bot.keyboard import start_buttons
 from app.bot.outbox import Outbox
-from app.bot.strings import CHAT_ENDED, CHAT_STARTED, VOTES_OFF, overview, vote_counts
+from app.bot.strings import CHAT_ENDED, CHAT_STARTED, VOTES_OFF, greeting, overview, start_labels, vote_counts
 from app.bot.tally_cache import TallyCache
+from app.engine.profile import Profile
 from app.feedback.store import Store
 
 
 class ChatCommands:
-    """Every method answers a message. They raise TelegramError and StoreError."""
+    """Every method answers a message. They raise TelegramError and StoreError.
 
-    def __init__(self, chats: ChatStates, store: Store | None) -> None:
+    `profile` is the default model's, or None if nobody may know who writes.
+    """
+
+    def __init__(self, chats: ChatStates, profile: Profile | None, store: Store | None) -> None:
         self._chats = chats
+        self._profile = profile
         self._tallies = TallyCache(store) if store else None
+
+    async def start(self, message: Message, outbox: Outbox) -> None:
+        """Say who this is, with buttons for what to do first."""
+        await outbox.send(message, greeting(self._profile), start_buttons(start_labels(self._profile)))
 
     async def help(self, message: Message, outbox: Outbox) -> None:
         await outbox.send(message, overview())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from telegram import CallbackQuery, Message
 
 from app.blind.comparison import BlindComparison
-from app.bot.chat_state import LENGTHS, TEMPERATURES, ChatSampling, ChatState, ChatStates
+from app.bot.chat_state import ChatSampling, ChatState, ChatStates
 from app.bot.keyboard import digest, model_buttons, settings_buttons
 from app.bot.outbox import Outbox
-from app.bot.strings import EXPIRED_BUTTON, MODEL_HIDDEN, MODEL_QUESTION, STORE_DOWN, current_settings
+from app.bot.strings import EXPIRED_BUTTON, MODEL_HIDDEN, MODEL_QUESTION, MOODS, SIZES, STORE_DOWN, current_settings
 from app.errors import StoreError
 from app.models import Models
 
@@ -63,10 +63,10 @@ class ChatSettings:
             names = {digest(name): name for name in self._models.names}
             chat.model = names.get(value)
             return chat.model is not None
-        if action == "temperature" and value in map("{:g}".format, TEMPERATURES):
+        if action == "temperature" and value in map("{:g}".format, MOODS):
             chat.temperature = float(value)
             return True
-        if action == "length" and value in map(str, LENGTHS):
+        if action == "length" and value in map(str, SIZES):
             chat.length = int(value)
             return True
         return False

@@ -15,8 +15,6 @@ from app.engine.profile import SamplingDefaults
 from app.feedback.store import Store
 
 log = logging.getLogger(__name__)
-TEMPERATURES = (0.5, 0.7, 0.9, 1.1)
-LENGTHS = (50, 100, 200, 400)
 DEFAULT_LENGTH = 100
 # Characters kept of a conversation: more than any model's window holds.
 CHARACTERS = 2**15

@@ -56,7 +56,7 @@ class Dispatcher:
         key = settings.telegram_token.encode()
         chats = ChatStates(store, key)
         writer = ModelWriter(models, queue, settings.max_length)
-        commands = ChatCommands(chats, store)
+        commands = ChatCommands(chats, None if comparison else models.get().profile, store)
         self._client = open_client(settings)
         self._reader = AddressReader(settings.telegram_token)
         self._settings = settings
@@ -64,8 +64,10 @@ class Dispatcher:
         self._answers = Answers(writer, models.default, chats, store, comparison)
         self._votes = VoteButtons(store, key)
         self._chat_settings = ChatSettings(chats, models, comparison)
+        # What the buttons under a greeting do.
+        self._first_steps: dict[str, Command] = {"talk": commands.start_conversation, "help": commands.help}
         self._commands: dict[str, Command] = {
-            "start": commands.help,
+            "start": commands.start,
             "help": commands.help,
             "chat": commands.start_conversation,
             "reset": commands.end_conversation,
@@ -168,6 +170,9 @@ class Dispatcher:
             await self._votes.press(query, message, outbox, action, value)
         elif message is None:
             await outbox.acknowledge(query, EXPIRED_BUTTON)
+        elif step := self._first_steps.get(action):
+            await outbox.acknowledge(query)
+            await step(message, outbox)
         elif action in ("joke", "again"):
             await self._write_another(query, message, outbox, action)
         else:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from app.bot.chat_state import LENGTHS, TEMPERATURES, ChatSampling
-from app.bot.strings import ANOTHER, VOTE_LABELS
+from app.bot.chat_state import ChatSampling
+from app.bot.strings import ANOTHER, MOODS, SIZES, VOTE_LABELS
 
 # What the button for another text asks for: another joke, or another answer to the same message.
 AnotherAction = Literal["joke", "again"]
@@ -23,15 +23,22 @@ def text_buttons(text_id: str | None, another: AnotherAction) -> InlineKeyboardM
     return InlineKeyboardMarkup([[*votes, InlineKeyboardButton(ANOTHER, callback_data=another)]])
 
 
+def start_buttons(labels: Mapping[str, str]) -> InlineKeyboardMarkup:
+    """A row for each of these labels, by their actions."""
+    return InlineKeyboardMarkup(
+        [[InlineKeyboardButton(label, callback_data=action)] for action, label in labels.items()]
+    )
+
+
 def model_buttons(names: Sequence[str], chosen: str) -> InlineKeyboardMarkup:
     return InlineKeyboardMarkup([[choice(name, name == chosen, f"model:{digest(name)}")] for name in names])
 
 
 def settings_buttons(chosen: ChatSampling) -> InlineKeyboardMarkup:
     temperatures = [
-        choice(f"{value:g}", value == chosen.temperature, f"temperature:{value:g}") for value in TEMPERATURES
+        choice(mood, value == chosen.temperature, f"temperature:{value:g}") for value, mood in MOODS.items()
     ]
-    lengths = [choice(str(value), value == chosen.length, f"length:{value}") for value in LENGTHS]
+    lengths = [choice(size, value == chosen.length, f"length:{value}") for value, size in SIZES.items()]
     return InlineKeyboardMarkup([temperatures, lengths])
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.bot.chat_state import ChatSampling
+from app.engine.profile import Profile
+from app.engine.templates import layout_of
 from app.errors import PromptTooLong, StoreError, UnknownModel
 from app.feedback.store import Tally
 
@@ -13,12 +15,18 @@ COMMANDS = {
     "chat": "start a conversation that I remember",
     "reset": "end the conversation and forget it",
     "model": "choose the model that writes",
-    "settings": "choose the temperature and the length",
+    "settings": "choose how wild and how long I write",
     "stats": "show how the votes stand",
     "help": "show what I can do",
 }
 VOTE_LABELS = {"up": "👍", "down": "👎"}
 ANOTHER = "Another"
+WRITE_TO_ME = "Write to me and I will answer."
+WRITE_A_BEGINNING = "Write how a text begins and I will go on with it."
+MOODS = {0.5: "calm", 0.7: "normal", 0.9: "bold", 1.1: "wild"}
+"""What the temperatures are called."""
+SIZES = {50: "short", 100: "medium", 200: "long", 400: "very long"}
+"""What the lengths are called."""
 THANKS = "\n\nThank you for your feedback."
 VOTE_COUNTED = {"up": "👍 Your vote is counted. Thank you!", "down": "👎 Your vote is counted. Thank you!"}
 VOTE_NOT_STORED = "Your vote could not be saved. Please press again in a minute."
@@ -57,18 +65,36 @@ def not_allowed(person: int) -> str:
 
 def overview() -> str:
     lines = [f"/{command} – {meaning}" for command, meaning in COMMANDS.items()]
-    return "\n".join(["Write to me and I will answer.", "", *lines])
+    return "\n".join([WRITE_TO_ME, "", *lines])
 
 
 def unknown_command(name: str) -> str:
-    return f"I don't know the command /{name}. {overview()}"
+    return f"I don't know /{name} yet, but /help shows what I can do."
+
+
+def greeting(profile: Profile | None) -> str:
+    """Who this is, from the model's manifest. None hides the model, since a blind comparison is under way."""
+    if profile is None:
+        return f"{MODEL_HIDDEN}\n\n{WRITE_TO_ME}"
+    who = "\n".join(filter(None, [profile.title or "A language model", profile.about]))
+    talks = layout_of(profile.template).has_turns
+    return f"{who}\n\n{WRITE_TO_ME if talks else WRITE_A_BEGINNING}"
+
+
+def start_labels(profile: Profile | None) -> dict[str, str]:
+    """The labels of the three buttons under a greeting, by the actions of the buttons."""
+    tells_jokes = profile is None or bool(layout_of(profile.question_template).model)
+    labels = {"joke": "Tell me a joke" if tells_jokes else "Write something"}
+    if profile is None or layout_of(profile.template).has_turns:
+        labels["talk"] = "Let's talk"
+    return labels | {"help": "What can you do?"}
 
 
 def current_settings(chosen: ChatSampling) -> str:
-    return (
-        f"Temperature {chosen.temperature:g}: a higher temperature is more surprising.\n"
-        f"Length {chosen.length}: a text has at most {chosen.length} tokens."
-    )
+    mood = MOODS.get(chosen.temperature, f"temperature {chosen.temperature:g}")
+    size = SIZES.get(chosen.length, f"{chosen.length} tokens")
+    words = f"about {round(chosen.length * 0.75, -1):.0f} words at most"
+    return f"How I write: {mood}. Calm is what one expects, wild is full of surprises.\nHow much: {size}, {words}."
 
 
 def vote_counts(tallies: Sequence[Tally], age: float) -> str:

@@ -108,7 +108,7 @@ def test_votes_and_other_buttons_are_rate_limited(store: str) -> None:
     assert rows(store, "SELECT value FROM votes ORDER BY value") == [(-1,), (1,)]
     with bot(telegram_rate=1) as telegram:
         said = ask(telegram, "/settings")
-        press(telegram, said, "50")
+        press(telegram, said, "short")
         telegram.press(said, "dance", user=9)
         telegram.settle()
         assert telegram.notices[0]["text"].startswith(WAIT)

@@ -14,10 +14,10 @@ from tests.bot.conftest import ask, bot, labels, press, rows
 
 def test_help_names_every_command() -> None:
     with bot() as telegram:
-        for command in ("/start", "/help", "/START payload"):
+        for command in ("/help", "/HELP payload"):
             text = ask(telegram, command)["text"]
             assert all(f"/{name} " in text for name in COMMANDS)
-        assert ask(telegram, "/dance")["text"].startswith("I don't know the command /dance.")
+        assert ask(telegram, "/dance")["text"] == "I don't know /dance yet, but /help shows what I can do."
 
 
 def test_a_model_is_chosen_for_its_chat() -> None:
@@ -43,12 +43,23 @@ def test_a_chosen_model_that_is_no_longer_served_is_explained(store: str) -> Non
 def test_settings_are_chosen_for_their_chat(store: str) -> None:
     with bot(FakeEngine("a"), feedback=store) as telegram:
         said = ask(telegram, "/settings")
-        assert labels(said) == ["0.5", "✓ 0.7", "0.9", "1.1", "50", "✓ 100", "200", "400"]
-        press(telegram, said, "50")
-        press(telegram, said, "1.1")
-        assert labels(telegram.now(said)) == ["0.5", "0.7", "0.9", "✓ 1.1", "✓ 50", "100", "200", "400"]
+        assert labels(said) == ["calm", "✓ normal", "bold", "wild", "short", "✓ medium", "long", "very long"]
+        assert said["text"].startswith("How I write: normal.")
+        assert said["text"].endswith("How much: medium, about 80 words at most.")
+        press(telegram, said, "short")
+        press(telegram, said, "wild")
+        assert labels(telegram.now(said)) == [
+            "calm",
+            "normal",
+            "bold",
+            "✓ wild",
+            "✓ short",
+            "medium",
+            "long",
+            "very long",
+        ]
         assert ask(telegram, "Hi")["text"] == "a" * 50
-        press(telegram, said, "1.1")
+        press(telegram, said, "wild")
     with bot(FakeEngine("a"), feedback=store) as telegram:
         assert ask(telegram, "Hi")["text"] == "a" * 50
     assert rows(store, "SELECT count(*), max(length(id)), min(length(id)) FROM chats") == [(1, 32, 32)]

@@ -36,13 +36,13 @@ def test_the_models_defaults_hold_until_the_chat_has_chosen(store: str) -> None:
     """A default that no button has is still the one that is shown."""
     with bot(ListeningEngine(profile=TUNED), FakeEngine(name="other"), feedback=store) as telegram:
         said = ask(telegram, "/settings")
-        assert labels(said) == ["0.5", "0.7", "✓ 0.9", "1.1", "✓ 50", "100", "200", "400"]
-        assert "Temperature 0.9" in said["text"]
+        assert labels(said) == ["calm", "normal", "✓ bold", "wild", "✓ short", "medium", "long", "very long"]
+        assert said["text"].startswith("How I write: bold.")
         assert ask(telegram, "hi")["text"] == (SCRIPT * 2)[:50].strip()
-        press(telegram, said, "100")
+        press(telegram, said, "medium")
         assert ask(telegram, "hi")["text"] == (SCRIPT * 3)[:100].strip()
         press(telegram, ask(telegram, "/model"), "other")
-        assert labels(ask(telegram, "/settings"))[:4] == ["0.5", "✓ 0.7", "0.9", "1.1"]
+        assert labels(ask(telegram, "/settings"))[:4] == ["calm", "✓ normal", "bold", "wild"]
     kept = [settings for (settings,) in rows(store, "SELECT settings FROM texts ORDER BY created")]
     assert kept == ['{"temperature":0.9,"length":50}', '{"temperature":0.9,"length":100}']
 

@@ -29,7 +29,7 @@ def test_a_store_that_is_down_is_reported_and_no_vote_is_acknowledged(tmp_path: 
             "show_alert": "true",
         }
         assert telegram.now(said)["text"] == SHOWN
-        press(telegram, settings, "50")
+        press(telegram, settings, "short")
         assert telegram.notices[-1]["text"] == STORE_DOWN
         for text in ("/joke", "Why?", "/stats", "/chat"):
             assert ask(telegram, text)["text"] == STORE_DOWN
