@@ -38,6 +38,8 @@ from app.api.state import State
 from app.api.telegram import telegram
 from app.api.tokens import detokenize, tokenize
 from app.api.unread_body import UnreadBodyMiddleware
+from app.blind.comparison import read_comparison
+from app.blind.guessing_game import open_game
 from app.bot import open_updates
 from app.engine.generation_queue import GenerationQueue
 from app.errors import GenerationError, RequestError
@@ -53,7 +55,10 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
     access = AccessControl(ApiKeys(settings.keys), RateLimiter(settings.rate_limit), on_cloud_run())
     store = open_store(settings.feedback) if settings.feedback else None
     settings.require_telegram_secret()
-    updates = open_updates(models, queue, store, settings)
+    settings.require_a_use_of_compare()
+    comparison = read_comparison(settings.compare, models.names)
+    game = open_game(models, queue, store, comparison, settings.max_length)
+    updates = open_updates(models, queue, store, settings, comparison, game)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
@@ -64,6 +69,7 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
             "request_counts": request_counts,
             "access": access,
             "feedback": store,
+            "game": game,
             "updates": updates,
         }
         if updates is not None:

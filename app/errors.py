@@ -13,6 +13,7 @@ GptError                        a sentence for a person: what is wrong and what 
 │   ├── ModelNotLoaded          a served model's files cannot be loaded
 │   ├── PromptTooLong           more tokens than the model's window
 │   ├── BatchTooLarge           the texts of a batch need more memory than there is
+│   ├── NothingWritten          a model wrote nothing, several times over
 │   └── QueueUnavailable        there is no room now; `retry_after` says when to ask again
 │       ├── QueueFull           the limit of running and waiting requests is reached
 │       ├── QueueTimeout        the request's time was up before its turn came
@@ -20,7 +21,7 @@ GptError                        a sentence for a person: what is wrong and what 
 │       └── ShuttingDown        the server finishes its requests and takes no new ones
 ├── Undelivered                 Telegram should send an update again; `retry_after` says when
 ├── StoreError                  votes cannot be stored or read now; the cause is in the log
-├── UnknownText                 a vote is on a text that is not stored
+├── UnknownText                 a vote or a guess is on a text that is not stored
 └── RequestError                an HTTP reply other than 200: a status and an error object
     ├── InvalidRequest          400, a field is wrong; `param` names it
     │   └── ContextExceeded     400, the prompt is longer than the window
@@ -116,6 +117,11 @@ class BatchTooLarge(GenerationError):
         )
         self.n_tokens = n_tokens
         self.max_tokens = max_tokens
+
+
+class NothingWritten(GenerationError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"model {name!r} wrote nothing: try again.")
 
 
 class QueueUnavailable(GenerationError):

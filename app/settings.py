@@ -133,7 +133,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     compare: Annotated[
         str,
         Meta(
-            description="models and files of human texts (.jsonl, .txt) for the bot's blind comparison, comma-separated"
+            description="models and files of human texts (.jsonl, .txt) that the bot and /play compare blindly, comma-separated"
         ),
     ] = ""
     api_keys: Annotated[
@@ -179,6 +179,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.telegram_token and not self.telegram_secret:
             raise SettingError(
                 "TELEGRAM_SECRET is empty and TELEGRAM_TOKEN is not: choose a secret of 1 to 256 of A-Z, a-z, 0-9, _ and -."
+            )
+
+    def require_a_use_of_compare(self) -> None:
+        """Refuse a comparison that nobody would ever see. Raises SettingError."""
+        if self.compare and not self.telegram_token and not self.feedback:
+            raise SettingError(
+                "COMPARE is for the Telegram bot and for /play: set TELEGRAM_TOKEN, or FEEDBACK to a store, or leave COMPARE out."
             )
 
     @property

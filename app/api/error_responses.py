@@ -18,6 +18,7 @@ from app.errors import (
     MethodNotAllowed,
     ModelNotLoaded,
     NotFound,
+    NothingWritten,
     PromptTooLong,
     QueueUnavailable,
     RequestError,
@@ -54,6 +55,8 @@ def http_error(error: GenerationError) -> RequestError:
             return NotFound(str(error), param="model", code="model_not_found")
         case ModelNotLoaded():
             return ServerError(str(error), code="model_not_loaded")
+        case NothingWritten():
+            return Unavailable(str(error), retry_after=1, code="nothing_written")
         case QueueUnavailable():
             return Unavailable(str(error), error.retry_after)
     return InvalidRequest(str(error), code="invalid_value")

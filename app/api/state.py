@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from app.api.access_log import RequestLabels
 from app.api.keys import AccessControl
+from app.blind.guessing_game import GuessingGame
 from app.bot.updates import Updates
 from app.engine.generation_queue import GenerationQueue
 from app.feedback.store import Store
@@ -18,7 +19,7 @@ from app.settings import Settings
 
 
 class State(TypedDict):
-    """`feedback` is None without a store of votes, `updates` without a bot."""
+    """`feedback` is None without a store of votes, `game` without texts to guess, `updates` without a bot."""
 
     models: Models
     queue: GenerationQueue
@@ -26,4 +27,5 @@ class State(TypedDict):
     access: AccessControl
     request_counts: Counter[RequestLabels]
     feedback: Store | None
+    game: GuessingGame | None
     updates: Updates | None

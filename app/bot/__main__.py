@@ -61,6 +61,8 @@ async def info(client: Bot, settings: Settings) -> None:
 
 
 async def poll(client: Bot, settings: Settings) -> None:
+    from app.blind.comparison import read_comparison
+    from app.blind.guessing_game import open_game
     from app.bot import open_updates
     from app.bot.polling import answer_forever
     from app.engine.generation_queue import GenerationQueue
@@ -77,7 +79,9 @@ async def poll(client: Bot, settings: Settings) -> None:
     models = await asyncio.to_thread(load_models, settings)
     queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout, models.memory)
     store = open_store(settings.feedback) if settings.feedback else None
-    updates = open_updates(models, queue, store, settings)
+    comparison = read_comparison(settings.compare, models.names)
+    game = open_game(models, queue, store, comparison, settings.max_length)
+    updates = open_updates(models, queue, store, settings, comparison, game)
     assert updates is not None
     print(f"@{me.username} is listening: press Ctrl-C to stop", flush=True)
     try:

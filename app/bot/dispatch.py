@@ -11,6 +11,7 @@ from telegram.constants import ChatType
 from telegram.error import BadRequest, TelegramError
 
 from app.blind.comparison import BlindComparison
+from app.blind.guessing_game import GuessingGame
 from app.bot.address import AddressedText, AddressReader
 from app.bot.allowance import SENT_AGAIN, Allowance, Kind, author_of
 from app.bot.answers import Answers
@@ -52,6 +53,7 @@ class Dispatcher:
         store: Store | None,
         settings: Settings,
         comparison: BlindComparison,
+        game: GuessingGame | None,
     ) -> None:
         key = settings.telegram_token.encode()
         chats = ChatStates(store, key)
@@ -60,6 +62,7 @@ class Dispatcher:
         self._client = open_client(settings)
         self._reader = AddressReader(settings.telegram_token)
         self._settings = settings
+        self._game = game
         self._allowance = Allowance(settings.telegram_allowed, settings.telegram_rate)
         self._answers = Answers(writer, models.default, chats, store, comparison)
         self._votes = VoteButtons(store, key)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from app.errors import StoreError
-from app.feedback.store import ShownText, Tally, Vote, timestamp
+from app.feedback.store import Guess, ShownText, Tally, Vote, timestamp
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client
@@ -57,6 +57,11 @@ TABLES = {
     ),
     "votes": TableLayout(
         {"text_id": "STRING", "voter": "STRING", "value": "INTEGER", "channel": "STRING", "at": "TIMESTAMP"},
+        partitioned_by="at",
+        clustered_by="text_id",
+    ),
+    "guesses": TableLayout(
+        {"text_id": "STRING", "voter": "STRING", "guessed": "STRING", "channel": "STRING", "at": "TIMESTAMP"},
         partitioned_by="at",
         clustered_by="text_id",
     ),
@@ -105,6 +110,9 @@ class BigQueryStore:
 
     async def vote(self, vote: Vote) -> None:
         await self._insert("votes", msgspec.structs.asdict(vote) | {"at": timestamp(vote.at)})
+
+    async def guess(self, guess: Guess) -> None:
+        await self._insert("guesses", msgspec.structs.asdict(guess) | {"at": timestamp(guess.at)})
 
     async def tally(self) -> list[Tally]:
         return [Tally(**row) for row in await self._query(TALLY)]

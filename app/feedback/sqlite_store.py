@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from app.errors import StoreError, UnknownText
-from app.feedback.store import DAY, ShownText, Tally, UpdateLog, Vote, timestamp
+from app.feedback.store import DAY, Guess, ShownText, Tally, UpdateLog, Vote, timestamp
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -25,6 +25,18 @@ log = logging.getLogger(__name__)
 VERSION = 1
 # Seconds to wait for the lock of another process that is writing.
 PATIENCE = 5.0
+# Files of before the game get this table when they are opened. It changes no other table, so programs of before the game can
+# still read the file, and the version stays.
+GUESSES = """
+CREATE TABLE IF NOT EXISTS guesses (
+    text_id TEXT NOT NULL REFERENCES texts (id),
+    voter TEXT NOT NULL,
+    guessed TEXT NOT NULL CHECK (guessed IN ('model', 'human')),
+    channel TEXT NOT NULL,
+    at TEXT NOT NULL,
+    PRIMARY KEY (text_id, voter)
+) STRICT, WITHOUT ROWID
+"""
 SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS texts (
@@ -45,6 +57,7 @@ CREATE TABLE IF NOT EXISTS votes (
     at TEXT NOT NULL,
     PRIMARY KEY (text_id, voter)
 ) STRICT, WITHOUT ROWID;
+{GUESSES};
 CREATE TABLE IF NOT EXISTS updates (id INTEGER PRIMARY KEY, finished REAL NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS updates_by_time ON updates (finished);
 CREATE TABLE IF NOT EXISTS chats (id TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT;
@@ -96,6 +109,11 @@ class SqliteStore:
     async def vote(self, vote: Vote) -> None:
         await self._rows(VOTE, msgspec.structs.asdict(vote) | {"at": timestamp(vote.at)})
 
+    async def guess(self, guess: Guess) -> None:
+        statement = "INSERT INTO guesses VALUES (:text_id, :voter, :guessed, :channel, :at)"
+        row = msgspec.structs.asdict(guess) | {"at": timestamp(guess.at)}
+        await self._rows(f"{statement} ON CONFLICT DO NOTHING", row)
+
     async def tally(self) -> list[Tally]:
         return [Tally(*row) for row in await self._rows(TALLY)]
 
@@ -134,7 +152,7 @@ class SqliteStore:
                 self._connection = connect(self._path)
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.IntegrityError:
-            raise UnknownText("there is no text with this id to vote on.") from None
+            raise UnknownText("there is no text with this id.") from None
         except sqlite3.Error as error:
             log.error("the votes in %s: %s", self._path, error)  # SQLite's messages quote no stored text.
             # The next call opens the file again, in case it has been repaired.
@@ -163,6 +181,7 @@ def connect(path: str) -> Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         if not tables:
             connection.executescript(SCHEMA)
+        connection.execute(GUESSES)
     except BaseException:
         connection.close()
         raise

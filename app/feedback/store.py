@@ -1,4 +1,4 @@
-"""The contract of a store for texts and votes, which SqliteStore and BigQueryStore fulfil.
+"""The contract of a store for texts, votes and guesses, which SqliteStore and BigQueryStore fulfil.
 
 A method that returns has stored what it was given, so a vote is acknowledged only after that. A method that raises StoreError
 has stored nothing. No method blocks the event loop.
@@ -46,6 +46,16 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class Guess(msgspec.Struct, frozen=True, kw_only=True):
+    """One person's guess who wrote a text that was shown without its author. `voter` is a pseudonym. `at` is in UTC."""
+
+    text_id: Id
+    voter: str
+    guessed: Source
+    channel: Channel
+    at: datetime
+
+
 class Tally(NamedTuple):
     """The number of texts by one author, and of the votes on them. Each voter's latest vote on a text counts."""
 
@@ -87,6 +97,12 @@ class Store(Protocol):
         """Store a vote. When a person votes on a text several times, the latest vote counts.
 
         Raises UnknownText if there is no such text. BigQuery does not check that, because the check would be a query of its own.
+        """
+
+    async def guess(self, guess: Guess) -> None:
+        """Store a guess. When a person guesses at a text several times, the first guess counts, since the author is known then.
+
+        Raises UnknownText if there is no such text. BigQuery does not check that, as for votes.
         """
 
     async def tally(self) -> list[Tally]:

@@ -92,7 +92,7 @@ def test_without_a_token_there_is_no_bot() -> None:
         ({"TELEGRAM_TOKEN": "secret"}, "TELEGRAM_TOKEN is not what it should be, and should be the token that"),
         ({"TELEGRAM_ALLOW": "7,ann"}, "TELEGRAM_ALLOW is '7,ann', and should be ids of people and chats"),
         ({"TELEGRAM_API_URL": "api.telegram.org"}, "TELEGRAM_API_URL is 'api.telegram.org', and should be the address"),
-        ({"COMPARE": "a,b"}, "COMPARE is for the Telegram bot: set TELEGRAM_TOKEN too"),
+        ({"COMPARE": "a,b"}, "COMPARE is for the Telegram bot and for /play: set TELEGRAM_TOKEN, or"),
     ],
 )  # fmt: skip
 def test_wrong_settings_stop_the_start(environ: dict[str, str], said: str) -> None:

@@ -1,0 +1,1 @@
+"""Texts whose author is hidden."""
