@@ -23,7 +23,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """The version, the models, and what the web page has to know about the service.
 
     `n_ctx` and `template` are the default model's. `profiles` are by the models' names; where the service has API keys, they
-    have their beginnings only for those who send one. `ratings`: votes are stored.
+    have their beginnings only for those who send one, and `needs_key` tells the others. `ratings`: votes are stored.
     """
 
     version: str
@@ -35,6 +35,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     profiles: dict[str, ServedProfile]
     max_length: int
     ratings: bool
+    needs_key: bool
 
 
 async def health(request: Request[State]) -> Response:
@@ -58,6 +59,7 @@ async def version(request: Request[State]) -> Response:
             profiles={name: profile_of(models.get(name), with_beginnings=known) for name in models.names},
             max_length=settings.max_length,
             ratings=request.state["feedback"] is not None,
+            needs_key=not known,
         )
     )
 

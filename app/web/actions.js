@@ -3,7 +3,7 @@
 import { $, copy, flash, make } from "./dom.js";
 import * as link from "./link.js";
 import { joined } from "./pen.js";
-import { trouble } from "./task.js";
+import { trouble } from "./trouble.js";
 
 /** The buttons under the text. `current()` gives {mode, model, pieces, link}. */
 export function open(current) {

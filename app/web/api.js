@@ -2,21 +2,33 @@
 
 import { keep, load, tab } from "./store.js";
 
-// The server's own sentences about keys name HTTP headers, which a person with a browser does not set.
-const NO_KEY = "this server needs an API key: enter yours below.";
+// The server's own sentences about these are for programs: they name headers, and seconds that a countdown shows anyway.
+const NO_KEY = "this server asks for an API key: enter yours below.";
 const WRONG_KEY = "this server does not know this API key: check it and enter it again.";
+const TOO_OFTEN = "that was more than this server answers in a minute.";
+const FULL = "the server is busy with the texts of others.";
+const FULL_CODE = "overloaded";
+const UNREACHABLE = "the server cannot be reached: check your connection.";
+// Seconds, where the server names none.
+const WAIT = 4;
 
-/** A refusal as a sentence: the server's own, or one about why none arrived. `status` is 0 if there was no response. */
+/**
+ * A refusal as a sentence: the server's own, or one about why none arrived. `status` is 0 if there was no response.
+ * `wait` is the number of seconds after which it may be tried again without being told to, if it may.
+ */
 export class Refusal extends Error {
-  constructor(message, status) {
+  constructor(message, status, wait) {
     super(message);
-    this.status = status;
+    Object.assign(this, { status, wait });
   }
 }
 
 export function useKey(key) {
   keep("key", key, tab);
 }
+
+/** What to say to a person whose key is missing or wrong. */
+export const keyRefusal = () => new Refusal(load("key", null, tab) ? WRONG_KEY : NO_KEY, 401);
 
 async function ask(path, body, signal) {
   const key = load("key", null, tab);
@@ -27,23 +39,21 @@ async function ask(path, body, signal) {
     response = await fetch(path, { ...request, headers, signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refusal("the server cannot be reached: check your connection, then try again.", 0);
+    throw new Refusal(UNREACHABLE, 0, WAIT);
   }
-  if (response.status === 401) throw new Refusal(key ? WRONG_KEY : NO_KEY, 401);
+  if (response.status === 401) throw keyRefusal();
   if (!response.ok) throw await refusal(response);
   return response;
 }
 
 async function refusal(response) {
-  let sentence;
-  try {
-    sentence = (await response.json()).error.message;
-  } catch {
-    sentence = `the server answered with status ${response.status} and gave no reason.`;
-  }
-  const wait = Number(response.headers.get("Retry-After"));
-  if (wait > 1 && !sentence.includes(`${wait} s`)) sentence += ` Please wait ${wait} seconds.`;
-  return new Refusal(sentence, response.status);
+  const { status } = response;
+  const { message, code } = await response.json().then(({ error }) => error).catch(() => ({}));
+  const wait = Number(response.headers.get("Retry-After")) || WAIT;
+  if (status === 429) return new Refusal(TOO_OFTEN, status, wait);
+  // 502 and 504 come from what stands before the server, as does a 503 without a code.
+  if (status > 501 && (code ?? FULL_CODE) === FULL_CODE) return new Refusal(FULL, status, wait);
+  return new Refusal(message ?? `the server answered with status ${status} and gave no reason.`, status);
 }
 
 export async function get(path) {
@@ -60,7 +70,8 @@ export async function* stream(path, body, signal) {
   for await (const data of events(response.body, signal)) {
     if (data === "[DONE]") return;
     const event = JSON.parse(data);
-    if (event.error) throw new Refusal(event.error.message, event.error.code ?? 500);
+    const { error } = event;
+    if (error) throw error.code === FULL_CODE ? new Refusal(FULL, 503, WAIT) : new Refusal(error.message, 500);
     yield event;
   }
   throw new Refusal("the connection was lost before the text was finished.", 0);

@@ -5,7 +5,7 @@
 // text became longer), "keyed" (a key was entered).
 
 import * as actions from "./actions.js";
-import { get } from "./api.js";
+import { get, keyRefusal } from "./api.js";
 import * as chat from "./chat.js";
 import * as colours from "./colours.js";
 import { $, announce, make } from "./dom.js";
@@ -16,6 +16,7 @@ import * as panels from "./panels.js";
 import { joined } from "./pen.js";
 import * as settings from "./settings.js";
 import * as task from "./task.js";
+import { failed, open as openTrouble, trouble } from "./trouble.js";
 import * as votes from "./votes.js";
 import * as writing from "./write.js";
 
@@ -32,6 +33,7 @@ const mac = /Mac|iPhone|iPad/.test(navigator.platform);
 async function open() {
   buttons();
   task.open();
+  openTrouble();
   writing.open();
   chat.open();
   colours.open();
@@ -53,10 +55,11 @@ async function connect() {
   try {
     served = await get("version");
   } catch (error) {
-    task.trouble(error.message, connect, error.status);
+    failed(error, connect);
     return;
   }
-  task.trouble("");
+  trouble("");
+  failed(null);
   votes.open(served.ratings === true);
   $("model").replaceChildren(...served.models.map((name) => make("option", {}, name)));
   $("model").disabled = served.models.length < 2;
@@ -66,14 +69,23 @@ async function connect() {
   // What is typed while the server answers is not replaced by the text of before.
   if (!opened() && !now().words().show.value) resume(history.resumed());
   refresh();
+  // Better asked for now than after a text was written.
+  if (served.needs_key) failed(keyRefusal());
   if (matchMedia("(hover: hover)").matches && document.activeElement === document.body) now().words().show.focus();
 }
 
-/** Ask again what a server with keys tells only those who have one. */
-async function describe() {
-  if (!served) return;
-  served = await get("version").catch(() => served);
+/** Ask again what a server with keys tells only those who have one, and do what was refused without. */
+async function describe({ detail: again }) {
+  try {
+    served = await get("version");
+  } catch (error) {
+    failed(error, () => describe({ detail: again }));
+    return;
+  }
+  trouble("");
   refresh();
+  if (served.needs_key) failed(keyRefusal(), again);
+  else again?.();
 }
 
 /** Restore what the address holds, if it is a link. Returns whether it is one. */
@@ -91,7 +103,7 @@ function opened() {
   turn(profile().turns ? said.mode : "write");
   if (mode === "write") writing.restore({ text: said.text || said.turns.join("\n"), ranges: [] });
   else chat.restore({ turns: said.turns.map((content, at) => ({ role: at % 2 ? "assistant" : "user", content, model: model() })) });
-  if (problems.length) task.trouble(`Some of this link could not be used: ${problems.join(" ")}`);
+  if (problems.length) trouble(`Some of this link could not be used: ${problems.join(" ")}`);
   return true;
 }
 
@@ -205,6 +217,7 @@ function buttons() {
     remember();
     history.leave();
     now().fresh();
+    trouble("");
     $("count").textContent = "";
     now().words().show.focus();
   });
@@ -216,6 +229,7 @@ function buttons() {
     input.addEventListener("change", () => {
       remember();
       history.leave();
+      trouble("");
       turn(input.value);
     });
 }
@@ -225,6 +239,7 @@ function pick(entry) {
   if (task.busy()) return;
   remember();
   history.leave(entry.id);
+  trouble("");
   resume(entry);
   panels.chosen();
   announce("The earlier text is back.");

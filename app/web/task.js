@@ -1,10 +1,9 @@
-// The one task at a time, writing a text: start, stop, speed, and errors shown as sentences.
+// The one task at a time, writing a text: start, stop, speed.
 
-import { $, announce, make } from "./dom.js";
-import { useKey } from "./api.js";
+import { $, announce } from "./dom.js";
+import { failed, trouble } from "./trouble.js";
 
 let controller = null;
-let retry = null;
 
 export const busy = () => controller !== null;
 export const stop = () => controller?.abort();
@@ -17,34 +16,20 @@ export async function run(work) {
   controller = new AbortController();
   trouble("");
   changed();
+  let refused = null;
   try {
     await work(controller.signal);
   } catch (error) {
-    if (error.name !== "AbortError") trouble(error.message, () => run(work), error.status);
+    if (error.name !== "AbortError") refused = error;
   } finally {
     controller = null;
     changed();
   }
-}
-
-/** Show an error, with a button if it can be tried again. An empty sentence clears it. */
-export function trouble(sentence, again = null, status = undefined) {
-  retry = again;
-  $("trouble").replaceChildren(sentence && sentence[0].toUpperCase() + sentence.slice(1));
-  $("key").hidden = status !== 401;
-  if (status === 401) $("key-value").focus();
-  else if (again) $("trouble").append(" ", make("button", { type: "button", onclick: () => again() }, "Try again"));
+  failed(refused, () => run(work));
 }
 
 export function open() {
   $("stop").addEventListener("click", stop);
-  $("key").addEventListener("submit", (event) => {
-    event.preventDefault();
-    useKey($("key-value").value.trim());
-    $("key-value").value = "";
-    document.dispatchEvent(new Event("keyed"));
-    retry?.();
-  });
 }
 
 /** The number of tokens and their speed, shown beside the buttons. */

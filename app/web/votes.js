@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { announce, icon, make } from "./dom.js";
 import { voter } from "./store.js";
-import { trouble } from "./task.js";
+import { trouble } from "./trouble.js";
 
 let kept = false;
 

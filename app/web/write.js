@@ -129,7 +129,7 @@ async function write(model, signal) {
     field.readOnly = false;
     $("write").classList.remove("writing");
     const seed = closing?.seed ?? settings.seed;
-    pace.end(closing?.usage.completion_tokens, ...reason(closing, texts));
+    pace.end(closing?.usage.completion_tokens, ...reason(closing, texts, signal));
     if (cards) offer(cards, { before, prefix, spaced, model, seed, texts });
     else if (texts[0]) steps.push({ before, after: field.value, ranges: old, ...said(prefix, spaced, texts[0]), model, seed });
     announce(texts.filter(Boolean).join("\n") || $("count").textContent);
@@ -137,8 +137,9 @@ async function write(model, signal) {
   }
 }
 
-function reason(closing, texts) {
-  if (!closing) return ["stopped"];
+function reason(closing, texts, signal) {
+  // The sentence about a refusal says the rest.
+  if (!closing) return signal.aborted ? ["stopped"] : [];
   if (texts.every((text) => !text.trim())) return ["the model had nothing to add"];
   return closing.finish_reason === "timeout" ? ["time limit reached"] : [];
 }

@@ -1,0 +1,76 @@
+// What went wrong, as a sentence, and the way on: a key to enter, or a countdown after which it is tried again.
+
+import { useKey } from "./api.js";
+import { $, make } from "./dom.js";
+
+const MOST_TRIES = 8;
+let retry = null;
+let timer = null;
+// How often it was tried again without success.
+let tries = 0;
+
+/** Show an error that can be tried again by `again`. Null says that it went well. */
+export function failed(error, again) {
+  if (!error) {
+    tries = 0;
+    return;
+  }
+  trouble(error.message, again, error);
+}
+
+/** Show a sentence, with a way to try again if there is one. An empty sentence clears it. */
+export function trouble(sentence, again = null, { status, wait } = {}) {
+  clearInterval(timer);
+  retry = again;
+  $("trouble").replaceChildren(sentence && sentence[0].toUpperCase() + sentence.slice(1));
+  $("key").hidden = status !== 401;
+  $("retry").hidden = status === 401 || !again;
+  $("waiting").hidden = true;
+  if (status === 401) $("key-value").focus();
+  else if (again && wait && tries < MOST_TRIES) count(wait);
+}
+
+/** Try again in `wait` seconds, twice as long after each time in vain. It can be stopped, and the next key pressed stops it too. */
+function count(wait) {
+  const end = Date.now() + 1000 * Math.min(wait * 2 ** tries, 120);
+  const tick = () => {
+    const left = Math.ceil((end - Date.now()) / 1000);
+    $("left").textContent = `Trying again in ${left} s.`;
+    // Nobody waits in front of a page that cannot be seen.
+    if (left > 0 || document.hidden) return;
+    tries++;
+    act();
+  };
+  $("waiting").hidden = false;
+  timer = setInterval(tick, 250);
+  tick();
+}
+
+/** Wait no longer: it is tried again when a person says so. */
+function calm() {
+  clearInterval(timer);
+  $("waiting").hidden = true;
+}
+
+export const waiting = () => !$("waiting").hidden;
+
+function act() {
+  const again = retry;
+  trouble("");
+  again?.();
+}
+
+export function open() {
+  $("retry").addEventListener("click", act);
+  $("calm").addEventListener("click", calm);
+  document.addEventListener("input", calm);
+  document.addEventListener("keydown", ({ key }) => key === "Escape" && calm());
+  // The network is back before the countdown ends.
+  addEventListener("online", () => waiting() && act());
+  $("key").addEventListener("submit", (event) => {
+    event.preventDefault();
+    useKey($("key-value").value.trim());
+    $("key-value").value = "";
+    document.dispatchEvent(new CustomEvent("keyed", { detail: retry }));
+  });
+}
