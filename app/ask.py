@@ -51,8 +51,9 @@ class Generation:
 
     `prompts` are token ids. `options.samples` texts follow each prompt, numbered on from prompt to prompt.
     Its time is counted from `since`, a time of time.monotonic() before the prompts were read, by default from now.
-    The constructor raises PromptTooLong or BatchTooLarge. The first delta raises QueueFull, QueueTimeout, GenerationTimeout,
-    ModelNotLoaded or ShuttingDown.
+    With `only_if_idle` it gives way to all others.
+    The constructor raises PromptTooLong or BatchTooLarge. The first delta raises QueueFull, NotIdle, QueueTimeout,
+    GenerationTimeout, ModelNotLoaded or ShuttingDown.
     """
 
     def __init__(
@@ -62,13 +63,16 @@ class Generation:
         prompts: Sequence[Sequence[int]],
         options: GenerationOptions,
         since: float | None = None,
+        only_if_idle: bool = False,
     ) -> None:
         for tokens in prompts:
             check(engine, tokens, options)
         self.engine = engine
         self.options = options
         self._timer = GenerationTimer(queue.stats, sum(map(len, prompts)), len(prompts) * options.samples)
-        self._deltas: AsyncGenerator[TextDelta] = queue.deltas(engine, prompts, options, self._timer, since)
+        self._deltas: AsyncGenerator[TextDelta] = queue.deltas(
+            engine, prompts, options, self._timer, since, only_if_idle
+        )
 
     @property
     def prompt_tokens(self) -> int:

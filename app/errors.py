@@ -16,6 +16,7 @@ GptError                        a sentence for a person: what is wrong and what 
 │   ├── NothingWritten          a model wrote nothing, several times over
 │   └── QueueUnavailable        there is no room now; `retry_after` says when to ask again
 │       ├── QueueFull           the limit of running and waiting requests is reached
+│       ├── NotIdle             the request wanted an answer only if nobody else does
 │       ├── QueueTimeout        the request's time was up before its turn came
 │       ├── GenerationTimeout   the request's time was up before its first token
 │       └── ShuttingDown        the server finishes its requests and takes no new ones
@@ -32,6 +33,7 @@ GptError                        a sentence for a person: what is wrong and what 
     ├── RequestTimeout          408, the body did not arrive in time
     ├── BodyTooLarge            413
     ├── RateLimited             429, with Retry-After
+    ├── Postponed               429, for a request that lets all others go first, with Retry-After
     ├── HeadersTooLarge         431
     ├── ServerError             500, a mistake of the server; the cause is in the log
     └── Unavailable             503, with Retry-After
@@ -135,6 +137,13 @@ class QueueUnavailable(GenerationError):
 class QueueFull(QueueUnavailable):
     def __init__(self, pending: int, retry_after: int) -> None:
         super().__init__(f"{pending} requests are being answered or waiting: try again later.", retry_after)
+
+
+class NotIdle(QueueUnavailable):
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            "others are being answered, and only_if_idle lets them go first: try again later.", retry_after
+        )
 
 
 class QueueTimeout(QueueUnavailable):
@@ -254,6 +263,15 @@ class RateLimited(RequestError):
     def __init__(self, per_minute: int, retry_after: int) -> None:
         message = f"more than {per_minute} requests in a minute: ask again in {retry_after} s."
         super().__init__(message, code="rate_limit_exceeded")
+        self.headers = {"Retry-After": str(retry_after)}
+
+
+class Postponed(RequestError):
+    status = 429
+    kind = "rate_limit_error"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message, code="not_idle")
         self.headers = {"Retry-After": str(retry_after)}
 
 

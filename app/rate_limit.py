@@ -29,13 +29,16 @@ class RateLimiter:
         self._clock = clock
         self._arrivals: dict[Hashable, float] = {}
 
-    def seconds_until_allowed(self, client: Hashable) -> int:
-        """Whole seconds until the client may send its next request, 0 for now. Counts nothing."""
+    def seconds_until_allowed(self, client: Hashable, share: float = 1.0) -> int:
+        """Whole seconds until the client may send its next request, 0 for now, and has that share of its allowance to spend.
+
+        Counts nothing.
+        """
         if not self.per_minute:
             return 0
         ahead = max(0.0, self._arrivals.get(client, 0.0) - self._clock())
         # Rounded first, since the sum of many intervals may miss the minute by its last digit.
-        return max(0, math.ceil(round(ahead + self._interval - MINUTE, 6)))
+        return max(0, math.ceil(round(ahead + self._interval - share * MINUTE, 6)))
 
     def count(self, client: Hashable) -> None:
         """Charge the client for one request."""

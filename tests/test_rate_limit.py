@@ -43,6 +43,13 @@ def test_what_is_taken_back_may_come_again() -> None:
     RateLimiter(0).take_back("a")
 
 
+def test_a_share_of_the_allowance_is_used_up_before_the_whole() -> None:
+    limiter = RateLimiter(4, Clock())
+    for expected in (0, 0, 15, 30):
+        assert limiter.seconds_until_allowed("a", share=0.5) == expected
+        limiter.count("a")
+
+
 @pytest.mark.parametrize("per_minute", [1, 2, 7, 20])
 def test_the_average_is_never_above_the_limit(per_minute: int) -> None:
     """A client that asks four times a second for ten minutes gets its first minute at once, and then the limit a minute."""

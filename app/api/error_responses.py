@@ -19,6 +19,8 @@ from app.errors import (
     ModelNotLoaded,
     NotFound,
     NothingWritten,
+    NotIdle,
+    Postponed,
     PromptTooLong,
     QueueUnavailable,
     RequestError,
@@ -57,6 +59,8 @@ def http_error(error: GenerationError) -> RequestError:
             return ServerError(str(error), code="model_not_loaded")
         case NothingWritten():
             return Unavailable(str(error), retry_after=1, code="nothing_written")
+        case NotIdle():
+            return Postponed(str(error), error.retry_after)
         case QueueUnavailable():
             return Unavailable(str(error), error.retry_after)
     return InvalidRequest(str(error), code="invalid_value")

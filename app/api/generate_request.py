@@ -57,5 +57,15 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         Meta(description="the same seed gives the same text; a random one if left out"),
     ] = None
     nsamples: Annotated[int, Meta(ge=1, le=128, description="the number of texts, generated as one batch")] = 1
+    min_tokens: Annotated[
+        int, Meta(ge=0, lt=2**31, description="the text does not end before this number of tokens")
+    ] = 0
+    only_if_idle: Annotated[
+        bool,
+        Meta(
+            description="answer only while nobody else is being answered or waits: else a 429, and a text that has begun ends as "
+            "soon as another request comes"
+        ),
+    ] = False
     stream: Stream = False
     model: Annotated[str | None, Meta(description="the name of a served model; the default model if left out")] = None

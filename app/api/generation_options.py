@@ -26,6 +26,9 @@ def generate_options(request: GenerateRequest, length: int, defaults: SamplingDe
         sampling=defaults.sampling(asked_sampling(request)),
         stops=stop_list(request.stop),
         truncate=request.truncate or None,
+        min_length=request.min_tokens,
+        # Suggestions follow a text as it grows. A seed, which promises exactly the same text, has it read from the start.
+        reuse=request.only_if_idle and request.seed is None,
     )
 
 

@@ -57,12 +57,22 @@ class AccessControl:
 
     def check(self, request: Request[Any], count: bool) -> None:
         """Check the key and, with `count`, count the request. Raises Unauthorized, RateLimited."""
-        key = self._keys.check(request)
+        client = self._client(request)
         if not count:
             return
-        client = key or self._address(request)
         if seconds := self._limiter.seconds_until_allowed(client):
             raise RateLimited(self._limiter.per_minute, seconds)
+        self._limiter.count(client)
+
+    def check_dispensable(self, request: Request[Any]) -> None:
+        """Refuse a counted request that its client can do without and that takes more than half of its allowance.
+
+        Raises RateLimited.
+        """
+        client = self._client(request)
+        self._limiter.take_back(client)
+        if seconds := self._limiter.seconds_until_allowed(client, share=0.5):
+            raise RateLimited(self._limiter.per_minute // 2, seconds)
         self._limiter.count(client)
 
     def knows(self, request: Request[Any]) -> bool:
@@ -72,6 +82,10 @@ class AccessControl:
         except Unauthorized:
             return False
         return True
+
+    def _client(self, request: Request[Any]) -> str:
+        """Who asks: a key or an address. Raises Unauthorized."""
+        return self._keys.check(request) or self._address(request)
 
     def _address(self, request: Request[Any]) -> str:
         forwarded = request.headers.get("x-forwarded-for", "") if self._behind_proxy else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from app.api.generate_request import GenerateRequest
 from app.api.openai_requests import OpenAIRequest
 from app.api.validation import invalid_value, shorten
 from app.engine.base import Engine
@@ -45,7 +46,7 @@ def check_option_tokens(request: OpenAIRequest, tokenizer: Tokenizer) -> None:
             raise invalid_value("logit_bias", f"logit_bias has {shorten(key)}: the model's tokens are 0 to {last}.")
 
 
-def check_min_tokens(request: OpenAIRequest, field: str, length: int) -> None:
+def check_min_tokens(request: OpenAIRequest | GenerateRequest, field: str, length: int) -> None:
     """Refuse `min_tokens` above `length`, the maximum number of new tokens that `field` gives. Raises InvalidRequest."""
     if request.min_tokens > length:
         raise invalid_value(

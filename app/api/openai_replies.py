@@ -151,12 +151,16 @@ class ModelList(msgspec.Struct, frozen=True):
 
 
 class TokenizeReply(msgspec.Struct, frozen=True):
-    """The reply of `/tokenize`. `max_model_len` is the model's window in tokens."""
+    """The reply of `/tokenize`. `max_model_len` is the model's window in tokens.
+
+    A token that begins within a character has the offset of that character.
+    """
 
     count: int
     max_model_len: int
     tokens: list[int]
     token_strs: list[str] | None = None
+    text_offsets: list[int] | UnsetType = UNSET
 
 
 class DetokenizeReply(msgspec.Struct, frozen=True):

@@ -137,7 +137,7 @@ class CompletionRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown
     ] = None
     echo: Annotated[bool, Meta(description="let each text begin with its prompt")] = False
     logprobs: Annotated[
-        Annotated[int, Meta(ge=0, le=5)] | None,
+        Annotated[int, Meta(ge=0, le=20)] | None,
         Meta(description="return the log probability of each token and of this number of the likeliest tokens"),
     ] = None
     suffix: Annotated[

@@ -23,6 +23,9 @@ class TokenizeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     return_token_strs: Annotated[bool, Meta(description="return each token as text, too")] = False
     continue_final_message: ContinueFinalMessage = None
     add_generation_prompt: bool | None = None
+    return_text_offsets: Annotated[
+        bool, Meta(description="return the character of prompt at which each token begins; needs prompt")
+    ] = False
     chat_template_kwargs: EmptyObject | None = None
     tools: EmptyList | None = None
 
@@ -31,6 +34,11 @@ class TokenizeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise invalid_value("prompt", "prompt or messages is missing, or both are given: give one of them.")
         if self.messages is not None:
             check_conversation(self.messages, self.continue_final_message, self.add_generation_prompt)
+            if self.return_text_offsets:
+                raise invalid_value(
+                    "return_text_offsets",
+                    "return_text_offsets needs prompt: a chat template changes a conversation's text.",
+                )
             if not self.add_special_tokens:
                 raise invalid_value(
                     "add_special_tokens",

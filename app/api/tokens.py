@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,7 +19,9 @@ from app.api.state import State
 from app.api.token_requests import DetokenizeRequest, TokenizeRequest
 from app.api.validation import validate
 from app.engine.base import Engine, start_tokens
+from app.engine.generation import end_tokens
 from app.engine.prompts import all_turn_tokens
+from app.engine.tokenizer import Detokenizer
 
 
 async def tokenize(request: Request[State]) -> Response:
@@ -36,7 +40,18 @@ async def detokenize(request: Request[State]) -> Response:
 def tokenized(fields: TokenizeRequest, engine: Engine) -> TokenizeReply:
     tokens = read_tokens(fields, engine)
     texts = [token_text(engine.tokenizer, token) for token in tokens] if fields.return_token_strs else None
-    return TokenizeReply(len(tokens), engine.n_ctx, tokens, texts)
+    offsets = text_offsets(engine, tokens) if fields.return_text_offsets else UNSET
+    return TokenizeReply(len(tokens), engine.n_ctx, tokens, texts, offsets)
+
+
+def text_offsets(engine: Engine, tokens: Sequence[int]) -> list[int]:
+    """The character at which each token begins. The tokens that mark a document's beginning have none."""
+    characters, ends = Detokenizer(engine.tokenizer), end_tokens(engine)
+    offsets, length = [], 0
+    for token in tokens:
+        offsets.append(length)
+        length += 0 if token in ends else len(characters.add(token))
+    return offsets
 
 
 def read_tokens(fields: TokenizeRequest, engine: Engine) -> list[int]:

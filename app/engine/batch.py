@@ -219,7 +219,7 @@ class TextBatch:
         if text.reading:
             text.reading = False
             self._reading.remove(text)
-        if text.prompt.options.reuse and text is text.prompt.texts[0] and not text.prompt.unread and not text.slid:
+        if text.prompt.options.reuse and text is text.prompt.texts[0] and not text.slid:
             self._keep_prefix(text)
         self._slots.release(text.slot)
         self._free.add(text.slot)
@@ -234,7 +234,7 @@ class TextBatch:
 
     def _keep_prefix(self, text: BatchedText) -> None:
         """Keep what the next request may begin with. What was written, token by token, has other bits than what is read."""
-        length = len(text.prompt.tokens) if self.engine.shares_passes else text.filled
+        length = min(text.filled, len(text.prompt.tokens)) if self.engine.shares_passes else text.filled
         most = self.engine.n_ctx * self._prefixes.max_bytes // max(1, self.engine.slot_bytes(self.engine.n_ctx))
         length = min(length, most)
         if length < 2:

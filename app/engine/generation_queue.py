@@ -1,7 +1,8 @@
 """Generations off the event loop: a bounded queue, each generation with a deadline.
 
 At most `concurrency` generations write at a time and `queue_limit` more wait; further ones are refused. They begin in the order
-of their arrival, but for those whose model is being loaded.
+of their arrival, but for those whose model is being loaded. One that is asked for `only_if_idle` begins if there is no other, and
+gives way to the next.
 
 One thread writes all texts, pass after pass, another one loads models, and the event loop reads. When the reader stops (the
 client left), its texts leave at the next pass. When the deadline passes, the texts end as they are; a generation without a single
@@ -26,7 +27,15 @@ from app.engine.generation import GenerationOptions, TextDelta
 from app.engine.generation_stats import GenerationStats, GenerationTimer
 from app.engine.memory import MemoryClaim, ModelMemory
 from app.engine.passes import Passes, work_bytes
-from app.errors import FatalError, GenerationTimeout, ModelNotLoaded, QueueFull, QueueTimeout, ShuttingDown
+from app.errors import (
+    FatalError,
+    GenerationTimeout,
+    ModelNotLoaded,
+    NotIdle,
+    QueueFull,
+    QueueTimeout,
+    ShuttingDown,
+)
 
 # Seconds after the deadline until the reader gives a thread up. A step of a large model may take longer.
 LATE = 0.3
@@ -45,6 +54,7 @@ class QueuedGeneration:
     timer: GenerationTimer
     loop: asyncio.AbstractEventLoop
     done: Callable[[QueuedGeneration, Exception | None], None]
+    only_if_idle: bool = False
     deadline: Deadline = field(default_factory=Deadline)
     alarm: asyncio.TimerHandle | None = None
     events: asyncio.Queue[TextDelta | Exception | None] = field(default_factory=asyncio.Queue)
@@ -114,13 +124,16 @@ class GenerationQueue:
         options: GenerationOptions,
         timer: GenerationTimer,
         since: float | None = None,
+        only_if_idle: bool = False,
     ) -> AsyncGenerator[TextDelta]:
         """Generate and yield deltas as they come, of several texts in alternation.
 
-        The time is counted from `since`, in seconds of time.monotonic(), or from now.
-        Raises QueueFull, QueueTimeout, GenerationTimeout, ModelNotLoaded or ShuttingDown at the first delta.
+        The time is counted from `since`, in seconds of time.monotonic(), or from now. With `only_if_idle` the texts end as they
+        are when another request comes.
+        Raises QueueFull, NotIdle, QueueTimeout, GenerationTimeout, ModelNotLoaded or ShuttingDown at the first delta.
         """
-        generation = QueuedGeneration(engine, prompts, options, timer, asyncio.get_running_loop(), self._finish)
+        loop = asyncio.get_running_loop()
+        generation = QueuedGeneration(engine, prompts, options, timer, loop, self._finish, only_if_idle)
         self._admit(generation, time.monotonic() if since is None else since)
         try:
             while (event := await generation.events.get()) is not None:
@@ -150,8 +163,14 @@ class GenerationQueue:
     def _admit(self, generation: QueuedGeneration, since: float) -> None:
         if self.draining:
             raise ShuttingDown
-        if self.pending >= self._capacity:
-            raise QueueFull(self.pending, self._retry_after())
+        if generation.only_if_idle and (self.pending or generation.engine.name not in self._memory.loaded):
+            raise NotIdle(self._retry_after())
+        for other in self._running:
+            if other.only_if_idle and not other.ended:
+                self._end(other, DeadlinePassed())
+        pending = self.waiting + sum(not other.only_if_idle for other in self._running)
+        if pending >= self._capacity:
+            raise QueueFull(pending, self._retry_after())
         self._waiting.append(generation)
         self._bring_forward(generation, since + self._timeout)
         self._begin_waiting()
@@ -252,6 +271,8 @@ class GenerationQueue:
         """The error for a generation whose deadline has passed; None if it has begun a text."""
         if generation.timer.begun:
             return None
+        if generation.only_if_idle:
+            return NotIdle(self._retry_after())
         kind = QueueTimeout if generation in self._waiting else GenerationTimeout
         return kind(self._retry_after())
 

@@ -17,6 +17,10 @@ PREFIX_CACHE_BYTES = 96 * 2**20
 """The size of the prefix cache of a server, and of a chat in a terminal."""
 
 
+# Of a slot's tokens: reading the rest again costs less than the room for both.
+NEARLY = 15 / 16
+
+
 class KeptSlot(NamedTuple):
     """A slot of the model's batch whose first positions hold `tokens` [n], in so many bytes."""
 
@@ -56,10 +60,10 @@ class PrefixCache:
             return self._kept[0].slot, lengths[best]
 
     def keep(self, kept: KeptSlot) -> None:
-        """Keep a slot, instead of those that hold a beginning of the same text."""
+        """Keep a slot, instead of those of which it holds nearly everything, such as the same text a few words ago."""
         with self._lock:
             for other in [*self._kept]:
-                if other.model == kept.model and common_prefix(other.tokens, kept.tokens) == len(other.tokens):
+                if other.model == kept.model and common_prefix(other.tokens, kept.tokens) >= NEARLY * len(other.tokens):
                     self._drop(other)
             self._kept.insert(0, kept)
             self._shrink(self.max_bytes)

@@ -47,6 +47,14 @@ def test_a_default_length_is_never_more_than_the_limit() -> None:
             assert_error(httpx.post(address + path, json={name: 6}), 400, name)
 
 
+def test_a_text_does_not_end_before_min_tokens() -> None:
+    with serving(FakeEngine("")) as address:
+        reply = httpx.post(address, json={"prefix": "a", "min_tokens": 3, "include_prefix": False}).json()
+        assert reply["usage"]["completion_tokens"] == 4
+        assert reply["finish_reason"] == "stop"
+        assert_error(httpx.post(address, json={"min_tokens": 3, "length": 2}), 400, "min_tokens")
+
+
 def test_generate_is_the_same_handler(url: str) -> None:
     ask = {"length": 20, "seed": 1}
     assert httpx.post(f"{url}/generate", json=ask).json() == httpx.post(url, json=ask).json()

@@ -37,7 +37,7 @@ def url() -> Iterator[str]:
         ("top_k", -2), ("min_p", 2), ("typical_p", 0), ("typical_p", 1.1), ("repetition_penalty", 0), ("min_tokens", -1),
         ("min_tokens", 5000), ("ignore_eos", 1), ("stop_token_ids", [300]), ("stop_token_ids", ["a"]), ("stop_token_ids", 5),
         ("include_stop_str_in_output", "no"), ("truncate_prompt_tokens", 0), ("truncate_prompt_tokens", -2),
-        ("max_tokens", 4097), ("max_tokens", -2), ("max_tokens", 10**30), ("logprobs", 6), ("unknown", 0), ("length", 5),
+        ("max_tokens", 4097), ("max_tokens", -2), ("max_tokens", 10**30), ("logprobs", 21), ("unknown", 0), ("length", 5),
         ("model", 5), ("best_off", 1),
     ],
 )  # fmt: skip

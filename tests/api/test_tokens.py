@@ -30,6 +30,13 @@ def test_tokens_as_texts_and_the_one_that_documents_begin_with(url: str) -> None
     assert reply["token_strs"] == ["<|endoftext|>", "H", "bytes:\\xc3", "bytes:\\xa9"]
 
 
+def test_where_each_token_begins(url: str) -> None:
+    """Half a character begins where the whole one does, and characters are counted as Python does."""
+    reply = httpx.post(f"{url}/tokenize", json={"prompt": "aé👍b", "return_text_offsets": True}).json()
+    assert reply["text_offsets"] == [0, 0, 1, 1, 2, 2, 2, 2, 3]
+    assert len(reply["tokens"]) == 9
+
+
 def test_a_conversation_has_as_many_as_its_reply_will_count(url: str) -> None:
     messages = [{"role": "user", "content": "Why?"}]
     count = httpx.post(f"{url}/tokenize", json={"messages": messages}).json()["count"]
@@ -44,6 +51,7 @@ def test_a_conversation_has_as_many_as_its_reply_will_count(url: str) -> None:
         ("tokenize", {"prompt": "a", "messages": [{"role": "user", "content": "a"}]}, "prompt"),
         ("tokenize", {"messages": [{"role": "user", "content": "a"}], "add_special_tokens": False}, "add_special_tokens"),
         ("tokenize", {"prompt": "a", "text": "a"}, "text"),
+        ("tokenize", {"messages": [{"role": "user", "content": "a"}], "return_text_offsets": True}, "return_text_offsets"),
         ("detokenize", {}, "tokens"),
         ("detokenize", {"tokens": [300]}, "tokens"),
         ("detokenize", {"tokens": [-1]}, "tokens"),

@@ -20,6 +20,7 @@ from app.engine.generation_queue import GenerationQueue
 from app.engine.memory import SCRATCH, ModelMemory
 from app.engine.passes import ROWS_OF_A_REQUEST
 from app.engine.prefix_cache import PrefixCache
+from app.errors import NotIdle
 from tests.fakes.history_engine import HistoryEngine
 
 
@@ -173,6 +174,27 @@ def test_a_reader_who_leaves_frees_the_slot_for_the_next(queue: GenerationQueue)
         assert queue.stats.texts["abort"] == 10
 
     asyncio.run(ask())
+
+
+def test_what_is_asked_only_if_idle_is_refused_if_another_comes_before_its_first_token() -> None:
+    engine, queue, let_go = HistoryEngine(), GenerationQueue(queue_limit=0), threading.Event()
+    options = GenerationOptions(length=3)
+
+    async def ask() -> None:
+        (text,) = await write(Generation(queue, engine, [[5]], options))
+        engine.before_pass = let_go.wait
+        suggested = asyncio.create_task(write(Generation(queue, engine, [[5]], options, only_if_idle=True)))
+        await asyncio.sleep(0)
+        other = asyncio.create_task(write(Generation(queue, engine, [[5]], options)))
+        with pytest.raises(NotIdle):
+            await suggested
+        let_go.set()
+        assert await other == [text]
+        with pytest.raises(NotIdle):
+            await write(Generation(queue, HistoryEngine(name="elsewhere"), [[5]], options, only_if_idle=True))
+
+    asyncio.run(ask())
+    queue.close()
 
 
 @pytest.mark.parametrize("shares", [True, pytest.param(False, marks=pytest.mark.slow)])

@@ -72,6 +72,26 @@ def test_a_repeated_prompt_reads_its_last_tokens_only(batch: TextBatch, monkeypa
     assert read == [2] + [1] * (len(first) - 1)
 
 
+def test_a_growing_text_takes_the_room_of_one(batch: TextBatch, prefixes: PrefixCache) -> None:
+    """Suggestions are asked for at every pause, and end differently from what is typed then."""
+    text = "Why did the duck cross the road? It had a bill to pay. Why did the"
+    for more in (" d", " duck", " duck cr"):
+        write(batch, text + more, reuse=True, length=2)
+    assert len(kept(prefixes)) == 1
+
+
+def test_what_has_been_read_stays_when_its_reader_leaves(
+    batch: TextBatch, prefixes: PrefixCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who types on before the whole text is read takes up from there."""
+    monkeypatch.setattr("app.engine.batch.CHUNK_ALONE", 4)
+    prompt = batch.add(prepare(batch.engine, "Why did the duck", GenerationOptions()), GenerationOptions(reuse=True))
+    batch.run()
+    assert prompt.unread
+    batch.remove(prompt)
+    assert [len(each) for each in kept(prefixes)] == [4]
+
+
 def test_a_text_with_a_short_common_prefix_stays_kept(batch: TextBatch, prefixes: PrefixCache) -> None:
     write(batch, "Why did the duck cross the road?", reuse=True)
     (before,) = kept(prefixes)
