@@ -32,6 +32,7 @@ from app.api.malformed_requests import MalformedMiddleware
 from app.api.model_list import list_models, show_model
 from app.api.page import COMPRESSED, BrowserRoute, page, page_file
 from app.api.paths import PathMiddleware
+from app.api.play import draw, guess, play_page
 from app.api.service import health, metrics, version
 from app.api.shutdown import ShutdownMiddleware
 from app.api.state import State
@@ -83,6 +84,9 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
             BrowserRoute("/", page, middleware=COMPRESSED),
             Route("/", rate_limited(generate), methods=["GET", "POST"]),
             Route("/generate", rate_limited(generate), methods=["GET", "POST"]),
+            BrowserRoute("/play", play_page, middleware=COMPRESSED),
+            Route("/play", rate_limited(draw), methods=["POST"]),
+            Route("/play/guesses", rate_limited(guess), methods=["POST"]),
             Route("/feedback", rate_limited(feedback), methods=["POST"]),
             Route("/telegram", telegram, methods=["POST"]),
             Route("/v1/completions", rate_limited(completions), methods=["POST"]),

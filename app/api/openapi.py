@@ -24,6 +24,7 @@ from app.api.openai_replies import (
     Usage,
 )
 from app.api.openai_requests import ChatRequest, CompletionRequest
+from app.api.play import GuessReply, GuessRequest, PlayRequest, TextToGuess
 from app.api.service import Health, Version
 from app.api.token_requests import DetokenizeRequest, TokenizeRequest
 from app.engine.generation import FinishReason
@@ -88,6 +89,12 @@ POSTS: dict[str, tuple[str, type, type]] = {
     "/v1/completions": ("Continue texts, as in OpenAI's API.", CompletionRequest, Completion),
     "/v1/chat/completions": ("Answer in a conversation, as in OpenAI's API.", ChatRequest, ChatCompletion),
     "/feedback": ("Vote on a text.", FeedbackRequest, FeedbackReply),
+    "/play": (
+        "A text to guess, by a model or by a person. For a browser, the page of the game.",
+        PlayRequest,
+        TextToGuess,
+    ),
+    "/play/guesses": ("Guess who wrote a text, and be told.", GuessRequest, GuessReply),
     "/tokenize": ("The tokens of a text or of a conversation.", TokenizeRequest, TokenizeReply),
     "/detokenize": ("The text of tokens.", DetokenizeRequest, DetokenizeReply),
 }

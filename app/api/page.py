@@ -53,7 +53,7 @@ NAME, ABOUT = "GPT-2", "Write a beginning, and the model continues it."
 
 
 class PageVersion(NamedTuple):
-    """`html` is index.html with the addresses of this version's files."""
+    """`html` is index.html, or another page, with the addresses of this version's files."""
 
     version: str
     html: str
@@ -95,13 +95,13 @@ def qualities(accept: str) -> dict[str, float]:
 
 
 @cache
-def read_page() -> PageVersion:
-    """Read the page's files, a hundred kilobytes, when the page is first asked for."""
+def read_page(name: str = INDEX) -> PageVersion:
+    """Read the page's files, a hundred kilobytes, when the page is first asked for. `name` is that of its HTML."""
     # Python before 3.12 knows JavaScript by an outdated type, unless the system has a table of types, which the container lacks.
     mimetypes.add_type("text/javascript", ".js")
     files = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.is_file()}
     version = hashlib.blake2b(b"".join(files.values()), digest_size=8).hexdigest()
-    return PageVersion(version, files[INDEX].decode().replace('"web/', f'"web/{version}/'))
+    return PageVersion(version, files[name].decode().replace('"web/', f'"web/{version}/'))
 
 
 async def page(request: Request[State]) -> Response:
@@ -122,7 +122,7 @@ async def page_file(request: Request[State]) -> Response:
     """One of the page's files. Raises NotFound."""
     current, _ = await asyncio.to_thread(read_page)
     version, name = request.path_params["version"], request.path_params["name"]
-    if version != current or name == INDEX:
+    if version != current or name.endswith(".html"):
         raise NotFound("the page has a new version: load / again.", code="not_found")
     response = await FILES.get_response(name, request.scope)
     response.headers.update(SECURITY_HEADERS | {"Cache-Control": ONE_YEAR})

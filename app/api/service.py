@@ -23,7 +23,8 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """The version, the models, and what the web page has to know about the service.
 
     `n_ctx` and `template` are the default model's. `profiles` are by the models' names; where the service has API keys, they
-    have their beginnings only for those who send one, and `needs_key` tells the others. `ratings`: votes are stored.
+    have their beginnings only for those who send one, and `needs_key` tells the others. `ratings`: votes are stored. `play`:
+    there is a game on `/play`.
     """
 
     version: str
@@ -36,6 +37,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     max_length: int
     ratings: bool
     needs_key: bool
+    play: bool
 
 
 async def health(request: Request[State]) -> Response:
@@ -60,6 +62,7 @@ async def version(request: Request[State]) -> Response:
             max_length=settings.max_length,
             ratings=request.state["feedback"] is not None,
             needs_key=not known,
+            play=request.state["game"] is not None,
         )
     )
 
