@@ -3,16 +3,39 @@
 import { $, copy, flash, make } from "./dom.js";
 import * as link from "./link.js";
 import { joined } from "./pen.js";
+import { changed } from "./settings.js";
 import { trouble } from "./trouble.js";
+
+// What other apps show beside a link.
+const MOST_SHOWN = 280;
 
 /** The buttons under the text. `current()` gives {mode, model, pieces, link}. */
 export function open(current) {
-  act("copy", "Copied", () => copy(joined(current().pieces).text));
-  act("share", "Link copied", () => {
-    const { mode, model, link: held } = current();
-    return copy(link.write(mode, model, held));
-  });
-  act("image", "Saved", () => save(current()));
+  act("copy", () => copy(joined(current().pieces).text).then(() => "Copied"));
+  act("share", () => share(current()));
+  act("image", () => save(current()).then(() => "Saved"));
+}
+
+/** Hand the text over as a link that shows it: to the phone's own sheet, or else to the clipboard. Returns what was done. */
+export async function share({ mode, model, pieces, link: { text: prompt, turns, ...more } }) {
+  const content = mode === "chat" ? { turns } : { pieces, prompt };
+  const url = link.write({ mode, model, ...content, ...more, settings: usedSettings() });
+  if (!navigator.share) return copy(url).then(() => "Link copied");
+  const { text } = joined(pieces);
+  try {
+    await navigator.share({ title: document.title, text: text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)} …` : text, url: await url });
+    return "Shared";
+  } catch (error) {
+    // Nothing is wrong if the sheet is closed without a choice.
+    if (error.name === "AbortError") return "";
+    return copy(url).then(() => "Link copied");
+  }
+}
+
+/** The settings that differ from the model's own. The seed is in the link by itself. */
+function usedSettings() {
+  const { seed, ...others } = changed();
+  return others;
 }
 
 /** Download a picture of the text. */
@@ -23,11 +46,11 @@ async function save({ pieces, model }) {
   setTimeout(() => URL.revokeObjectURL(address), 60000);
 }
 
-function act(id, done, work) {
+function act(id, work) {
   $(id).addEventListener("click", async () => {
     try {
-      await work();
-      flash($(id), done);
+      const done = await work();
+      if (done) flash($(id), done);
     } catch (error) {
       trouble(error.message);
     }

@@ -45,6 +45,9 @@ export function go(model) {
   return run((signal) => reply(model, signal));
 }
 
+/** Go on with a conversation that was shared. */
+export const goOn = () => field.focus();
+
 export function again(model) {
   set({ seed: null });
   turns.pop();

@@ -1,20 +1,81 @@
-// A link that holds a prompt and its settings. They come after the #, a part that browsers never send to a server.
+// A link that holds a text in both inks, and its settings. They come after the #, a part that browsers never send to a server.
 
-import { changed } from "./settings.js";
+const DAMAGED = "This link is damaged, perhaps cut by the app that it was sent with: ask for it again.";
+// A short link can unpack to gigabytes.
+const MOST_BYTES = 1_000_000;
 
-export function write(mode, model, { text, turns, seed }) {
-  const fields = new URLSearchParams({ mode, model });
-  for (const turn of turns ?? [text]) fields.append(turns ? "turn" : "text", turn);
-  for (const [name, value] of Object.entries(changed())) if (name !== "seed") fields.set(name, value);
-  if (seed !== null && seed !== undefined) fields.set("seed", seed);
-  return `${location.origin}${location.pathname}#${fields}`;
+/** The address of `content`: {mode, model, pieces or turns, prompt, seed, settings}. */
+export async function write({ pieces, ...content }) {
+  const parts = pieces && alternating(pieces);
+  const packed = await pack(new TextEncoder().encode(JSON.stringify({ ...content, parts })), new CompressionStream("deflate-raw"));
+  return `${location.origin}${location.pathname}#t=${base64(packed)}`;
 }
 
-/** What the page's address holds: {mode, model, text, turns, settings}, or null if it is not such a link. */
-export function read() {
+/** The texts of the pieces, a person's and the model's by turns, so that they need no names. The first is a person's. */
+function alternating(pieces) {
+  const parts = [""];
+  for (const { text, model } of pieces) {
+    if (model !== (parts.length % 2 === 0)) parts.push("");
+    parts[parts.length - 1] += text;
+  }
+  return parts;
+}
+
+/** What the page's address holds, as write() was told it, or null if it is no such link. Throws a sentence if it is damaged. */
+export async function read() {
   const fields = new URLSearchParams(location.hash.slice(1));
-  if (!fields.has("mode")) return null;
-  const { mode, model, text = "", turn, ...settings } = Object.fromEntries(fields);
-  const numbers = Object.entries(settings).map(([name, value]) => [name, value.trim() === "" ? NaN : Number(value)]);
-  return { mode: mode === "chat" ? "chat" : "write", model, text, turns: fields.getAll("turn"), settings: Object.fromEntries(numbers) };
+  if (fields.has("mode")) return older(fields);
+  if (!fields.has("t")) return null;
+  try {
+    const packed = Uint8Array.from(atob(fields.get("t").replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
+    return checked(JSON.parse(new TextDecoder().decode(await pack(packed, new DecompressionStream("deflate-raw")))));
+  } catch {
+    throw new Error(DAMAGED);
+  }
+}
+
+function checked({ mode, model, parts, turns, prompt = "", seed = null, settings = {}, ...more }) {
+  const strings = (list) => Array.isArray(list) && list.every((each) => typeof each === "string");
+  if (!strings(mode === "chat" ? turns : parts) || typeof prompt !== "string" || typeof settings !== "object") throw new Error(DAMAGED);
+  const pieces = parts?.map((text, at) => ({ text, model: at % 2 === 1 })).filter(({ text }) => text);
+  return { ...more, mode: mode === "chat" ? "chat" : "write", model, pieces, turns, prompt, seed, settings: { ...settings } };
+}
+
+/** Links of earlier versions had a prompt or turns, and settings, as fields. */
+function older(fields) {
+  const { mode, model, text = "", turn, seed, ...settings } = Object.fromEntries(fields);
+  const number = (value) => (value.trim() === "" ? NaN : Number(value));
+  const numbers = Object.entries(settings).map(([name, value]) => [name, number(value)]);
+  return {
+    mode: mode === "chat" ? "chat" : "write",
+    model,
+    pieces: text ? [{ text, model: false }] : [],
+    turns: fields.getAll("turn"),
+    prompt: text,
+    seed: seed === undefined ? null : number(seed),
+    settings: Object.fromEntries(numbers),
+  };
+}
+
+/** The bytes after they went through a stream that packs or unpacks them. */
+async function pack(bytes, through) {
+  const reader = new Blob([bytes]).stream().pipeThrough(through).getReader();
+  const parts = [];
+  let size = 0;
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
+    parts.push(value);
+    size += value.length;
+    if (size > MOST_BYTES) {
+      reader.cancel();
+      throw new Error(DAMAGED);
+    }
+  }
+}
+
+/** Base64 with the letters that may stand in an address. */
+function base64(bytes) {
+  const letters = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  return btoa(letters).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }

@@ -14,6 +14,7 @@ import * as history from "./history.js";
 import * as link from "./link.js";
 import * as panels from "./panels.js";
 import { joined } from "./pen.js";
+import * as shared from "./shared.js";
 import * as settings from "./settings.js";
 import * as task from "./task.js";
 import { failed, open as openTrouble, trouble } from "./trouble.js";
@@ -24,6 +25,8 @@ const modes = { write: writing, chat };
 let mode = "write";
 let served = null;
 let voted = null;
+// What a link held.
+let received = null;
 
 const now = () => modes[mode];
 const model = () => $("model").value || undefined;
@@ -40,13 +43,15 @@ async function open() {
   actions.open(() => ({ mode, model: model(), pieces: now().pieces(), link: now().link() }));
   panels.open({ history: () => history.list(pick) });
   history.open(() => history.list(pick));
+  shared.open(now, model);
   keys();
   turn(mode);
   document.addEventListener("changed", refresh);
   document.addEventListener("grown", follow);
   document.addEventListener("keyed", describe);
   addEventListener("pagehide", remember);
-  addEventListener("hashchange", opened);
+  addEventListener("hashchange", receive);
+  await receive();
   await connect();
 }
 
@@ -58,20 +63,21 @@ async function connect() {
     failed(error, connect);
     return;
   }
-  trouble("");
   failed(null);
   votes.open(served.ratings === true);
+  voted = null;
   $("model").replaceChildren(...served.models.map((name) => make("option", {}, name)));
   $("model").disabled = served.models.length < 2;
   document.body.classList.toggle("many", served.models.length > 1);
   settings.open(served.max_length);
   present();
+  if (received) adopt(received);
   // What is typed while the server answers is not replaced by the text of before.
-  if (!opened() && !now().words().show.value) resume(history.resumed());
+  else if (!now().words().show.value) resume(history.resumed());
   refresh();
   // Better asked for now than after a text was written.
   if (served.needs_key) failed(keyRefusal());
-  if (matchMedia("(hover: hover)").matches && document.activeElement === document.body) now().words().show.focus();
+  if (!received && matchMedia("(hover: hover)").matches && document.activeElement === document.body) now().words().show.focus();
 }
 
 /** Ask again what a server with keys tells only those who have one, and do what was refused without. */
@@ -88,23 +94,42 @@ async function describe({ detail: again }) {
   else again?.();
 }
 
-/** Restore what the address holds, if it is a link. Returns whether it is one. */
-function opened() {
-  const said = link.read();
-  if (!said || task.busy()) return false;
+/** Show the text that the address holds, if it is a link: even before the server has answered, it can be read. */
+async function receive() {
+  if (task.busy()) return;
+  try {
+    received = await link.read();
+  } catch (error) {
+    trouble(error.message);
+  }
+  if (!location.hash) return;
   // A reload should show the text as it is then, not as the link had it.
   window.history.replaceState(null, "", location.pathname + location.search);
-  // The model first, since the link has what differs from its defaults.
-  const there = !said.model || choose(said.model);
-  $("reset").click();
-  const problems = settings.set(said.settings);
-  if (!there) problems.push(`This server has no model ${said.model}.`);
+  if (!received) return;
   history.leave();
-  turn(profile().turns ? said.mode : "write");
-  if (mode === "write") writing.restore({ text: said.text || said.turns.join("\n"), ranges: [] });
-  else chat.restore({ turns: said.turns.map((content, at) => ({ role: at % 2 ? "assistant" : "user", content, model: model() })) });
+  turn(received.mode);
+  const { pieces, turns, model: by, ...more } = received;
+  if (mode === "write") writing.restore({ ...joined(pieces), ...more, model: by });
+  else chat.restore({ ...more, turns: turns.map((content, at) => ({ role: at % 2 ? "assistant" : "user", content, model: by })) });
+  shared.show(now());
+  if (served) adopt(received);
+  refresh();
+}
+
+/** Take over the model and the settings of a link. */
+function adopt({ model: by, seed, settings: chosen }) {
+  // The model first, since the link has what differs from its defaults.
+  const there = by === undefined || choose(by);
+  $("reset").click();
+  const problems = settings.set({ ...chosen, ...(seed !== null && { seed }) });
+  if (!there) problems.push(`This server has no model ${by}.`);
+  if (mode === "chat" && !profile().turns) {
+    const pieces = chat.pieces();
+    turn("write");
+    writing.restore(joined(pieces));
+    shared.show(now());
+  }
   if (problems.length) trouble(`Some of this link could not be used: ${problems.join(" ")}`);
-  return true;
 }
 
 function resume(entry) {
@@ -171,6 +196,11 @@ function refresh() {
   $("doings").hidden = Boolean(now().words().rows);
   for (const control of [$("new"), $("model"), ...document.querySelectorAll("input[name=mode]")]) control.disabled = busy;
   $("model").disabled ||= served?.models.length < 2;
+  const asShared = shared.unchanged(now(), busy);
+  $("shared").hidden = !asShared;
+  document.querySelector(".bar").hidden = asShared;
+  $("go-on").disabled = !served;
+  $("another").hidden = !served || !now().canAgain();
   $("examples").hidden = !empty || busy || !served;
   $("about").hidden = $("examples").hidden || !$("about").textContent;
   if (!$("examples").hidden) suggest();

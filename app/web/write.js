@@ -16,6 +16,7 @@ let steps = [];
 let offered = null;
 
 export const go = (model) => run((signal) => write(model, signal));
+export const goOn = go;
 export const isEmpty = () => field.value === "";
 export const pieces = () => runs(field.value, ranges);
 const top = () => (steps.at(-1)?.after === field.value ? steps.at(-1) : null);
@@ -68,11 +69,19 @@ export const entry = () => ({ text: field.value, ranges, ...(offered && { offere
 export function restore(kept) {
   steps = [];
   withdraw();
+  if (kept.prompt !== undefined && kept.text.startsWith(kept.prompt) && kept.text !== kept.prompt) steps.push(shared(kept));
   show(kept.text, kept.ranges);
   if (!kept.offered) return;
   const cards = lay(kept.offered.texts.length);
   withdraw(cards);
   offer(cards, kept.offered);
+}
+
+/** The step from a shared text's prompt to its end, to be undone and done again. */
+function shared({ text, ranges, prompt, model, seed }) {
+  const prefix = bare(prompt);
+  const rest = text.slice(prompt.length);
+  return { before: prompt, after: text, ranges: edited(ranges, text, prompt), ...said(prefix, prefix !== prompt, rest), model, seed };
 }
 
 /** The last prompt with the seed of its continuation. If there is none, the text as it is. */
@@ -100,8 +109,7 @@ function draw() {
 async function write(model, signal) {
   const before = field.value;
   const old = ranges;
-  // A token for a word includes the space before it, so after a trailing space the model could not continue well.
-  const prefix = before.trimEnd() === "" ? before : before.replace(/ +$/, "");
+  const prefix = bare(before);
   const spaced = prefix !== before;
   const asked = { ...settings, prefix, model, include_prefix: false };
   if (asked.seed === null) delete asked.seed;
@@ -136,6 +144,9 @@ async function write(model, signal) {
     draw();
   }
 }
+
+/** A token for a word includes the space before it, so after a trailing space the model could not continue well. */
+const bare = (text) => (text.trimEnd() === "" ? text : text.replace(/ +$/, ""));
 
 function reason(closing, texts, signal) {
   // The sentence about a refusal says the rest.

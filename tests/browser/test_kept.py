@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,59 +12,8 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 from app.engine.fake import FakeEngine
 from app.feedback import open_store
 from app.feedback.store import Tally
-from tests.browser.conftest import button, choose, finish, go, say, seed, text
+from tests.browser.conftest import button, choose, go, seed, text
 from tests.conftest import serving
-
-
-def link(page: Page) -> str:
-    button(page, "Share").click()
-    expect(page.get_by_role("status")).to_have_text("Link copied")
-    address: str = page.evaluate("navigator.clipboard.readText()")
-    return address
-
-
-def test_a_link_brings_prompt_and_settings_back(enter: Callable[..., BrowserContext], starter: str) -> None:
-    """Also for another person, and with the seed that was drawn, so that the model writes the same text."""
-    page = enter().new_page()
-    page.goto(starter)
-    choose(page, "Temperature", "1.1")
-    choose(page, "Length", "40")
-    go(page, "[VERDICT] & 100% <yours>\n")
-    other = enter().new_page()
-    other.goto(link(page))
-    expect(text(other)).to_have_value("[VERDICT] & 100% <yours>\n")
-    button(other, "Settings").click()
-    expect(other.get_by_role("slider", name="Temperature")).to_have_value("1.1")
-    expect(other.get_by_role("slider", name="Length")).to_have_value("40")
-    expect(other.get_by_role("slider", name="Top p")).to_have_value("0.8")
-    expect(other.get_by_role("textbox", name="Seed")).to_have_value(re.compile(r"^\d+$"))
-    assert "#" not in other.url
-    go(other)
-    expect(text(other)).to_have_value(text(page).input_value())
-
-
-def test_a_link_brings_a_conversation_back(enter: Callable[..., BrowserContext]) -> None:
-    with serving(FakeEngine("Yes. ", template="chat")) as url:
-        page = enter().new_page()
-        page.goto(url)
-        choose(page, "Length", "10")
-        page.get_by_role("radio", name="Chat").check()
-        say(page, "Are you there?")
-        other = enter().new_page()
-        other.goto(link(page))
-        expect(other.locator("#turns p")).to_have_text(["Are you there?", "Yes. Yes."])
-        expect(other.get_by_role("radio", name="Chat")).to_be_checked()
-
-
-def test_a_link_that_does_not_fit_says_so(page: Page) -> None:
-    with serving(FakeEngine()) as url:
-        page.goto(f"{url}/#mode=write&model=gone&text=Why&temperature=9&length=30")
-        expect(text(page)).to_have_value("Why")
-        expect(page.get_by_role("alert")).to_have_text(
-            "Some of this link could not be used: temperature must be between 0 and 2. This server has no model gone."
-        )
-        button(page, "Settings").click()
-        expect(page.get_by_role("slider", name="Length")).to_have_value("30")
 
 
 def test_the_history_is_there_after_a_reload_until_it_is_cleared(page: Page) -> None:
@@ -176,7 +124,6 @@ def test_what_is_typed_before_the_server_answers_stays(page: Page) -> None:
     with serving(FakeEngine()) as url:
         page.goto(url)
         go(page, "Before")
-        finish(page)
         held: list[Route] = []
         page.route("**/version", lambda route: held.append(route))  # noqa: PLW0108  Playwright sets attributes of it.
         with page.expect_request("**/version"):
