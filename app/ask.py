@@ -95,6 +95,11 @@ class Generation:
         return self._timer.queue_seconds
 
     @property
+    def first_token_seconds(self) -> float:
+        """Seconds until the first token of the first text; 0 until there is one."""
+        return self._timer.first_token_seconds
+
+    @property
     def seconds(self) -> float:
         """Seconds since it was asked for."""
         return self._timer.seconds

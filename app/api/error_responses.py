@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.api.error_forms import ErrorForm, form_of, openai_error
 from app.errors import (
     BatchTooLarge,
     ContextExceeded,
@@ -66,32 +67,34 @@ def http_error(error: GenerationError) -> RequestError:
     return InvalidRequest(str(error), code="invalid_value")
 
 
-def error_response(error: RequestError) -> Response:
-    return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
+def error_response(error: RequestError, form: ErrorForm = openai_error) -> Response:
+    body, status = form(error)
+    return JSONResponse(body, status_code=status, headers=error.headers)
 
 
 async def handle_request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    return error_response(error)
+    return error_response(error, form_of(request.scope))
 
 
 async def handle_generation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GenerationError)
-    return error_response(http_error(error))
+    return error_response(http_error(error), form_of(request.scope))
 
 
 async def handle_routing_error(request: Request, error: Exception) -> Response:
     """Starlette has no route for this path, or none with this method. OPTIONS asks which methods there are."""
     assert isinstance(error, HTTPException)
+    form = form_of(request.scope)
     if error.status_code != 405:
         path = request.scope["path"]
-        return error_response(NotFound(f"there is nothing at {path}: try / or /docs.", code="not_found"))
+        return error_response(NotFound(f"there is nothing at {path}: try / or /docs.", code="not_found"), form)
     possible = {*(error.headers or {}).get("Allow", "").split(", "), "OPTIONS"}
     allow = ", ".join(method for method in METHODS if method in possible)
     if request.method == "OPTIONS":
         return Response(status_code=204, headers={"Allow": allow})
     useful = " or ".join(method for method in ("GET", "POST") if method in possible)
-    return error_response(MethodNotAllowed(f"{request.method} is not possible here: use {useful}.", allow))
+    return error_response(MethodNotAllowed(f"{request.method} is not possible here: use {useful}.", allow), form)
 
 
 async def handle_disconnect(request: Request, error: Exception) -> Response:
@@ -105,8 +108,7 @@ async def handle_unexpected_error(request: Request, error: Exception) -> Respons
     Starlette sends this reply from outside of all middleware, so the CORS header is set here.
     """
     log.error("a request could not be answered", exc_info=error)
-    response = error_response(
-        ServerError("something went wrong here; the server's log has the cause.", code="internal_error")
-    )
+    failure = ServerError("something went wrong here; the server's log has the cause.", code="internal_error")
+    response = error_response(failure, form_of(request.scope))
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response

@@ -11,7 +11,7 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from app.api import sse
+from app.api import framing
 from app.api.client_disconnect import while_connected
 from app.api.msgspec_response import MsgspecResponse
 from app.api.replies.reply import GeneratedText, Reply
@@ -42,8 +42,8 @@ async def respond_whole(request: Request[State], reply: Reply) -> Response:
 async def respond_streamed(request: Request[State], reply: Reply) -> Response:
     """Wait for the first delta before the status line is sent: an error until then still has a status of its own."""
     first = await while_connected(request, anext(reply.generation))
-    known = sse.HEADERS | headers(reply.generation, finished=False)
-    return StreamingResponse(stream_events(reply, first), media_type=sse.MEDIA_TYPE, headers=known)
+    known = framing.HEADERS | headers(reply.generation, finished=False)
+    return StreamingResponse(stream_body(reply, first), media_type=reply.framing.media_type, headers=known)
 
 
 async def collect(generation: Generation) -> list[GeneratedText]:
@@ -55,31 +55,32 @@ async def collect(generation: Generation) -> list[GeneratedText]:
     return texts
 
 
-async def stream_events(reply: Reply, first: TextDelta) -> AsyncIterator[bytes]:
+async def stream_body(reply: Reply, first: TextDelta) -> AsyncIterator[bytes]:
     """The body of a stream, event by event. An error becomes the last event, since the status line has been sent."""
+    frame = reply.framing.frame
     try:
         async with aclosing(reply.generation) as deltas:
             for content in reply.first():
-                yield sse.event(content)
+                yield frame(content)
             for content in chunks(reply, first):
-                yield sse.event(content)
+                yield frame(content)
             async for delta in deltas:
                 for content in chunks(reply, delta):
-                    yield sse.event(content)
+                    yield frame(content)
     except Exception:
         log.exception("a generation failed in the middle of its stream")
         failure = ServerError("the generation failed; the server's log has the cause.", code="internal_error")
-        yield sse.event(failure.body())
+        yield frame(reply.failure(failure))
         return
-    yield sse.events(reply.last()) + sse.DONE
+    yield b"".join(map(frame, reply.last())) + reply.framing.done
 
 
 def chunks(reply: Reply, delta: TextDelta) -> Iterator[object]:
     """The events for a delta. As in OpenAI's streams, the finish reason comes in an event of its own, after the last text."""
     parts = [delta]
     if delta.finish_reason and (delta.text or delta.scored):
-        parts = [replace(delta, finish_reason=None), TextDelta(delta.index, "", delta.finish_reason)]
-    return filter(None, map(reply.chunk, parts))
+        parts = [replace(delta, finish_reason=None), replace(delta, text="", scored=(), tokens=0)]
+    return (content for part in parts for content in reply.chunk(part))
 
 
 def headers(generation: Generation, *, finished: bool) -> dict[str, str]:

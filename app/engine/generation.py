@@ -78,7 +78,7 @@ class TextDelta:
     """What one more token adds to the text number `index`: characters, or none yet. The last delta has a finish reason.
 
     `scored` are the tokens whose characters this delta shows. Those of the prompt come first, in deltas `of_prompt`. A text
-    that runs out of time ends with a delta of 0 `tokens`.
+    that runs out of time ends with a delta of 0 `tokens`. `stop` is the stop string that ended the text, if one did.
     """
 
     index: int
@@ -87,6 +87,7 @@ class TextDelta:
     scored: Sequence[TokenScore] = ()
     tokens: int = 1
     of_prompt: bool = False
+    stop: str = ""
 
 
 def prepare(engine: Engine, prompt: str, options: GenerationOptions) -> list[int]:
@@ -194,7 +195,7 @@ class WrittenText:
         self.finished = reason is not None
         shown += self._text.rest() if self.finished else ""
         complete = reason not in (None, "stop") and self._text.settled == self._text.length
-        return TextDelta(self.index, shown, reason, self._scored(complete, hidden))
+        return TextDelta(self.index, shown, reason, self._scored(complete, hidden), stop=self._text.found)
 
     def cut(self, reason: FinishReason) -> TextDelta:
         """End the text as it is, without another token."""

@@ -62,6 +62,7 @@ class GenerationTimer:
         self.generated_tokens = 0
         self.finish_reasons: list[FinishReason | None] = [None] * texts
         self.queue_seconds = 0.0
+        self.first_token_seconds = 0.0
         self._arrived = time.monotonic()
         # Whether there is anything of a text yet, be it the score of a prompt's token.
         self.begun = False
@@ -103,7 +104,8 @@ class GenerationTimer:
     def _see_tokens(self, delta: TextDelta) -> None:
         now, before = time.monotonic(), self._newest[delta.index]
         if not any(self._newest):
-            self._stats.first_token_seconds.add(now - self._arrived)
+            self.first_token_seconds = now - self._arrived
+            self._stats.first_token_seconds.add(self.first_token_seconds)
         if before is not None:
             self._stats.next_token_seconds.add(now - before)
         self._newest[delta.index] = now

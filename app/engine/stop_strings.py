@@ -34,6 +34,8 @@ class StopStringFilter:
         self._marks = marks
         self._tags = [TurnTag(tag) for tag in tags]
         self._stops = [(stop, 0) for stop in (*stops, *marks)] + [(stop, len(stop)) for stop in shown_stops]
+        # The stop string that ended the text. It stays empty where a mark or a tag did.
+        self.found = ""
         self._strip = strip
         self._held = ""
         self._last = follows[-1:]
@@ -63,7 +65,8 @@ class StopStringFilter:
         ends = self._ends() if may_stop else []
         if ends:
             self.stopped = True
-            return self._release(min(ends)[1])
+            _, shown, self.found = min(ends)
+            return self._release(shown)
         return self._release(len(self._held) - max([self._tag_overlap(blanks=True), *self._overlaps()]))
 
     def rest(self) -> str:
@@ -76,13 +79,15 @@ class StopStringFilter:
         # Blanks with which a mark may begin are text.
         return self._release(end if self._held[end:].strip() else len(self._held))
 
-    def _ends(self) -> list[tuple[int, int]]:
-        """Where the text could end, as pairs: where what ends it begins, and how much of the text is shown."""
+    def _ends(self) -> list[tuple[int, int, str]]:
+        """Where the text could end: where what ends it begins, how much is shown, and the stop string if it is one."""
         stops = [
-            (position, position + shown) for stop, shown in self._stops if (position := self._held.find(stop)) >= 0
+            (position, position + shown, "" if stop in self._marks else stop)
+            for stop, shown in self._stops
+            if (position := self._held.find(stop)) >= 0
         ]
         tags = [found for tag in self._tags if (found := tag.find(self._held, self._last)) is not None]
-        return stops + [(found, found) for found in tags]
+        return stops + [(found, found, "") for found in tags]
 
     def _without_marks(self) -> str:
         """What is held back, without marks and tags, where the text must go on."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from msgspec import UNSET
 
+from app.api.framing import EVENTS_UNTIL_DONE
 from app.api.logprobs import chat_logprobs
 from app.api.openai_replies import (
     AssistantMessage,
@@ -25,6 +26,7 @@ from app.api.openai_requests import ChatRequest
 from app.api.replies.reply import GeneratedText
 from app.ask import Generation
 from app.engine.generation import TextDelta, TokenScore
+from app.errors import RequestError
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class ChatReply:
     request: ChatRequest
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(16)}")
     created: int = field(default_factory=lambda: int(time.time()))
+    framing = EVENTS_UNTIL_DONE
 
     def whole(self, texts: Sequence[GeneratedText]) -> ChatCompletion:
         choices = [self._choice(index, text) for index, text in enumerate(texts)]
@@ -52,19 +55,22 @@ class ChatReply:
         indices = range(self.generation.options.samples)
         return [self._chunk([ChunkChoice(index=index, delta=delta)]) for index in indices]
 
-    def chunk(self, delta: TextDelta) -> ChatCompletionChunk | None:
+    def chunk(self, delta: TextDelta) -> list[ChatCompletionChunk]:
         if not (delta.text or delta.scored or delta.finish_reason):
-            return None
+            return []
         choice = ChunkChoice(
             index=delta.index,
             delta=Delta(content=delta.text) if delta.text or delta.scored else Delta(),
             logprobs=self._logprobs(delta.scored) if delta.scored else None,
             finish_reason=openai_finish_reason(delta.finish_reason),
         )
-        return self._chunk([choice])
+        return [self._chunk([choice])]
 
     def last(self) -> list[ChatCompletionChunk]:
         return [self._chunk([], self._usage())] if self.request.usage_wanted else []
+
+    def failure(self, error: RequestError) -> dict[str, object]:
+        return error.body()
 
     def _choice(self, index: int, text: GeneratedText) -> ChatChoice:
         return ChatChoice(

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 
 from msgspec import UNSET, UnsetType
 
+from app.api.framing import EVENTS_UNTIL_DONE
 from app.api.logprobs import completion_logprobs
 from app.api.openai_replies import Completion, CompletionChoice, CompletionLogprobs, Usage, openai_finish_reason
 from app.api.openai_requests import CompletionRequest
 from app.api.replies.reply import GeneratedText
 from app.ask import Generation
 from app.engine.generation import TextDelta, TokenScore
+from app.errors import RequestError
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class CompletionReply:
     echoes: Sequence[str]
     id: str = field(default_factory=lambda: f"cmpl-{secrets.token_hex(16)}")
     created: int = field(default_factory=lambda: int(time.time()))
+    framing = EVENTS_UNTIL_DONE
 
     def whole(self, texts: Sequence[GeneratedText]) -> Completion:
         choices: list[CompletionChoice] = []
@@ -41,19 +44,22 @@ class CompletionReply:
         choices = [CompletionChoice(text=text, index=index) for index, text in enumerate(texts) if text]
         return [self._chunk(choice) for choice in choices]
 
-    def chunk(self, delta: TextDelta) -> Completion | None:
+    def chunk(self, delta: TextDelta) -> list[Completion]:
         if not (delta.text or delta.scored or delta.finish_reason):
-            return None
+            return []
         choice = CompletionChoice(
             text=delta.text,
             index=delta.index,
             logprobs=self._logprobs(delta.scored) if delta.scored else None,
             finish_reason=openai_finish_reason(delta.finish_reason),
         )
-        return self._chunk(choice)
+        return [self._chunk(choice)]
 
     def last(self) -> list[Completion]:
         return [self._completion([], self._usage())] if self.request.usage_wanted else []
+
+    def failure(self, error: RequestError) -> dict[str, object]:
+        return error.body()
 
     def _choice(self, index: int, echo: str, text: GeneratedText) -> CompletionChoice:
         return CompletionChoice(

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.api.framing import EVENTS_UNTIL_DONE
 from app.api.openai_replies import Usage
 from app.api.replies.reply import GeneratedText
 from app.ask import Generation
 from app.engine.generation import TextDelta
+from app.errors import RequestError
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class PlainReply:
 
     generation: Generation
     prefix: str
+    framing = EVENTS_UNTIL_DONE
 
     def whole(self, texts: Sequence[GeneratedText]) -> dict[str, Any]:
         shown = [self.prefix + text.text for text in texts]
@@ -31,11 +34,14 @@ class PlainReply:
         indices = range(self.generation.options.samples if self.prefix else 0)
         return [{"text": self.prefix, "index": index} for index in indices]
 
-    def chunk(self, delta: TextDelta) -> dict[str, Any] | None:
-        return {"text": delta.text, "index": delta.index} if delta.text else None
+    def chunk(self, delta: TextDelta) -> list[dict[str, Any]]:
+        return [{"text": delta.text, "index": delta.index}] if delta.text else []
 
     def last(self) -> list[dict[str, Any]]:
         return [{"text": ""} | self._about()]
+
+    def failure(self, error: RequestError) -> dict[str, object]:
+        return error.body()
 
     def _about(self) -> dict[str, Any]:
         """The fields beside the texts."""

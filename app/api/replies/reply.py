@@ -6,30 +6,42 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from app.api.framing import Framing
 from app.ask import Generation
 from app.engine.generation import FinishReason, TextDelta, TokenScore
+from app.errors import RequestError
 
 
 @dataclass
 class GeneratedText:
-    """One of a generation's texts, with the scores of its prompt's tokens and of its own, if they were asked for."""
+    """One of a generation's texts, with the scores of its prompt's tokens and of its own, if they were asked for.
+
+    `stop` is the stop string that ended it, if one did.
+    """
 
     text: str = ""
     finish_reason: FinishReason | None = None
     prompt_scores: list[TokenScore] = field(default_factory=list)
     scores: list[TokenScore] = field(default_factory=list)
+    tokens: int = 0
+    stop: str = ""
 
     def add(self, delta: TextDelta) -> None:
         self.text += delta.text
         self.finish_reason = delta.finish_reason
+        self.stop = delta.stop
+        self.tokens += 0 if delta.of_prompt else delta.tokens
         (self.prompt_scores if delta.of_prompt else self.scores).extend(delta.scored)
 
 
 class Reply(Protocol):
-    """How a route replies with a generation. Every method returns content for JSON; app.api.sse frames events."""
+    """How a route replies with a generation. Every method returns content for JSON; `framing` makes bytes of a stream's."""
 
     @property
     def generation(self) -> Generation: ...
+
+    @property
+    def framing(self) -> Framing: ...
 
     def whole(self, texts: Sequence[GeneratedText]) -> object:
         """The reply that is not streamed."""
@@ -39,10 +51,14 @@ class Reply(Protocol):
         """The events before the first delta."""
         ...
 
-    def chunk(self, delta: TextDelta) -> object | None:
-        """The event for a delta. None if the delta changes nothing that a client sees."""
+    def chunk(self, delta: TextDelta) -> Iterable[object]:
+        """The events for a delta. There are none if the delta changes nothing that a client sees."""
         ...
 
     def last(self) -> Iterable[object]:
-        """The events after the last delta, before `[DONE]`."""
+        """The events after the last delta."""
+        ...
+
+    def failure(self, error: RequestError) -> object:
+        """The last event of a stream that an error ends."""
         ...
