@@ -15,6 +15,7 @@ from app.api.error_responses import naming_fields
 from app.api.generation_options import chat_options
 from app.api.generation_response import respond
 from app.api.model_limits import check_length, check_logprobs, check_min_tokens, check_option_tokens, default_length
+from app.api.model_names import openai_model
 from app.api.openai_prompts import read_conversation
 from app.api.openai_requests import ChatRequest
 from app.api.replies.chat_reply import ChatReply
@@ -30,7 +31,7 @@ EXAMPLE = '{"messages": [{"role": "user", "content": "Hello!"}]}'
 async def chat(request: Request[State]) -> Response:
     began = time.monotonic()
     fields = validate(await read_object(request, EXAMPLE), ChatRequest)
-    engine = request.state["models"].get(fields.model)
+    engine = openai_model(request.state["models"], fields.model)
     with naming_fields(prompt="messages", samples="n"):
         max_length = request.state["settings"].max_length
         limit = (

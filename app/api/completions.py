@@ -14,6 +14,7 @@ from app.api.error_responses import naming_fields
 from app.api.generation_options import completion_options
 from app.api.generation_response import respond
 from app.api.model_limits import check_length, check_logprobs, check_min_tokens, check_option_tokens, default_length
+from app.api.model_names import openai_model
 from app.api.openai_prompts import read_prompts
 from app.api.openai_requests import DEFAULT_MAX_TOKENS, CompletionRequest
 from app.api.replies.completion import CompletionReply
@@ -30,7 +31,7 @@ async def completions(request: Request[State]) -> Response:
     began = time.monotonic()
     max_length = request.state["settings"].max_length
     fields = validate(await read_object(request, EXAMPLE), CompletionRequest)
-    engine = request.state["models"].get(fields.model)
+    engine = openai_model(request.state["models"], fields.model)
     length = fields.max_tokens
     if length is None:
         length = default_length(engine, DEFAULT_MAX_TOKENS, max_length, fields.min_tokens)

@@ -1,4 +1,4 @@
-"""`/` and `/generate`: a prompt in, its continuation out, as one JSON object or as a stream."""
+"""`/` and `/generate`: a prompt in, its continuation out, whole or as a stream. With `inputs`, app.api.tgi answers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from app.api.generation_response import respond
 from app.api.model_limits import check_length, check_min_tokens, default_length
 from app.api.replies.plain import PlainReply
 from app.api.state import State
+from app.api.tgi import continue_inputs
 from app.api.validation import validate
 from app.ask import Generation, read_prompt
 
@@ -23,7 +24,11 @@ async def generate(request: Request[State]) -> Response:
     if request.method == "HEAD":
         return JSONResponse({"text": ""})
     began = time.monotonic()
-    fields = await read_fields(request)
+    given = await (read_object(request) if request.method == "POST" else read_query(request))
+    if request.method == "POST" and "inputs" in given:
+        return await continue_inputs(request, given, began)
+    # A query and a body mean the same.
+    fields = validate(given, GenerateRequest, text=True)
     engine, max_length = request.state["models"].get(fields.model), request.state["settings"].max_length
     length = fields.length
     if length is None:
@@ -38,9 +43,3 @@ async def generate(request: Request[State]) -> Response:
         generation = Generation(request.state["queue"], engine, [prompt], options, began, fields.only_if_idle)
     reply = PlainReply(generation, prefix=fields.prefix if fields.include_prefix else "")
     return await respond(request, reply, stream=fields.stream)
-
-
-async def read_fields(request: Request[State]) -> GenerateRequest:
-    """The fields from the query of a GET or the body of a POST, which mean the same. Raises RequestError."""
-    fields = await (read_object(request) if request.method == "POST" else read_query(request))
-    return validate(fields, GenerateRequest, text=True)

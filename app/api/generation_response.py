@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -62,10 +61,10 @@ async def stream_body(reply: Reply, first: TextDelta) -> AsyncIterator[bytes]:
         async with aclosing(reply.generation) as deltas:
             for content in reply.first():
                 yield frame(content)
-            for content in chunks(reply, first):
+            for content in reply.chunk(first):
                 yield frame(content)
             async for delta in deltas:
-                for content in chunks(reply, delta):
+                for content in reply.chunk(delta):
                     yield frame(content)
     except Exception:
         log.exception("a generation failed in the middle of its stream")
@@ -73,14 +72,6 @@ async def stream_body(reply: Reply, first: TextDelta) -> AsyncIterator[bytes]:
         yield frame(reply.failure(failure))
         return
     yield b"".join(map(frame, reply.last())) + reply.framing.done
-
-
-def chunks(reply: Reply, delta: TextDelta) -> Iterator[object]:
-    """The events for a delta. As in OpenAI's streams, the finish reason comes in an event of its own, after the last text."""
-    parts = [delta]
-    if delta.finish_reason and (delta.text or delta.scored):
-        parts = [replace(delta, finish_reason=None), replace(delta, text="", scored=(), tokens=0)]
-    return (content for part in parts for content in reply.chunk(part))
 
 
 def headers(generation: Generation, *, finished: bool) -> dict[str, str]:

@@ -23,7 +23,7 @@ from app.api.openai_replies import (
     openai_finish_reason,
 )
 from app.api.openai_requests import ChatRequest
-from app.api.replies.reply import GeneratedText
+from app.api.replies.reply import GeneratedText, parts
 from app.ask import Generation
 from app.engine.generation import TextDelta, TokenScore
 from app.errors import RequestError
@@ -56,15 +56,7 @@ class ChatReply:
         return [self._chunk([ChunkChoice(index=index, delta=delta)]) for index in indices]
 
     def chunk(self, delta: TextDelta) -> list[ChatCompletionChunk]:
-        if not (delta.text or delta.scored or delta.finish_reason):
-            return []
-        choice = ChunkChoice(
-            index=delta.index,
-            delta=Delta(content=delta.text) if delta.text or delta.scored else Delta(),
-            logprobs=self._logprobs(delta.scored) if delta.scored else None,
-            finish_reason=openai_finish_reason(delta.finish_reason),
-        )
-        return [self._chunk([choice])]
+        return [self._chunk([self._part(part)]) for part in parts(delta)]
 
     def last(self) -> list[ChatCompletionChunk]:
         return [self._chunk([], self._usage())] if self.request.usage_wanted else []
@@ -78,6 +70,14 @@ class ChatReply:
             message=AssistantMessage(text.text),
             logprobs=self._logprobs(text.scores),
             finish_reason=openai_finish_reason(text.finish_reason) or "stop",
+        )
+
+    def _part(self, part: TextDelta) -> ChunkChoice:
+        return ChunkChoice(
+            index=part.index,
+            delta=Delta(content=part.text) if part.text or part.scored else Delta(),
+            logprobs=self._logprobs(part.scored) if part.scored else None,
+            finish_reason=openai_finish_reason(part.finish_reason),
         )
 
     def _chunk(self, choices: list[ChunkChoice], usage: Usage | None = None) -> ChatCompletionChunk:

@@ -14,7 +14,7 @@ from app.api.framing import EVENTS_UNTIL_DONE
 from app.api.logprobs import completion_logprobs
 from app.api.openai_replies import Completion, CompletionChoice, CompletionLogprobs, Usage, openai_finish_reason
 from app.api.openai_requests import CompletionRequest
-from app.api.replies.reply import GeneratedText
+from app.api.replies.reply import GeneratedText, parts
 from app.ask import Generation
 from app.engine.generation import TextDelta, TokenScore
 from app.errors import RequestError
@@ -45,15 +45,7 @@ class CompletionReply:
         return [self._chunk(choice) for choice in choices]
 
     def chunk(self, delta: TextDelta) -> list[Completion]:
-        if not (delta.text or delta.scored or delta.finish_reason):
-            return []
-        choice = CompletionChoice(
-            text=delta.text,
-            index=delta.index,
-            logprobs=self._logprobs(delta.scored) if delta.scored else None,
-            finish_reason=openai_finish_reason(delta.finish_reason),
-        )
-        return [self._chunk(choice)]
+        return [self._chunk(self._part(part)) for part in parts(delta)]
 
     def last(self) -> list[Completion]:
         return [self._completion([], self._usage())] if self.request.usage_wanted else []
@@ -67,6 +59,14 @@ class CompletionReply:
             index=index,
             logprobs=self._logprobs([*text.prompt_scores, *text.scores]),
             finish_reason=openai_finish_reason(text.finish_reason),
+        )
+
+    def _part(self, part: TextDelta) -> CompletionChoice:
+        return CompletionChoice(
+            text=part.text,
+            index=part.index,
+            logprobs=self._logprobs(part.scored) if part.scored else None,
+            finish_reason=openai_finish_reason(part.finish_reason),
         )
 
     def _chunk(self, choice: CompletionChoice) -> Completion:

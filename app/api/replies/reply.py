@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from app.api.framing import Framing
@@ -32,6 +32,14 @@ class GeneratedText:
         self.stop = delta.stop
         self.tokens += 0 if delta.of_prompt else delta.tokens
         (self.prompt_scores if delta.of_prompt else self.scores).extend(delta.scored)
+
+
+def parts(delta: TextDelta) -> list[TextDelta]:
+    """What of a delta is told in events of their own in OpenAI's streams: its text, then its finish reason."""
+    shown = delta.text or delta.scored
+    if shown and delta.finish_reason:
+        return [replace(delta, finish_reason=None), replace(delta, text="", scored=(), tokens=0)]
+    return [delta] if shown or delta.finish_reason else []
 
 
 class Reply(Protocol):

@@ -1,0 +1,190 @@
+"""`/completion` and `/props`, as llama.cpp's server has them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from typing import Any, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+import app
+from app.api.body import read_object
+from app.api.error_responses import naming_fields
+from app.api.generation_options import seed_or_random, stop_list
+from app.api.generation_response import respond
+from app.api.llama_cpp_requests import AS_MANY_AS_FIT, LlamaCppRequest
+from app.api.model_limits import check_length, check_logprobs, check_token_ids, default_length
+from app.api.msgspec_response import MsgspecResponse
+from app.api.replies.llama_cpp_reply import LlamaCppReply
+from app.api.state import State
+from app.api.validation import invalid_value, validate
+from app.ask import Generation
+from app.engine.base import Engine, begin
+from app.engine.generation import GenerationOptions
+from app.engine.sampling import Sampling
+from app.engine.tokenizer import Tokenizer
+
+EXAMPLE = '{"prompt": "Why", "n_predict": 20}'
+# The defaults of llama.cpp's server.
+LLAMA_CPP_SAMPLING = Sampling(temperature=0.8, top_k=40, top_p=0.95, min_p=0.05)
+NO_PENALTIES = {"repetition_penalty": 1, "presence_penalty": 0, "frequency_penalty": 0}
+
+
+class Modalities(msgspec.Struct, frozen=True):
+    vision: Literal[False] = False
+    audio: Literal[False] = False
+
+
+class DefaultSettings(msgspec.Struct, frozen=True):
+    """`params` are the options of a request that says nothing else."""
+
+    n_ctx: int
+    params: dict[str, Any]
+    id: int = 0
+    is_processing: bool = False
+
+
+class Props(msgspec.Struct, frozen=True, kw_only=True):
+    """The reply of `/props`, about the default model. `chat_template` is in this project's notation, which `export` explains."""
+
+    default_generation_settings: DefaultSettings
+    total_slots: int
+    model_alias: str
+    model_path: str
+    chat_template: str
+    modalities: Modalities = Modalities()
+    build_info: str
+    is_sleeping: Literal[False] = False
+
+
+async def completion(request: Request[State]) -> Response:
+    began = time.monotonic()
+    fields = validate(await read_object(request, EXAMPLE), LlamaCppRequest)
+    engine, max_length = request.state["models"].get(fields.model), request.state["settings"].max_length
+    prompts = await asyncio.to_thread(read_llama_cpp_prompts, fields, engine)
+    length = default_length(engine, AS_MANY_AS_FIT, max_length) if fields.n_predict is None else fields.n_predict
+    if length < 0:
+        length = max(1, min(max_length, engine.n_ctx - max(map(len, prompts))))
+    check_length("n_predict", length, max_length)
+    options = llama_cpp_options(fields, length, engine)
+    check_logprobs(len(prompts) * fields.n_cmpl * length, options.logprobs, "n_probs")
+    with naming_fields(prompt="prompt", samples="n_cmpl"):
+        generation = Generation(request.state["queue"], engine, prompts, options, since=began)
+    reply = LlamaCppReply(
+        generation,
+        prompts,
+        generation_settings(options, engine),
+        probabilities=fields.n_probs > 0,
+        tokens=fields.return_tokens or fields.stream,
+        as_list=fields.several,
+        fields=fields.response_fields,
+    )
+    return await respond(request, reply, stream=fields.stream)
+
+
+async def props(request: Request[State]) -> Response:
+    models, settings = request.state["models"], request.state["settings"]
+    engine = models.get()
+    options = llama_cpp_options(LlamaCppRequest(prompt="", seed=0), AS_MANY_AS_FIT, engine)
+    return MsgspecResponse(
+        Props(
+            default_generation_settings=DefaultSettings(
+                engine.n_ctx, generation_settings(options, engine) | {"seed": -1}
+            ),
+            total_slots=settings.concurrency,
+            model_alias=engine.name,
+            model_path=engine.name,
+            chat_template=engine.profile.template,
+            build_info=f"gpt-2-cloud-run {app.__version__}",
+        )
+    )
+
+
+def read_llama_cpp_prompts(fields: LlamaCppRequest, engine: Engine) -> list[list[int]]:
+    """The tokens of each prompt. Tokens alone are used as they are. Raises InvalidRequest.
+
+    Call it on a thread: the longest prompts take a tenth of a second.
+    """
+    prompts = []
+    for prompt in fields.prompts:
+        given = [item for item in prompt if isinstance(item, int)]
+        check_token_ids("prompt", given, engine.tokenizer)
+        tokens = [
+            token for item in prompt for token in (engine.tokenizer.encode(item) if isinstance(item, str) else [item])
+        ]
+        # As in llama.cpp, a prompt that begins with a text begins as a document does.
+        prompts.append(begin(engine, tokens) if isinstance(prompt[0], str) else tokens)
+    return prompts
+
+
+def llama_cpp_options(fields: LlamaCppRequest, length: int, engine: Engine) -> GenerationOptions:
+    """The options of a request, for up to `length` new tokens. Raises InvalidRequest."""
+    penalties = {
+        "repetition_penalty": fields.repeat_penalty,
+        "presence_penalty": fields.presence_penalty,
+        "frequency_penalty": fields.frequency_penalty,
+    }
+    sampling = engine.profile.sampling.sampling(
+        {
+            "temperature": 0 if fields.top_p == 0 else fields.temperature,
+            "top_k": None if fields.top_k is None else max(fields.top_k, 0),
+            "top_p": fields.top_p,
+            "min_p": fields.min_p,
+            "typical_p": fields.typical_p,
+        }
+        | (NO_PENALTIES if fields.repeat_last_n == 0 else penalties),
+        LLAMA_CPP_SAMPLING,
+    )
+    return GenerationOptions(
+        length=length,
+        samples=fields.n_cmpl,
+        seed=seed_or_random(fields.fixed_seed),
+        sampling=sampling,
+        stops=stop_list(fields.stop),
+        ignore_end=fields.ignore_eos,
+        bias=read_bias(fields, engine.tokenizer),
+        # The scores have the token ids.
+        logprobs=fields.n_probs if fields.n_probs or fields.return_tokens or fields.stream else None,
+        reuse=fields.cache_prompt and (engine.shares_passes or fields.fixed_seed is None),
+    )
+
+
+def read_bias(fields: LlamaCppRequest, tokenizer: Tokenizer) -> dict[int, float]:
+    """What is added to the logits, by token. Raises InvalidRequest."""
+    given = fields.logit_bias
+    biases: dict[int, float] = {}
+    for key, bias in given.items() if isinstance(given, dict) else given:
+        is_id = isinstance(key, int) or (isinstance(given, dict) and key.isdecimal() and len(key) < 10)
+        tokens = [int(key)] if is_id else tokenizer.encode(str(key))
+        check_token_ids("logit_bias", tokens, tokenizer)
+        for token in tokens:
+            biases[token] = biases.get(token, 0.0) + (-math.inf if bias is False else bias)
+    if sum(bias == -math.inf for bias in biases.values()) == len(tokenizer):
+        raise invalid_value("logit_bias", "logit_bias rules out every token: leave one.")
+    return biases
+
+
+def generation_settings(options: GenerationOptions, engine: Engine) -> dict[str, Any]:
+    """The options under llama.cpp's names."""
+    sampling = options.sampling
+    return {
+        "n_ctx": engine.n_ctx,
+        "n_predict": options.length,
+        "seed": options.seed,
+        "temperature": sampling.temperature,
+        "top_k": sampling.top_k,
+        "top_p": sampling.top_p,
+        "min_p": sampling.min_p,
+        "typical_p": sampling.typical_p,
+        "repeat_penalty": sampling.repetition_penalty,
+        "repeat_last_n": -1,
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+        "stop": list(options.stops),
+        "ignore_eos": options.ignore_end,
+        "n_probs": options.logprobs or 0,
+    }

@@ -1,0 +1,143 @@
+"""`/api/generate` and `/api/chat`, as in Ollama's API: a prompt or a conversation in, lines of JSON out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api.body import read_object
+from app.api.error_responses import naming_fields
+from app.api.generation_options import seed_or_random, stop_list
+from app.api.generation_response import respond
+from app.api.model_limits import check_length, check_logprobs, default_length
+from app.api.model_names import ollama_model
+from app.api.ollama_requests import OllamaChatRequest, OllamaGenerateRequest, OllamaRequest
+from app.api.replies.ollama_reply import OllamaReply
+from app.api.state import State
+from app.api.validation import validate
+from app.ask import Generation, read_prompt, read_turns, turn_options
+from app.engine.base import Engine
+from app.engine.generation import GenerationOptions
+from app.engine.prompts import Turn, all_turn_tokens
+from app.engine.sampling import Sampling
+from app.engine.templates import Template, layout_of
+from app.errors import PromptTooLong
+
+# Ollama's defaults, but for a penalty.
+OLLAMA_SAMPLING = Sampling(temperature=0.8, top_k=40, top_p=0.9)
+NO_PENALTIES = {"repetition_penalty": 1, "presence_penalty": 0, "frequency_penalty": 0}
+AS_MANY_AS_FIT = -1
+GENERATE_EXAMPLE = '{"model": "starter", "prompt": "Why"}'
+CHAT_EXAMPLE = '{"model": "starter", "messages": [{"role": "user", "content": "Hello!"}]}'
+
+
+async def ollama_generate(request: Request[State]) -> Response:
+    began = time.monotonic()
+    fields = validate(await read_object(request, GENERATE_EXAMPLE), OllamaGenerateRequest)
+    engine = ollama_model(request.state["models"], fields.model)
+    layout = layout_of(engine.profile.question_template)
+    turns = [Turn(fields.system, instructs=True)] if fields.system else []
+    turns.append(Turn(fields.prompt))
+    if fields.raw or not (fields.system or layout.has_turns):
+        prompt = await read_prompt(engine, fields.prompt)
+        options = ollama_options(fields, engine)
+    else:
+        prompt = await read_ollama_turns(fields, engine, turns, engine.profile.question_template)
+        options = answer_options(fields, engine)
+    return await answer(request, fields, engine, prompt, options, began, loads=not fields.prompt)
+
+
+async def ollama_chat(request: Request[State]) -> Response:
+    began = time.monotonic()
+    fields = validate(await read_object(request, CHAT_EXAMPLE), OllamaChatRequest)
+    engine = ollama_model(request.state["models"], fields.model)
+    turns = [
+        Turn(message.content, message.role == "assistant", message.role == "system") for message in fields.messages
+    ]
+    prompt = await read_ollama_turns(fields, engine, turns or [Turn("")], engine.profile.template)
+    return await answer(
+        request, fields, engine, prompt, answer_options(fields, engine), began, loads=not fields.messages
+    )
+
+
+async def answer(
+    request: Request[State],
+    fields: OllamaRequest,
+    engine: Engine,
+    prompt: list[int],
+    options: GenerationOptions,
+    began: float,
+    *,
+    loads: bool,
+) -> Response:
+    """Generate and answer. `loads`: there is nothing to answer, and only the model is loaded."""
+    max_length = request.state["settings"].max_length
+    window = min(fields.options.num_ctx or engine.n_ctx, engine.n_ctx)
+    prompt = prompt[-window:] if fields.truncate else prompt
+    length = 0 if loads else text_length(fields, engine, len(prompt), max_length)
+    check_length("options.num_predict", length, max_length)
+    check_logprobs(length, fields.likeliest)
+    chat = isinstance(fields, OllamaChatRequest)
+    with naming_fields(prompt="messages" if chat else "prompt", samples="model"):
+        options = replace(options, length=length)
+        generation = Generation(request.state["queue"], engine, [prompt], options, since=began)
+    reply = OllamaReply(generation, fields.model, chat=chat, loads=loads)
+    return await respond(request, reply, stream=fields.stream and not loads)
+
+
+async def read_ollama_turns(
+    fields: OllamaRequest, engine: Engine, turns: Sequence[Turn], template: Template
+) -> list[int]:
+    """The tokens of a conversation, without its oldest turns where they do not fit, if it may be shortened."""
+    if fields.truncate:
+        asked = fields.options.num_predict
+        with suppress(PromptTooLong):
+            return await read_turns(engine, turns, asked if asked and asked > 0 else None, template)
+    return await asyncio.to_thread(all_turn_tokens, engine, turns, template)
+
+
+def text_length(fields: OllamaRequest, engine: Engine, prompt: int, max_length: int) -> int:
+    """The maximum number of new tokens after a prompt of that many tokens."""
+    asked = fields.options.num_predict
+    length = default_length(engine, AS_MANY_AS_FIT, max_length) if asked is None else asked
+    fitting = max(1, min(max_length, engine.n_ctx - prompt))
+    return fitting if length < 0 else length if fields.shift else min(length, fitting)
+
+
+def ollama_options(fields: OllamaRequest, engine: Engine) -> GenerationOptions:
+    """The options of a request, but for the length."""
+    asked = fields.options
+    penalties = {
+        "repetition_penalty": asked.repeat_penalty,
+        "presence_penalty": asked.presence_penalty,
+        "frequency_penalty": asked.frequency_penalty,
+    }
+    sampling = engine.profile.sampling.sampling(
+        {
+            "temperature": 0 if asked.top_p == 0 else asked.temperature,
+            "top_k": asked.top_k,
+            "top_p": asked.top_p,
+            "min_p": asked.min_p,
+            "typical_p": asked.typical_p,
+        }
+        | (NO_PENALTIES if asked.repeat_last_n == 0 else penalties),
+        OLLAMA_SAMPLING,
+    )
+    return GenerationOptions(
+        seed=seed_or_random(asked.fixed_seed),
+        sampling=sampling,
+        stops=stop_list(asked.stop),
+        logprobs=fields.likeliest,
+    )
+
+
+def answer_options(fields: OllamaRequest, engine: Engine) -> GenerationOptions:
+    """The options of an answer, which ends where its turn ends."""
+    reuse = engine.shares_passes or fields.options.fixed_seed is None
+    return turn_options(engine, replace(ollama_options(fields, engine), strip=" \n", reuse=reuse))
