@@ -47,6 +47,8 @@ def fields(path: str) -> str:
     """The fields of a POST to this path."""
     document = openapi()
     body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    # Of several kinds of requests, the first is this project's own.
+    body = body.get("anyOf", [body])[0]
     schema = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
     known = {name: (field, said) for name, field in schema["properties"].items() if (said := description_of(field))}
     required = schema.get("required", [])

@@ -158,6 +158,8 @@ def read_bias(fields: LlamaCppRequest, tokenizer: Tokenizer) -> dict[int, float]
     given = fields.logit_bias
     biases: dict[int, float] = {}
     for key, bias in given.items() if isinstance(given, dict) else given:
+        if bias is True:
+            raise invalid_value("logit_bias", "logit_bias has true: expected a number, or false to rule a token out.")
         is_id = isinstance(key, int) or (isinstance(given, dict) and key.isdecimal() and len(key) < 10)
         tokens = [int(key)] if is_id else tokenizer.encode(str(key))
         check_token_ids("logit_bias", tokens, tokenizer)

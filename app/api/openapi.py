@@ -5,29 +5,17 @@ Imported with the first request for /openapi.json.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 import app
-from app.api.feedback import FeedbackRequest
+from app.api.framing import EVENTS, EVENTS_UNTIL_DONE, LINES, TYPED_EVENTS
 from app.api.generate_request import GenerateRequest
-from app.api.openai_replies import (
-    ChatCompletion,
-    ChatCompletionChunk,
-    Completion,
-    DetokenizeReply,
-    Model,
-    ModelList,
-    TokenizeReply,
-    Usage,
-)
-from app.api.openai_requests import ChatRequest, CompletionRequest
-from app.api.play import GuessReply, GuessRequest, PlayRequest, TextToGuess
-from app.api.service import Health, Version
-from app.api.token_requests import DetokenizeRequest, TokenizeRequest
-from app.engine.generation import FinishReason
+from app.api.route_types import ERRORS, GETS, POSTS, STREAMS, Generated, Kind, StreamOf, error_kinds, kinds_of
+from app.api.service import Health
 
 JSON = "application/json"
 REFERENCE = "#/components/schemas/{name}"
@@ -37,80 +25,11 @@ SECURITY_SCHEMES = {
 }
 Schema = dict[str, Any]
 MODELS_OWN = "; by default the model's own, which /version tells, else"
-
-
-class Generated(msgspec.Struct, kw_only=True):
-    """The reply of `/`. With more than one text it has `texts` and `finish_reasons`, too."""
-
-    text: str
-    texts: list[str] | msgspec.UnsetType = msgspec.UNSET
-    model: str
-    seed: int
-    finish_reason: FinishReason
-    finish_reasons: list[FinishReason] | msgspec.UnsetType = msgspec.UNSET
-    usage: Usage
-
-
-class TextPiece(msgspec.Struct):
-    """An event of a stream of `/`: what one more token adds to the text number `index`."""
-
-    text: str
-    index: int
-
-
-class ErrorObject(msgspec.Struct):
-    """What is wrong and what to do. `param` is the field. The numbers are there if the prompt is too long."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-    n_prompt_tokens: int | msgspec.UnsetType = msgspec.UNSET
-    n_ctx: int | msgspec.UnsetType = msgspec.UNSET
-
-
-class ErrorReply(msgspec.Struct):
-    """Every reply other than 200."""
-
-    error: ErrorObject
-
-
-class FeedbackReply(msgspec.Struct):
-    """The vote that was stored, and the id of its text."""
-
-    id: str
-    vote: Literal["up", "down"]
-
-
-# By path: the summary, the request and the reply. Routes that are for browsers or for Telegram are left out.
-POSTS: dict[str, tuple[str, type, type]] = {
-    "/": ("Continue a text.", GenerateRequest, Generated),
-    "/generate": ("The same as /.", GenerateRequest, Generated),
-    "/v1/completions": ("Continue texts, as in OpenAI's API.", CompletionRequest, Completion),
-    "/v1/chat/completions": ("Answer in a conversation, as in OpenAI's API.", ChatRequest, ChatCompletion),
-    "/feedback": ("Vote on a text.", FeedbackRequest, FeedbackReply),
-    "/play": (
-        "A text to guess, by a model or by a person. For a browser, the page of the game.",
-        PlayRequest,
-        TextToGuess,
-    ),
-    "/play/guesses": ("Guess who wrote a text, and be told.", GuessRequest, GuessReply),
-    "/tokenize": ("The tokens of a text or of a conversation.", TokenizeRequest, TokenizeReply),
-    "/detokenize": ("The text of tokens.", DetokenizeRequest, DetokenizeReply),
-}
-GETS: dict[str, tuple[str, type]] = {
-    "/": ("Continue a text.", Generated),
-    "/generate": ("The same as /.", Generated),
-    "/v1/models": ("The served models.", ModelList),
-    "/v1/models/{name}": ("One served model.", Model),
-    "/health": ("Whether the service accepts requests.", Health),
-    "/version": ("The version, the models and what the service can do.", Version),
-}
-# The requests that can be streamed, and the events of their streams. Any event may be an error, which is then the last.
-EVENTS: dict[type, tuple[type, ...]] = {
-    GenerateRequest: (TextPiece, Generated, ErrorReply),
-    CompletionRequest: (Completion, ErrorReply),
-    ChatRequest: (ChatCompletionChunk, ErrorReply),
+STREAM_DESCRIPTIONS = {
+    EVENTS_UNTIL_DONE: "Server-sent events: lines of `data: ` and JSON; the last one is `data: [DONE]`.",
+    EVENTS: "Server-sent events: lines of `data: ` and JSON.",
+    TYPED_EVENTS: "Server-sent events: the event's type in a line of `event: `, then a line of `data: ` and JSON.",
+    LINES: "Lines of JSON.",
 }
 WITHOUT_KEY = ("/health", "/version")
 
@@ -129,7 +48,9 @@ def describe(needs_key: bool) -> bytes:
 
 def component_schemas() -> Schema:
     """The JSON schema of each type, by its name."""
-    types = {kind for _, *kinds in (*POSTS.values(), *GETS.values()) for kind in kinds}.union(*EVENTS.values())
+    streamed = [kind for stream in STREAMS.values() for kind in stream.kinds]
+    answered = [kind for _, *kinds in (*POSTS.values(), *GETS.values()) for each in kinds for kind in kinds_of(each)]
+    types = {*streamed, *answered, *ERRORS.values()}
     _, components = msgspec.json.schema_components(sorted(types, key=str), ref_template=REFERENCE)
     for schema in components.values():
         for field in schema.get("properties", {}).values():
@@ -144,10 +65,10 @@ def component_schemas() -> Schema:
 def describe_paths(components: Schema, needs_key: bool) -> dict[str, Schema]:
     paths: dict[str, Schema] = {}
     for path, (summary, request, reply) in POSTS.items():
-        paths.setdefault(path, {})["post"] = post_operation(summary, request, reply)
+        paths.setdefault(path, {})["post"] = post_operation(path, summary, request, reply)
     for path, (summary, reply) in GETS.items():
         paths.setdefault(path, {})["get"] = get_operation(path, summary, reply, components)
-    paths["/metrics"] = {"get": operation("Metrics for Prometheus.", None)}
+    paths["/metrics"] = {"get": operation("/metrics", "Metrics for Prometheus.", None)}
     if needs_key:
         for path, operations in paths.items():
             for each in operations.values():
@@ -155,38 +76,42 @@ def describe_paths(components: Schema, needs_key: bool) -> dict[str, Schema]:
     return paths
 
 
-def operation(summary: str, reply: type | None) -> Schema:
+def operation(path: str, summary: str, reply: Kind | None) -> Schema:
     """An operation with its replies; without a type the reply is plain text."""
     content = {JSON: {"schema": reference(reply)}} if reply else {"text/plain": {"schema": {"type": "string"}}}
-    error = {"description": "An error.", "content": {JSON: {"schema": reference(ErrorReply)}}}
+    error = {"description": "An error.", "content": {JSON: {"schema": reference(error_kinds(path))}}}
     return {"summary": summary, "responses": {"200": {"description": "Success.", "content": content}, "default": error}}
 
 
-def post_operation(summary: str, request: type, reply: type) -> Schema:
-    described = operation(summary, reply)
-    if request in EVENTS:
-        described["responses"]["200"]["content"] |= stream_content(EVENTS[request])
+def post_operation(path: str, summary: str, request: Kind, reply: Kind) -> Schema:
+    described = operation(path, summary, reply)
+    requests = kinds_of(request)
+    described["responses"]["200"]["content"] |= stream_content([STREAMS[kind] for kind in requests if kind in STREAMS])
     # If every field has a default, the body may be empty.
-    required = any(field.required for field in msgspec.structs.fields(request))
+    required = all(any(field.required for field in msgspec.structs.fields(kind)) for kind in requests)
     body: Schema = {"required": required, "content": {JSON: {"schema": reference(request)}}}
-    if request is GenerateRequest:
+    if GenerateRequest in requests:
         body["description"] = "Numbers and booleans may also be strings, as web forms send them."
     return described | {"requestBody": body}
 
 
 def get_operation(path: str, summary: str, reply: type, components: Schema) -> Schema:
-    described = operation(summary, reply) | parameters(path, components)
+    described = operation(path, summary, reply) | parameters(path, components)
     if reply is Generated:
-        described["responses"]["200"]["content"] |= stream_content(EVENTS[GenerateRequest])
+        described["responses"]["200"]["content"] |= stream_content([STREAMS[GenerateRequest]])
     if reply is Health:
         described["responses"]["503"] = described["responses"]["200"] | {"description": "The server is shutting down."}
     return described
 
 
-def stream_content(events: Sequence[type]) -> Schema:
-    description = "Server-sent events: lines of `data: ` and JSON; the last one is `data: [DONE]`."
-    schema = {"description": description, "contentSchema": {"anyOf": [reference(event) for event in events]}}
-    return {"text/event-stream": {"schema": schema}}
+def stream_content(streams: Sequence[StreamOf]) -> Schema:
+    """The content of a reply that is streamed in one of these ways, which all have the same media type."""
+    if not streams:
+        return {}
+    framing = streams[0].framing
+    kinds = tuple(kind for stream in streams for kind in stream.kinds)
+    schema = {"description": STREAM_DESCRIPTIONS[framing], "contentSchema": reference(kinds)}
+    return {framing.media_type: {"schema": schema}}
 
 
 def parameters(path: str, components: Schema) -> Schema:
@@ -218,5 +143,10 @@ def allow_null(schema: Schema) -> None:
             schema["properties"][name] = described | {"anyOf": [field, {"type": "null"}]}
 
 
-def reference(kind: type) -> Schema:
+def reference(kind: Kind) -> Schema:
+    """The schema of a type, of a list, or of one of several types."""
+    if isinstance(kind, tuple):
+        return {"anyOf": [reference(each) for each in kind]} if len(kind) > 1 else reference(kind[0])
+    if items := typing.get_args(kind):
+        return {"type": "array", "items": reference(items[0])}
     return {"$ref": REFERENCE.format(name=kind.__name__)}

@@ -109,8 +109,8 @@ class ResponsesRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     ] = None
     # Nothing is stored, so nothing of an earlier response is known. The reply says store: false.
     store: bool | None = None
-    previous_response_id: None = None
-    conversation: None = None
+    previous_response_id: str | None = None
+    conversation: str | dict[str, Any] | None = None
     prompt: None = None
     background: Literal[False] | None = None
     background_options: EmptyObject | None = None
@@ -135,6 +135,10 @@ class ResponsesRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     extra_body: EmptyObject | None = None
 
     def __post_init__(self) -> None:
+        for name in ("previous_response_id", "conversation"):
+            if getattr(self, name) is not None:
+                problem = f"{name} is given, and nothing is stored here: send the whole conversation in input."
+                raise invalid_value(name, problem)
         if isinstance(self.input, list) and self.input[-1].role == "assistant":
             raise invalid_value("input", "the last of input is the assistant's: end with a message of the role user.")
         if self.stream_options is not None and not self.stream:
