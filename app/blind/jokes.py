@@ -32,11 +32,16 @@ class JokeBeginning(NamedTuple):
     answer_tag: str
 
 
-async def begin_joke(engine: Engine, options: GenerationOptions) -> JokeBeginning:
-    """The tag of a question, after which the model writes both turns: the tag of the answer does not end its text."""
-    question, answer = layout_of(engine.profile.question_template).tags
+async def begin_joke(engine: Engine, options: GenerationOptions, topic: str = "") -> JokeBeginning:
+    """The tag of a question and `topic`, after which the model writes both turns.
+
+    The tag of the answer does not end its text, which goes on after the topic.
+    """
+    layout = layout_of(engine.profile.question_template)
+    _, answer = layout.tags
     tags = [tag for tag in engine.profile.stop_tags if tag.strip() != answer]
-    return JokeBeginning(await read_prompt(engine, question), replace(options, tags=tags), answer)
+    prompt = await read_prompt(engine, f"{layout.person}{topic}".strip())
+    return JokeBeginning(prompt, replace(options, tags=tags), answer)
 
 
 def split_joke(text: str, tag: str) -> Joke:

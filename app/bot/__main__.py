@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from telegram import Bot
 
 log = logging.getLogger(__name__)
-UPDATE_KINDS = ("message", "callback_query")
+UPDATE_KINDS = ("message", "edited_message", "callback_query", "message_reaction")
 # Telegram's limit on the simultaneous connections to a webhook.
 MAX_CONNECTIONS = 100
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,11 +17,37 @@ COMMAND = re.compile(r"/(?P<command>\w{1,32})(?:@(?P<name>\w+))?(?:\s+(?P<text>.
 NAMING = (MessageEntityType.MENTION, MessageEntityType.TEXT_MENTION)
 
 
+QUESTION_MARKS = ("?", "؟", "？")
+ABOUT = re.compile(r"about\s+(?=\S)", re.IGNORECASE)
+
+
 class AddressedText(NamedTuple):
     """A message to the bot: its command, in lower case and without the slash, or "", and its text without the bot's name."""
 
     command: str
     text: str
+
+    @property
+    def wants_text(self) -> bool:
+        """Whether a model is to write."""
+        return self.command in ("", "joke")
+
+    @property
+    def wants_joke(self) -> bool:
+        """Whether it asks for a joke. `/joke` with a whole question asks for the answer to it."""
+        text = self.text.strip()
+        return not text or (self.command == "joke" and not text.endswith(QUESTION_MARKS))
+
+    @property
+    def topic(self) -> str:
+        """What a joke begins with, without the "about" in front."""
+        topic = ABOUT.sub("", self.text.strip(), count=1) if ABOUT.match(self.text.strip()) else self.text.strip()
+        return topic[:1].upper() + topic[1:]
+
+    @property
+    def digest(self) -> str:
+        """Tells whether an edited message asks for something else."""
+        return hashlib.sha256("\n".join(self).encode(errors="surrogatepass")).hexdigest()[:12]
 
 
 def text_of(message: Message) -> tuple[str | None, Sequence[MessageEntity]]:

@@ -36,6 +36,10 @@ class Allowance:
         """Whole seconds until the author may ask for the next one, 0 for now."""
         return self._limiters[kind].seconds_until_allowed(author)
 
+    def permits(self, kind: Kind, author: int, chat: int) -> bool:
+        """Whether the author may ask for the next one now. For what is refused without a word."""
+        return self.may_ask(author, chat) and not self.seconds_until_allowed(kind, author)
+
     @contextmanager
     def counting(self, kind: Kind, author: int) -> Iterator[None]:
         """Count what is done in the block, unless it fails such that Telegram will send its update again.

@@ -1,116 +1,137 @@
-"""Jokes and answers: who writes them, how they are shown, and how they are stored for votes."""
+"""Jokes and answers: they are stored for votes and sent, and written anew when the message that they answer is edited."""
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
-from datetime import UTC, datetime
+import logging
+from typing import NamedTuple
 
 from telegram import Message
 
-from app.blind.comparison import BlindComparison, Contender
-from app.blind.jokes import Joke
-from app.bot.chat_state import ChatSampling, ChatState, ChatStates
+from app.bot.address import AddressedText
+from app.bot.chat_state import AnsweredMessage, ChatState, ChatStates
+from app.bot.composer import Composer, Composition
 from app.bot.drafts import showing_progress
-from app.bot.keyboard import AnotherAction, text_buttons
-from app.bot.message_limits import cut
-from app.bot.model_writer import ModelWriter
+from app.bot.keyboard import text_buttons
 from app.bot.outbox import Outbox
-from app.bot.strings import NOTHING_WRITTEN
-from app.feedback.store import ShownText, Store, new_id
+from app.bot.strings import NEW_CONVERSATION, NOTHING_WRITTEN
+from app.bot.vote_buttons import ReplacedTexts
+from app.errors import StoreError
+from app.feedback.store import Store
 
-# The most seconds that a joke by people is held back, so that its speed does not give it away in a blind comparison.
-MAX_PACE = 10.0
+log = logging.getLogger(__name__)
+# Seconds kept at the end of an update's time for sending what was written.
+SENDING = 10.0
+# Seconds of silence after which a conversation is over.
+SILENCE = 30 * 60
+
+
+class EditedQuestion(NamedTuple):
+    """An edited message that was answered: what it asks for now, the chat, and its latest answer."""
+
+    asked: AddressedText
+    chat: ChatState
+    answered: AnsweredMessage
 
 
 class Answers:
-    """Writes jokes and answers, stores them if there is a store, and sends them."""
+    """Writes jokes and answers, stores them if there is a store, and sends them.
 
-    def __init__(
-        self,
-        writer: ModelWriter,
-        default_model: str,
-        chats: ChatStates,
-        store: Store | None,
-        comparison: BlindComparison,
-    ) -> None:
-        self._writer = writer
-        self._default_model = default_model
+    Methods raise TelegramError, UnknownModel, PromptTooLong, QueueUnavailable, StoreError.
+    """
+
+    def __init__(self, composer: Composer, chats: ChatStates, store: Store | None, replaced: ReplacedTexts) -> None:
+        self._composer = composer
         self._chats = chats
         self._store = store
-        self._comparison = comparison
-        # Seconds that the last joke by a model took.
-        self._pace = 0.0
+        self._replaced = replaced
 
-    async def write(
-        self, message: Message, text: str, outbox: Outbox, *, again: bool = False, as_question: bool = False
-    ) -> None:
-        """Answer `text`, or tell a joke if it is empty. `again` replaces the last answer of a conversation.
-
-        Outside of a conversation, a text is put to the model `as_question`, which is a template of its own in some models.
-
-        Raises TelegramError, UnknownModel, PromptTooLong, QueueUnavailable, StoreError.
-        """
+    async def write(self, message: Message, asked: AddressedText, outbox: Outbox, *, again: bool = False) -> None:
+        """Send what `message` asks for. `again` replaces the last answer of a conversation."""
         chat = await self._chats.get(message.chat.id)
-        if again and chat.turns[-2:-1] == [text]:
+        note = ""
+        if again and chat.turns[-2:-1] == [asked.text]:
             del chat.turns[-2:]
-        if text.strip():
-            await self._answer(message, text, chat, outbox, as_question and not chat.talking)
-        else:
-            await self._tell_joke(message, chat, outbox)
+        elif not again and chat.is_silent(message.date.timestamp(), SILENCE):
+            chat.begin_conversation(talking=True)
+            note = NEW_CONVERSATION
+        drafts = not self._composer.comparison
+        composed = await self._compose(message, asked, chat.turns, chat, outbox, drafts=drafts)
+        await self._send(message, asked, composed, chat, note, outbox)
 
-    async def _tell_joke(self, message: Message, chat: ChatState, outbox: Outbox) -> None:
-        author = self._comparison.pick() if self._comparison else Contender(chat.model or self._default_model)
-        began = time.monotonic()
-        async with showing_progress(message, outbox, drafts=not self._comparison) as draft:
-            if author.jokes:
-                await asyncio.sleep(self._pace)
-                joke = random.choice(author.jokes)
-            else:
-                joke = await self._writer.joke(author.name, chat, outbox.context, draft.replace)
-                self._pace = min(time.monotonic() - began, MAX_PACE)
-        settings = None if author.jokes else self._writer.settings(author.name, chat)
-        text = shown_text(joke, author.name, settings)
-        await self._show(message, text, cut(joke.shown), "joke", outbox)
+    async def find_edited(self, message: Message, asked: AddressedText) -> EditedQuestion | None:
+        """None unless the message was answered before, lately enough to be remembered, and now asks for something else."""
+        chat = await self._chats.get(message.chat.id)
+        answered = chat.answer_to(message.message_id)
+        return EditedQuestion(asked, chat, answered) if answered and answered.digest != asked.digest else None
 
-    async def _answer(
-        self, message: Message, question: str, chat: ChatState, outbox: Outbox, as_question: bool
+    async def rewrite(self, message: Message, edited: EditedQuestion, outbox: Outbox) -> None:
+        """Edit the answer to an edited message. Votes on the old answer stay with its text, since the new one has another id."""
+        asked, chat, answered = edited
+        place = chat.turn_of(answered)
+        turns = chat.turns if place is None else chat.turns[:place]
+        # A draft would look like an answer that is still to come.
+        text, shown = composed = await self._compose(message, asked, turns, chat, outbox, drafts=False)
+        await self._store_text(composed)
+        buttons = text_buttons(text.id if self._store else None, answered.another) if text.text else None
+        self._replaced.add(answered.text)
+        await outbox.edit(message.chat.id, answered.message, shown if text.text else NOTHING_WRITTEN, buttons)
+        if place is not None:
+            answered.talking = not asked.wants_joke and bool(text.text)
+            chat.turns[place : place + 2] = [asked.text, text.text] if answered.talking else []
+        answered.text, answered.digest = text.id, asked.digest
+        await self._keep(message, chat)
+
+    async def _compose(
+        self,
+        message: Message,
+        asked: AddressedText,
+        turns: list[str],
+        chat: ChatState,
+        outbox: Outbox,
+        *,
+        drafts: bool,
+    ) -> Composition:
+        until = outbox.context.deadline - SENDING
+        async with showing_progress(message, outbox, drafts=drafts) as draft:
+            return await self._composer.compose(asked, turns if chat.talking else [], chat, until, draft.replace)
+
+    async def _send(
+        self, message: Message, asked: AddressedText, composed: Composition, chat: ChatState, note: str, outbox: Outbox
     ) -> None:
-        turns = [*chat.turns, question] if chat.talking else [question]
-        model = (self._comparison.pick_model() if self._comparison else chat.model) or self._default_model
-        async with showing_progress(message, outbox, drafts=not self._comparison) as draft:
-            answer = await self._writer.answer(
-                model, turns, chat, outbox.context, draft.replace, as_question=as_question
-            )
-        text = shown_text(Joke(question, answer), model, self._writer.settings(model, chat))
-        await self._show(message, text, cut(answer), "again", outbox)
-        if chat.talking and answer:
-            chat.turns = [*turns, answer]
-            await self._chats.keep(message.chat.id, chat)
-
-    async def _show(
-        self, message: Message, text: ShownText, shown: str, another: AnotherAction, outbox: Outbox
-    ) -> None:
-        """Store the text, then send it: somebody may vote on it at once."""
+        text, shown = composed
         if not text.text:
-            await outbox.send(message, NOTHING_WRITTEN)
+            await outbox.send(message, NOTHING_WRITTEN, note=note)
+            if note:
+                await self._keep(message, chat)
             return
-        if self._store:
-            await self._store.add_text(text)
-        buttons = text_buttons(text.id if self._store else None, another)
-        await outbox.send(message, shown, buttons, quote=another == "again")
+        await self._store_text(composed)
+        # What is about nothing needs no quote, and another one can be told when the message is gone.
+        quoted = bool(asked.text.strip())
+        answered = AnsweredMessage(
+            text=text.id,
+            question=message.message_id,
+            digest=asked.digest,
+            another="again" if quoted else "joke",
+            talking=chat.talking and not asked.wants_joke,
+        )
+        buttons = text_buttons(text.id if self._store else None, answered.another)
+        answered.message = await outbox.send(message, shown, buttons, quote=quoted, note=note)
+        if answered.talking:
+            chat.turns = [*chat.turns, asked.text, text.text]
+            chat.heard = max(chat.heard, int(message.date.timestamp()))
+        chat.remember(answered)
+        await self._keep(message, chat)
 
+    async def _store_text(self, composed: Composition) -> None:
+        """Store the text before it is sent: somebody may vote on it at once."""
+        if self._store and composed.text.text:
+            await self._store.add_text(composed.text)
 
-def shown_text(joke: Joke, author: str, settings: ChatSampling | None) -> ShownText:
-    """The text as it is stored. `settings` are those that a model wrote with; people's texts have none."""
-    return ShownText(
-        id=new_id(),
-        text=joke.answer,
-        prompt=joke.question,
-        generated_by=author,
-        source="model" if settings else "human",
-        channel="telegram",
-        created=datetime.now(UTC),
-        settings=settings._asdict() if settings else {},
-    )
+    async def _keep(self, message: Message, chat: ChatState) -> None:
+        try:
+            await self._chats.keep(message.chat.id, chat)
+        except StoreError:
+            # The answer has been sent. Of a conversation people are told, since it cannot go on.
+            if chat.talking:
+                raise
+            log.warning("could not remember an answer: an edit of its question will not change it")

@@ -7,8 +7,8 @@ from telegram import Message
 from app.bot.chat_state import ChatStates
 from app.bot.keyboard import start_buttons
 from app.bot.outbox import Outbox
+from app.bot.query_cache import QueryCache
 from app.bot.strings import CHAT_ENDED, CHAT_STARTED, VOTES_OFF, greeting, overview, start_labels, vote_counts
-from app.bot.tally_cache import TallyCache
 from app.engine.profile import Profile
 from app.feedback.store import Store
 
@@ -22,7 +22,7 @@ class ChatCommands:
     def __init__(self, chats: ChatStates, profile: Profile | None, store: Store | None) -> None:
         self._chats = chats
         self._profile = profile
-        self._tallies = TallyCache(store) if store else None
+        self._tallies = QueryCache(store.tally, store.tally_seconds) if store else None
 
     async def start(self, message: Message, outbox: Outbox) -> None:
         """Say who this is, with buttons for what to do first."""
@@ -43,9 +43,9 @@ class ChatCommands:
         if self._tallies is None:
             await outbox.send(message, VOTES_OFF)
             return
-        await outbox.send(message, vote_counts(*await self._tallies.standings()))
+        await outbox.send(message, vote_counts(*await self._tallies.result()))
 
     async def _set_talking(self, message: Message, *, talking: bool) -> None:
         chat = await self._chats.get(message.chat.id)
-        chat.talking, chat.turns = talking, []
+        chat.begin_conversation(talking=talking)
         await self._chats.keep(message.chat.id, chat)

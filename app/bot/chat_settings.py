@@ -47,10 +47,15 @@ class ChatSettings:
             return
         await outbox.acknowledge(query)
         if action == "model":
-            await outbox.edit(message, message.text or "", model_buttons(self._models.names, chat.model or ""))
+            await outbox.edit(
+                message.chat.id,
+                message.message_id,
+                message.text or "",
+                model_buttons(self._models.names, chat.model or ""),
+            )
         else:
             chosen = self._sampling(chat)
-            await outbox.edit(message, current_settings(chosen), settings_buttons(chosen))
+            await outbox.edit(message.chat.id, message.message_id, current_settings(chosen), settings_buttons(chosen))
 
     def _sampling(self, chat: ChatState) -> ChatSampling:
         """The chat's temperature and length, with the defaults of the model that writes for it."""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from app.engine.profile import SamplingDefaults
+from app.feedback.pseudonym import pseudonym
 from app.feedback.store import Store
 
+# What the button for another text asks for: another joke, or another answer to the same message.
+AnotherAction = Literal["joke", "again"]
 log = logging.getLogger(__name__)
 DEFAULT_LENGTH = 100
 # Characters kept of a conversation: more than any model's window holds.
 CHARACTERS = 2**15
+# Answers of a chat that are remembered: an edited question or a reaction changes or counts for no older ones.
+ANSWERS = 30
 # Chats kept in memory when there is no store.
 CHATS = 1000
 
@@ -29,10 +32,26 @@ class ChatSampling(NamedTuple):
     length: int
 
 
-class ChatState(msgspec.Struct):
+class AnsweredMessage(msgspec.Struct, kw_only=True, array_like=True):
+    """A text that the bot sent. `message` and `question` are ids of messages, `text` is the text's id in the store.
+
+    `digest` tells what the question asked for, `another` is what the button for another text asks for. `talking` is set if it
+    is a turn of the chat's present conversation.
+    """
+
+    text: str
+    question: int
+    digest: str
+    another: AnotherAction
+    talking: bool
+    message: int = 0
+
+
+class ChatState(msgspec.Struct, omit_defaults=True):
     """What nobody has chosen is None: the default model, and that model's own temperature and length.
 
-    `talking` is set during a conversation, whose `turns` alternate, a person's first.
+    `talking` is set during a conversation, whose `turns` alternate, a person's first. `heard` is when a person took the last
+    turn, in seconds since 1970. `answers` are the newest ones, oldest first.
     """
 
     model: str | None = None
@@ -40,16 +59,44 @@ class ChatState(msgspec.Struct):
     length: int | None = None
     talking: bool = False
     turns: list[str] = []
+    heard: int = 0
+    answers: list[AnsweredMessage] = []
+
+    def begin_conversation(self, *, talking: bool) -> None:
+        """Forget what was said. `talking` says whether another conversation begins."""
+        self.talking, self.turns, self.heard = talking, [], 0
+        for answer in self.answers:
+            answer.talking = False
+
+    def is_silent(self, now: float, seconds: float) -> bool:
+        """Whether nobody has said anything in the conversation for more than `seconds`."""
+        return bool(self.talking and self.turns and self.heard and now - self.heard > seconds)
+
+    def remember(self, answer: AnsweredMessage) -> None:
+        self.answers = [*self.answers, answer][-ANSWERS:]
+
+    def answer_to(self, question: int) -> AnsweredMessage | None:
+        """The latest answer to the message with this id."""
+        return next((answer for answer in reversed(self.answers) if answer.question == question), None)
+
+    def answer_in(self, message: int) -> AnsweredMessage | None:
+        """What the bot wrote in the message with this id."""
+        return next((answer for answer in reversed(self.answers) if answer.message == message), None)
+
+    def turn_of(self, answer: AnsweredMessage) -> int | None:
+        """Where in `turns` the answer's question is. None if it is not part of the conversation."""
+        if not (self.talking and answer.talking):
+            return None
+        since = self.answers[self.answers.index(answer) :]
+        # Another answer to the same message takes the place of the one before.
+        later = len({each.question for each in since if each.talking})
+        place = len(self.turns) - 2 * later
+        return place if place >= 0 else None
 
     def settings(self, defaults: SamplingDefaults) -> ChatSampling:
         """What the chat has chosen, else the defaults of the model that writes, else the bot's."""
         temperature = defaults.sampling({"temperature": self.temperature}).temperature
         return ChatSampling(temperature, self.length or defaults.length or DEFAULT_LENGTH)
-
-
-def pseudonym(key: bytes, telegram_id: int) -> str:
-    """A name for a person or chat that hides its Telegram id from everybody without the key (HMAC-SHA-256)."""
-    return hmac.new(key, str(telegram_id).encode(), hashlib.sha256).hexdigest()[:32]
 
 
 class ChatStates:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from telegram import CallbackQuery, Message, Update
+from telegram import CallbackQuery, Message, MessageReactionUpdated, Update
 from telegram.constants import ChatType
 from telegram.error import BadRequest, TelegramError
 
@@ -19,18 +19,24 @@ from app.bot.chat_commands import ChatCommands
 from app.bot.chat_settings import ChatSettings
 from app.bot.chat_state import ChatStates
 from app.bot.client import explain_failure, open_client
+from app.bot.composer import Composer
 from app.bot.model_writer import ModelWriter
 from app.bot.outbox import Outbox
+from app.bot.reactions import Reactions
 from app.bot.strings import (
     EXPIRED_BUTTON,
     INTERNAL_ERROR,
     MESSAGE_GONE,
+    NO_PICTURES,
+    NO_SOUND,
+    NO_STICKERS,
     ONLY_TEXT,
     explain,
     not_allowed,
     unknown_command,
     wait_please,
 )
+from app.bot.top_texts import TopTexts
 from app.bot.updates import UpdateContext
 from app.bot.vote_buttons import VALUES, VoteButtons
 from app.engine.generation_queue import GenerationQueue
@@ -40,6 +46,7 @@ from app.models import Models
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
+ANY_JOKE = AddressedText("joke", "")
 Command = Callable[[Message, Outbox], Awaitable[None]]
 
 
@@ -57,15 +64,16 @@ class Dispatcher:
     ) -> None:
         key = settings.telegram_token.encode()
         chats = ChatStates(store, key)
-        writer = ModelWriter(models, queue, settings.max_length)
+        composer = Composer(ModelWriter(models, queue, settings.max_length), models.default, comparison)
         commands = ChatCommands(chats, None if comparison else models.get().profile, store)
         self._client = open_client(settings)
         self._reader = AddressReader(settings.telegram_token)
         self._settings = settings
         self._game = game
         self._allowance = Allowance(settings.telegram_allowed, settings.telegram_rate)
-        self._answers = Answers(writer, models.default, chats, store, comparison)
-        self._votes = VoteButtons(store, key)
+        self._votes = VoteButtons(store, key, blind=bool(comparison))
+        self._reactions = Reactions(chats, self._votes)
+        self._answers = Answers(composer, chats, store, self._votes.replaced)
         self._chat_settings = ChatSettings(chats, models, comparison)
         # What the buttons under a greeting do.
         self._first_steps: dict[str, Command] = {"talk": commands.start_conversation, "help": commands.help}
@@ -74,6 +82,7 @@ class Dispatcher:
             "help": commands.help,
             "chat": commands.start_conversation,
             "reset": commands.end_conversation,
+            "top": TopTexts(store, blind=bool(comparison)).show,
             "stats": commands.stats,
             "model": self._chat_settings.show_models,
             "settings": self._chat_settings.show,
@@ -114,6 +123,11 @@ class Dispatcher:
                 await self._press(query, message, outbox)
             elif message is not None:
                 await self._hear(message, outbox)
+            elif update.edited_message is not None:
+                message = update.edited_message
+                await self._hear_edited(message, outbox)
+            elif update.message_reaction is not None:
+                await self._see_reaction(update.message_reaction, outbox)
         except (TelegramError, QueueUnavailable):
             raise
         except Exception as error:
@@ -123,6 +137,29 @@ class Dispatcher:
             elif query is not None:
                 await outbox.acknowledge(query, said, alert=True)
 
+    async def _hear_edited(self, message: Message, outbox: Outbox) -> None:
+        """Somebody edited a message. If it was answered, the answer is written anew."""
+        asked = await self._reader.read(message, outbox)
+        if asked is None or not asked.wants_text or not self._allowance.may_ask(author_of(message), message.chat.id):
+            return
+        edited = await self._answers.find_edited(message, asked)
+        author = author_of(message)
+        if edited is None:
+            return
+        if seconds := self._allowance.seconds_until_allowed("text", author):
+            if self._allowance.takes_notice(author):
+                await outbox.send(message, wait_please(seconds))
+        else:
+            with self._allowance.counting("text", author):
+                await self._answers.rewrite(message, edited, outbox)
+
+    async def _see_reaction(self, reaction: MessageReactionUpdated, outbox: Outbox) -> None:
+        """Somebody reacted to a message. Who is anonymous votes in the name of their chat."""
+        voter = reaction.actor_chat or reaction.user
+        if voter is not None and self._allowance.permits("command", voter.id, reaction.chat.id):
+            with self._allowance.counting("command", voter.id):
+                await self._reactions.count(reaction, voter.id, outbox)
+
     async def _hear(self, message: Message, outbox: Outbox) -> None:
         """Somebody wrote a message."""
         addressed = await self._reader.read(message, outbox)
@@ -130,7 +167,7 @@ class Dispatcher:
         if addressed is None and not (private and is_unreadable(message)):
             return
         author = author_of(message)
-        kind: Kind = "text" if addressed and addressed.command in ("", "joke") else "command"
+        kind: Kind = "text" if addressed and addressed.wants_text else "command"
         if not self._allowance.may_ask(author, message.chat.id):
             if private and self._allowance.takes_notice(author):
                 await outbox.send(message, not_allowed(author))
@@ -144,11 +181,11 @@ class Dispatcher:
     async def _answer(self, message: Message, addressed: AddressedText | None, outbox: Outbox) -> None:
         """Do what a message asks for. `addressed` is None for one that the bot cannot read."""
         if addressed is None:
-            await outbox.send(message, ONLY_TEXT)
+            await outbox.send(message, only_text(message))
         elif command := self._commands.get(addressed.command):
             await command(message, outbox)
-        elif addressed.command in ("", "joke"):
-            await self._answers.write(message, addressed.text, outbox, as_question=addressed.command == "joke")
+        elif addressed.wants_text:
+            await self._answers.write(message, addressed, outbox)
         else:
             await outbox.send(message, unknown_command(addressed.command))
 
@@ -188,15 +225,23 @@ class Dispatcher:
             await outbox.acknowledge(query, MESSAGE_GONE)
             return
         await outbox.acknowledge(query)
-        addressed = await self._reader.read(earlier, outbox, addressed=True) if earlier else None
-        text, command = (addressed.text, addressed.command) if addressed else ("", "joke")
-        await self._answers.write(earlier or message, text, outbox, again=True, as_question=command == "joke")
+        asked = await self._reader.read(earlier, outbox, addressed=True) if earlier else None
+        await self._answers.write(earlier or message, asked or ANY_JOKE, outbox, again=True)
 
 
 def internal_error(error: Exception) -> str:
     """Log the error, and return what to say about it."""
     log.error("an update could not be answered", exc_info=error)
     return INTERNAL_ERROR
+
+
+def only_text(message: Message) -> str:
+    """What to say to a message without a text, depending on what it shows."""
+    if message.photo or message.video or message.animation:
+        return NO_PICTURES
+    if message.voice or message.audio or message.video_note:
+        return NO_SOUND
+    return NO_STICKERS if message.sticker else ONLY_TEXT
 
 
 def is_unreadable(message: Message) -> bool:

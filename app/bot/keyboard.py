@@ -4,23 +4,51 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import NamedTuple
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from app.bot.chat_state import ChatSampling
+from app.bot.chat_state import AnotherAction, ChatSampling
 from app.bot.strings import ANOTHER, MOODS, SIZES, VOTE_LABELS
 
-# What the button for another text asks for: another joke, or another answer to the same message.
-AnotherAction = Literal["joke", "again"]
+
+class VoteMarks(NamedTuple):
+    """What the vote buttons show: counts, of which 0 is not shown, and the vote of the person who sees them, "up" or "down"."""
+
+    up: int = 0
+    down: int = 0
+    mine: str = ""
+
+    def label(self, vote: str) -> str:
+        count = self.up if vote == "up" else self.down
+        return f"{'✓ ' * (vote == self.mine)}{VOTE_LABELS[vote]}{f' {count}' if count else ''}"
 
 
-def text_buttons(text_id: str | None, another: AnotherAction) -> InlineKeyboardMarkup:
+NO_VOTES = VoteMarks()
+
+
+def text_buttons(
+    text_id: str | None, another: AnotherAction | None, marks: VoteMarks = NO_VOTES
+) -> InlineKeyboardMarkup:
     """Buttons for both votes and for another text; no votes if `text_id` is None because they are not stored."""
-    votes = [
-        InlineKeyboardButton(label, callback_data=f"{vote}:{text_id}") for vote, label in VOTE_LABELS.items() if text_id
+    row = [
+        InlineKeyboardButton(marks.label(vote), callback_data=f"{vote}:{text_id}") for vote in VOTE_LABELS if text_id
     ]
-    return InlineKeyboardMarkup([[*votes, InlineKeyboardButton(ANOTHER, callback_data=another)]])
+    if another:
+        row.append(InlineKeyboardButton(ANOTHER, callback_data=another))
+    return InlineKeyboardMarkup([row])
+
+
+def with_marks(buttons: InlineKeyboardMarkup, marks: VoteMarks) -> InlineKeyboardMarkup:
+    """The same buttons, of which those for votes show `marks`."""
+
+    def marked(button: InlineKeyboardButton) -> InlineKeyboardButton:
+        vote = str(button.callback_data).partition(":")[0]
+        if vote not in VOTE_LABELS:
+            return button
+        return InlineKeyboardButton(marks.label(vote), callback_data=button.callback_data)
+
+    return InlineKeyboardMarkup([[marked(button) for button in row] for row in buttons.inline_keyboard])
 
 
 def start_buttons(labels: Mapping[str, str]) -> InlineKeyboardMarkup:

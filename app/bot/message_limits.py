@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.bot.strings import THANKS
-
-# Telegram allows 4096 units. A vote adds the thanks to the message.
-LIMIT = 4096 - len(THANKS)
+LIMIT = 4096
 
 
 def units(text: str) -> int:

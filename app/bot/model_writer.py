@@ -11,16 +11,12 @@ from app.ask import Generation, read_turns, turn_options
 from app.blind.jokes import Joke, begin_joke, split_joke
 from app.bot.chat_state import ChatSampling, ChatState
 from app.bot.message_limits import LIMIT, units
-from app.bot.updates import UpdateContext
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
 from app.engine.generation_queue import GenerationQueue
 from app.engine.prompts import alternating
 from app.errors import QueueTimeout
 from app.models import Models
-
-# Seconds kept at the end of an update's time for sending what was written.
-SENDING = 10.0
 
 
 class ModelWriter:
@@ -35,19 +31,25 @@ class ModelWriter:
         """The temperature and the length with which this model writes for the chat. Raises UnknownModel."""
         return chat.settings(self._models.get(model).profile.sampling)
 
-    async def joke(self, model: str, chat: ChatState, context: UpdateContext, show: Callable[[str], None]) -> Joke:
-        """A joke that the model begins itself. Raises UnknownModel, ModelNotLoaded, QueueUnavailable."""
+    async def joke(self, model: str, topic: str, chat: ChatState, until: float, show: Callable[[str], None]) -> Joke:
+        """A joke that the model begins itself, or goes on with after `topic`.
+
+        Raises UnknownModel, ModelNotLoaded, PromptTooLong, QueueUnavailable.
+        """
         engine = self._models.get(model)
-        prompt, options, answer = await begin_joke(engine, self._options(engine, chat))
-        text = await self._write(engine, prompt, options, context, lambda text: show(split_joke(text, answer).shown))
-        return split_joke(text, answer)
+        prompt, options, answer = await begin_joke(engine, self._options(engine, chat), topic)
+
+        def joke(text: str) -> Joke:
+            return split_joke(topic + text, answer) if text.strip() else Joke("", "")
+
+        return joke(await self._write(engine, prompt, options, until, lambda text: show(joke(text).shown)))
 
     async def answer(
         self,
         model: str,
         turns: Sequence[str],
         chat: ChatState,
-        context: UpdateContext,
+        until: float,
         show: Callable[[str], None],
         *,
         as_question: bool = False,
@@ -60,24 +62,24 @@ class ModelWriter:
         options = turn_options(engine, self._options(engine, chat))
         template = engine.profile.question_template if as_question else None
         prompt = await read_turns(engine, alternating(turns), options.length, template)
-        return await self._write(engine, prompt, options, context, show)
+        return (await self._write(engine, prompt, options, until, show)).strip()
 
     async def _write(
         self,
         engine: Engine,
         prompt: Sequence[int],
         options: GenerationOptions,
-        context: UpdateContext,
+        until: float,
         show: Callable[[str], None],
     ) -> str:
-        """Write until the text ends, a message is full, or the update's time is nearly up.
+        """Write until the text ends, a message is full, or it is `until` on the event loop's clock.
 
         Raises QueueUnavailable if nothing was written by then.
         """
         text = ""
         try:
             async with (
-                asyncio.timeout_at(context.deadline - SENDING),
+                asyncio.timeout_at(until),
                 aclosing(Generation(self._queue, engine, [prompt], options)) as deltas,
             ):
                 async for delta in deltas:
@@ -88,7 +90,7 @@ class ModelWriter:
         except TimeoutError:
             if not text:
                 raise QueueTimeout(retry_after=2) from None
-        return text.strip()
+        return text
 
     def _options(self, engine: Engine, chat: ChatState) -> GenerationOptions:
         defaults = engine.profile.sampling

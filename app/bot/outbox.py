@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from telegram import Bot, CallbackQuery, InlineKeyboardMarkup, LinkPreviewOptions, Message
-from telegram.constants import ChatAction
-from telegram.error import BadRequest
+from telegram import Bot, CallbackQuery, InlineKeyboardMarkup, LinkPreviewOptions, Message, MessageEntity
+from telegram.constants import ChatAction, MessageEntityType
+from telegram.error import BadRequest, TelegramError
 
 from app.bot.client import NotCarriedOut, PerhapsCarriedOut
+from app.bot.message_limits import cut, units
 from app.bot.updates import UpdateContext
 
 T = TypeVar("T")
@@ -23,7 +25,17 @@ log = logging.getLogger(__name__)
 PAUSES = (0.5, 1.0, 2.0)
 # Seconds that a sign of progress may take. It is never retried, since it would come too late.
 PROGRESS_TIMEOUT = 3.0
+# The longest pause, in seconds, for what is not worth waiting for.
+LONGEST_PAUSE = 2.0
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+
+class MessagePlace(NamedTuple):
+    """Where a message of the bot is: in a chat, or wherever somebody sent it through inline mode."""
+
+    chat_id: int | None = None
+    message_id: int | None = None
+    inline_id: str | None = None
 
 
 class Outbox:
@@ -34,16 +46,26 @@ class Outbox:
         self._client = client
 
     async def send(
-        self, message: Message, text: str, buttons: InlineKeyboardMarkup | None = None, *, quote: bool = False
-    ) -> None:
-        """Send a text into the message's chat, as an answer that quotes it if `quote` is set.
+        self,
+        message: Message,
+        text: str,
+        buttons: InlineKeyboardMarkup | None = None,
+        *,
+        quote: bool = False,
+        note: str = "",
+    ) -> int:
+        """Send a text into the message's chat, as an answer that quotes it if `quote` is set. Returns the new message's id.
 
-        There is no parse mode: what a model writes is shown as it is.
+        There is no parse mode: what a model writes is shown as it is. A `note` stands above it in italics, in the same
+        message, because only one can be sent without the risk that half of an answer is lost.
         """
-        await self._with_retries(
+        shown = cut(f"{note}\n\n{text}") if note else text
+        slanted = [MessageEntity(MessageEntityType.ITALIC, 0, units(note))] if note else None
+        sent = await self._with_retries(
             lambda: self._send_once(
                 message.reply_text(
-                    text,
+                    shown,
+                    entities=slanted,
                     reply_markup=buttons,
                     do_quote=quote,
                     allow_sending_without_reply=True,
@@ -51,12 +73,13 @@ class Outbox:
                 )
             )
         )
+        return sent.message_id
 
-    async def _send_once(self, call: Coroutine[Any, Any, Message]) -> None:
+    async def _send_once(self, call: Coroutine[Any, Any, Message]) -> Message:
         """Make a call that sends a message, and note in the context whether the message may have been sent."""
         sending = asyncio.create_task(call)
         try:
-            await asyncio.shield(sending)
+            return await asyncio.shield(sending)
         finally:
             # Also when the update's time is up: only once the call has ended is it known whether Telegram should send the
             # update again. It ends soon, since the client waits for an answer no longer than READ_SECONDS.
@@ -65,14 +88,28 @@ class Outbox:
             if failure is None or isinstance(failure, PerhapsCarriedOut):
                 self.context.answered = True
 
-    async def edit(self, message: Message, text: str, buttons: InlineKeyboardMarkup | None) -> None:
+    async def edit(self, chat_id: int, message_id: int, text: str, buttons: InlineKeyboardMarkup | None) -> None:
         """Replace a message's text and buttons, unless it says that already or is gone."""
         try:
             await self._with_retries(
-                lambda: message.edit_text(text, reply_markup=buttons, link_preview_options=NO_PREVIEW)
+                lambda: self._client.edit_message_text(
+                    text, chat_id, message_id, reply_markup=buttons, link_preview_options=NO_PREVIEW
+                )
             )
         except BadRequest:
             log.debug("a message was not edited")
+
+    async def edit_buttons(self, place: MessagePlace, buttons: InlineKeyboardMarkup) -> None:
+        """Replace a message's buttons, if Telegram allows it soon. They only show what is known already."""
+        try:
+            await self._with_retries(
+                lambda: self._client.edit_message_reply_markup(
+                    place.chat_id, place.message_id, place.inline_id, reply_markup=buttons
+                ),
+                longest=LONGEST_PAUSE,
+            )
+        except TelegramError as error:
+            log.debug("the buttons of a message were not changed (%s)", type(error).__name__)
 
     async def acknowledge(self, query: CallbackQuery, text: str | None = None, *, alert: bool = False) -> None:
         """Tell Telegram that the press of a button was noticed, and show `text` to the person who pressed it."""
@@ -93,13 +130,14 @@ class Outbox:
         """The bot's username, without the @."""
         return (await self._with_retries(self._client.get_me)).username or ""
 
-    async def _with_retries(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _with_retries(self, call: Callable[[], Awaitable[T]], longest: float = math.inf) -> T:
+        """`longest` is the longest pause, in seconds, that Telegram may ask for."""
         for pause in PAUSES:
             try:
                 return await call()
             except NotCarriedOut as error:
                 wait = pause if error.retry_after is None else error.retry_after
-                if not self.context.allows(wait):
+                if wait > longest or not self.context.allows(wait):
                     raise
             await asyncio.sleep(wait)
         return await call()

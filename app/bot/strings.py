@@ -16,6 +16,7 @@ COMMANDS = {
     "reset": "end the conversation and forget it",
     "model": "choose the model that writes",
     "settings": "choose how wild and how long I write",
+    "top": "show what people like best",
     "stats": "show how the votes stand",
     "help": "show what I can do",
 }
@@ -27,20 +28,27 @@ MOODS = {0.5: "calm", 0.7: "normal", 0.9: "bold", 1.1: "wild"}
 """What the temperatures are called."""
 SIZES = {50: "short", 100: "medium", 200: "long", 400: "very long"}
 """What the lengths are called."""
-THANKS = "\n\nThank you for your feedback."
 VOTE_COUNTED = {"up": "👍 Your vote is counted. Thank you!", "down": "👎 Your vote is counted. Thank you!"}
 VOTE_NOT_STORED = "Your vote could not be saved. Please press again in a minute."
 VOTES_OFF = "Votes are not stored here."
 STORE_DOWN = "I cannot reach my settings and votes right now. Please try again in a minute."
 NOTHING_WRITTEN = "Nothing came to mind. Please try again, or say it differently."
 INTERNAL_ERROR = "Something went wrong on my side, and the error has been logged."
-ONLY_TEXT = "I can only read text."
+ONLY_TEXT = "I can only read text. Could you write it to me in words?"
+NO_PICTURES = "I am sure it is worth seeing, but I cannot see, only read. Tell me in words what it shows."
+NO_SOUND = "I would love to listen, but I can only read. Could you write it to me?"
+NO_STICKERS = "That looks like fun, but I cannot see stickers, only read words. What would it say?"
 EXPIRED_BUTTON = "This button has expired. Please ask again."
 MESSAGE_GONE = "I can no longer see the message that this answers. Please send it again."
+NEW_CONVERSATION = "It has been quiet for a while, so I have let go of what we said before, and we begin anew."
 CHAT_STARTED = "From now on I remember what we say. Use /reset to end the conversation."
 CHAT_ENDED = "I have forgotten our conversation. From now on I answer each message on its own."
 MODEL_QUESTION = "Which model should write?"
 MODEL_HIDDEN = "Here the author of each text is chosen at random, so that the votes are fair."
+TOP_WEEK = "Liked best this week"
+TOP_EVER = "Liked best of all"
+TOP_HIDDEN = "While it is hidden who writes, it stays hidden what is liked, so that everybody votes freely."
+NO_FAVOURITES = "Nobody has liked a joke yet. A 👍 under one changes that."
 NO_TEXTS = "Nothing has been written yet."
 MODEL_GONE = "The model chosen for this chat is no longer available. Use /model to choose another one."
 

@@ -55,6 +55,23 @@ class QueryEnvelope(msgspec.Struct, rename={"sender": "from"}):
     sender: SenderEnvelope
     data: str | None = None
     message: MessageEnvelope | None = None
+    inline_message_id: str | None = None
+
+
+class EmojiEnvelope(msgspec.Struct):
+    """A reaction: an emoji, or another kind, which has none."""
+
+    type: str
+    emoji: str = ""
+
+
+class ReactionEnvelope(msgspec.Struct):
+    chat: ChatEnvelope
+    message_id: SqliteInteger
+    date: SqliteInteger
+    new_reaction: list[EmojiEnvelope]
+    user: SenderEnvelope | None = None
+    actor_chat: SenderEnvelope | None = None
 
 
 class UpdateEnvelope(msgspec.Struct):
@@ -62,10 +79,16 @@ class UpdateEnvelope(msgspec.Struct):
 
     update_id: SqliteInteger
     message: MessageEnvelope | None = None
+    edited_message: MessageEnvelope | None = None
     callback_query: QueryEnvelope | None = None
+    message_reaction: ReactionEnvelope | None = None
 
     @property
-    def chat_id(self) -> int | None:
-        """The chat in which it happened, whose updates are handled in order."""
-        message = self.message or (self.callback_query and self.callback_query.message)
-        return message.chat.id if message else None
+    def place(self) -> int | str | None:
+        """The chat in which it happened, or the message sent through inline mode: updates of one place are handled in order."""
+        inside = self.message or self.edited_message or self.message_reaction
+        if inside is not None:
+            return inside.chat.id
+        if (query := self.callback_query) is None:
+            return None
+        return query.message.chat.id if query.message else query.inline_message_id

@@ -65,7 +65,7 @@ class Updates:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._finished: dict[int, None] = {}
         # A lock exists for as long as somebody holds it or waits for it.
-        self._chat_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[int | str, asyncio.Lock] = WeakValueDictionary()
 
     async def take(self, update: dict[str, Any]) -> None:
         """Handle the update, or wait for it if it is being handled already. Raises Undelivered, QueueUnavailable."""
@@ -89,7 +89,7 @@ class Updates:
     async def _handle(self, envelope: UpdateEnvelope, update: dict[str, Any]) -> None:
         context = UpdateContext(envelope.update_id, asyncio.get_running_loop().time() + SECONDS)
         try:
-            async with asyncio.timeout_at(context.deadline), self._lock(envelope.chat_id):
+            async with asyncio.timeout_at(context.deadline), self._lock(envelope.place):
                 if not await self._is_finished(context.update_id):
                     await (await self._opened()).handle(update, context)
         except TimeoutError:
@@ -103,8 +103,8 @@ class Updates:
             log.error("an update could not be handled", exc_info=error)
         await self._finish(context.update_id)
 
-    def _lock(self, chat_id: int | None) -> asyncio.Lock:
-        return asyncio.Lock() if chat_id is None else self._chat_locks.setdefault(chat_id, asyncio.Lock())
+    def _lock(self, place: int | str | None) -> asyncio.Lock:
+        return asyncio.Lock() if place is None else self._locks.setdefault(place, asyncio.Lock())
 
     async def _opened(self) -> UpdateHandler:
         """The handler. The first caller opens it on a thread, because that imports the library. Raises Undelivered.

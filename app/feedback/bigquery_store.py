@@ -1,7 +1,8 @@
 """The store in BigQuery, for containers that lose their disk when they stop.
 
 Rows are only ever added, so every query picks the latest vote of a voter and the latest state of a chat. If the dataset or the
-tables are missing, the first call creates them. A query takes about a second and is billed as 10 MB or more; voting makes none.
+tables are missing, the first call creates them. A query takes about a second and is billed as 10 MB or more. Voting makes
+one only where the votes are shown.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from app.errors import StoreError
-from app.feedback.store import Guess, ShownText, Tally, Vote, timestamp
+from app.feedback.store import (
+    Guess,
+    LikedText,
+    ShownText,
+    Tally,
+    TextVotes,
+    Vote,
+    timestamp,
+)
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client
@@ -83,6 +92,25 @@ SELECT generated_by, source, COUNT(DISTINCT id) AS texts,
   COUNT(IF(value = 1, id, NULL)) AS up, COUNT(IF(value = -1, id, NULL)) AS down
 FROM shown LEFT JOIN counted ON text_id = id GROUP BY generated_by, source ORDER BY generated_by, source
 """
+TEXT_VOTES = """
+SELECT COUNT(IF(value = 1, 1, NULL)) AS up, COUNT(IF(value = -1, 1, NULL)) AS down FROM (
+  SELECT value FROM {votes} WHERE text_id = @id QUALIFY ROW_NUMBER() OVER (PARTITION BY voter ORDER BY `at` DESC) = 1
+)
+"""
+LIKED = """
+WITH shown AS (
+  SELECT id, prompt, text FROM {texts}
+  WHERE source = 'model' AND channel = 'telegram' AND created >= TIMESTAMP(@id)
+    AND JSON_VALUE(settings, '$.own_words') = 'true'
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY id ORDER BY created) = 1
+), counted AS (
+  SELECT text_id, value FROM {votes} WHERE TRUE
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY text_id, voter ORDER BY `at` DESC) = 1
+)
+SELECT prompt, text, COUNT(IF(value = 1, 1, NULL)) AS up, COUNT(IF(value = -1, 1, NULL)) AS down
+FROM shown JOIN counted ON text_id = id GROUP BY id, prompt, text HAVING up > down ORDER BY up DESC, down, id LIMIT 200
+"""
+THE_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class BigQueryStore:
@@ -116,6 +144,12 @@ class BigQueryStore:
 
     async def tally(self) -> list[Tally]:
         return [Tally(**row) for row in await self._query(TALLY)]
+
+    async def text_votes(self, text_id: str) -> TextVotes:
+        return TextVotes(**(await self._query(TEXT_VOTES, text_id))[0])
+
+    async def liked_texts(self, since: datetime | None = None) -> list[LikedText]:
+        return [LikedText(**row) for row in await self._query(LIKED, timestamp(since or THE_BEGINNING))]
 
     async def chat(self, chat_id: str) -> bytes | None:
         rows = await self._query(CHAT, chat_id)

@@ -10,12 +10,23 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from app.errors import StoreError, UnknownText
-from app.feedback.store import DAY, Guess, ShownText, Tally, UpdateLog, Vote, timestamp
+from app.feedback.store import (
+    DAY,
+    Guess,
+    LikedText,
+    ShownText,
+    Tally,
+    TextVotes,
+    UpdateLog,
+    Vote,
+    timestamp,
+)
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -73,6 +84,15 @@ TALLY = """
 SELECT generated_by, source, count(DISTINCT id), count(*) FILTER (WHERE value = 1), count(*) FILTER (WHERE value = -1)
 FROM texts LEFT JOIN votes ON text_id = id GROUP BY generated_by, source ORDER BY generated_by, source
 """
+TEXT_VOTES = """
+SELECT count(*) FILTER (WHERE value = 1), count(*) FILTER (WHERE value = -1) FROM votes WHERE text_id = ?
+"""
+LIKED = """
+SELECT prompt, text, count(*) FILTER (WHERE value = 1) AS up, count(*) FILTER (WHERE value = -1) AS down
+FROM votes JOIN texts ON text_id = id
+WHERE source = 'model' AND texts.channel = 'telegram' AND created >= ? AND json_extract(settings, '$.own_words')
+GROUP BY id HAVING up > down ORDER BY up DESC, down, id LIMIT 200
+"""
 
 
 class SqliteStore:
@@ -116,6 +136,12 @@ class SqliteStore:
 
     async def tally(self) -> list[Tally]:
         return [Tally(*row) for row in await self._rows(TALLY)]
+
+    async def text_votes(self, text_id: str) -> TextVotes:
+        return TextVotes(*(await self._rows(TEXT_VOTES, (text_id,)))[0])
+
+    async def liked_texts(self, since: datetime | None = None) -> list[LikedText]:
+        return [LikedText(*row) for row in await self._rows(LIKED, (timestamp(since) if since else "",))]
 
     async def finished(self, update_id: int) -> bool:
         since = time.time() - DAY

@@ -56,6 +56,26 @@ class Guess(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+OWN_WORDS = "own_words"
+"""The setting of a text that holds no words of any person: it may be shown to others."""
+
+
+class TextVotes(NamedTuple):
+    """The votes on one text. Each voter's latest vote counts."""
+
+    up: int
+    down: int
+
+
+class LikedText(NamedTuple):
+    """A text that may be shown to others, with the votes on it."""
+
+    prompt: str
+    text: str
+    up: int
+    down: int
+
+
 class Tally(NamedTuple):
     """The number of texts by one author, and of the votes on them. Each voter's latest vote on a text counts."""
 
@@ -107,6 +127,15 @@ class Store(Protocol):
 
     async def tally(self) -> list[Tally]:
         """One row for each author, in alphabetical order."""
+
+    async def text_votes(self, text_id: str) -> TextVotes:
+        """The votes on one text."""
+
+    async def liked_texts(self, since: datetime | None = None) -> list[LikedText]:
+        """Up to 200 texts by models, written `since` then, with more votes for than against them: those with most votes first.
+
+        They have OWN_WORDS and come from Telegram: others hold what somebody wrote.
+        """
 
     async def chat(self, chat_id: str) -> bytes | None:
         """The state that `keep_chat` stored last, or None."""

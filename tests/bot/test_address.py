@@ -13,6 +13,7 @@ from telegram import Message
 from app.bot.address import AddressReader
 from app.bot.client import open_client
 from app.bot.outbox import Outbox
+from app.bot.strings import NO_PICTURES, NO_SOUND, NO_STICKERS, ONLY_TEXT
 from app.bot.updates import UpdateContext
 from app.settings import Settings
 from tests.bot.conftest import GROUP, SHOWN, ask, bot, press, rows
@@ -70,14 +71,17 @@ def test_only_allowed_people_and_chats_are_answered() -> None:
         assert telegram.said(-200) == []
 
 
-def test_a_message_without_text_is_refused_in_private_and_ignored_in_groups() -> None:
+def test_a_message_without_text_gets_a_kind_sentence_in_private_and_is_ignored_in_groups() -> None:
     sticker = {"file_id": "a", "file_unique_id": "b", "width": 1, "height": 1, "is_animated": False, "is_video": False}
     with bot() as telegram:
         for chat in (7, GROUP):
             telegram.write(chat, None, sticker=sticker | {"type": "regular"})
             telegram.write(chat, None, new_chat_title="Ducks")
+            telegram.write(chat, None, **PHOTO)
+            telegram.write(chat, None, **VOICE)
+            telegram.write(chat, None, location={"latitude": 1.0, "longitude": 2.0})
         telegram.settle()
-        assert [said["text"] for said in telegram.said(7)] == ["I can only read text."]
+        assert [said["text"] for said in telegram.said(7)] == [NO_STICKERS, NO_PICTURES, NO_SOUND, ONLY_TEXT]
         assert telegram.said(GROUP) == []
 
 

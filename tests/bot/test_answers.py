@@ -11,7 +11,6 @@ from app.bot.message_limits import LIMIT, cut
 from app.bot.strings import (
     MESSAGE_GONE,
     NOTHING_WRITTEN,
-    THANKS,
 )
 from app.engine.fake import SCRIPT, FakeEngine
 from app.engine.prompts import alternating, fitting_turn_tokens
@@ -98,7 +97,6 @@ def test_any_text_is_answered_and_shown_unchanged(text: str, store: str) -> None
         press(telegram, said, "👍")
         shown = telegram.now(said)
     assert shown["text"].startswith(text.strip()[:4].strip())
-    assert shown["text"].endswith(THANKS)
     assert rows(store, "SELECT value FROM votes") == [(1,)]
 
 
@@ -147,7 +145,6 @@ def test_a_text_longer_than_the_window_is_refused_with_an_explanation() -> None:
 
 @pytest.mark.parametrize("script", ["🦆" * 30, "long words 🦆 "])
 def test_a_text_longer_than_a_message_is_cut(script: str, store: str) -> None:
-    """There is room left for the line that thanks for a vote."""
     with bot(Wordy(script), feedback=store) as telegram:
         said = ask(telegram, "/joke")
         press(telegram, said, "👍")

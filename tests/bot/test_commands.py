@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.bot.__main__ import UPDATE_KINDS
 from app.bot.strings import COMMANDS
 from tests.bot.conftest import GROUP
 from tests.bot.polling_process import poll
@@ -28,7 +29,7 @@ def test_the_webhook_is_set_shown_and_deleted(environ: dict[str, str]) -> None:
         assert telegram.webhook == {
             "url": "https://a.example/telegram",
             "secret_token": SECRET,
-            "allowed_updates": ["message", "callback_query"],
+            "allowed_updates": list(UPDATE_KINDS),
             "max_connections": "33",
         }
         assert {each["command"] for each in telegram.commands} == set(COMMANDS)

@@ -28,8 +28,11 @@ def test_messages_are_a_conversation_and_jokes_are_questions() -> None:
         assert ask(telegram, "/joke")["text"] == "Yes."
         ask(telegram, "/chat")
         ask(telegram, "/joke Why?")
+        assert ask(telegram, "/joke about cats")["text"] == "Cats Yes."
+        press(telegram, telegram.said(7)[-1], "Another")
     question = "[QUESTION] Why did the duck stop?\n[ANSWER]"
-    assert engine.prompts == ["[USER] hi\n[BOT]", question, question, "[QUESTION]", "[USER] Why?\n[BOT]"]
+    topic = "[QUESTION] Cats"
+    assert engine.prompts == ["[USER] hi\n[BOT]", question, question, "[QUESTION]", "[USER] Why?\n[BOT]", topic, topic]
 
 
 def test_the_models_defaults_hold_until_the_chat_has_chosen(store: str) -> None:

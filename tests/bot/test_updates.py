@@ -75,7 +75,7 @@ def test_updates_are_in_order_within_a_chat_and_different_chats_run_at_the_same_
     updates = asyncio.run(deliver())
     assert [each for each in order if each.startswith("7 ")] == ["7 1 begins", "7 1 ends", "7 2 begins", "7 2 ends"]
     assert len(updates._finished) == REMEMBERED
-    assert len(updates._chat_locks) == len(updates._running) == 0
+    assert len(updates._locks) == len(updates._running) == 0
 
 
 def test_an_update_that_takes_too_long_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_an_update_that_takes_too_long_is_asked_for_again(monkeypatch: pytest.Mo
         telegram.write(7, "/help")
         telegram.settle()
         monkeypatch.setattr("app.bot.updates.SECONDS", 0.6)
-        monkeypatch.setattr("app.bot.model_writer.SENDING", 0.3)
+        monkeypatch.setattr("app.bot.answers.SENDING", 0.3)
         telegram.write(7, "Why?")
         telegram.settle()
         said = telegram.said(7)[-1]

@@ -109,6 +109,8 @@ class BotApi:
                 more["reply_to_message"] = {name: part for name, part in earlier.items() if name != "reply_to_message"}
         if "message_thread_id" in fields:
             more |= {"message_thread_id": int(fields["message_thread_id"]), "is_topic_message": True}
+        if "entities" in fields:
+            more["entities"] = fields["entities"]
         return self._message(chat, BOT, text, **more, **keyboard(fields))
 
     def _editMessageText(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
@@ -117,6 +119,16 @@ class BotApi:
             raise Refused(400, "Bad Request: message to edit not found")
         changed = {"text": checked(fields).strip()} | keyboard(fields)
         if all(message.get(name) == value for name, value in changed.items()):
+            raise Refused(400, "Bad Request: message is not modified")
+        message.update(changed)
+        return message
+
+    def _editMessageReplyMarkup(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        message = self.messages.get((self._chat(fields), int(fields["message_id"])))
+        if message is None or message["from"] != BOT:
+            raise Refused(400, "Bad Request: message to edit not found")
+        changed = keyboard(fields)
+        if message.get("reply_markup") == changed.get("reply_markup"):
             raise Refused(400, "Bad Request: message is not modified")
         message.update(changed)
         return message

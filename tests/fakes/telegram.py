@@ -22,7 +22,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from tests.fakes.bot_api import BOT, IDS, BotApi
+from tests.fakes.bot_api import BOT, IDS, BotApi, entities
 
 SECRET = "the_secret-0"
 
@@ -62,6 +62,21 @@ class Telegram(BotApi):
         self._post({"callback_query": press})
         return query
 
+    def edit(self, message: dict[str, Any], text: str, **more: Any) -> None:
+        """Somebody edits what they wrote."""
+        stored = self.messages[message["chat"]["id"], message["message_id"]]
+        stored |= {"text": text, "edit_date": int(time.time())} | more
+        stored.pop("entities", None)
+        self._post({"edited_message": stored | ({"entities": found} if (found := entities(text)) else {})})
+
+    def react(self, message: dict[str, Any], *emoji: str, user: int | None = None, **more: Any) -> None:
+        """Somebody changes their reactions to a message."""
+        where = message["chat"]
+        reaction = {"chat": where, "message_id": message["message_id"], "date": int(time.time()), "old_reaction": []}
+        person = {"id": user or abs(where["id"]), "is_bot": False, "first_name": "Ann"}
+        new = [{"type": "emoji", "emoji": each} for each in emoji]
+        self._post({"message_reaction": reaction | {"user": person, "new_reaction": new} | more})
+
     def button(self, message: dict[str, Any], label: str) -> str:
         """The callback data of the button with this label."""
         rows = self.now(message)["reply_markup"]["inline_keyboard"]
@@ -90,7 +105,9 @@ class Telegram(BotApi):
 
     def _post(self, update: dict[str, Any], chat: int = 0) -> None:
         numbered = {"update_id": next(IDS)} | update
-        inside = numbered.get("message") or (numbered.get("callback_query") or {}).get("message") or {}
+        kinds = ("message", "edited_message", "message_reaction")
+        inside: dict[str, Any] = next((numbered[kind] for kind in kinds if numbered.get(kind)), {})
+        inside = inside or (numbered.get("callback_query") or {}).get("message") or {}
         chat = inside["chat"]["id"] if inside else chat
         self.undelivered += 1
         self._loop.call_soon_threadsafe(self._enqueue, chat, numbered)

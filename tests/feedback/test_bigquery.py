@@ -18,7 +18,7 @@ from tests.bot.conftest import MESSAGE, SECRET_HEADER, bot
 from tests.conftest import serving
 from tests.fakes.bigquery import BigQuery, Failure
 from tests.fakes.bigquery.account import ADDRESS, google
-from tests.feedback.stores import text, vote
+from tests.feedback.stores import liked_texts_are_counted, text, vote
 
 VOTES = "jokes-1.ratings.votes"
 
@@ -79,6 +79,10 @@ def test_many_voters_at_once_are_counted_exactly(fake: BigQuery) -> None:
         return await store.tally()
 
     assert with_store(work) == [Tally("tiny", "model", 1, 27, 33)]
+
+
+def test_texts_that_are_liked_are_found(fake: BigQuery) -> None:
+    with_store(liked_texts_are_counted)
 
 
 def test_a_chat_comes_back_as_it_was_stored_last(fake: BigQuery) -> None:

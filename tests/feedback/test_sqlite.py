@@ -17,7 +17,7 @@ from app.errors import UnknownText
 from app.feedback.sqlite_store import SqliteStore
 from app.feedback.store import Store, Tally
 from tests.conftest import ROOT
-from tests.feedback.stores import opened, text, vote, with_store
+from tests.feedback.stores import liked_texts_are_counted, opened, text, vote, with_store
 
 
 @pytest.fixture
@@ -52,6 +52,10 @@ def test_many_voters_at_once_are_counted_exactly(path: Path) -> None:
         return await store.tally()
 
     assert with_store(path, work) == [Tally("jokes.txt", "human", 1, 0, 10), Tally("tiny", "model", 2, 667, 333)]
+
+
+def test_texts_that_are_liked_are_found(path: Path) -> None:
+    with_store(path, liked_texts_are_counted)
 
 
 def test_a_vote_can_be_changed_and_the_latest_counts(path: Path) -> None:

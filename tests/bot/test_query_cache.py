@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app.bot.query_cache import QueryCache
 from app.bot.strings import STORE_DOWN, vote_counts
-from app.bot.tally_cache import TallyCache
 from app.errors import StoreError
 from app.feedback.sqlite_store import SqliteStore
 from app.feedback.store import Tally
@@ -41,17 +41,17 @@ def test_counts_are_asked_for_once_in_five_minutes_and_their_age_is_known(tmp_pa
 
     async def work() -> None:
         store, now = Billed(str(tmp_path / "f.db")), 0.0
-        cache = TallyCache(store, lambda: now)
+        cache = QueryCache(store.tally, store.tally_seconds, lambda: now)
         await store.add_text(text())
-        together = await asyncio.gather(*(cache.standings() for _ in range(50)))
-        assert (store.asked, {standings.age for standings in together}) == (1, {0.0})
+        together = await asyncio.gather(*(cache.result() for _ in range(50)))
+        assert (store.asked, {result.age for result in together}) == (1, {0.0})
         await store.vote(vote("anna"))
         now = 299.0
-        old = await cache.standings()
-        assert (store.asked, old.age, old.tallies[0].up) == (1, 299.0, 0)
+        old = await cache.result()
+        assert (store.asked, old.age, old.value[0].up) == (1, 299.0, 0)
         now = 300.0
-        new = await cache.standings()
-        assert (store.asked, new.age, new.tallies[0].up) == (2, 0.0, 1)
+        new = await cache.result()
+        assert (store.asked, new.age, new.value[0].up) == (2, 0.0, 1)
         await store.close()
 
     asyncio.run(work())
@@ -60,13 +60,13 @@ def test_counts_are_asked_for_once_in_five_minutes_and_their_age_is_known(tmp_pa
 def test_a_failure_is_not_kept(tmp_path: Path) -> None:
     async def work() -> None:
         store = Billed(str(tmp_path / "f.db"))
-        cache = TallyCache(store)
+        cache = QueryCache(store.tally, store.tally_seconds)
         store.down = True
-        results = await asyncio.gather(*(cache.standings() for _ in range(5)), return_exceptions=True)
+        results = await asyncio.gather(*(cache.result() for _ in range(5)), return_exceptions=True)
         assert [type(result) for result in results] == [StoreError] * 5
         assert store.asked == 1
         store.down = False
-        assert (await cache.standings()).tallies == []
+        assert (await cache.result()).value == []
         await store.close()
 
     asyncio.run(work())
@@ -75,11 +75,11 @@ def test_a_failure_is_not_kept(tmp_path: Path) -> None:
 def test_one_who_no_longer_waits_does_not_stop_the_others(tmp_path: Path) -> None:
     async def work() -> None:
         store = Billed(str(tmp_path / "f.db"))
-        cache = TallyCache(store)
-        first, second = (asyncio.create_task(cache.standings()) for _ in range(2))
+        cache = QueryCache(store.tally, store.tally_seconds)
+        first, second = (asyncio.create_task(cache.result()) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
-        assert (await second).tallies == []
+        assert (await second).value == []
         assert store.asked == 1
         await store.close()
 
@@ -88,10 +88,10 @@ def test_one_who_no_longer_waits_does_not_stop_the_others(tmp_path: Path) -> Non
 
 def test_a_store_without_a_price_is_asked_every_time(tmp_path: Path) -> None:
     async def work(store: SqliteStore) -> None:
-        cache = TallyCache(store)
+        cache = QueryCache(store.tally, store.tally_seconds)
         await store.add_text(text())
         for voter in range(3):
-            assert (await cache.standings()).tallies[0].up == voter
+            assert (await cache.result()).value[0].up == voter
             await store.vote(vote(str(voter)))
 
     with_store(tmp_path / "f.db", work)
