@@ -45,17 +45,21 @@ def completion_options(request: CompletionRequest, length: int, defaults: Sampli
 
 def chat_options(request: ChatRequest, length: int, engine: Engine) -> GenerationOptions:
     """The options of `/v1/chat/completions`, for up to `length` new tokens. The model's template adds to them."""
-    follows = request.unfinished.rstrip()
-    return replace(
+    options = replace(
         openai_options(request, length, request.n, engine.profile.sampling),
         logprobs=request.likeliest,
-        # What separates the turns is not part of the answer. White space at the end of an unfinished one was not read.
-        strip="" if follows and follows == request.unfinished else " \n",
-        follows=follows,
         # The last request of a conversation has read most of its tokens. Where reusing their KV cache changes the last digits
         # of the logits, though, a seed promises exactly the same text.
         reuse=engine.shares_passes or request.fixed_seed is None,
     )
+    return going_on(options, request.unfinished)
+
+
+def going_on(options: GenerationOptions, unfinished: str) -> GenerationOptions:
+    """The same options for a turn of the model, or for the rest of one of which it has said `unfinished` so far."""
+    follows = unfinished.rstrip()
+    # What separates the turns is not part of the answer. White space at the end of an unfinished one was not read.
+    return replace(options, strip="" if follows and follows == unfinished else " \n", follows=follows)
 
 
 def openai_options(request: OpenAIRequest, length: int, samples: int, defaults: SamplingDefaults) -> GenerationOptions:

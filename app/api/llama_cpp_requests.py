@@ -134,6 +134,8 @@ class LlamaCppRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def __post_init__(self) -> None:
         if not self.prompts or [] in self.prompts:
             raise invalid_value("prompt", "prompt is an empty list: expected a text, its tokens, or a list of those.")
+        if isinstance(self.prompt, list) and {int, list} <= {type(item) for item in self.prompt}:
+            raise invalid_value("prompt", "prompt has tokens beside lists: expected one prompt, or a list of prompts.")
         if len(self.prompts) * self.n_cmpl > MAX_TEXTS:
             requested = f"{len(self.prompts)} prompts with {self.n_cmpl} texts each"
             raise invalid_value("prompt", f"prompt has {requested}: expected at most {MAX_TEXTS} texts in one request.")

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from app.api.body import read_object
 from app.api.error_responses import naming_fields
-from app.api.generation_options import seed_or_random, stop_list
+from app.api.generation_options import going_on, seed_or_random, stop_list
 from app.api.generation_response import respond
 from app.api.model_limits import check_length, check_logprobs, default_length
 from app.api.model_names import ollama_model
@@ -57,13 +57,11 @@ async def ollama_chat(request: Request[State]) -> Response:
     began = time.monotonic()
     fields = validate(await read_object(request, CHAT_EXAMPLE), OllamaChatRequest)
     engine = ollama_model(request.state["models"], fields.model)
-    turns = [
-        Turn(message.content, message.role == "assistant", message.role == "system") for message in fields.messages
-    ]
-    prompt = await read_ollama_turns(fields, engine, turns or [Turn("")], engine.profile.template)
-    return await answer(
-        request, fields, engine, prompt, answer_options(fields, engine), began, loads=not fields.messages
-    )
+    turns = [message.turn for message in fields.messages] or [Turn("")]
+    turns[-1] = turns[-1]._replace(goes_on=bool(fields.unfinished))
+    prompt = await read_ollama_turns(fields, engine, turns, engine.profile.template)
+    options = answer_options(fields, engine, fields.unfinished)
+    return await answer(request, fields, engine, prompt, options, began, loads=not fields.messages)
 
 
 async def answer(
@@ -80,12 +78,12 @@ async def answer(
     max_length = request.state["settings"].max_length
     window = min(fields.options.num_ctx or engine.n_ctx, engine.n_ctx)
     prompt = prompt[-window:] if fields.truncate else prompt
-    length = 0 if loads else text_length(fields, engine, len(prompt), max_length)
+    length = text_length(fields, engine, len(prompt), max_length)
     check_length("options.num_predict", length, max_length)
     check_logprobs(length, fields.likeliest)
     chat = isinstance(fields, OllamaChatRequest)
     with naming_fields(prompt="messages" if chat else "prompt", samples="model"):
-        options = replace(options, length=length)
+        options = replace(options, length=0 if loads else length)
         generation = Generation(request.state["queue"], engine, [prompt], options, since=began)
     reply = OllamaReply(generation, fields.model, chat=chat, loads=loads)
     return await respond(request, reply, stream=fields.stream and not loads)
@@ -137,7 +135,7 @@ def ollama_options(fields: OllamaRequest, engine: Engine) -> GenerationOptions:
     )
 
 
-def answer_options(fields: OllamaRequest, engine: Engine) -> GenerationOptions:
-    """The options of an answer, which ends where its turn ends."""
+def answer_options(fields: OllamaRequest, engine: Engine, unfinished: str = "") -> GenerationOptions:
+    """The options of an answer, or of the rest of an `unfinished` one, which ends where its turn ends."""
     reuse = engine.shares_passes or fields.options.fixed_seed is None
-    return turn_options(engine, replace(ollama_options(fields, engine), strip=" \n", reuse=reuse))
+    return turn_options(engine, going_on(replace(ollama_options(fields, engine), reuse=reuse), unfinished))

@@ -103,7 +103,7 @@ async def ollama_version(request: Request[State]) -> Response:
 
 async def show(request: Request[State]) -> Response:
     fields = validate(await read_object(request, '{"model": "starter"}'), OllamaShowRequest)
-    return MsgspecResponse(shown(ollama_model(request.state["models"], fields.model)))
+    return MsgspecResponse(shown(ollama_model(request.state["models"], fields.named)))
 
 
 def listed(engine: Engine) -> OllamaModel:

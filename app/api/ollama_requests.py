@@ -5,15 +5,17 @@ A field that GPT-2 cannot honour takes only the value that switches it off, and 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from app.api.compatibility_fields import EmptyList, EmptyText, Unused
+from app.api.compatibility_fields import EmptyList, EmptyObject, EmptyText, Unused
 from app.api.field_types import FrequencyPenalty, MinP, PresencePenalty, StopString
 from app.api.validation import invalid_value
+from app.engine.prompts import Turn
 from app.engine.sampling import Probability, RepetitionPenalty, Temperature, TopK, TypicalP
+from app.errors import InvalidRequest
 
 ModelName = Annotated[str, Meta(min_length=1, description="one of /api/tags, with or without its tag")]
 TopLogprobs = Annotated[
@@ -162,6 +164,10 @@ class OllamaMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     tool_name: EmptyText | None = None
     tool_call_id: EmptyText | None = None
 
+    @property
+    def turn(self) -> Turn:
+        return Turn(self.content, self.role == "assistant", self.role == "system")
+
 
 class OllamaChatRequest(OllamaRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`/api/chat`."""
@@ -169,24 +175,35 @@ class OllamaChatRequest(OllamaRequest, frozen=True, kw_only=True, forbid_unknown
     messages: Annotated[
         list[OllamaMessage],
         Meta(
-            max_length=2048, description="the conversation, up to the message that the model answers; empty to load it"
+            max_length=2048,
+            description="the conversation, up to the message that the model answers or, if it is the model's own, continues; "
+            "empty to load the model",
         ),
     ] = msgspec.field(default_factory=list)
     tools: EmptyList | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.messages and self.messages[-1].role == "assistant":
-            raise invalid_value(
-                "messages", "the last of messages is the assistant's: end with a message of the role user."
-            )
+    @property
+    def unfinished(self) -> str:
+        """The text of a last message of the model, which it continues."""
+        return self.messages[-1].content if self.messages and self.messages[-1].role == "assistant" else ""
 
 
 class OllamaShowRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`/api/show`."""
 
-    model: ModelName
+    model: ModelName | None = None
+    name: Annotated[str | None, Meta(description="the old name of model")] = None
     verbose: bool | None = None
     system: EmptyText | None = None
     template: EmptyText | None = None
-    options: Annotated[dict[str, Any], Meta(max_length=0)] | None = None
+    options: EmptyObject | None = None
+
+    def __post_init__(self) -> None:
+        if self.model is not None and self.name is not None:
+            raise invalid_value("name", "name is the old name of model: give one of them.")
+        if not self.named:
+            raise InvalidRequest("model is missing: add it.", param="model", code="missing_field")
+
+    @property
+    def named(self) -> str:
+        return self.model or self.name or ""

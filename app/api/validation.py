@@ -103,9 +103,10 @@ def documented_fields(schema: type[msgspec.Struct]) -> list[str]:
 
 def in_words(expected: str, path: str, schema: type[msgspec.Struct]) -> str:
     """What msgspec expects, as advice. A field that may only be null or empty is one that this service does not support."""
-    if expected == "Expected `null`" or expected.endswith("of length <= 0"):
+    possible = choices(path, schema)
+    if expected == "Expected `null`" or expected.endswith("of length <= 0") or possible == [""]:
         return "this is not supported, leave it out"
-    if possible := choices(path, schema):
+    if possible:
         return f"expected {' or '.join(map(json.dumps, possible))}"
     return f"{expected[0].lower()}{expected[1:]}"
 
