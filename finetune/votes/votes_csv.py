@@ -1,6 +1,6 @@
-"""votes.csv: every vote with its text, written as the votes are read.
+"""votes.csv and guesses.csv: every vote and every guess with its text, written as they are read.
 
-The votes need not fit in memory that way.
+They need not fit in memory that way.
 """
 
 from __future__ import annotations
@@ -8,18 +8,21 @@ from __future__ import annotations
 import csv
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
-from finetune.votes.stored_votes import StoredVote
+from finetune.votes.stored_votes import StoredGuess, StoredVote
+
+Stored = TypeVar("Stored", StoredVote, StoredGuess)
 
 
-def write_through(votes: Iterable[StoredVote], path: Path) -> Iterator[StoredVote]:
-    """Yield the same votes, and write each to the file as it is taken."""
+def write_through(stored: Iterable[Stored], path: Path, kind: type[Stored]) -> Iterator[Stored]:
+    """Yield the same votes or guesses, and write each to the file as it is taken."""
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(StoredVote._fields)
-        for vote in votes:
-            rows.writerow(vote._replace(at=vote.at.isoformat()))  # type: ignore[arg-type]  # Written as text.
-            yield vote
+        rows.writerow(kind._fields)
+        for each in stored:
+            rows.writerow(each._replace(at=each.at.isoformat()))  # type: ignore[arg-type]  # Written as text.
+            yield each
 
 
 def read_texts(path: Path, text_ids: Collection[str]) -> dict[str, tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""report.html of `report`: like rates as charts and tables, and the most liked texts."""
+"""report.html of `report`: like rates as charts and tables, the most liked texts, and what people guessed on `/play`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from finetune.charts import HUMAN, MODEL, add_legend, draw
 from finetune.html_report import render_report
 from finetune.votes.like_rates import LikeRate, most_liked_texts, rates_by_origin, rates_over_time
 from finetune.votes.rate_comparisons import compare_all_pairs, verdict
+from finetune.votes.told_apart import AuthorGuesses, guesses_by_author, guesses_verdict
 from finetune.votes.vote_table import VoteTable
 
 if TYPE_CHECKING:
@@ -23,17 +24,22 @@ FEW_DAYS = 8
 PromptAndText = tuple[str, str]
 
 
-def render(votes: VoteTable, store: str, texts: Mapping[str, PromptAndText]) -> str:
-    """`texts`: the prompt and the text of each of the most liked, by its id."""
-    rates = rates_by_origin(votes)
+def render(votes: VoteTable, guesses: VoteTable, store: str, texts: Mapping[str, PromptAndText]) -> str:
+    """`texts`: the prompt and the text of each of the most liked, by its id. There are votes or guesses, or both."""
+    rates, authors = rates_by_origin(votes), guesses_by_author(guesses)
     return render_report(
         "votes/report.html.jinja",
         votes=votes,
+        guesses=guesses,
+        days=np.unique(np.concatenate([votes.day, guesses.day])),
         store=store,
-        verdict=verdict(votes),
-        charts=charts(votes, rates),
+        verdict=verdict(votes) if len(votes) else "",
+        charts=charts(votes, rates) if len(votes) else [],
         rates=rates,
         comparisons=compare_all_pairs(rates),
+        guesses_verdict=guesses_verdict(guesses) if len(guesses) else "",
+        guesses_charts=guesses_charts(authors),
+        authors=authors,
         best=[(shown_text(*texts[text_id]), likes, count) for text_id, likes, count in most_liked_texts(votes)],
     )
 
@@ -47,6 +53,15 @@ def charts(votes: VoteTable, rates: Sequence[LikeRate]) -> list[tuple[str, str]]
     ]
 
 
+def guesses_charts(authors: Sequence[AuthorGuesses]) -> list[tuple[str, str]]:
+    """Captions and SVG elements."""
+    if not authors:
+        return []
+    caption = "How often the authors of texts were recognized, with 95 % intervals."
+    rates = [author.recognized for author in authors]
+    return [(caption, draw(partial(draw_rates, rates=rates, label="% recognized")))]
+
+
 def shown_text(prompt: str, text: str) -> str:
     """A prompt with the text that follows it, joined as the model read them. A text may repeat its prompt."""
     if not prompt or text.startswith(prompt):
@@ -57,13 +72,13 @@ def shown_text(prompt: str, text: str) -> str:
     return f"{prompt} {text}" if prompt.endswith("]") else f"{prompt}\n{text}"
 
 
-def draw_rates(axes: Axes, rates: Sequence[LikeRate]) -> None:
+def draw_rates(axes: Axes, rates: Sequence[LikeRate], label: str = "% liked") -> None:
     for place, rate in enumerate(reversed(rates)):
         axes.errorbar(
             100 * rate.value, place, xerr=error_bars([rate]), color=COLOURS[rate.source], marker="o", capsize=3
         )
     axes.set_yticks(range(len(rates)), [shorten(rate.name) for rate in reversed(rates)])
-    axes.set(xlabel="% liked", xlim=(0, 100), ylim=(-0.7, len(rates) - 0.3))
+    axes.set(xlabel=label, xlim=(0, 100), ylim=(-0.7, len(rates) - 0.3))
 
 
 def draw_over_time(axes: Axes, rates: Mapping[str, Mapping[np.datetime64, LikeRate]]) -> None:

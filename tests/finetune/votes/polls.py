@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from app.feedback import open_store
-from app.feedback.store import ShownText, Vote
-from finetune.votes.stored_votes import StoredVote
+from app.feedback.store import Guess, ShownText, Vote
+from finetune.votes.stored_votes import StoredGuess, StoredVote
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 UGLY = "$x$ <b onclick=x>&"
@@ -29,23 +29,57 @@ def fill(address: str, rows: Iterable[StoredVote]) -> str:
     async def main() -> None:
         store = open_store(address)
         for row in rows:
-            text = ShownText(
-                id=row.text_id,
-                text=row.text,
-                prompt=row.prompt,
-                generated_by=row.generated_by,
-                source=row.source,  # type: ignore[arg-type]
-                channel="web",
-                created=NOW,
-                settings=json.loads(row.settings),
-            )
-            await store.add_text(text)
+            await store.add_text(shown(row))
             vote = Vote(text_id=row.text_id, voter=row.voter, value=row.value, channel="web", at=row.at)  # type: ignore[arg-type]
             await store.vote(vote)
         await store.close()
 
     asyncio.run(main())
     return address
+
+
+def guesses(model: tuple[int, int], human: tuple[int, int]) -> list[StoredGuess]:
+    """Right and wrong guesses at a model's texts, each another one, and at ten human texts; ten by each person, in turns."""
+    rows = []
+    for name, source, (right, wrong) in (("tiny", "model", model), ("jokes.txt", "human", human)):
+        for n in range(right + wrong):
+            guessed = source if n * right // (right + wrong) < (n + 1) * right // (right + wrong) else other(source)
+            text = f"text {n}" if source == "model" else f"joke {n % 10}"
+            voter = f"{name} {n // 10}"
+            rows.append(StoredGuess(NOW, "web", name, source, guessed, voter, f"guess {name}:{n}", "", text, "{}"))
+    return rows
+
+
+def other(source: str) -> str:
+    return "human" if source == "model" else "model"
+
+
+def fill_guesses(address: str, rows: Iterable[StoredGuess]) -> str:
+    """A store with these guesses, written as the app writes it. Returns its address."""
+
+    async def main() -> None:
+        store = open_store(address)
+        for row in rows:
+            await store.add_text(shown(row))
+            guess = Guess(text_id=row.text_id, voter=row.voter, guessed=row.guessed, channel="web", at=row.at)  # type: ignore[arg-type]
+            await store.guess(guess)
+        await store.close()
+
+    asyncio.run(main())
+    return address
+
+
+def shown(row: StoredVote | StoredGuess) -> ShownText:
+    return ShownText(
+        id=row.text_id,
+        text=row.text,
+        prompt=row.prompt,
+        generated_by=row.generated_by,
+        source=row.source,  # type: ignore[arg-type]
+        channel="web",
+        created=NOW,
+        settings=json.loads(row.settings),
+    )
 
 
 def few() -> list[StoredVote]:

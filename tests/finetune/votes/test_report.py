@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import json
 import re
 from datetime import datetime
 from pathlib import Path
@@ -16,11 +17,12 @@ from app.feedback import open_store
 from finetune.__main__ import main
 from finetune.commands.fetch import FetchOptions, fetch
 from finetune.commands.report import report
+from finetune.html_report import unbroken
 from finetune.votes.like_rates import most_liked_texts
 from finetune.votes.stored_votes import StoredVote, read_votes
 from finetune.votes.vote_table import collect_votes
 from finetune.votes.votes_page import render, shown_text
-from tests.finetune.votes.polls import few, fill, votes
+from tests.finetune.votes.polls import UGLY, few, fill, fill_guesses, guesses, votes
 
 
 @pytest.fixture
@@ -47,12 +49,51 @@ def test_the_report_is_for_people_and_the_table_for_programs(
     printed = capsys.readouterr().out.splitlines()
     assert printed[1].split() == ["jokes.txt", "human", "2", "2", "2", "100", "%", "(34–100)"]
     assert printed[-1] == f"{out}/report.html"
+    assert "guess" not in page + "".join(printed)
+    assert json.loads((out / "report.json").read_bytes())["guesses"] is None
     report(store=store, out=out)
+
+
+def test_guesses_are_reported_beside_the_votes(store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fill_guesses(store, guesses(model=(130, 76), human=(109, 97)))
+    out = tmp_path / "report"
+    report(store=store, out=out)
+    said = "People can tell: told apart in 58 % of 412 guesses, 53–63, by 42 people; by chance it would be 50 %."
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in printed[4:7]] == [
+        ["written", "by", "source", "texts", "people", "guesses", "recognized"],
+        ["tiny", "model", "206", "21", "206", "63", "%", "(56–69)"],
+        ["jokes.txt", "human", "10", "21", "206", "53", "%", "(46–60)"],
+    ]
+    assert printed[7:] == [said, f"{out}/report.html"]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert f"<p>{unbroken(said)}</p>" in page
+    assert "<h2>Can people tell?</h2>" in page
+    found = json.loads((out / "report.json").read_bytes())
+    assert found["guesses"]["verdict"] == said
+    assert found["guesses"]["told_apart"]["share"] == pytest.approx(239 / 412)
+    assert [(one["name"], one["guesses"]) for one in found["guesses"]["written_by"]] == [
+        ("tiny", 206), ("jokes.txt", 206),
+    ]  # fmt: skip
+    assert [(one["name"], one["votes"]) for one in found["votes"]["written_by"]] == [("jokes.txt", 2), (UGLY, 4)]
+    with (out / "guesses.csv").open(newline="", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 412
+
+
+def test_guesses_alone_are_a_report_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    address = fill_guesses(f"sqlite:///{tmp_path}/feedback.db", guesses(model=(1, 0), human=(0, 0)))
+    report(store=address, out=tmp_path / "report")
+    said = "Nobody knows yet whether people can tell: all 1 guesses are at models' texts."
+    assert capsys.readouterr().out.splitlines()[-2] == said
+    page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    assert f'<p class="lead">{said.replace(chr(39), "&#39;")}</p>' in page
+    assert "What is liked" not in page
+    assert json.loads((tmp_path / "report/report.json").read_bytes())["votes"] is None
 
 
 def test_one_origin_cannot_be_compared() -> None:
     rows = votes("tiny", 0, 2)
-    page = render(collect_votes(rows), "sqlite:///feedback.db", {})
+    page = render(collect_votes(rows), collect_votes([]), "sqlite:///feedback.db", {})
     assert "There is only one origin." in page
     assert "None yet." in page
 
@@ -61,7 +102,7 @@ def test_votes_of_one_day_are_on_an_axis_of_days() -> None:
     """It ran from 2024 to 2030."""
     table = collect_votes([*votes("tiny", 5, 2), *votes("dull", 1, 4)])
     texts = {text_id: ("", "text") for text_id, _, _ in most_liked_texts(table)}
-    page = render(table, "sqlite:///feedback.db", texts)
+    page = render(table, collect_votes([]), "sqlite:///feedback.db", texts)
     assert re.findall(r">(\d* ?Nov|20\d\d)<", page) == ["2 Nov"]
 
 
