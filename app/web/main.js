@@ -203,6 +203,7 @@ function refresh() {
   $("another").hidden = !served || !now().canAgain();
   $("examples").hidden = !empty || busy || !served;
   $("about").hidden = $("examples").hidden || !$("about").textContent;
+  $("game").hidden = $("examples").hidden || !served.play;
   if (!$("examples").hidden) suggest();
   const latest = busy ? null : now().latest();
   if (JSON.stringify(latest) !== voted) {

@@ -1,8 +1,9 @@
 // The game: ten texts, a guess at each, and a score to share. The server alone knows who wrote a text, and tells after the guess.
 
-import { post, useKey } from "./api.js";
+import { post } from "./api.js";
 import { $, announce, copy, flash, make } from "./dom.js";
 import { keep, load, voter } from "./store.js";
+import { failed, open as openTrouble, trouble } from "./trouble.js";
 
 const ROUND = 10;
 // This file is in /web/VERSION/, wherever a proxy puts that.
@@ -14,7 +15,6 @@ let played = 0; // Where the browser keeps nothing, since the page was opened.
 let shown = null; // The text to guess.
 let coming = null; // A promise of the next one.
 let guesses = []; // What was guessed in this round: {right, written_by, text}.
-let retry = null;
 
 /** Ask for a text. The server shows each person's text to a player only once, by the player's count of texts. */
 function draw() {
@@ -102,7 +102,7 @@ async function share() {
       flash($("share"), "Copied");
     }
   } catch (error) {
-    if (error.name !== "AbortError") trouble(error);
+    if (error.name !== "AbortError") trouble(error.message);
   }
 }
 
@@ -131,23 +131,16 @@ function enable(enabled) {
   for (const name of ["model", "human"]) $(name).disabled = !enabled;
 }
 
-/** Do `work`; if the server refuses, say why and offer to do it again. */
+/** Do `work`. If the server refuses, it is said why, and it is done again in a while or when a person says so. */
 async function attempt(work) {
-  trouble(null);
+  trouble("");
+  let refused = null;
   try {
     await work();
   } catch (error) {
-    trouble(error, () => attempt(work));
+    refused = error;
   }
-}
-
-function trouble(error, again = null) {
-  retry = again;
-  const sentence = error?.message ?? "";
-  $("trouble").replaceChildren(sentence && sentence[0].toUpperCase() + sentence.slice(1));
-  $("key").hidden = error?.status !== 401;
-  if (error?.status === 401) $("key-value").focus();
-  else if (again) $("trouble").append(" ", make("button", { type: "button", onclick: again }, "Try again"));
+  failed(refused, () => attempt(work));
 }
 
 function restart() {
@@ -174,12 +167,8 @@ function open() {
   $("next").addEventListener("click", onward);
   $("share").addEventListener("click", share);
   $("restart").addEventListener("click", restart);
-  $("key").addEventListener("submit", (event) => {
-    event.preventDefault();
-    useKey($("key-value").value.trim());
-    $("key-value").value = "";
-    retry?.();
-  });
+  openTrouble();
+  document.addEventListener("keyed", ({ detail: again }) => again?.());
   keys();
   next();
 }

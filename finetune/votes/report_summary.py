@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -56,4 +55,5 @@ def shares(rate: LikeRate, counted: str, share: str) -> dict[str, Any]:
 def as_shares(found: ToldApart | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    return {"share" if name == "value" else name: value for name, value in asdict(found).items()}
+    interval = {"share": found.value, "low": found.low, "high": found.high}
+    return interval | {"guesses": found.guesses, "people": found.people}

@@ -19,15 +19,20 @@ from numpy.typing import NDArray
 
 from finetune.votes.like_rates import LikeRate, rates_by_origin
 from finetune.votes.stored_votes import StoredGuess, StoredVote
-from finetune.votes.vote_table import Flags, VoteTable, collect_votes
+from finetune.votes.vote_table import Origin, VoteTable, collect_votes
 
 CHANCE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToldApart:
-    """The share told apart, with the ends of its 95 % interval (Wilson), and the counts that it is from."""
+    """The share told apart, with the ends of its 95 % interval (Wilson), and the counts that it is from.
 
+    It is of one author's texts and all texts of the other source, or of all texts: then name and source are empty.
+    """
+
+    name: str
+    source: str
     value: float
     low: float
     high: float
@@ -53,27 +58,17 @@ class AuthorGuesses:
 def collect_guesses(guesses: Iterable[StoredGuess]) -> VoteTable:
     """The guesses as a table in which a right guess is "up"."""
     return collect_votes(
-        StoredVote(
-            guess.at,
-            guess.channel,
-            guess.generated_by,
-            guess.source,
-            1 if guess.guessed == guess.source else -1,
-            guess.voter,
-            guess.text_id,
-            guess.prompt,
-            guess.text,
-            guess.settings,
-        )
-        for guess in guesses
+        StoredVote(*guess[:4], 1 if guess.guessed == guess.source else -1, *guess[5:]) for guess in guesses
     )
 
 
-def told_apart(guesses: VoteTable, chosen: Flags | None = None) -> ToldApart | None:
-    """The share told apart among the chosen guesses, by default all. None unless both sources are among them."""
+def told_apart(guesses: VoteTable, author: Origin | None = None) -> ToldApart | None:
+    """The share told apart, of all texts or of one author's from all of the other source. None if there is only one source."""
     from statsmodels.stats.proportion import proportion_confint
 
-    chosen = np.ones(len(guesses), np.bool_) if chosen is None else chosen
+    chosen = np.ones(len(guesses), np.bool_)
+    if author is not None:
+        chosen = guesses.is_from(author) | ~guesses.is_source(author.source)
     right, is_model = guesses.up[chosen].astype(float), guesses.is_source("model")[chosen]
     if is_model.all() or not is_model.any():
         return None
@@ -84,7 +79,15 @@ def told_apart(guesses: VoteTable, chosen: Flags | None = None) -> ToldApart | N
     people, texts = guesses.voter[chosen], guesses.text[chosen]
     effective = effective_guesses(value, influence, people, texts)
     low, high = proportion_confint(value * effective, effective, method="wilson")
-    return ToldApart(value=value, low=float(low), high=float(high), guesses=len(right), people=len(np.unique(people)))
+    return ToldApart(
+        name=author.generated_by if author else "",
+        source=author.source if author else "",
+        value=value,
+        low=float(low),
+        high=float(high),
+        guesses=len(right),
+        people=len(np.unique(people)),
+    )
 
 
 def effective_guesses(
@@ -109,12 +112,8 @@ def clustered_variance(influence: NDArray[np.float64], clusters: NDArray[np.int3
 
 def guesses_by_author(guesses: VoteTable) -> list[AuthorGuesses]:
     """The guesses at the texts of each model and each file of human texts, in the order of `rates_by_origin`."""
-    by_name = {(origin.generated_by, origin.source): guesses.is_from(origin) for origin in guesses.origins}
     return [
-        AuthorGuesses(
-            recognized=rate,
-            told_apart=told_apart(guesses, by_name[rate.name, rate.source] | ~guesses.is_source(rate.source)),
-        )
+        AuthorGuesses(recognized=rate, told_apart=told_apart(guesses, Origin(rate.source, rate.name)))
         for rate in rates_by_origin(guesses)
     ]
 

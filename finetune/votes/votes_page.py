@@ -12,7 +12,7 @@ from finetune.charts import HUMAN, MODEL, add_legend, draw
 from finetune.html_report import render_report
 from finetune.votes.like_rates import LikeRate, most_liked_texts, rates_by_origin, rates_over_time
 from finetune.votes.rate_comparisons import compare_all_pairs, verdict
-from finetune.votes.told_apart import AuthorGuesses, guesses_by_author, guesses_verdict
+from finetune.votes.told_apart import AuthorGuesses, ToldApart, guesses_by_author, guesses_verdict
 from finetune.votes.vote_table import VoteTable
 
 if TYPE_CHECKING:
@@ -55,11 +55,20 @@ def charts(votes: VoteTable, rates: Sequence[LikeRate]) -> list[tuple[str, str]]
 
 def guesses_charts(authors: Sequence[AuthorGuesses]) -> list[tuple[str, str]]:
     """Captions and SVG elements."""
-    if not authors:
-        return []
-    caption = "How often the authors of texts were recognized, with 95 % intervals."
     rates = [author.recognized for author in authors]
-    return [(caption, draw(partial(draw_rates, rates=rates, label="% recognized")))]
+    told = [author.told_apart for author in authors if author.told_apart]
+    if not told:
+        return []
+    return [
+        (
+            "How often authors were recognized, with 95 % intervals.",
+            draw(partial(draw_rates, rates=rates, label="% recognized")),
+        ),
+        (
+            "How well they were told apart from all of the other source.",
+            draw(partial(draw_rates, rates=told, label="% told apart")),
+        ),
+    ]
 
 
 def shown_text(prompt: str, text: str) -> str:
@@ -72,7 +81,7 @@ def shown_text(prompt: str, text: str) -> str:
     return f"{prompt} {text}" if prompt.endswith("]") else f"{prompt}\n{text}"
 
 
-def draw_rates(axes: Axes, rates: Sequence[LikeRate], label: str = "% liked") -> None:
+def draw_rates(axes: Axes, rates: Sequence[LikeRate | ToldApart], label: str = "% liked") -> None:
     for place, rate in enumerate(reversed(rates)):
         axes.errorbar(
             100 * rate.value, place, xerr=error_bars([rate]), color=COLOURS[rate.source], marker="o", capsize=3
@@ -108,7 +117,7 @@ def date_axis(axes: Axes, days: Sequence[np.datetime64]) -> None:
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # nor for it.
 
 
-def error_bars(rates: Sequence[LikeRate]) -> list[list[float]]:
+def error_bars(rates: Sequence[LikeRate | ToldApart]) -> list[list[float]]:
     """How far the intervals reach below and above the rates, in percent, as Matplotlib's errorbar wants it."""
     return [[100 * (rate.value - rate.low) for rate in rates], [100 * (rate.high - rate.value) for rate in rates]]
 

@@ -137,7 +137,11 @@ def test_each_part_is_asked_for_again_only_if_it_has_changed(url: str) -> None:
 
 
 def test_the_page_weighs_less_than_a_picture() -> None:
-    assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < 110_000
+    sizes = {path.name: path.stat().st_size for path in FOLDER.iterdir() if path.is_file()}
+    game = sum(size for name, size in sizes.items() if name.startswith("play."))
+    assert sum(sizes.values()) - game < 110_000
+    # Loaded only on /play.
+    assert game < 10_000
 
 
 def test_text_is_never_made_markup() -> None:
