@@ -22,11 +22,11 @@ from app.api.error_responses import (
     handle_disconnect,
     handle_generation_error,
     handle_request_error,
-    handle_routing_error,
     handle_unexpected_error,
 )
 from app.api.feedback import feedback
 from app.api.generate import generate
+from app.api.installation import preview, service_worker, web_manifest
 from app.api.keys import AccessControl, ApiKeys, rate_limited, requires_key
 from app.api.llama_cpp import completion, props
 from app.api.malformed_requests import MalformedMiddleware
@@ -35,6 +35,7 @@ from app.api.ollama import ollama_chat, ollama_generate
 from app.api.ollama_models import ollama_version, processes, show, tags
 from app.api.page import COMPRESSED, BrowserRoute, page, page_file
 from app.api.paths import PathMiddleware
+from app.api.plain_page import plain, wrong_address
 from app.api.play import draw, guess, play_page
 from app.api.responses import responses
 from app.api.service import health, metrics, version
@@ -113,6 +114,10 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
             Route("/tokenize", rate_limited(tokenize), methods=["POST"]),
             Route("/detokenize", rate_limited(detokenize), methods=["POST"]),
             Route("/web/{version}/{name}", page_file, middleware=COMPRESSED),
+            Route("/plain", plain),
+            Route("/preview.png", preview),
+            Route("/manifest.webmanifest", web_manifest),
+            Route("/worker.js", service_worker),
             Route("/openapi.json", openapi),
             Route("/docs", docs),
             Route("/docs/{name}", docs_file),
@@ -137,7 +142,7 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
         exception_handlers={
             RequestError: handle_request_error,
             GenerationError: handle_generation_error,
-            HTTPException: handle_routing_error,
+            HTTPException: wrong_address,
             ClientDisconnect: handle_disconnect,
             Exception: handle_unexpected_error,
         },

@@ -15,6 +15,10 @@ Schema = dict[str, Any]
 OTHER_ROUTES = {
     "/telegram": ("`POST`", "An update from Telegram, with its secret"),
     "/web/{version}/{name}": ("`GET`", "The files of the page"),
+    "/plain": ("`GET`", "The page for browsers without JavaScript"),
+    "/preview.png": ("`GET`", "The picture that other apps show beside a link to the page"),
+    "/manifest.webmanifest": ("`GET`", "The page as an app, for phones"),
+    "/worker.js": ("`GET`", "The page's service worker, which keeps it for reading offline"),
     "/openapi.json": ("`GET`", "The description of the API, as OpenAPI 3.1"),
     "/docs": ("`GET`", "The same for people, in Swagger UI"),
     "/docs/{name}": ("`GET`", "Swagger UI's files"),

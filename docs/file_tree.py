@@ -32,6 +32,7 @@ CAPTIONS = {
     ".ci/": "What continuous integration runs",
     ".devcontainer/": "A ready-made environment for editors and Codespaces",
     # Files.
+    "app/api/letters.npz": "The letters of the picture for previews of links",
     "finetune/evaluation/report.html.jinja": "The template of evaluate's report",
     "finetune/evaluation/comparison.html.jinja": "The template of compare's report",
     "finetune/votes/report.html.jinja": "The template of the votes' report",

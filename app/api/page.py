@@ -24,16 +24,18 @@ from starlette.types import Scope
 
 from app.api.foreign_parameters import is_foreign
 from app.api.state import State
+from app.engine.accent import on_dark
 from app.engine.profile import Profile
 from app.errors import NotFound
 
 FOLDER = Path(__file__).parent.parent / "web"
-INDEX = "index.html"
-# Everything comes from this service, and nothing is inline. No text can become markup: since no policy for Trusted Types is
-# allowed, the browser itself refuses innerHTML and the like. The page draws pictures of texts as blobs.
+INDEX, PREVIEW = "index.html", "preview.png"
+# Everything comes from this service, and nothing is inline. No text can become markup: the only policy for Trusted Types makes
+# the address of the service worker, so the browser itself refuses innerHTML and the like. The page draws pictures of texts as
+# blobs. The form is for browsers without JavaScript.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types service-worker"
 )
 SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -59,11 +61,27 @@ class PageVersion(NamedTuple):
     html: str
 
     def titled(self, profile: Profile) -> PageVersion:
-        """The page of a model, which has a title of its own and a line about it."""
+        """The page of a model, which has a title of its own, a line about it and an accent."""
         title, about = escape(profile.title or NAME), escape(profile.about or ABOUT)
-        html = self.html.replace(f">{NAME}<", f">{title}<").replace(f'content="{ABOUT}"', f'content="{about}"')
-        known = hashlib.blake2b(f"{title}\n{about}".encode(), digest_size=4).hexdigest()
-        return PageVersion(f"{self.version}-{known}", html)
+        html = self.html
+        if profile.accent:
+            html = html.replace("<html ", f'<html data-accent="{profile.accent} {on_dark(profile.accent)}" ')
+        for before, after in (
+            (f">{NAME}<", f">{title}<"),
+            (f'content="{NAME}"', f'content="{title}"'),
+            (f'content="{ABOUT}"', f'content="{about}"'),
+        ):
+            html = html.replace(before, after)
+        return PageVersion(f"{self.version}-{short_hash(title, about, profile.accent)}", html)
+
+    def addressed(self, origin: str) -> PageVersion:
+        """The page as other apps read it for a preview of a link. They need whole addresses."""
+        html = self.html.replace('content="./"', f'content="{escape(origin)}/"')
+        return PageVersion(self.version, html.replace(f'content="{PREVIEW}"', f'content="{escape(origin)}/{PREVIEW}"'))
+
+
+def short_hash(*texts: str) -> str:
+    return hashlib.blake2b("\n".join(texts).encode(), digest_size=4).hexdigest()
 
 
 class BrowserRoute(Route):
@@ -76,9 +94,13 @@ class BrowserRoute(Route):
 
 def wants_html(scope: Scope) -> bool:
     """Whether a person opened this address in a browser: it prefers HTML to JSON, and the query, if any, is not for the API."""
+    return is_browser(scope) and is_foreign(scope["query_string"])
+
+
+def is_browser(scope: Scope) -> bool:
+    """Whether HTML is preferred to JSON."""
     accepted = qualities(Headers(scope=scope).get("accept", ""))
-    prefers_html = accepted.get("text/html", 0.0) > accepted.get("application/json", 0.0)
-    return prefers_html and is_foreign(scope["query_string"])
+    return accepted.get("text/html", 0.0) > accepted.get("application/json", 0.0)
 
 
 def qualities(accept: str) -> dict[str, float]:
@@ -104,10 +126,18 @@ def read_page(name: str = INDEX) -> PageVersion:
     return PageVersion(version, files[name].decode().replace('"web/', f'"web/{version}/'))
 
 
+def origin(request: Request[State]) -> str:
+    """The address at which this request reached the service. A proxy, such as Cloud Run's, speaks HTTPS in its place."""
+    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip()
+    scheme = forwarded if forwarded in ("http", "https") else request.url.scheme
+    return f"{scheme}://{request.headers.get('host', '')}"
+
+
 async def page(request: Request[State]) -> Response:
     """The page itself. Browsers ask every time whether it has changed."""
     files = await asyncio.to_thread(read_page)
-    version, html = files.titled(request.state["models"].get().profile)
+    profile = request.state["models"].get().profile
+    version, html = files.addressed(origin(request)).titled(profile)
     headers = SECURITY_HEADERS | {
         "Cache-Control": "no-cache",
         "ETag": f'"{version}"',

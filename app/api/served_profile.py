@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from app.engine.accent import on_dark
 from app.engine.base import Engine
 from app.engine.profile import SamplingDefaults
 from app.engine.templates import Template, layout_of
@@ -19,12 +20,15 @@ class Tags(msgspec.Struct, frozen=True):
 class ServedProfile(msgspec.Struct, frozen=True, kw_only=True):
     """How a model wants to be used and shown. What its bundle does not say is empty.
 
-    `sampling` has the defaults of a request that says nothing else. `template` and `tags` are for conversations, `questions`
-    and `question_tags` for single questions. A model without `turns` continues a text.
+    `accent` is a colour, #RRGGBB, and `accent_on_dark` what it becomes on dark paper. `sampling` has the defaults of a request
+    that says nothing else. `template` and `tags` are for conversations, `questions` and `question_tags` for single questions.
+    A model without `turns` continues a text.
     """
 
     title: str
     about: str
+    accent: str
+    accent_on_dark: str
     template: Template
     tags: Tags
     questions: Template
@@ -41,6 +45,8 @@ def profile_of(engine: Engine, *, with_beginnings: bool = True) -> ServedProfile
     return ServedProfile(
         title=profile.title,
         about=profile.about,
+        accent=profile.accent,
+        accent_on_dark=on_dark(profile.accent) if profile.accent else "",
         template=profile.template,
         tags=Tags(*layout.tags),
         questions=profile.question_template,

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from app.engine import sampling
+from app.engine.accent import check_accent
 from app.engine.sampling import Sampling
 from app.engine.templates import Template, layout_of, stop_tags
 
@@ -48,12 +49,14 @@ NO_DEFAULTS = SamplingDefaults()
 class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a model wants to be used and shown.
 
-    `template` is for conversations and `questions` for a single question, if the model learned another one for that. The
-    beginnings are examples to start with: texts to continue or, with a template that has turns, messages.
+    `accent` is the colour of its words, #RRGGBB. `template` is for conversations and `questions` for a single question, if the
+    model learned another one for that. The beginnings are examples to start with: texts to continue or, with a template that
+    has turns, messages.
     """
 
     title: str = ""
     about: str = ""
+    accent: str = ""
     template: Template = "text"
     questions: Template | None = None
     sampling: SamplingDefaults = NO_DEFAULTS
@@ -64,6 +67,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             layout_of(template)
         for name in ("title", "about"):
             check_line(name, getattr(self, name))
+        if self.accent:
+            check_accent(self.accent)
         if len(self.beginnings) > MOST_BEGINNINGS:
             raise ValueError(f"beginnings has {len(self.beginnings)} texts: expected at most {MOST_BEGINNINGS}")
         for text in self.beginnings:

@@ -9,6 +9,7 @@ const TOO_OFTEN = "that was more than this server answers in a minute.";
 const FULL = "the server is busy with the texts of others.";
 const FULL_CODE = "overloaded";
 const UNREACHABLE = "the server cannot be reached: check your connection.";
+const OFFLINE = "you are offline: what the history holds can be read, and writing goes on when the network is back.";
 // Seconds, where the server names none.
 const WAIT = 4;
 
@@ -39,7 +40,7 @@ async function ask(path, body, signal) {
     response = await fetch(path, { ...request, headers, signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refusal(UNREACHABLE, 0, WAIT);
+    throw navigator.onLine ? new Refusal(UNREACHABLE, 0, WAIT) : new Refusal(OFFLINE, 0);
   }
   if (response.status === 401) throw keyRefusal();
   if (!response.ok) throw await refusal(response);

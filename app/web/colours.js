@@ -1,4 +1,4 @@
-// Light or dark: like the device, unless a person chose.
+// Light or dark: like the device, unless a person chose. And the model's own colour.
 
 import { $ } from "./dom.js";
 
@@ -9,6 +9,14 @@ export function open() {
     input.checked = input.value === (root.dataset.theme ?? "auto");
     input.addEventListener("change", () => choose(input.value));
   }
+  frame();
+}
+
+/** Write the model's words in its own colour, if it has one. */
+export function accent({ accent: light, accent_on_dark: dark }) {
+  const { style } = document.documentElement;
+  if (light) style.setProperty("--pen", `light-dark(${light}, ${dark})`);
+  else style.removeProperty("--pen");
 }
 
 function choose(theme) {
@@ -22,4 +30,12 @@ function choose(theme) {
   } catch {
     // The choice lasts until the page is closed.
   }
+  frame();
+}
+
+/** The browser's own frame takes the colour of the paper. */
+function frame() {
+  if (!document.documentElement.dataset.theme) return;
+  const paper = getComputedStyle(document.body).backgroundColor;
+  for (const meta of document.querySelectorAll("meta[name=theme-color]")) meta.content = paper;
 }

@@ -11,6 +11,7 @@ import * as colours from "./colours.js";
 import { $, announce, make } from "./dom.js";
 import { examples } from "./examples.js";
 import * as history from "./history.js";
+import { open as install } from "./install.js";
 import * as link from "./link.js";
 import * as panels from "./panels.js";
 import { joined } from "./pen.js";
@@ -30,7 +31,10 @@ let received = null;
 
 const now = () => modes[mode];
 const model = () => $("model").value || undefined;
-const profile = () => served.profiles[model() ?? served.model];
+// Before the server has answered, nothing is known about its models.
+const profile = () => served?.profiles[model() ?? served.model];
+/** What was refused is no longer wanted. But the server is still to be reached. */
+const drop = () => served && trouble("");
 const mac = /Mac|iPhone|iPad/.test(navigator.platform);
 
 async function open() {
@@ -53,6 +57,7 @@ async function open() {
   addEventListener("hashchange", receive);
   await receive();
   await connect();
+  install();
 }
 
 /** Ask the server for its models. Nothing can be written before that. */
@@ -61,6 +66,8 @@ async function connect() {
     served = await get("version");
   } catch (error) {
     failed(error, connect);
+    // What was written before can be read all the same.
+    reopen();
     return;
   }
   failed(null);
@@ -72,8 +79,7 @@ async function connect() {
   settings.open(served.max_length);
   present();
   if (received) adopt(received);
-  // What is typed while the server answers is not replaced by the text of before.
-  else if (!now().words().show.value) resume(history.resumed());
+  else reopen();
   refresh();
   // Better asked for now than after a text was written.
   if (served.needs_key) failed(keyRefusal());
@@ -132,17 +138,22 @@ function adopt({ model: by, seed, settings: chosen }) {
   if (problems.length) trouble(`Some of this link could not be used: ${problems.join(" ")}`);
 }
 
+/** Show what this tab showed before. What is typed while the server answers is not replaced by it. */
+function reopen() {
+  if (!received && !now().words().show.value) resume(history.resumed());
+}
+
 function resume(entry) {
   if (!entry) return;
   choose(entry.model);
   // A conversation with a model that is gone may have none to go on with.
-  if (entry.mode === "chat" && !profile().turns) return;
+  if (entry.mode === "chat" && profile()?.turns === false) return;
   turn(entry.mode);
   now().restore(entry);
 }
 
 function choose(name) {
-  const there = served.models.includes(name);
+  const there = Boolean(served?.models.includes(name));
   if (there) {
     $("model").value = name;
     present();
@@ -153,6 +164,7 @@ function choose(name) {
 /** Show the chosen model as it wants to be shown: its title, what it is, its defaults, and Chat if it knows turns. */
 function present() {
   const { title, about, sampling, turns } = profile();
+  colours.accent(profile());
   $("title").textContent = document.title = title || "GPT-2";
   $("title").title = title;
   // The one model with a title needs no second name.
@@ -248,7 +260,7 @@ function buttons() {
     remember();
     history.leave();
     now().fresh();
-    trouble("");
+    drop();
     $("count").textContent = "";
     now().words().show.focus();
   });
@@ -260,7 +272,7 @@ function buttons() {
     input.addEventListener("change", () => {
       remember();
       history.leave();
-      trouble("");
+      drop();
       turn(input.value);
     });
 }
@@ -270,7 +282,7 @@ function pick(entry) {
   if (task.busy()) return;
   remember();
   history.leave(entry.id);
-  trouble("");
+  drop();
   resume(entry);
   panels.chosen();
   announce("The earlier text is back.");

@@ -1,7 +1,11 @@
-// Runs before the first paint, so that nobody sees a flash of the theme they did not choose.
-try {
-  const theme = localStorage.getItem("theme");
-  if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
-} catch {
-  // Without storage, the system's theme is used.
+// Runs before the first paint, so that nobody sees a flash of colours that were not chosen.
+{
+  const { style, dataset } = document.documentElement;
+  if (dataset.accent) style.setProperty("--pen", `light-dark(${dataset.accent.replace(" ", ", ")})`);
+  try {
+    const theme = localStorage.getItem("theme");
+    if (theme === "light" || theme === "dark") dataset.theme = theme;
+  } catch {
+    // Without storage, the system's theme is used.
+  }
 }

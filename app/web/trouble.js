@@ -5,6 +5,7 @@ import { $, make } from "./dom.js";
 
 const MOST_TRIES = 8;
 let retry = null;
+let lost = false;
 let timer = null;
 // How often it was tried again without success.
 let tries = 0;
@@ -22,6 +23,7 @@ export function failed(error, again) {
 export function trouble(sentence, again = null, { status, wait } = {}) {
   clearInterval(timer);
   retry = again;
+  lost = status === 0;
   $("trouble").replaceChildren(sentence && sentence[0].toUpperCase() + sentence.slice(1));
   $("key").hidden = status !== 401;
   $("retry").hidden = status === 401 || !again;
@@ -52,8 +54,6 @@ function calm() {
   $("waiting").hidden = true;
 }
 
-export const waiting = () => !$("waiting").hidden;
-
 function act() {
   const again = retry;
   trouble("");
@@ -65,8 +65,8 @@ export function open() {
   $("calm").addEventListener("click", calm);
   document.addEventListener("input", calm);
   document.addEventListener("keydown", ({ key }) => key === "Escape" && calm());
-  // The network is back before the countdown ends.
-  addEventListener("online", () => waiting() && act());
+  // The network is back: nobody needs to wait for the end of the countdown.
+  addEventListener("online", () => lost && act());
   $("key").addEventListener("submit", (event) => {
     event.preventDefault();
     useKey($("key-value").value.trim());

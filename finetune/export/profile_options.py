@@ -29,6 +29,8 @@ class ProfileOptions:
     """the title of the model's page"""
     about: str = ""
     """a line below the title that says what the model writes"""
+    accent: str = ""
+    """the colour of the model's words on its page, such as #2438a8; on dark paper a lighter one is mixed from it"""
     beginning: list[str] = field(default_factory=list)
     """a text or a message to start with, which the page offers; repeat it for more; by default four from the training
     data, unless that has chats, mails or direct messages"""
@@ -54,6 +56,7 @@ class ProfileOptions:
             return Profile(
                 title=self.title,
                 about=self.about,
+                accent=self.accent,
                 template=template,
                 questions=None if questions == template else questions,
                 sampling=self.sampling(source),

@@ -140,6 +140,8 @@ def test_version_and_models_tell_the_profile(url: str) -> None:
     assert told["tuned"] == {
         "title": "Tuned",
         "about": "It is.",
+        "accent": "",
+        "accent_on_dark": "",
         "template": "[USER] %\n[BOT] %",
         "tags": {"person": "[USER]", "model": "[BOT]"},
         "questions": "qa",

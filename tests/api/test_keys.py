@@ -18,7 +18,8 @@ from app.settings import Settings, read_settings
 from tests.conftest import run_module, serving
 
 OTHER_ROUTES = {"/telegram", "/web/{version}/{name}"}
-OPEN = {"/health", "/version", "/openapi.json", "/docs", "/docs/{name}"}
+PAGE = {"/plain", "/preview.png", "/manifest.webmanifest", "/worker.js"}
+OPEN = PAGE | {"/health", "/version", "/openapi.json", "/docs", "/docs/{name}"}
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,10 @@ def enter(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
     def new(**options: Any) -> BrowserContext:
         context = browser.new_context(
-            **DESK | {"permissions": ["clipboard-read", "clipboard-write"]} | options,
+            **DESK
+            # What a service worker answers would hide from `page.route` what the page asks for.
+            | {"permissions": ["clipboard-read", "clipboard-write"], "service_workers": "block"}
+            | options,
         )
         context.on("weberror", lambda error: failures.append(str(error.error)))
         context.on("console", lambda message: failures.append(message.text) if is_failure(message) else None)

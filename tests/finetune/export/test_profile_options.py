@@ -123,11 +123,13 @@ def test_the_options_of_the_command_line(checkpoint: Path, tmp_path: Path) -> No
         "Ducks",
         "--about",
         "All ducks.",
+        "--accent",
+        "#0a6b3d",
     ]
     arguments += ["--template", r"Q: %\nA: %", "--questions", "qa", "--beginning", "Why?", "--beginning", "Who?"]
     assert main([*arguments, "--temperature", "0.5", "--top-p", "0.9", "--top-k", "40", "--length", "30"]) == 0
     manifest = read_manifest(out)
-    assert (manifest.title, manifest.about) == ("Ducks", "All ducks.")
+    assert (manifest.title, manifest.about, manifest.accent) == ("Ducks", "All ducks.", "#0a6b3d")
     assert (manifest.template, manifest.questions) == ("Q: %\nA: %", "qa")
     assert manifest.beginnings == ["Why?", "Who?"]
     assert manifest.sampling == SamplingDefaults(temperature=0.5, top_p=0.9, top_k=40, length=30)
@@ -135,7 +137,7 @@ def test_the_options_of_the_command_line(checkpoint: Path, tmp_path: Path) -> No
 
 def test_without_options_the_manifest_says_what_it_said_before(checkpoint: Path, bundles: dict[int, Path]) -> None:
     written = json.loads((bundles[8] / "manifest.json").read_text())
-    assert not {"title", "about", "questions", "sampling", "beginnings"} & set(written)
+    assert not {"title", "about", "accent", "questions", "sampling", "beginnings"} & set(written)
     assert read_manifest(bundles[8]).template == "text"
 
 
@@ -149,6 +151,8 @@ def test_without_options_the_manifest_says_what_it_said_before(checkpoint: Path,
         ({"length": 0}, "--length is 0 and should be at least 1"),
         ({"title": "x" * 61}, "--title is 'x"),
         ({"about": "two\nlines"}, "--about is 'two\\nlines': expected one line"),
+        ({"accent": "green"}, "--accent is 'green': expected a colour such as #2438a8."),
+        ({"accent": "#ffdd00"}, "--accent is #ffdd00, which cannot be read on light paper: expected a darker colour"),
         ({"beginning": [""]}, "--beginning has '': expected 1 to 300 characters."),
         ({"beginning": ["x"] * 9}, "--beginning has 9 texts: expected at most 8."),
     ],
