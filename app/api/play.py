@@ -35,7 +35,7 @@ LEAD = "Ten texts: guess who wrote each, a model or a person."
 """The line of play.html in whose place it is said why there is no game."""
 ABOUT = '<p id="about" class="note">'
 """Where play.html has the model's own line about itself."""
-SCRIPT = re.compile('<script type="module".*</script>\n')
+SCRIPT = re.compile(r'<script type="module".*</script>\n| *<noscript>.*</noscript>\n')
 Player = Annotated[
     str, Meta(min_length=1, max_length=64, description="a name for the player, the same for all of their guesses")
 ]

@@ -155,6 +155,7 @@ def test_without_a_game_one_sentence_says_what_to_set(folder: Path, changes: dic
         assert page.status_code == 404
         assert f">{OFF[0].upper()}{OFF[1:]}<" in page.text
         assert "play.js" not in page.text
+        assert "needs JavaScript" not in page.text
         assert httpx.get(f"{url}/version").json()["play"] is False
 
 
