@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.bot.__main__ import VERBS as BOT_VERBS
-from app.bot.strings import COMMANDS
+from app.bot.languages import COMMANDS
 from app.settings import meanings, read_settings
 from docs import generate
 from docs.file_tree import caption, tree_paths

@@ -1,6 +1,6 @@
 """The command line of the bot, `python -m app.bot VERB`: connect the bot to Telegram, or run it without a public address.
 
-set-webhook URL    send updates to URL/telegram from now on, and register the bot's commands
+set-webhook URL    send updates to URL/telegram from now on, and say who the bot is: commands, descriptions, menu button
 delete-webhook     keep updates at Telegram from now on
 info               show what Telegram knows about the bot
 poll               fetch updates and answer them, on a laptop for example
@@ -31,19 +31,46 @@ MAX_CONNECTIONS = 100
 
 
 async def set_webhook(client: Bot, settings: Settings, url: str) -> None:
-    from app.bot.strings import COMMANDS
-
     settings.require_telegram_secret()
     if not re.fullmatch(r"https?://[^\s?#]+", url):
         raise SettingError(f"{url!r} is not a URL: give the service's, such as https://NAME.run.app.")
-    address = url.rstrip("/").removesuffix("/telegram") + "/telegram"
+    base = url.rstrip("/").removesuffix("/telegram")
+    address = f"{base}/telegram"
     # As many as one container can run and queue.
     connections = min(settings.concurrency + settings.queue_limit, MAX_CONNECTIONS)
     await client.set_webhook(
         address, secret_token=settings.telegram_secret, allowed_updates=UPDATE_KINDS, max_connections=connections
     )
-    await client.set_my_commands(list(COMMANDS.items()))
     print(f"Telegram now sends updates to {address}")
+    await set_appearance(client, settings, base)
+
+
+async def set_appearance(client: Bot, settings: Settings, base: str) -> None:
+    """Tell people who the bot is, which is no reason to fail: the webhook is set by now."""
+    from telegram.error import TelegramError
+
+    from app.bot.appearance import ask_service, introduce, show_commands
+    from app.bot.client import explain_failure
+    from app.bot.languages import offered
+
+    served = await ask_service(base)
+    try:
+        commands = served.commands if served else offered(votes=True, two_models=False, game=False)
+        await show_commands(client, commands)
+        if served is None:
+            print(
+                f"note: {base}/version does not answer, so the bot's description and menu button stay as they are:"
+                " run this again when it does.",
+                file=sys.stderr,
+            )
+        else:
+            await introduce(client, served, base)
+    except TelegramError as error:
+        print(
+            f"warning: updates will come, but commands and descriptions are not all set: {explain_failure(error, settings)}"
+            " Run this again later.",
+            file=sys.stderr,
+        )
 
 
 async def delete_webhook(client: Bot, settings: Settings) -> None:

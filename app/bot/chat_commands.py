@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from telegram import Message
 
 from app.bot.chat_state import ChatStates
@@ -16,11 +18,12 @@ from app.feedback.store import Store
 class ChatCommands:
     """Every method answers a message. They raise TelegramError and StoreError.
 
-    `profile` is the default model's, or None if nobody may know who writes.
+    `profile` is the default model's, or None if nobody may know who writes. `offered` are the commands to tell about.
     """
 
-    def __init__(self, chats: ChatStates, profile: Profile | None, store: Store | None) -> None:
+    def __init__(self, chats: ChatStates, profile: Profile | None, store: Store | None, offered: Sequence[str]) -> None:
         self._chats = chats
+        self._offered = offered
         self._profile = profile
         self._tallies = QueryCache(store.tally, store.tally_seconds) if store else None
 
@@ -29,7 +32,7 @@ class ChatCommands:
         await outbox.send(message, greeting(self._profile), start_buttons(start_labels(self._profile)))
 
     async def help(self, message: Message, outbox: Outbox) -> None:
-        await outbox.send(message, overview())
+        await outbox.send(message, overview(self._offered))
 
     async def start_conversation(self, message: Message, outbox: Outbox) -> None:
         await self._set_talking(message, talking=True)

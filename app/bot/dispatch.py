@@ -20,6 +20,7 @@ from app.bot.chat_settings import ChatSettings
 from app.bot.chat_state import ChatStates
 from app.bot.client import explain_failure, open_client
 from app.bot.composer import Composer
+from app.bot.languages import offered
 from app.bot.model_writer import ModelWriter
 from app.bot.outbox import Outbox
 from app.bot.reactions import Reactions
@@ -65,7 +66,9 @@ class Dispatcher:
         key = settings.telegram_token.encode()
         chats = ChatStates(store, key)
         composer = Composer(ModelWriter(models, queue, settings.max_length), models.default, comparison)
-        commands = ChatCommands(chats, None if comparison else models.get().profile, store)
+        two_models = len(models.names) > 1 and not comparison
+        known = offered(votes=store is not None, two_models=two_models, game=game is not None)
+        commands = ChatCommands(chats, None if comparison else models.get().profile, store, known)
         self._client = open_client(settings)
         self._reader = AddressReader(settings.telegram_token)
         self._settings = settings

@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.bot.chat_state import ChatSampling
+from app.bot.languages import COMMANDS
 from app.engine.profile import Profile
 from app.engine.templates import layout_of
 from app.errors import PromptTooLong, StoreError, UnknownModel
 from app.feedback.store import Tally
 
-COMMANDS = {
-    "joke": "tell a joke",
-    "chat": "start a conversation that I remember",
-    "reset": "end the conversation and forget it",
-    "model": "choose the model that writes",
-    "settings": "choose how wild and how long I write",
-    "top": "show what people like best",
-    "stats": "show how the votes stand",
-    "help": "show what I can do",
-}
 VOTE_LABELS = {"up": "👍", "down": "👎"}
 ANOTHER = "Another"
 WRITE_TO_ME = "Write to me and I will answer."
@@ -71,8 +62,8 @@ def not_allowed(person: int) -> str:
     return f"I only answer the people and chats listed in TELEGRAM_ALLOW. Your id is {person}."
 
 
-def overview() -> str:
-    lines = [f"/{command} – {meaning}" for command, meaning in COMMANDS.items()]
+def overview(commands: Sequence[str]) -> str:
+    lines = [f"/{command} – {COMMANDS[command]}" for command in commands]
     return "\n".join([WRITE_TO_ME, "", *lines])
 
 

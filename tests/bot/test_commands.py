@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.bot.__main__ import UPDATE_KINDS
-from app.bot.strings import COMMANDS
-from tests.bot.conftest import GROUP
+from app.bot.appearance import SHORT_DESCRIPTION, ServedModel, ServedVersion, introduce
+from app.bot.client import open_client
+from app.bot.languages import COMMANDS, LANGUAGES, Language
+from app.engine.fake import FakeEngine
+from app.engine.profile import Profile
+from app.settings import Settings
+from tests.bot.conftest import GROUP, Failing
 from tests.bot.polling_process import poll
-from tests.conftest import run_module
-from tests.fakes.bot_api import TOKEN, entities
+from tests.conftest import run_module, serving
+from tests.fakes.bot_api import TOKEN, Fault, entities
 from tests.fakes.telegram import SECRET, Telegram
 
 
@@ -32,11 +38,64 @@ def test_the_webhook_is_set_shown_and_deleted(environ: dict[str, str]) -> None:
             "allowed_updates": list(UPDATE_KINDS),
             "max_connections": "33",
         }
-        assert {each["command"] for each in telegram.commands} == set(COMMANDS)
+        assert ended.stderr.startswith("note: https://a.example/version does not answer, so the bot's description")
+        assert set(telegram.commands) == set(LANGUAGES)
+        assert {each["command"] for each in telegram.commands[""]} == set(COMMANDS) - {"duet", "play"}
+        assert (telegram.descriptions, telegram.menu_button) == ({}, {})
         told = run_module("app.bot", "info", **environ).stdout
         assert told == "bot      @JokerBot\nwebhook  https://a.example/telegram\nwaiting  0\n"
         assert run_module("app.bot", "delete-webhook", **environ).returncode == 0
         assert telegram.webhook == {}
+
+
+def test_people_read_who_the_bot_is_in_their_language(environ: dict[str, str]) -> None:
+    profile = Profile(title="Small jokes", about="Jokes & talk.", template="chat")
+    with Telegram().serving() as telegram, serving(FakeEngine(profile=profile), feedback="") as url:
+        environ["TELEGRAM_API_URL"] = telegram.url
+        ended = run_module("app.bot", "set-webhook", f"{url}/telegram", **environ)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert telegram.descriptions["de"] == f"Small jokes\nJokes & talk.\n\n{LANGUAGES['de'].invitation}"
+        assert telegram.short_descriptions == dict.fromkeys(LANGUAGES, "Jokes & talk.")
+        assert [each["command"] for each in telegram.commands["ru"]] == [
+            "joke",
+            "chat",
+            "reset",
+            "model",
+            "settings",
+            "help",
+        ]
+        # The page is opened over HTTPS only.
+        assert telegram.menu_button == {"type": "commands"}
+        telegram.fault = Failing("setMyDescription", Fault(retry_after=60), 9)
+        ended = run_module("app.bot", "set-webhook", url, **environ)
+        assert (ended.returncode, ended.stderr.count("\n")) == (0, 1)
+        assert ended.stderr.startswith(
+            "warning: updates will come, but commands and descriptions are not all set: Telegram refused"
+        )
+
+
+def test_the_menu_button_opens_the_page_where_anybody_may_use_it() -> None:
+    async def buttons() -> list[dict[str, Any]]:
+        found = []
+        with Telegram().serving() as telegram:
+            client = open_client(Settings(telegram_token=TOKEN, telegram_api_url=telegram.url))
+            for needs_key in (False, True):
+                served = ServedVersion("m", ["m"], {"m": ServedModel()}, needs_key=needs_key)
+                await introduce(client, served, "https://a.example")
+                found.append(telegram.menu_button)
+            assert telegram.descriptions["fr"] == telegram.short_descriptions["fr"] == LANGUAGES["fr"].invitation
+            await client.request.shutdown()
+        return found
+
+    page = {"type": "web_app", "text": "Open", "web_app": {"url": "https://a.example/"}}
+    assert asyncio.run(buttons()) == [page, {"type": "commands"}]
+
+
+@pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
+def test_every_command_has_its_words_in_every_language(language: Language) -> None:
+    assert list(language.commands) == list(COMMANDS)
+    assert all(1 <= len(meaning) <= 60 for meaning in language.commands.values())
+    assert len(language.invitation) <= SHORT_DESCRIPTION
 
 
 def test_polling_answers_and_ends_with_ctrl_c(environ: dict[str, str]) -> None:

@@ -21,7 +21,9 @@ BOT = {"id": 4242, "is_bot": True, "first_name": "Joker", "username": "JokerBot"
 ENTITIES = re.compile(r"(?P<bot_command>(?<!\S)/\w+(?:@\w+)?)|(?P<mention>(?<!\w)@\w+)")
 # Shared by all servers, because an app that is started again knows the updates it has answered.
 IDS = itertools.count(1000)
-JSON_FIELDS = ("reply_markup", "reply_parameters", "link_preview_options", "allowed_updates", "commands", "entities")
+JSON_FIELDS = (
+    "reply_markup", "reply_parameters", "link_preview_options", "allowed_updates", "commands", "entities", "menu_button",
+)  # fmt: skip
 
 
 class Refused(Exception):
@@ -61,7 +63,11 @@ class BotApi:
         self.calls: Counter[str] = Counter()
         self.blocked: set[int] = set()
         self.webhook: dict[str, Any] = {}
-        self.commands: list[dict[str, str]] = []
+        # By language code.
+        self.commands: dict[str, list[dict[str, str]]] = {}
+        self.descriptions: dict[str, str] = {}
+        self.short_descriptions: dict[str, str] = {}
+        self.menu_button: dict[str, Any] = {}
         self.undelivered = 0
         self._pace = pace
         self._chats: dict[int, dict[str, Any]] = {}
@@ -179,7 +185,26 @@ class BotApi:
         for each in fields["commands"]:
             if not re.fullmatch(r"[a-z0-9_]{1,32}", each["command"]) or not 1 <= len(each["description"]) <= 256:
                 raise Refused(400, "Bad Request: BOT_COMMAND_INVALID")
-        self.commands = fields["commands"]
+        self.commands[fields.get("language_code", "")] = fields["commands"]
+        return True
+
+    def _setMyDescription(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        if len(fields["description"]) > 512:
+            raise Refused(400, "Bad Request: description is too long")
+        self.descriptions[fields.get("language_code", "")] = fields["description"]
+        return True
+
+    def _setMyShortDescription(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        if len(fields["short_description"]) > 120:
+            raise Refused(400, "Bad Request: short description is too long")
+        self.short_descriptions[fields.get("language_code", "")] = fields["short_description"]
+        return True
+
+    def _setChatMenuButton(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        button = fields["menu_button"]
+        if button["type"] == "web_app" and not button["web_app"]["url"].startswith("https://"):
+            raise Refused(400, "Bad Request: menu button web app URL is invalid: Only HTTPS links are allowed")
+        self.menu_button = button
         return True
 
     async def _getUpdates(self, fields: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: N802
