@@ -34,9 +34,9 @@ class AddressedText(NamedTuple):
 
     @property
     def wants_joke(self) -> bool:
-        """Whether it asks for a joke. `/joke` with a whole question asks for the answer to it."""
+        """Whether it asks for a joke, or to go on with a beginning. `/joke` with a whole question asks for the answer to it."""
         text = self.text.strip()
-        return not text or (self.command == "joke" and not text.endswith(QUESTION_MARKS))
+        return not text or self.command == "begin" or (self.command == "joke" and not text.endswith(QUESTION_MARKS))
 
     @property
     def topic(self) -> str:

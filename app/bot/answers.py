@@ -13,7 +13,7 @@ from app.bot.composer import Composer, Composition
 from app.bot.drafts import showing_progress
 from app.bot.keyboard import text_buttons
 from app.bot.outbox import Outbox
-from app.bot.strings import NEW_CONVERSATION, NOTHING_WRITTEN
+from app.bot.strings import NEW_CONVERSATION, NOTHING_WRITTEN, STRANGE_LETTERS
 from app.bot.vote_buttons import ReplacedTexts
 from app.errors import StoreError
 from app.feedback.store import Store
@@ -48,15 +48,18 @@ class Answers:
     async def write(self, message: Message, asked: AddressedText, outbox: Outbox, *, again: bool = False) -> None:
         """Send what `message` asks for. `again` replaces the last answer of a conversation."""
         chat = await self._chats.get(message.chat.id)
-        note = ""
+        notes = []
         if again and chat.turns[-2:-1] == [asked.text]:
             del chat.turns[-2:]
         elif not again and chat.is_silent(message.date.timestamp(), SILENCE):
             chat.begin_conversation(talking=True)
-            note = NEW_CONVERSATION
+            notes.append(NEW_CONVERSATION)
+        if not chat.told_of_letters and not self._composer.can_read(asked, chat):
+            chat.told_of_letters = True
+            notes.append(STRANGE_LETTERS)
         drafts = not self._composer.comparison
         composed = await self._compose(message, asked, chat.turns, chat, outbox, drafts=drafts)
-        await self._send(message, asked, composed, chat, note, outbox)
+        await self._send(message, asked, composed, chat, " ".join(notes), outbox)
 
     async def find_edited(self, message: Message, asked: AddressedText) -> EditedQuestion | None:
         """None unless the message was answered before, lately enough to be remembered, and now asks for something else."""
@@ -106,7 +109,7 @@ class Answers:
             return
         await self._store_text(composed)
         # What is about nothing needs no quote, and another one can be told when the message is gone.
-        quoted = bool(asked.text.strip())
+        quoted = bool(asked.text.strip()) and asked.command != "begin"
         answered = AnsweredMessage(
             text=text.id,
             question=message.message_id,

@@ -51,7 +51,8 @@ class ChatState(msgspec.Struct, omit_defaults=True):
     """What nobody has chosen is None: the default model, and that model's own temperature and length.
 
     `talking` is set during a conversation, whose `turns` alternate, a person's first. `heard` is when a person took the last
-    turn, in seconds since 1970. `answers` are the newest ones, oldest first.
+    turn, in seconds since 1970. `answers` are the newest ones, oldest first. `told_of_letters`: the chat knows
+    that the model cannot read its letters.
     """
 
     model: str | None = None
@@ -61,6 +62,7 @@ class ChatState(msgspec.Struct, omit_defaults=True):
     turns: list[str] = []
     heard: int = 0
     answers: list[AnsweredMessage] = []
+    told_of_letters: bool = False
 
     def begin_conversation(self, *, talking: bool) -> None:
         """Forget what was said. `talking` says whether another conversation begins."""

@@ -55,6 +55,10 @@ class Composer:
         author = self.comparison.pick() if self.comparison else Contender(self._model(chat))
         return await self._joke(author, "", chat, until, show)
 
+    def can_read(self, asked: AddressedText, chat: ChatState) -> bool:
+        """Whether the chat's model knows the letters of what is asked for. Whose letters they are would be a hint, when blind."""
+        return bool(self.comparison) or self._writer.has_letters(self._model(chat), asked.text)
+
     async def _joke(
         self, author: Contender, topic: str, chat: ChatState, until: float, show: Callable[[str], None]
     ) -> Composition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -77,6 +78,7 @@ class Dispatcher:
         self._votes = VoteButtons(store, key, blind=bool(comparison))
         self._reactions = Reactions(chats, self._votes)
         self._answers = Answers(composer, chats, store, self._votes.replaced)
+        self._beginnings = models.get().profile.beginnings
         self._chat_settings = ChatSettings(chats, models, comparison)
         # What the buttons under a greeting do.
         self._first_steps: dict[str, Command] = {"talk": commands.start_conversation, "help": commands.help}
@@ -196,7 +198,7 @@ class Dispatcher:
         """Somebody pressed a button. Every press is acknowledged, because the button is shown as busy until then."""
         action, _, value = (query.data or "").partition(":")
         person = query.from_user.id
-        kind: Kind = "text" if action in ("joke", "again") else "command"
+        kind: Kind = "text" if action in ("joke", "again", "begin") else "command"
         if not self._allowance.may_ask(person, message.chat.id if message else person):
             await outbox.acknowledge(query, not_allowed(person))
         elif seconds := self._allowance.seconds_until_allowed(kind, person):
@@ -216,6 +218,10 @@ class Dispatcher:
         elif step := self._first_steps.get(action):
             await outbox.acknowledge(query)
             await step(message, outbox)
+        elif action == "begin":
+            await outbox.acknowledge(query)
+            beginning = random.choice(self._beginnings or [""])
+            await self._answers.write(message, AddressedText("begin", beginning), outbox, again=True)
         elif action in ("joke", "again"):
             await self._write_another(query, message, outbox, action)
         else:

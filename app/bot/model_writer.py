@@ -10,6 +10,7 @@ from contextlib import aclosing
 from app.ask import Generation, read_turns, turn_options
 from app.blind.jokes import Joke, begin_joke, split_joke
 from app.bot.chat_state import ChatSampling, ChatState
+from app.bot.letters import has_letters
 from app.bot.message_limits import LIMIT, units
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
@@ -30,6 +31,10 @@ class ModelWriter:
     def settings(self, model: str, chat: ChatState) -> ChatSampling:
         """The temperature and the length with which this model writes for the chat. Raises UnknownModel."""
         return chat.settings(self._models.get(model).profile.sampling)
+
+    def has_letters(self, model: str, text: str) -> bool:
+        """Whether the model can read the letters of a text. Raises UnknownModel."""
+        return has_letters(self._models.get(model).tokenizer, text)
 
     async def joke(self, model: str, topic: str, chat: ChatState, until: float, show: Callable[[str], None]) -> Joke:
         """A joke that the model begins itself, or goes on with after `topic`.

@@ -32,6 +32,7 @@ NO_STICKERS = "That looks like fun, but I cannot see stickers, only read words. 
 EXPIRED_BUTTON = "This button has expired. Please ask again."
 MESSAGE_GONE = "I can no longer see the message that this answers. Please send it again."
 NEW_CONVERSATION = "It has been quiet for a while, so I have let go of what we said before, and we begin anew."
+STRANGE_LETTERS = "My vocabulary does not have these letters, so I can only guess: I learned from texts in other ones."
 CHAT_STARTED = "From now on I remember what we say. Use /reset to end the conversation."
 CHAT_ENDED = "I have forgotten our conversation. From now on I answer each message on its own."
 MODEL_QUESTION = "Which model should write?"
@@ -86,6 +87,8 @@ def start_labels(profile: Profile | None) -> dict[str, str]:
     labels = {"joke": "Tell me a joke" if tells_jokes else "Write something"}
     if profile is None or layout_of(profile.template).has_turns:
         labels["talk"] = "Let's talk"
+    elif profile.beginnings:
+        labels["begin"] = "Go on with a beginning"
     return labels | {"help": "What can you do?"}
 
 
