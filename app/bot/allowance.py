@@ -41,17 +41,19 @@ class Allowance:
         return self.may_ask(author, chat) and not self.seconds_until_allowed(kind, author)
 
     @contextmanager
-    def counting(self, kind: Kind, author: int) -> Iterator[None]:
-        """Count what is done in the block, unless it fails such that Telegram will send its update again.
+    def counting(self, kind: Kind, author: int, times: int = 1) -> Iterator[None]:
+        """Count what is done in the block, as `times` of its kind, unless it fails such that Telegram will send its update again.
 
         It is counted when it begins, since an author may write in several chats at the same time.
         """
-        self._limiters[kind].count(author)
+        for _ in range(times):
+            self._limiters[kind].count(author)
         try:
             yield
         except SENT_AGAIN as error:
             if not isinstance(error, BadRequest):
-                self._limiters[kind].take_back(author)
+                for _ in range(times):
+                    self._limiters[kind].take_back(author)
             raise
 
     def takes_notice(self, author: int) -> bool:

@@ -8,7 +8,8 @@ from app.blind.comparison import BlindComparison
 from app.bot.chat_state import ChatSampling, ChatState, ChatStates
 from app.bot.keyboard import digest, model_buttons, settings_buttons
 from app.bot.outbox import Outbox
-from app.bot.strings import EXPIRED_BUTTON, MODEL_HIDDEN, MODEL_QUESTION, MOODS, SIZES, STORE_DOWN, current_settings
+from app.bot.strings import EXPIRED_BUTTON, MODEL_HIDDEN, MOODS, SIZES, STORE_DOWN, current_settings, model_question
+from app.engine.profile import Profile
 from app.errors import StoreError
 from app.models import Models
 
@@ -27,7 +28,7 @@ class ChatSettings:
             await outbox.send(message, MODEL_HIDDEN)
             return
         chosen = (await self._chats.get(message.chat.id)).model or self._models.default
-        await outbox.send(message, MODEL_QUESTION, model_buttons(self._models.names, chosen))
+        await outbox.send(message, model_question(self._profiles), model_buttons(self._profiles, chosen))
 
     async def show(self, message: Message, outbox: Outbox) -> None:
         """Send the temperature and the length with buttons to change them. Raises TelegramError, StoreError."""
@@ -50,12 +51,16 @@ class ChatSettings:
             await outbox.edit(
                 message.chat.id,
                 message.message_id,
-                message.text or "",
-                model_buttons(self._models.names, chat.model or ""),
+                model_question(self._profiles),
+                model_buttons(self._profiles, chat.model or ""),
             )
         else:
             chosen = self._sampling(chat)
             await outbox.edit(message.chat.id, message.message_id, current_settings(chosen), settings_buttons(chosen))
+
+    @property
+    def _profiles(self) -> dict[str, Profile]:
+        return {name: self._models.get(name).profile for name in self._models.names}
 
     def _sampling(self, chat: ChatState) -> ChatSampling:
         """The chat's temperature and length, with the defaults of the model that writes for it."""

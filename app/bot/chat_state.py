@@ -47,6 +47,15 @@ class AnsweredMessage(msgspec.Struct, kw_only=True, array_like=True):
     message: int = 0
 
 
+class GameRound(msgspec.Struct, omit_defaults=True):
+    """The game of guessing in a chat: texts `shown` ever, this round's guesses, how many are `right`, and the text to guess."""
+
+    shown: int = 0
+    guessed: int = 0
+    right: int = 0
+    text: str = ""
+
+
 class ChatState(msgspec.Struct, omit_defaults=True):
     """What nobody has chosen is None: the default model, and that model's own temperature and length.
 
@@ -63,6 +72,7 @@ class ChatState(msgspec.Struct, omit_defaults=True):
     heard: int = 0
     answers: list[AnsweredMessage] = []
     told_of_letters: bool = False
+    game: GameRound = msgspec.field(default_factory=GameRound)
 
     def begin_conversation(self, *, talking: bool) -> None:
         """Forget what was said. `talking` says whether another conversation begins."""

@@ -15,6 +15,7 @@ from app.bot.address import AddressedText
 from app.bot.chat_state import ChatState
 from app.bot.message_limits import cut
 from app.bot.model_writer import ModelWriter
+from app.engine.prompts import alternating
 from app.feedback.store import OWN_WORDS, ShownText, new_id
 
 # The most seconds that a joke by people is held back, so that its speed does not give it away in a blind comparison.
@@ -85,7 +86,9 @@ class Composer:
         model = self._model(chat)
         # A single question is put in a template of its own, which some models have learned.
         as_question = asked.command == "joke" and not chat.talking
-        answer = await self._writer.answer(model, [*turns, asked.text], chat, until, show, as_question=as_question)
+        answer = await self._writer.answer(
+            model, alternating([*turns, asked.text]), chat, until, show, as_question=as_question
+        )
         text = shown_text(Joke(asked.text, answer), model, self._writer.settings(model, chat)._asdict())
         return Composition(text, cut(answer))
 

@@ -21,11 +21,14 @@ from app.bot.chat_settings import ChatSettings
 from app.bot.chat_state import ChatStates
 from app.bot.client import explain_failure, open_client
 from app.bot.composer import Composer
+from app.bot.duet import TURNS, Duets
+from app.bot.guessing import GUESSES, Guessing
 from app.bot.languages import offered
 from app.bot.model_writer import ModelWriter
 from app.bot.outbox import Outbox
 from app.bot.reactions import Reactions
 from app.bot.strings import (
+    DUET_STOPPED,
     EXPIRED_BUTTON,
     INTERNAL_ERROR,
     MESSAGE_GONE,
@@ -48,6 +51,9 @@ from app.models import Models
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
+# Commands and buttons for which a model writes.
+WRITING_COMMANDS = ("", "joke", "play", "duet")
+WRITING_ACTIONS = ("joke", "again", "begin", "play", "next")
 ANY_JOKE = AddressedText("joke", "")
 Command = Callable[[Message, Outbox], Awaitable[None]]
 
@@ -66,27 +72,35 @@ class Dispatcher:
     ) -> None:
         key = settings.telegram_token.encode()
         chats = ChatStates(store, key)
-        composer = Composer(ModelWriter(models, queue, settings.max_length), models.default, comparison)
+        writer = ModelWriter(models, queue, settings.max_length)
+        composer = Composer(writer, models.default, comparison)
         two_models = len(models.names) > 1 and not comparison
         known = offered(votes=store is not None, two_models=two_models, game=game is not None)
         commands = ChatCommands(chats, None if comparison else models.get().profile, store, known)
         self._client = open_client(settings)
         self._reader = AddressReader(settings.telegram_token)
         self._settings = settings
-        self._game = game
+        self._guessing = Guessing(game, chats, key)
+        self._duets = Duets(writer, models, chats, comparison)
         self._allowance = Allowance(settings.telegram_allowed, settings.telegram_rate)
         self._votes = VoteButtons(store, key, blind=bool(comparison))
         self._reactions = Reactions(chats, self._votes)
         self._answers = Answers(composer, chats, store, self._votes.replaced)
         self._beginnings = models.get().profile.beginnings
         self._chat_settings = ChatSettings(chats, models, comparison)
-        # What the buttons under a greeting do.
-        self._first_steps: dict[str, Command] = {"talk": commands.start_conversation, "help": commands.help}
+        # What buttons do that need no more than their chat.
+        self._steps: dict[str, Command] = {
+            "talk": commands.start_conversation,
+            "help": commands.help,
+            "play": self._guessing.begin,
+            "next": self._guessing.show_next,
+        }
         self._commands: dict[str, Command] = {
             "start": commands.start,
             "help": commands.help,
             "chat": commands.start_conversation,
             "reset": commands.end_conversation,
+            "play": self._guessing.begin,
             "top": TopTexts(store, blind=bool(comparison)).show,
             "stats": commands.stats,
             "model": self._chat_settings.show_models,
@@ -172,7 +186,7 @@ class Dispatcher:
         if addressed is None and not (private and is_unreadable(message)):
             return
         author = author_of(message)
-        kind: Kind = "text" if addressed and addressed.wants_text else "command"
+        kind = kind_of(addressed)
         if not self._allowance.may_ask(author, message.chat.id):
             if private and self._allowance.takes_notice(author):
                 await outbox.send(message, not_allowed(author))
@@ -180,7 +194,8 @@ class Dispatcher:
             if self._allowance.takes_notice(author):
                 await outbox.send(message, wait_please(seconds))
         else:
-            with self._allowance.counting(kind, author):
+            times = TURNS if addressed and addressed.command == "duet" else 1
+            with self._allowance.counting(kind, author, times):
                 await self._answer(message, addressed, outbox)
 
     async def _answer(self, message: Message, addressed: AddressedText | None, outbox: Outbox) -> None:
@@ -191,6 +206,8 @@ class Dispatcher:
             await command(message, outbox)
         elif addressed.wants_text:
             await self._answers.write(message, addressed, outbox)
+        elif addressed.command == "duet":
+            await self._duets.perform(message, addressed.text, outbox)
         else:
             await outbox.send(message, unknown_command(addressed.command))
 
@@ -198,7 +215,7 @@ class Dispatcher:
         """Somebody pressed a button. Every press is acknowledged, because the button is shown as busy until then."""
         action, _, value = (query.data or "").partition(":")
         person = query.from_user.id
-        kind: Kind = "text" if action in ("joke", "again", "begin") else "command"
+        kind: Kind = "text" if action in WRITING_ACTIONS else "command"
         if not self._allowance.may_ask(person, message.chat.id if message else person):
             await outbox.acknowledge(query, not_allowed(person))
         elif seconds := self._allowance.seconds_until_allowed(kind, person):
@@ -213,11 +230,16 @@ class Dispatcher:
         """Do what a button says. `message` is the one with the button, or None if Telegram no longer shows it."""
         if action in VALUES:
             await self._votes.press(query, message, outbox, action, value)
+        elif action in GUESSES:
+            await self._guessing.guess(query, message, outbox, action, value)
         elif message is None:
             await outbox.acknowledge(query, EXPIRED_BUTTON)
-        elif step := self._first_steps.get(action):
+        elif step := self._steps.get(action):
             await outbox.acknowledge(query)
             await step(message, outbox)
+        elif action == "stop":
+            running = self._duets.stop(message.chat.id)
+            await outbox.acknowledge(query, DUET_STOPPED if running else EXPIRED_BUTTON)
         elif action == "begin":
             await outbox.acknowledge(query)
             beginning = random.choice(self._beginnings or [""])
@@ -236,6 +258,10 @@ class Dispatcher:
         await outbox.acknowledge(query)
         asked = await self._reader.read(earlier, outbox, addressed=True) if earlier else None
         await self._answers.write(earlier or message, asked or ANY_JOKE, outbox, again=True)
+
+
+def kind_of(addressed: AddressedText | None) -> Kind:
+    return "text" if addressed is not None and addressed.command in WRITING_COMMANDS else "command"
 
 
 def internal_error(error: Exception) -> str:

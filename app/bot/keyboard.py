@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from app.bot.chat_state import AnotherAction, ChatSampling
-from app.bot.strings import ANOTHER, MOODS, SIZES, VOTE_LABELS
+from app.bot.strings import ANOTHER, GUESS_LABELS, MOODS, PLAY_NEXT, SIZES, VOTE_LABELS
+from app.engine.profile import Profile
 
 
 class VoteMarks(NamedTuple):
@@ -51,6 +53,17 @@ def with_marks(buttons: InlineKeyboardMarkup, marks: VoteMarks) -> InlineKeyboar
     return InlineKeyboardMarkup([[marked(button) for button in row] for row in buttons.inline_keyboard])
 
 
+def guess_buttons(text_id: str) -> InlineKeyboardMarkup:
+    guesses = [
+        InlineKeyboardButton(label, callback_data=f"{action}:{text_id}") for action, label in GUESS_LABELS.items()
+    ]
+    return InlineKeyboardMarkup([guesses, [InlineKeyboardButton(PLAY_NEXT, callback_data="next")]])
+
+
+def next_button(action: str, label: str) -> InlineKeyboardMarkup:
+    return InlineKeyboardMarkup([[InlineKeyboardButton(label, callback_data=action)]])
+
+
 def start_buttons(labels: Mapping[str, str]) -> InlineKeyboardMarkup:
     """A row for each of these labels, by their actions."""
     return InlineKeyboardMarkup(
@@ -58,8 +71,16 @@ def start_buttons(labels: Mapping[str, str]) -> InlineKeyboardMarkup:
     )
 
 
-def model_buttons(names: Sequence[str], chosen: str) -> InlineKeyboardMarkup:
-    return InlineKeyboardMarkup([[choice(name, name == chosen, f"model:{digest(name)}")] for name in names])
+def model_buttons(profiles: Mapping[str, Profile], chosen: str) -> InlineKeyboardMarkup:
+    """A button for each model, by its name: with its title, if no other model has the same."""
+    titles = Counter(profile.title for profile in profiles.values())
+    labels = {
+        name: profile.title if profile.title and titles[profile.title] == 1 else name
+        for name, profile in profiles.items()
+    }
+    return InlineKeyboardMarkup(
+        [[choice(label, name == chosen, f"model:{digest(name)}")] for name, label in labels.items()]
+    )
 
 
 def settings_buttons(chosen: ChatSampling) -> InlineKeyboardMarkup:

@@ -15,7 +15,7 @@ from app.bot.message_limits import LIMIT, units
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
 from app.engine.generation_queue import GenerationQueue
-from app.engine.prompts import alternating
+from app.engine.prompts import Turn
 from app.errors import QueueTimeout
 from app.models import Models
 
@@ -52,7 +52,7 @@ class ModelWriter:
     async def answer(
         self,
         model: str,
-        turns: Sequence[str],
+        turns: Sequence[Turn],
         chat: ChatState,
         until: float,
         show: Callable[[str], None],
@@ -66,7 +66,7 @@ class ModelWriter:
         engine = self._models.get(model)
         options = turn_options(engine, self._options(engine, chat))
         template = engine.profile.question_template if as_question else None
-        prompt = await read_turns(engine, alternating(turns), options.length, template)
+        prompt = await read_turns(engine, turns, options.length, template)
         return (await self._write(engine, prompt, options, until, show)).strip()
 
     async def _write(

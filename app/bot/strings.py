@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from app.bot.chat_state import ChatSampling
 from app.bot.languages import COMMANDS
+from app.bot.message_limits import cut
 from app.engine.profile import Profile
 from app.engine.templates import layout_of
 from app.errors import PromptTooLong, StoreError, UnknownModel
-from app.feedback.store import Tally
+from app.feedback.store import Source, Tally
 
 VOTE_LABELS = {"up": "👍", "down": "👎"}
 ANOTHER = "Another"
@@ -37,6 +38,12 @@ CHAT_STARTED = "From now on I remember what we say. Use /reset to end the conver
 CHAT_ENDED = "I have forgotten our conversation. From now on I answer each message on its own."
 MODEL_QUESTION = "Which model should write?"
 MODEL_HIDDEN = "Here the author of each text is chosen at random, so that the votes are fair."
+GUESS_LABELS = {"guess_model": "🤖 A model", "guess_human": "🧑 A person"}
+PLAY_NEXT, PLAY_AGAIN, DUET_STOP = "Next", "Play again", "Stop"
+NO_GAME = "There is nothing to guess here yet: it needs a model and a file of texts by people to compare it with."
+NO_TEXT_TO_GUESS = "I had nothing to show this time. Please try again."
+NEEDS_TWO_MODELS = "It takes two models that hold conversations, and I have no two of them."
+DUET_STOPPED = "They finish this turn."
 TOP_WEEK = "Liked best this week"
 TOP_EVER = "Liked best of all"
 TOP_HIDDEN = "While it is hidden who writes, it stays hidden what is liked, so that everybody votes freely."
@@ -61,6 +68,21 @@ def wait_please(seconds: int) -> str:
 
 def not_allowed(person: int) -> str:
     return f"I only answer the people and chats listed in TELEGRAM_ALLOW. Your id is {person}."
+
+
+def to_guess(question: str, text: str, number: int | None, of: int) -> str:
+    """A text whose author is to be guessed. `number` counts the texts of a round, if there are rounds."""
+    head = f"Text {number} of {of}" if number else ""
+    return "\n\n".join(filter(None, [head, question, text, "Who wrote it?"]))
+
+
+def verdict(right: bool, source: Source) -> str:
+    wrote = "a model wrote it." if source == "model" else "a person wrote it."
+    return f"{'✓ Right' if right else '✗ No'}: {wrote}"
+
+
+def score(right: int, of: int) -> str:
+    return f"You told {right} of {of} apart, where chance comes to {of // 2}. Forward this to whoever can do better."
 
 
 def overview(commands: Sequence[str]) -> str:
@@ -90,6 +112,12 @@ def start_labels(profile: Profile | None) -> dict[str, str]:
     elif profile.beginnings:
         labels["begin"] = "Go on with a beginning"
     return labels | {"help": "What can you do?"}
+
+
+def model_question(profiles: Mapping[str, Profile]) -> str:
+    """Who there is to choose from, with what each says about itself."""
+    lines = [f"{profile.title or name}\n{profile.about}".strip() for name, profile in profiles.items()]
+    return cut("\n\n".join([MODEL_QUESTION, *lines]))
 
 
 def current_settings(chosen: ChatSampling) -> str:

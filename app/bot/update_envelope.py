@@ -14,6 +14,10 @@ SqliteInteger = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Offset = Annotated[int, Meta(ge=0, le=2**31)]
 
 
+# The press of the button that stops what its chat is busy with: it waits for nothing.
+STOP = "stop"
+
+
 class SenderEnvelope(msgspec.Struct):
     """A person, or a chat in whose name somebody writes."""
 
@@ -89,6 +93,7 @@ class UpdateEnvelope(msgspec.Struct):
         inside = self.message or self.edited_message or self.message_reaction
         if inside is not None:
             return inside.chat.id
-        if (query := self.callback_query) is None:
+        query = self.callback_query
+        if query is None or query.data == STOP:
             return None
         return query.message.chat.id if query.message else query.inline_message_id

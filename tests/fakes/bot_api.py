@@ -123,10 +123,13 @@ class BotApi:
         message = self.messages.get((self._chat(fields), int(fields["message_id"])))
         if message is None or message["from"] != BOT:
             raise Refused(400, "Bad Request: message to edit not found")
-        changed = {"text": checked(fields).strip()} | keyboard(fields)
+        # An edit without buttons takes the buttons away.
+        changed = {"text": checked(fields).strip(), "reply_markup": None} | keyboard(fields)
         if all(message.get(name) == value for name, value in changed.items()):
             raise Refused(400, "Bad Request: message is not modified")
         message.update(changed)
+        if message["reply_markup"] is None:
+            del message["reply_markup"]
         return message
 
     def _editMessageReplyMarkup(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802

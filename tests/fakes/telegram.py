@@ -91,7 +91,7 @@ class Telegram(BotApi):
         return [dict(message) for message in found if message["from"] == BOT]
 
     def deliver(self, update: dict[str, Any], chat: int = 0) -> None:
-        """Deliver an update of any shape."""
+        """Deliver an update of any shape, in the order of this chat's, by default of the one that it is in."""
         self._post(update, chat)
 
     def settle(self, seconds: float = 20.0) -> None:
@@ -108,7 +108,7 @@ class Telegram(BotApi):
         kinds = ("message", "edited_message", "message_reaction")
         inside: dict[str, Any] = next((numbered[kind] for kind in kinds if numbered.get(kind)), {})
         inside = inside or (numbered.get("callback_query") or {}).get("message") or {}
-        chat = inside["chat"]["id"] if inside else chat
+        chat = chat or (inside["chat"]["id"] if inside else 0)
         self.undelivered += 1
         self._loop.call_soon_threadsafe(self._enqueue, chat, numbered)
 
