@@ -61,8 +61,8 @@ export async function get(path) {
   return (await ask(path)).json();
 }
 
-export async function post(path, body) {
-  return (await ask(path, body)).json();
+export async function post(path, body, signal) {
+  return (await ask(path, body, signal)).json();
 }
 
 /** Yields the parsed events of a response as they arrive. Throws Refusal, also for an error in the middle of the stream. */

@@ -163,7 +163,7 @@ function choose(name) {
 
 /** Show the chosen model as it wants to be shown: its title, what it is, its defaults, and Chat if it knows turns. */
 function present() {
-  const { title, about, sampling, turns } = profile();
+  const { title, about, sampling, turns, n_ctx } = profile();
   colours.accent(profile());
   $("title").textContent = document.title = title || "GPT-2";
   $("title").title = title;
@@ -171,6 +171,7 @@ function present() {
   $("model").parentElement.hidden = title && served.models.length < 2;
   $("about").textContent = about;
   settings.follow(sampling);
+  writing.present(model(), n_ctx);
   $("modes").hidden = !turns;
   if (!turns && mode === "chat") turn("write");
 }
@@ -290,6 +291,7 @@ function pick(entry) {
 
 function keys() {
   for (const key of document.querySelectorAll("kbd.mod")) key.textContent = mac ? "⌘" : "Ctrl";
+  for (const key of document.querySelectorAll(".alt")) key.textContent = mac ? "⌥" : "Alt";
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") task.busy() ? task.stop() : panels.show(null);
     if (event.key !== "Enter" || event.isComposing || task.busy() || !served) return;

@@ -1,67 +1,101 @@
-// Write: one text in two inks, and the continuations to choose from.
+// Write: one text in two inks, and the model goes on where the caret is.
 
 import { stream } from "./api.js";
-import { $, announce, copy, flash, make } from "./dom.js";
-import { edited, runs } from "./pen.js";
+import * as cards from "./cards.js";
+import { $, announce } from "./dom.js";
+import * as ghost from "./ghost.js";
+import * as ink from "./ink.js";
+import { edited, inserted, runs } from "./pen.js";
 import { set, settings } from "./settings.js";
+import * as sight from "./sight.js";
+import * as surprise from "./surprise.js";
 import { Pace, busy, changed, run } from "./task.js";
-import * as votes from "./votes.js";
 
 const field = $("text");
 let ranges = [];
 let seen = "";
-// What the model added, newest last: {before, after, ranges, prefix, text, model, seed}. It can be undone until the text is edited.
+// What the model added, newest last: {before, from, after, prefix, text, model, seed}. `before` and `from` are states, {text, ranges,
+// at}: what an undo brings back, and what the model wrote after. It can be undone until the text is edited.
 let steps = [];
-// The continuations to choose from: {before, prefix, spaced, model, seed, texts}.
+// The continuations to choose from: {before, at, prefix, spaced, model, seed, texts}.
 let offered = null;
+// The text at whose end the model has come to an end.
+let ended = null;
+let reader = { model: undefined, window: 1024 };
+let unseen = 0;
+let tip = 0;
+let looking = 0;
 
 export const go = (model) => run((signal) => write(model, signal));
 export const goOn = go;
 export const isEmpty = () => field.value === "";
 export const pieces = () => runs(field.value, ranges);
+const state = () => ({ text: field.value, ranges, at: field.selectionEnd });
 const top = () => (steps.at(-1)?.after === field.value ? steps.at(-1) : null);
 export const canUndo = () => Boolean(top());
 export const canAgain = () => Boolean(top() || offered);
 /** What a vote is about. */
-export const latest = () => top();
+export const latest = () => top() && { text: top().text, prefix: top().prefix, model: top().model };
 export const words = () => ({ go: "Continue", show: field });
+
+/** The model that is chosen, and the tokens that its window holds. */
+export function present(model, window) {
+  reader = { model, window };
+  ghost.dismiss();
+  look();
+}
 
 export function open() {
   field.addEventListener("input", () => {
-    ranges = edited(ranges, seen, field.value);
+    ranges = edited(ranges, seen, field.value, field.selectionEnd);
+    if (offered) offered.at = Math.max(0, offered.at + (field.selectionEnd <= offered.at ? field.value.length - seen.length : 0));
+    seen = field.value;
+    ghost.typed();
     draw();
     changed();
   });
-  field.addEventListener("keydown", (event) => {
-    if (event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey && canUndo() && !busy()) {
-      event.preventDefault();
-      undo();
-    }
+  field.addEventListener("keydown", keys);
+  ghost.open({ ahead, prompt, draw, take });
+  surprise.open({ sight: (text, signal) => sight.begin(text, { ...reader, length: 1 }, signal), model: () => reader.model, draw, choose });
+  document.addEventListener("changed", () => {
+    $("ended").hidden = busy() || ended === null || field.value !== ended;
+    clearTimeout(looking);
+    looking = setTimeout(look, 400);
   });
+  $("go-on").addEventListener("click", () => run((signal) => write(reader.model, signal, { anyway: true })));
+  $("begin-another").addEventListener("click", beginAnother);
   draw();
 }
 
+function keys(event) {
+  const undoes = event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey && canUndo();
+  if (busy() || !(undoes || ghost.key(event) || surprise.key(event))) return;
+  event.preventDefault();
+  event.stopPropagation();
+  if (undoes) undo();
+}
+
 export function undo() {
-  const step = top();
-  steps.pop();
-  show(step.before, step.ranges);
+  show(steps.pop().before);
   announce("Undone.");
 }
 
 export function again(model) {
   set({ seed: null });
-  if (!offered) undo();
-  return go(model);
+  if (offered) return go(model);
+  const { before, from, anyway } = steps.pop();
+  show(from);
+  return run((signal) => write(model, signal, { before, anyway }));
 }
 
 export function begin(text) {
-  show(text, []);
+  show({ text, ranges: [] });
 }
 
 export function fresh() {
   steps = [];
   withdraw();
-  show("", []);
+  show({ text: "", ranges: [] });
 }
 
 export const entry = () => ({ text: field.value, ranges, ...(offered && { offered }) });
@@ -70,83 +104,129 @@ export function restore(kept) {
   steps = [];
   withdraw();
   if (kept.prompt !== undefined && kept.text.startsWith(kept.prompt) && kept.text !== kept.prompt) steps.push(shared(kept));
-  show(kept.text, kept.ranges);
-  if (!kept.offered) return;
-  const cards = lay(kept.offered.texts.length);
-  withdraw(cards);
-  offer(cards, kept.offered);
+  show(kept);
+  if (kept.offered) offer(cards.lay(kept.offered.texts.length), { at: kept.text.length, ...kept.offered });
 }
 
 /** The step from a shared text's prompt to its end, to be undone and done again. */
-function shared({ text, ranges, prompt, model, seed }) {
+function shared({ text, ranges: all, prompt, model, seed }) {
   const prefix = bare(prompt);
-  const rest = text.slice(prompt.length);
-  return { before: prompt, after: text, ranges: edited(ranges, text, prompt), ...said(prefix, prefix !== prompt, rest), model, seed };
+  const from = { text: prompt, ranges: edited(all, text, prompt), at: prompt.length };
+  return { before: from, from, after: text, ...said({ prefix, spaced: prefix !== prompt, model }, text.slice(prompt.length)), seed };
 }
 
-/** The last prompt with the seed of its continuation. If there is none, the text as it is. */
+/** The last prompt with the seed of its continuation. Without one, or if text comes after it, the text as it is. */
 export function link() {
-  const step = top() ?? offered;
-  return step ? { text: step.before, seed: step.seed } : { text: field.value, seed: settings.seed };
+  const { before, at, seed } = top()?.from ? { ...top(), before: top().from.text, at: top().from.at } : offered ?? {};
+  return before !== undefined && !before.slice(at).trim() ? { text: before, seed } : { text: field.value, seed: settings.seed };
 }
 
-function show(text, newRanges) {
+/** The first thing that a person wrote, once more. */
+function beginAnother() {
+  const [first] = pieces();
+  $("new").click();
+  begin(first?.model === false ? first.text.trimEnd() : "");
+  go(reader.model);
+}
+
+function show({ text, ranges: newRanges, at = text.length }) {
   field.value = text;
+  field.setSelectionRange(at, at);
   ranges = newRanges;
+  ghost.dismiss();
   draw();
   changed();
 }
 
 function draw() {
   seen = field.value;
-  const spans = pieces().map(({ text, model }) => make("span", { className: model ? "models" : "yours" }, text));
-  if (!seen) spans.push(make("span", { className: "yours" }, "Write a beginning,"), " ", make("span", { className: "models" }, "and the model continues it."));
-  $("ink").classList.toggle("invitation", !seen);
-  // An empty last line only has a height if it holds a character.
-  $("ink").replaceChildren(...spans, "\u200b");
+  const growing = $("write").classList.contains("writing");
+  ink.draw(seen, ranges, { unseen, words: surprise.words(seen), ghost: growing ? "" : ghost.text(), caret: growing ? tip : field.selectionEnd, growing });
 }
 
-async function write(model, signal) {
-  const before = field.value;
-  const old = ranges;
-  const prefix = bare(before);
-  const spaced = prefix !== before;
-  const asked = { ...settings, prefix, model, include_prefix: false };
-  if (asked.seed === null) delete asked.seed;
-  const cards = settings.nsamples > 1 ? lay(settings.nsamples) : null;
-  const texts = Array(settings.nsamples).fill("");
+/** Draw what the model does not see of the text before the caret in a fainter ink. */
+async function look() {
+  if (busy()) return;
+  const before = field.value.slice(0, field.selectionEnd);
+  const from = await sight.begin(before, { ...reader, length: settings.length }).catch(() => unseen);
+  if (before !== field.value.slice(0, field.selectionEnd) || busy()) return;
+  fade(from);
+}
+
+function fade(from) {
+  $("sight").hidden = !from;
+  $("sight").textContent = `The model no longer sees what is in the faint ink: its window holds ${reader.window.toLocaleString("en")} tokens.`;
+  if (from === unseen) return;
+  unseen = from;
+  draw();
+}
+
+/** The text before the caret, or null where no suggestion belongs: elsewhere than in the field, or within a word. */
+function ahead() {
+  const { value, selectionStart, selectionEnd } = field;
+  const idle = !busy() && document.activeElement === field && selectionStart === selectionEnd;
+  return idle && !/^[\p{L}\p{N}]/u.test(value.slice(selectionEnd)) ? value.slice(0, selectionEnd) : null;
+}
+
+/** A token for a word includes the space before it, so after a trailing space the model could not continue well. */
+const bare = (text) => (text.trimEnd() === "" ? text : text.replace(/ +$/, ""));
+
+/** What the model is asked to continue `text` by so many tokens, and from which character on that is. */
+async function prompt(text, length, signal) {
+  const whole = bare(text);
+  const from = await sight.begin(whole, { ...reader, length }, signal);
+  return { prefix: whole.slice(from), spaced: whole !== text, model: reader.model, from };
+}
+
+/** `before` is the state that an undo brings back. After an end marker, the model writes on `anyway`, in a new paragraph. */
+async function write(model, signal, { before = state(), anyway = false } = {}) {
+  const from = state();
+  const many = settings.nsamples;
+  const texts = Array(many).fill("");
   const pace = new Pace();
   let closing = null;
+  let laid = null;
+  let asked = {};
   field.readOnly = true;
-  withdraw(cards);
+  withdraw();
+  ended = null;
+  tip = from.at;
   $("write").classList.add("writing");
+  if (anyway) add(/\n\n/.test(from.text) ? "\n\n" : "\n");
+  draw();
   try {
-    for await (const event of stream("generate", asked, signal)) {
+    asked = await prompt(field.value.slice(0, tip), settings.length, signal);
+    fade(asked.from);
+    if (many > 1) laid = cards.lay(many);
+    for await (const event of stream("generate", request(asked, anyway), signal)) {
       if (event.usage) closing = event;
       if (!event.text) continue;
       pace.see();
       // A text area turns \r\n into one character, or into two lines if they arrive apart.
       const more = event.text.replaceAll("\r", "");
-      const text = spaced && !texts[event.index] ? more.replace(/^ /, "") : more;
+      const text = asked.spaced && !texts[event.index] ? more.replace(/^ /, "") : more;
       texts[event.index] += text;
-      // A word's token begins with the space before it, which would indent the card.
-      if (cards) cards[event.index].words.textContent = texts[event.index].trimStart();
+      if (laid) cards.fill(laid[event.index], texts[event.index]);
       else add(text);
     }
   } finally {
     field.readOnly = false;
-    $("write").classList.remove("writing");
     const seed = closing?.seed ?? settings.seed;
     pace.end(closing?.usage.completion_tokens, ...reason(closing, texts, signal));
-    if (cards) offer(cards, { before, prefix, spaced, model, seed, texts });
-    else if (texts[0]) steps.push({ before, after: field.value, ranges: old, ...said(prefix, spaced, texts[0]), model, seed });
+    if (laid) offer(laid, { before: field.value, at: tip, ...asked, seed, texts });
+    else if (texts[0]) finish({ before, from, anyway, seed }, asked, texts[0]);
+    else if (anyway) show(from);
+    $("write").classList.remove("writing");
+    if (closing?.finish_reason === "stop" && many === 1) ended = field.value;
     announce(texts.filter(Boolean).join("\n") || $("count").textContent);
     draw();
   }
 }
 
-/** A token for a word includes the space before it, so after a trailing space the model could not continue well. */
-const bare = (text) => (text.trimEnd() === "" ? text : text.replace(/ +$/, ""));
+function request({ prefix, model }, anyway) {
+  const { seed, ...chosen } = settings;
+  return { ...chosen, ...(seed !== null && { seed }), ...(anyway && { min_tokens: 1 }), prefix, model, include_prefix: false };
+}
 
 function reason(closing, texts, signal) {
   // The sentence about a refusal says the rest.
@@ -155,67 +235,67 @@ function reason(closing, texts, signal) {
   return closing.finish_reason === "timeout" ? ["time limit reached"] : [];
 }
 
-/** Append the model's words to the text. */
+/** Let the caret stand after what was written, with a space before the word that follows, and remember how to undo it. */
+function finish(step, asked, text) {
+  if (/[\p{L}\p{N}]$/u.test(text) && /^[\p{L}\p{N}]/u.test(field.value.slice(tip))) add(" ");
+  field.setSelectionRange(tip, tip);
+  steps.push({ ...step, after: field.value, ...said(asked, text) });
+}
+
+/** Put the model's words where it is writing. */
 function add(text) {
-  const start = field.value.length;
-  field.value += text;
-  if (ranges.at(-1)?.[1] === start) ranges = [...ranges.slice(0, -1), [ranges.at(-1)[0], start + text.length]];
-  else ranges = [...ranges, [start, start + text.length]];
+  field.setRangeText(text, tip, tip);
+  ranges = inserted(ranges, tip, text.length);
+  tip += text.length;
   seen = field.value;
-  const span = $("ink").querySelector("span:last-of-type");
-  if (span?.className === "models" && start > 0) span.append(text);
-  else draw();
+  if ($("write").classList.contains("writing")) ink.grow(text);
   document.dispatchEvent(new Event("grown"));
 }
 
-function sameness(same, all) {
-  return `${same} of ${all} wrote this.${same === all ? " With a higher temperature they differ." : ""}`;
+/** Put words of the model's at `at`, all at once. */
+function put(text, at, asked, seed) {
+  const before = { ...state(), at };
+  tip = at;
+  add(text);
+  finish({ before, from: before, seed }, asked, text);
+  draw();
+  changed();
 }
 
-function lay(count) {
-  return Array.from({ length: count }, () => {
-    const words = make("p", { className: "models" });
-    return { words, card: make("div", { className: "card", role: "listitem" }, words) };
-  });
+/** Take a suggestion. */
+function take({ ahead: { length }, text, ...asked }) {
+  put(text, length, asked, null);
 }
 
-/** Replace the continuations to choose from, by default with none. */
-function withdraw(cards = null) {
+/** Put another word of the model's in place of what comes after `from`, and go on. Without a text, end there. */
+function choose(from, text) {
+  const before = state();
+  const kept = { text: before.text.slice(0, from), ranges: edited(ranges, before.text, before.text.slice(0, from)) };
+  show({ text: kept.text + (text ?? ""), ranges: text ? inserted(kept.ranges, from, text.length) : kept.ranges });
+  if (text === null) steps.push({ before, from: before, after: field.value, prefix: kept.text, text: "" });
+  else return run((signal) => write(reader.model, signal, { before }));
+  changed();
+}
+
+function withdraw() {
   offered = null;
-  $("samples").hidden = !cards;
-  $("samples").replaceChildren(...(cards ?? []).map(({ card }) => card));
+  cards.lay(0);
 }
 
 /** What a vote is about: the model's own words, which begin with the space that the prompt was asked without. */
-const said = (prefix, spaced, text) => ({ prefix, text: spaced && text ? ` ${text}` : text });
+const said = ({ prefix, spaced, model }, text) => ({ prefix, text: spaced && text ? ` ${text}` : text, model });
 
-/** Let a person choose. Continuations that are equal are shown once. */
-function offer(cards, found) {
-  const { before, prefix, spaced, model, seed, texts } = found;
-  if (texts.every((text) => !text)) return withdraw();
+function offer(laid, found) {
+  if (found.texts.every((text) => !text)) return withdraw();
   offered = found;
-  for (const [index, { card, words }] of cards.entries()) {
-    const text = texts[index];
-    if (texts.indexOf(text) < index) {
-      card.remove();
-      continue;
-    }
-    words.textContent = text.trimStart();
-    const same = texts.filter((other) => other === text).length;
-    if (same > 1) card.append(make("p", { className: "note" }, sameness(same, texts.length)));
-    const take = make("button", { type: "button" }, "Take this one");
-    take.addEventListener("click", () => {
-      const old = ranges;
+  cards.offer(laid, found.texts, {
+    about: (text) => said(found, text),
+    whole: (text) => found.before.slice(0, found.at) + text + found.before.slice(found.at),
+    take: (text) => {
+      const { at, seed } = found;
       withdraw();
-      // Keep what was typed since the continuations were written.
-      const start = field.value;
-      add(text);
-      steps.push({ before: start, after: field.value, ranges: old, ...said(prefix, spaced, text), model, seed });
-      changed();
+      put(text, at, found, seed);
       field.focus();
-    });
-    const keep = make("button", { type: "button" }, "Copy");
-    keep.addEventListener("click", () => copy(before + text).then(() => flash(keep, "Copied")));
-    card.append(make("div", { className: "after" }, take, keep, ...votes.buttons({ ...said(prefix, spaced, text), model })));
-  }
+    },
+  });
 }

@@ -1,0 +1,175 @@
+"""Ghost text: what the model would write, after a pause, which costs nobody their turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from app.engine.fake import FakeEngine
+from tests.browser.conftest import PHONE, button, close, text
+from tests.conftest import serving
+
+SUGGESTED = "big cats"  # Of twelve tokens, which are bytes here, the last one breaks a word off.
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving(FakeEngine("big cats run ")) as address:
+        yield address
+
+
+def ghost(page: Page) -> Locator:
+    return page.locator("#ink .ghost")
+
+
+def whole(page: Page) -> None:
+    """Wait until all of it has come."""
+    status = page.get_by_role("status")
+    while status.text_content() != f"Suggested: {ghost(page).text_content()}":
+        page.wait_for_timeout(20)
+
+
+def asked(page: Page) -> list[Any]:
+    found: list[Any] = []
+    page.on("request", lambda request: found.append(request.post_data_json) if request.method == "POST" else None)
+    return found
+
+
+def test_after_a_pause_it_stands_there_and_tab_takes_it(page: Page, url: str) -> None:
+    page.goto(url)
+    requests = asked(page)
+    text(page).focus()
+    page.keyboard.type("The ")
+    expect(ghost(page)).to_have_text(SUGGESTED)
+    expect(text(page)).to_have_value("The ")
+    expect(page.get_by_role("status")).to_have_text(f"Suggested: {SUGGESTED}")
+    assert [each["only_if_idle"] for each in requests] == [True]
+    page.keyboard.press("Tab")
+    expect(text(page)).to_have_value(f"The {SUGGESTED}")
+    expect(text(page)).to_be_focused()
+    expect(page.locator("#ink .models")).to_have_text(SUGGESTED)
+    page.keyboard.press("Control+z")
+    expect(text(page)).to_have_value("The ")
+
+
+def test_typing_what_it_says_shortens_it_and_asks_nothing(page: Page, url: str) -> None:
+    page.goto(url)
+    requests = asked(page)
+    text(page).focus()
+    page.keyboard.type("The ")
+    expect(ghost(page)).to_have_text(SUGGESTED)
+    page.keyboard.type("big c")
+    expect(ghost(page)).to_have_text("ats")
+    page.wait_for_timeout(700)
+    assert len(requests) == 1
+    page.keyboard.press("Tab")
+    expect(page.locator("#ink .models")).to_have_text("ats")
+    expect(text(page)).to_have_value("The big cats")
+
+
+@pytest.mark.parametrize("key", ["Escape", "ArrowLeft", "Home"])
+def test_escape_and_moving_the_caret_take_it_away(page: Page, url: str, key: str) -> None:
+    page.goto(url)
+    text(page).focus()
+    page.keyboard.type("The ")
+    expect(ghost(page)).to_be_visible()
+    page.keyboard.press(key)
+    expect(ghost(page)).to_have_count(0)
+    page.keyboard.press("Escape")
+    page.keyboard.press("Shift+Tab")
+    expect(text(page)).not_to_be_focused()
+
+
+def test_keys_show_the_alternatives(page: Page, starter: str) -> None:
+    page.goto(starter)
+    text(page).focus()
+    page.keyboard.type("[QUESTION] Why did the")
+    whole(page)
+    first = ghost(page).text_content() or ""
+    page.keyboard.press("Alt+BracketRight")
+    expect(ghost(page)).not_to_have_text(first)
+    whole(page)
+    second = ghost(page).text_content() or ""
+    page.keyboard.press("Alt+BracketLeft")
+    expect(ghost(page)).to_have_text(first)
+    page.keyboard.press("Alt+BracketRight")
+    expect(ghost(page)).to_have_text(second)
+    page.keyboard.press("Tab")
+    expect(text(page)).to_have_value(f"[QUESTION] Why did the{second}")
+
+
+def test_on_a_phone_a_tap_takes_it_and_buttons_do_the_rest(enter: Callable[..., BrowserContext], url: str) -> None:
+    page = enter(**PHONE).new_page()
+    page.goto(url)
+    text(page).tap()
+    page.keyboard.type("The ")
+    ghost(page).tap()
+    expect(text(page)).to_have_value(f"The {SUGGESTED}")
+    expect(text(page)).to_be_focused()
+    page.keyboard.type("; ")
+    button(page, "Take").tap()
+    expect(text(page)).to_have_value(f"The {SUGGESTED}; {SUGGESTED}")
+    page.keyboard.type("; ")
+    button(page, "Off").tap()
+    expect(ghost(page)).to_have_count(0)
+
+
+def test_it_can_be_turned_off_for_good(page: Page, url: str) -> None:
+    page.goto(url)
+    requests = asked(page)
+    button(page, "Settings").click()
+    page.get_by_role("checkbox", name="Suggest words as I write").uncheck()
+    close(page)
+    for _ in range(2):
+        text(page).focus()
+        page.keyboard.type("The ")
+        page.wait_for_timeout(700)
+        expect(ghost(page)).to_have_count(0)
+        page.reload()
+    assert requests == []
+
+
+def test_the_next_key_frees_the_server_at_once(page: Page) -> None:
+    with serving(FakeEngine(seconds_per_token=0.1), queue_limit=0) as slow:
+        page.goto(slow)
+        text(page).focus()
+        with page.expect_request("**/generate"):
+            page.keyboard.type("The ")
+        page.keyboard.type("x")
+        page.keyboard.press("Escape")
+        deadline = time.monotonic() + 0.8
+        while httpx.post(slow, json={"only_if_idle": True, "length": 1}).status_code == 429:
+            assert time.monotonic() < deadline
+
+
+def test_nothing_is_asked_while_a_text_is_written_or_the_caret_is_in_a_word(page: Page, url: str) -> None:
+    page.goto(url)
+    requests = asked(page)
+    text(page).fill("The cat")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.type("r")
+    page.wait_for_timeout(700)
+    assert requests == []
+
+
+@pytest.mark.parametrize("changes", [{"rate_limit": 1}, {"api_keys": "open-sesame"}])
+def test_a_refusal_is_silent(page: Page, changes: dict[str, Any]) -> None:
+    with serving(FakeEngine(), **changes) as strict:
+        page.goto(strict)
+        expect(button(page, "Continue")).to_be_enabled()
+        text(page).focus()
+        before = page.get_by_role("alert").text_content()
+        statuses: list[int] = []
+        page.on("response", lambda response: statuses.append(response.status) if "generate" in response.url else None)
+        for letter in "abc":
+            page.keyboard.type(letter)
+            page.wait_for_timeout(700)
+        # After the first refusal it asks no more for a while.
+        assert statuses in ([429], [401])
+        assert page.get_by_role("alert").text_content() == before
+        expect(ghost(page)).to_have_count(0)
