@@ -133,6 +133,7 @@ async function ask(count) {
     await reading;
     const asked = await host.prompt(ahead, TOKENS, mine.signal);
     for await (const event of stream("generate", question(asked, TOKENS, count), mine.signal)) {
+      if (mine.signal.aborted) return;
       if (event.usage) end(fresh, event.finish_reasons ?? [event.finish_reason]);
       else if (event.text) hear(fresh, fresh[event.index], event.text, asked);
     }

@@ -102,6 +102,7 @@ def test_beginnings_are_for_those_with_a_key(page: Page) -> None:
         go(page, "Why")
         page.get_by_role("textbox", name="API key").fill("key")
         page.keyboard.press("Enter")
+        expect(text(page)).not_to_have_value("Why")
         finish(page)
         button(page, "New").click()
         expect(button(page, "To grok means")).to_be_visible()
