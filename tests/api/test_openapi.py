@@ -22,6 +22,11 @@ from tests.conftest import events, serving
 from tests.fakes.loopback import on_loopback
 
 HELLO = [{"role": "user", "content": "Hello!"}]
+BROKEN: dict[str, dict[str, Any]] = {
+    "/": {}, "/v1/completions": {}, "/v1/chat/completions": {"messages": HELLO}, "/v1/responses": {"input": "Hi"},
+    "/generate_stream": {"inputs": "Hi"}, "/api/generate": {"model": "fake", "prompt": "Hi"},
+    "/api/chat": {"model": "fake", "messages": HELLO}, "/completion": {"prompt": "Hi"},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +58,12 @@ def is_described(document: dict[str, Any], path: str, method: str, reply: httpx.
     if kind == "application/json":
         holds(strict, schema, reply.json())
     elif kind == "text/event-stream":
-        for event in events(reply.text)[:-1]:
-            holds(strict, schema["contentSchema"], json.loads(event))
+        for event in events(reply.text):
+            if event != "[DONE]":
+                holds(strict, schema["contentSchema"], json.loads(event))
+    elif kind == "application/x-ndjson":
+        for line in reply.text.splitlines():
+            holds(strict, schema["contentSchema"], json.loads(line))
 
 
 def closed(schema: dict[str, Any]) -> dict[str, Any]:
@@ -92,6 +101,21 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
         ("/v1/chat/completions", {}),
         ("/v1/chat/completions", {"messages": HELLO, "tools": [{}]}),
         ("/v1/chat/completions", {"messages": [{"role": "user", "content": 5}]}),
+        ("/v1/responses", {"input": HELLO, "max_output_tokens": 5, "include": ["message.output_text.logprobs"]}),
+        ("/v1/responses", {"input": "Hi", "tools": [{}]}),
+        ("/", {"inputs": "Why", "parameters": {"max_new_tokens": 5, "top_n_tokens": 2}}),
+        ("/", {"inputs": "Why", "parameters": {"watermark": True}}),
+        ("/generate", {"inputs": "Why", "parameters": {"max_new_tokens": 5, "best_of": 2, "details": False}}),
+        ("/generate", {"inputs": "Why", "parameters": {"nothing": 1}}),
+        ("/api/generate", {"model": "fake", "stream": False, "options": {"num_predict": 5}, "logprobs": True}),
+        ("/api/generate", {"model": "fake", "prompt": "Why", "stream": False, "logprobs": True, "top_logprobs": 1}),
+        ("/api/generate", {"model": "fake", "images": ["a"]}),
+        ("/api/chat", {"model": "fake", "messages": HELLO, "stream": False}),
+        ("/api/chat", {"messages": HELLO}),
+        ("/api/show", {"model": "fake"}),
+        ("/completion", {"prompt": "Why", "n_predict": 5, "n_probs": 2, "return_tokens": True}),
+        ("/completion", {"prompt": ["Why", [1, 2]], "n_predict": 5}),
+        ("/completion", {"prompt": "Why", "grammar": "root ::= x"}),
     ],
 )
 def test_requests_and_replies_are_as_described(
@@ -115,28 +139,36 @@ def test_requests_and_replies_are_as_described(
         ("/", {"prefix": "Why", "nsamples": 2}),
         ("/v1/completions", {"prompt": "a", "logprobs": 1, "stream_options": {"include_usage": True}}),
         ("/v1/chat/completions", {"messages": HELLO, "logprobs": True, "stream_options": {"include_usage": True}}),
+        ("/v1/responses", {"input": "Hi", "max_output_tokens": 5}),
+        ("/", {"inputs": "Why", "parameters": {"max_new_tokens": 5}}),
+        ("/generate_stream", {"inputs": "Why", "parameters": {"max_new_tokens": 5, "top_n_tokens": 1}}),
+        ("/api/generate", {"model": "fake", "prompt": "Why", "logprobs": True, "options": {"num_predict": 5}}),
+        ("/api/chat", {"model": "fake", "messages": HELLO, "options": {"num_predict": 5}}),
+        ("/completion", {"prompt": "Why", "n_predict": 5, "n_probs": 1}),
     ],
 )
 def test_streams_are_as_described(url: str, document: dict[str, Any], path: str, ask: dict[str, Any]) -> None:
-    reply = httpx.post(url + path, json=ask | {"stream": True, "length" if path == "/" else "max_tokens": 5})
+    short = {"prefix": {"length": 5}, "prompt": {"max_tokens": 5}, "messages": {"max_tokens": 5}}
+    known = path.startswith("/v1") or "prefix" in ask
+    length = next((more for name, more in short.items() if name in ask and known), {})
+    reply = httpx.post(url + path, json=ask | {"stream": True} | length)
     assert reply.status_code == 200
     is_described(document, path, "post", reply)
 
 
 def test_an_error_in_a_stream_is_as_described(document: dict[str, Any]) -> None:
     with serving(BreakingEngine()) as url:
-        for path, ask in (("/", {}), ("/v1/completions", {}), ("/v1/chat/completions", {"messages": HELLO})):
+        for path, ask in BROKEN.items():
             reply = httpx.post(url + path, json=ask | {"stream": True})
-            assert "internal_error" in reply.text
-            is_described(
-                document, path, "post", httpx.Response(200, headers=reply.headers, text=f"{reply.text}data: x")
-            )
+            assert "the generation failed" in reply.text
+            is_described(document, path, "post", reply)
 
 
 @pytest.mark.parametrize(
     "path",
     ["/", "/?length=3", "/?stream=true", "/generate?nsamples=2", "/?length=x", "/?model=gpt-5", "/v1/models",
-     "/v1/models/fake", "/v1/models/gpt-5", "/health", "/version", "/metrics"],
+     "/v1/models/fake", "/v1/models/gpt-5", "/health", "/version", "/metrics", "/info", "/api/tags", "/api/ps",
+     "/api/version", "/props"],
 )  # fmt: skip
 def test_replies_to_get_are_as_described(url: str, document: dict[str, Any], path: str) -> None:
     described = re.sub("/v1/models/.+", "/v1/models/{name}", path.partition("?")[0])
