@@ -18,7 +18,7 @@ CONTAINERS = $(firstword $(foreach name,docker podman buildah,$(shell $(name) in
 # With it, every process of the tests would compile TensorFlow's modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test test-all browser lint format hooks image image-check starter bench docs lock help
+.PHONY: serve test test-all browser clients lint format hooks image image-check starter bench docs lock help
 
 serve: .venv/container  ## Serve the bundle exported last, or MODEL=..., on http://localhost:8080
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 exec $(BIN)/python -m app
@@ -31,6 +31,9 @@ test-all: lint  ## The same with the slow tests, and with the coverage floor
 
 browser: .venv/browser  ## Test the page in Chromium, which `apt-get install chromium` brings
 	$(BIN)/pytest tests/browser -o addopts= -q
+
+clients: .venv/clients/ready  ## Test the API with other programs' clients, in an environment of its own
+	.venv/clients/bin/python -m pytest tests/clients --confcutdir=tests/clients -o addopts= -o filterwarnings= -q
 
 lint: .venv/tests  ## Check format, lint and types only
 	$(BIN)/ruff format --check .
@@ -62,7 +65,7 @@ docs: .venv/tests  ## Renew the generated tables and trees of README.md and docs
 	$(BIN)/python -m docs.generate
 
 lock: .venv/uv  ## Renew the locked requirements
-	cd requirements && for name in uv container light training gpu tests browser colab audit; do \
+	cd requirements && for name in uv container light training gpu tests browser clients colab audit; do \
 		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 			--custom-compile-command "make lock" --overrides overrides.txt \
 			$$(test ! -f $$name-overrides.txt || echo --overrides $$name-overrides.txt) $$name.in --output-file $$name.txt; done
@@ -73,6 +76,13 @@ help:  ## List these targets
 .venv/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: set PYTHON=...")'
 	$(PYTHON) -m venv .venv
+
+# With packages in versions that the others may not get along with.
+.venv/clients/ready: requirements/clients.txt requirements/uv.txt .venv/pyvenv.cfg
+	@$(PIP_INSTALL) requirements/uv.txt --quiet || echo "uv could not be installed; pip installs instead, which takes longer."
+	$(BIN)/python -m venv .venv/clients
+	$(BIN)/uv pip install --python .venv/clients/bin/python $(LOCKED) $< || .venv/clients/bin/python -m pip install $(LOCKED) $<
+	@touch $@
 
 # Made only when everything is installed. uv needs a sixth of pip's time; where it is not to be had, pip installs the same.
 .venv/%: requirements/%.txt requirements/uv.txt .venv/pyvenv.cfg

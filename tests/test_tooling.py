@@ -56,7 +56,7 @@ def test_everything_is_checked_and_only_the_slow_tests_are_left_out() -> None:
 
 def test_continuous_integration_leaves_no_test_out() -> None:
     script = (ROOT / ".ci/run").read_text(encoding="utf-8")
-    assert script.splitlines()[-2:] == ["make test-all", "make browser"]
+    assert script.splitlines()[-3:] == ["make test-all", "make browser", "make clients"]
 
 
 @pytest.mark.parametrize("uv", [True, False], ids=["uv", "no uv"])
