@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.feedback.sqlite_store import SqliteStore
-from app.feedback.store import LikedText, ShownText, Store, TextVotes, Vote
+from app.feedback.store import Guess, LikedText, ShownText, Source, Store, TextVotes, Vote
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -23,6 +23,10 @@ def text(text_id: str = "t", **changes: Any) -> ShownText:
 def vote(voter: str, value: Literal[1, -1] = 1, text_id: str = "t", after: float = 0) -> Vote:
     at = NOW + timedelta(seconds=after)
     return Vote(text_id=text_id, voter=voter, value=value, channel="telegram", at=at)
+
+
+def guess(voter: str, guessed: Source, text_id: str = "t") -> Guess:
+    return Guess(text_id=text_id, voter=voter, guessed=guessed, channel="web", at=NOW)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import httpx
 import pytest
+from google.cloud.bigquery import Client
 
 from app.engine.fake import FakeEngine
 from app.errors import StoreError
@@ -18,9 +19,10 @@ from tests.bot.conftest import MESSAGE, SECRET_HEADER, bot
 from tests.conftest import serving
 from tests.fakes.bigquery import BigQuery, Failure
 from tests.fakes.bigquery.account import ADDRESS, google
-from tests.feedback.stores import liked_texts_are_counted, text, vote
+from tests.feedback.stores import guess, liked_texts_are_counted, text, vote
 
 VOTES = "jokes-1.ratings.votes"
+GUESSES = "jokes-1.ratings.guesses"
 
 
 @pytest.fixture
@@ -79,6 +81,22 @@ def test_many_voters_at_once_are_counted_exactly(fake: BigQuery) -> None:
         return await store.tally()
 
     assert with_store(work) == [Tally("tiny", "model", 1, 27, 33)]
+
+
+def test_a_dataset_of_before_there_were_guesses_gets_a_table_and_keeps_its_votes(fake: BigQuery) -> None:
+    async def fill(store: Store) -> None:
+        await store.add_text(text())
+        await store.vote(vote("anna"))
+        Client("jokes-1").delete_table(GUESSES)
+
+    async def guessed(store: Store) -> list[Tally]:
+        await store.guess(guess("anna", "human"))
+        await store.guess(guess("anna", "model"))
+        return await store.tally()
+
+    with_store(fill)
+    assert with_store(guessed) == [Tally("tiny", "model", 1, 1, 0)]
+    assert [(row["voter"], row["guessed"]) for row in fake.rows(GUESSES)] == [("anna", "human"), ("anna", "model")]
 
 
 def test_texts_that_are_liked_are_found(fake: BigQuery) -> None:

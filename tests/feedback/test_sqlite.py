@@ -17,7 +17,7 @@ from app.errors import UnknownText
 from app.feedback.sqlite_store import SqliteStore
 from app.feedback.store import Store, Tally
 from tests.conftest import ROOT
-from tests.feedback.stores import liked_texts_are_counted, opened, text, vote, with_store
+from tests.feedback.stores import guess, liked_texts_are_counted, opened, text, vote, with_store
 
 
 @pytest.fixture
@@ -67,6 +67,41 @@ def test_a_vote_can_be_changed_and_the_latest_counts(path: Path) -> None:
             assert await store.tally() == [Tally("tiny", "model", 1, ups, 1 - ups)]
 
     with_store(path, work)
+
+
+def test_the_first_guess_of_a_person_counts(path: Path) -> None:
+    async def work(store: Store) -> None:
+        await store.add_text(text())
+        for guessed in ("human", "model"):
+            await store.guess(guess("anna", guessed))
+        await store.guess(guess("otto", "model"))
+        with pytest.raises(UnknownText, match="there is no text with this id"):
+            await store.guess(guess("anna", "model", text_id="none"))
+        assert await store.tally() == [Tally("tiny", "model", 1, 0, 0)]
+
+    with_store(path, work)
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT voter, guessed FROM guesses").fetchall() == [("anna", "human"), ("otto", "model")]
+
+
+def test_a_file_of_before_there_were_guesses_keeps_its_votes(path: Path) -> None:
+    """It gets a table and stays readable for programs of before."""
+
+    async def fill(store: Store) -> None:
+        await store.add_text(text())
+        await store.vote(vote("anna"))
+
+    async def guessed(store: Store) -> list[Tally]:
+        await store.guess(guess("anna", "human"))
+        return await store.tally()
+
+    with_store(path, fill)
+    with closing(sqlite3.connect(path)) as older:
+        older.execute("DROP TABLE guesses")
+    assert with_store(path, guessed) == [Tally("tiny", "model", 1, 1, 0)]
+    with closing(sqlite3.connect(path)) as older:
+        assert older.execute("PRAGMA user_version").fetchone() == (1,)
+        assert older.execute("SELECT count(*) FROM guesses").fetchone() == (1,)
 
 
 def test_a_vote_on_no_text_is_refused(path: Path) -> None:
