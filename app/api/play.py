@@ -23,7 +23,7 @@ from starlette.responses import HTMLResponse, Response
 from app.api.body import read_object
 from app.api.client_disconnect import while_connected
 from app.api.msgspec_response import MsgspecResponse
-from app.api.page import NAME, SECURITY_HEADERS, read_page
+from app.api.page import SECURITY_HEADERS, origin, read_page
 from app.api.state import State
 from app.api.validation import validate
 from app.blind.guessing_game import GAME_OFF, GuessingGame
@@ -104,11 +104,9 @@ async def guess(request: Request[State]) -> Response:
 
 async def play_page(request: Request[State]) -> Response:
     """The page of the game. Where there is none, it says in one sentence what to set."""
-    html = (await asyncio.to_thread(read_page, PAGE)).html
     profile = request.state["models"].get().profile
-    html = html.replace(f">{NAME}<", f">{escape(profile.title or NAME)}<").replace(
-        ABOUT, f"{ABOUT}{escape(profile.about)}"
-    )
+    html = (await asyncio.to_thread(read_page, PAGE)).addressed(origin(request)).titled(profile).html
+    html = html.replace(ABOUT, f"{ABOUT}{escape(profile.about)}")
     status = 200
     if request.state["game"] is None:
         status, html = 404, SCRIPT.sub("", html.replace(f">{LEAD}<", f">{GAME_OFF[0].upper()}{GAME_OFF[1:]}<"))

@@ -27,7 +27,7 @@ OFF = (
 ENGINE = FakeEngine(
     " It had a bill to pay.\n[QUESTION]",
     name="ducks",
-    profile=Profile(title="Ducks & co", about="Short.", template="qa"),
+    profile=Profile(title="Ducks & co", about="Short.", accent="#225522", template="qa"),
 )
 
 
@@ -166,6 +166,8 @@ def test_a_browser_gets_the_page(url: str, path: str, up: str) -> None:
     assert "script" not in page.headers["Content-Security-Policy"].replace("for 'script'", "")
     assert '<a id="home" href="' + (up or "./") + '">Ducks &amp; co</a>' in page.text
     assert '<p id="about" class="note">Short.</p>' in page.text
+    assert f'content="{url}/preview.png"' in page.text
+    assert '<html data-accent="#225522 ' in page.text
     files = re.findall(r'(?:src|href)="((?:\.\./)?web/[^"]+)"', page.text)
     assert len(files) == 5
     for file in files:
