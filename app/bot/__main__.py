@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from telegram import Bot
 
 log = logging.getLogger(__name__)
-UPDATE_KINDS = ("message", "edited_message", "callback_query", "message_reaction")
+UPDATE_KINDS = (
+    "message", "edited_message", "callback_query", "message_reaction", "inline_query", "chosen_inline_result",
+)  # fmt: skip
 # Telegram's limit on the simultaneous connections to a webhook.
 MAX_CONNECTIONS = 100
 

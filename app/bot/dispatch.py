@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from telegram import CallbackQuery, Message, MessageReactionUpdated, Update
+from telegram import Message, MessageReactionUpdated, Update
 from telegram.constants import ChatType
 from telegram.error import BadRequest, TelegramError
 
@@ -16,22 +15,22 @@ from app.blind.guessing_game import GuessingGame
 from app.bot.address import AddressedText, AddressReader
 from app.bot.allowance import SENT_AGAIN, Allowance, Kind, author_of
 from app.bot.answers import Answers
+from app.bot.button_presses import ButtonPresses
 from app.bot.chat_commands import ChatCommands
 from app.bot.chat_settings import ChatSettings
 from app.bot.chat_state import ChatStates
 from app.bot.client import explain_failure, open_client
 from app.bot.composer import Composer
 from app.bot.duet import TURNS, Duets
-from app.bot.guessing import GUESSES, Guessing
+from app.bot.guessing import Guessing
+from app.bot.inline_mode import InlineMode
 from app.bot.languages import offered
 from app.bot.model_writer import ModelWriter
+from app.bot.offered_texts import OfferedTexts
 from app.bot.outbox import Outbox
 from app.bot.reactions import Reactions
 from app.bot.strings import (
-    DUET_STOPPED,
-    EXPIRED_BUTTON,
     INTERNAL_ERROR,
-    MESSAGE_GONE,
     NO_PICTURES,
     NO_SOUND,
     NO_STICKERS,
@@ -43,7 +42,7 @@ from app.bot.strings import (
 )
 from app.bot.top_texts import TopTexts
 from app.bot.updates import UpdateContext
-from app.bot.vote_buttons import VALUES, VoteButtons
+from app.bot.vote_buttons import VoteButtons
 from app.engine.generation_queue import GenerationQueue
 from app.errors import QueueUnavailable, Undelivered
 from app.feedback.store import Store
@@ -51,10 +50,8 @@ from app.models import Models
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
-# Commands and buttons for which a model writes.
+# Commands for which a model writes.
 WRITING_COMMANDS = ("", "joke", "play", "duet")
-WRITING_ACTIONS = ("joke", "again", "begin", "play", "next")
-ANY_JOKE = AddressedText("joke", "")
 Command = Callable[[Message, Outbox], Awaitable[None]]
 
 
@@ -80,27 +77,27 @@ class Dispatcher:
         self._client = open_client(settings)
         self._reader = AddressReader(settings.telegram_token)
         self._settings = settings
-        self._guessing = Guessing(game, chats, key)
+        guessing = Guessing(game, chats, key)
         self._duets = Duets(writer, models, chats, comparison)
         self._allowance = Allowance(settings.telegram_allowed, settings.telegram_rate)
-        self._votes = VoteButtons(store, key, blind=bool(comparison))
+        texts = OfferedTexts(store)
+        self._votes = VoteButtons(store, key, texts, blind=bool(comparison))
+        self._inline = InlineMode(
+            composer, texts, self._allowance, votes=store is not None, personal=bool(settings.telegram_allowed)
+        )
         self._reactions = Reactions(chats, self._votes)
         self._answers = Answers(composer, chats, store, self._votes.replaced)
-        self._beginnings = models.get().profile.beginnings
         self._chat_settings = ChatSettings(chats, models, comparison)
-        # What buttons do that need no more than their chat.
-        self._steps: dict[str, Command] = {
-            "talk": commands.start_conversation,
-            "help": commands.help,
-            "play": self._guessing.begin,
-            "next": self._guessing.show_next,
-        }
+        self._presses = ButtonPresses(
+            self._reader, self._allowance, self._votes, guessing, self._answers, self._duets, self._chat_settings, commands,
+            models.get().profile.beginnings,
+        )  # fmt: skip
         self._commands: dict[str, Command] = {
             "start": commands.start,
             "help": commands.help,
             "chat": commands.start_conversation,
             "reset": commands.end_conversation,
-            "play": self._guessing.begin,
+            "play": guessing.begin,
             "top": TopTexts(store, blind=bool(comparison)).show,
             "stats": commands.stats,
             "model": self._chat_settings.show_models,
@@ -139,7 +136,7 @@ class Dispatcher:
             message = query.message if isinstance(query.message, Message) and query.message.is_accessible else None
         try:
             if query is not None:
-                await self._press(query, message, outbox)
+                await self._presses.obey(query, message, outbox)
             elif message is not None:
                 await self._hear(message, outbox)
             elif update.edited_message is not None:
@@ -147,6 +144,10 @@ class Dispatcher:
                 await self._hear_edited(message, outbox)
             elif update.message_reaction is not None:
                 await self._see_reaction(update.message_reaction, outbox)
+            elif update.inline_query is not None:
+                await self._inline.answer(update.inline_query, outbox)
+            elif update.chosen_inline_result is not None:
+                await self._inline.keep_chosen(update.chosen_inline_result)
         except (TelegramError, QueueUnavailable):
             raise
         except Exception as error:
@@ -210,54 +211,6 @@ class Dispatcher:
             await self._duets.perform(message, addressed.text, outbox)
         else:
             await outbox.send(message, unknown_command(addressed.command))
-
-    async def _press(self, query: CallbackQuery, message: Message | None, outbox: Outbox) -> None:
-        """Somebody pressed a button. Every press is acknowledged, because the button is shown as busy until then."""
-        action, _, value = (query.data or "").partition(":")
-        person = query.from_user.id
-        kind: Kind = "text" if action in WRITING_ACTIONS else "command"
-        if not self._allowance.may_ask(person, message.chat.id if message else person):
-            await outbox.acknowledge(query, not_allowed(person))
-        elif seconds := self._allowance.seconds_until_allowed(kind, person):
-            await outbox.acknowledge(query, wait_please(seconds))
-        else:
-            with self._allowance.counting(kind, person):
-                await self._obey(query, message, outbox, action, value)
-
-    async def _obey(
-        self, query: CallbackQuery, message: Message | None, outbox: Outbox, action: str, value: str
-    ) -> None:
-        """Do what a button says. `message` is the one with the button, or None if Telegram no longer shows it."""
-        if action in VALUES:
-            await self._votes.press(query, message, outbox, action, value)
-        elif action in GUESSES:
-            await self._guessing.guess(query, message, outbox, action, value)
-        elif message is None:
-            await outbox.acknowledge(query, EXPIRED_BUTTON)
-        elif step := self._steps.get(action):
-            await outbox.acknowledge(query)
-            await step(message, outbox)
-        elif action == "stop":
-            running = self._duets.stop(message.chat.id)
-            await outbox.acknowledge(query, DUET_STOPPED if running else EXPIRED_BUTTON)
-        elif action == "begin":
-            await outbox.acknowledge(query)
-            beginning = random.choice(self._beginnings or [""])
-            await self._answers.write(message, AddressedText("begin", beginning), outbox, again=True)
-        elif action in ("joke", "again"):
-            await self._write_another(query, message, outbox, action)
-        else:
-            await self._chat_settings.choose(query, message, outbox, action, value)
-
-    async def _write_another(self, query: CallbackQuery, message: Message, outbox: Outbox, action: str) -> None:
-        """Another joke, or another answer to the message that `message` answers."""
-        earlier = message.reply_to_message
-        if action == "again" and earlier is None:
-            await outbox.acknowledge(query, MESSAGE_GONE)
-            return
-        await outbox.acknowledge(query)
-        asked = await self._reader.read(earlier, outbox, addressed=True) if earlier else None
-        await self._answers.write(earlier or message, asked or ANY_JOKE, outbox, again=True)
 
 
 def kind_of(addressed: AddressedText | None) -> Kind:

@@ -8,10 +8,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from telegram import Bot, CallbackQuery, InlineKeyboardMarkup, LinkPreviewOptions, Message, MessageEntity
+from telegram import (
+    Bot,
+    CallbackQuery,
+    InlineKeyboardMarkup,
+    InlineQuery,
+    InlineQueryResultArticle,
+    InlineQueryResultsButton,
+    LinkPreviewOptions,
+    Message,
+    MessageEntity,
+)
 from telegram.constants import ChatAction, MessageEntityType
 from telegram.error import BadRequest, TelegramError
 
@@ -117,6 +127,23 @@ class Outbox:
             await self._with_retries(lambda: query.answer(text, show_alert=alert))
         except BadRequest:
             log.info("a press of a button was answered too late")
+
+    async def offer(
+        self,
+        query: InlineQuery,
+        results: Sequence[InlineQueryResultArticle],
+        button: InlineQueryResultsButton | None = None,
+        *,
+        cache_seconds: int = 0,
+        personal: bool = False,
+    ) -> None:
+        """Answer an inline query, unless that is not possible soon: then it is too late."""
+        try:
+            await self._with_retries(
+                lambda: query.answer(results, cache_seconds, personal, button=button), longest=LONGEST_PAUSE
+            )
+        except TelegramError as error:
+            log.info("an inline query was not answered (%s)", type(error).__name__)
 
     async def show_draft(self, message: Message, text: str | None) -> None:
         """Show the beginning of an answer; without a text, Telegram shows that one is coming. Private chats only."""

@@ -78,6 +78,21 @@ class ReactionEnvelope(msgspec.Struct):
     actor_chat: SenderEnvelope | None = None
 
 
+class InlineQueryEnvelope(msgspec.Struct, rename={"sender": "from"}):
+    id: str
+    sender: SenderEnvelope
+    query: str
+    offset: str = ""
+
+
+class ChosenEnvelope(msgspec.Struct, rename={"sender": "from"}):
+    """A text of inline mode that somebody sent."""
+
+    result_id: str
+    sender: SenderEnvelope
+    inline_message_id: str | None = None
+
+
 class UpdateEnvelope(msgspec.Struct):
     """The fields that the bot reads. All others are ignored."""
 
@@ -86,6 +101,8 @@ class UpdateEnvelope(msgspec.Struct):
     edited_message: MessageEnvelope | None = None
     callback_query: QueryEnvelope | None = None
     message_reaction: ReactionEnvelope | None = None
+    inline_query: InlineQueryEnvelope | None = None
+    chosen_inline_result: ChosenEnvelope | None = None
 
     @property
     def place(self) -> int | str | None:
@@ -93,6 +110,8 @@ class UpdateEnvelope(msgspec.Struct):
         inside = self.message or self.edited_message or self.message_reaction
         if inside is not None:
             return inside.chat.id
+        if self.chosen_inline_result is not None:
+            return self.chosen_inline_result.inline_message_id
         query = self.callback_query
         if query is None or query.data == STOP:
             return None

@@ -9,6 +9,7 @@ from typing import Literal
 from telegram import CallbackQuery, InlineKeyboardMarkup, Message
 
 from app.bot.keyboard import VoteMarks, text_buttons, with_marks
+from app.bot.offered_texts import OfferedTexts
 from app.bot.outbox import MessagePlace, Outbox
 from app.bot.strings import EXPIRED_BUTTON, VOTE_COUNTED, VOTE_NOT_STORED
 from app.errors import StoreError, UnknownText
@@ -36,8 +37,9 @@ class ReplacedTexts:
 class VoteButtons:
     """Stores votes under pseudonyms made with `key`. `blind` hides how many votes there are."""
 
-    def __init__(self, store: Store | None, key: bytes, *, blind: bool) -> None:
+    def __init__(self, store: Store | None, key: bytes, offered: OfferedTexts, *, blind: bool) -> None:
         self._store = store
+        self._offered = offered
         self._key = key
         self._blind = blind
         # Texts that have been written anew, with the votes on the old ones still under way.
@@ -61,6 +63,7 @@ class VoteButtons:
         """Store the vote of a person, or of a chat in whose name somebody votes. Raises StoreError, UnknownText."""
         if self._store is None:
             raise UnknownText("votes are not stored here.")
+        await self._offered.keep(text_id)
         vote = Vote(
             text_id=text_id,
             voter=pseudonym(self._key, voter),

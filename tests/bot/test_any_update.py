@@ -13,7 +13,17 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from telegram import CallbackQuery, Chat, Message, MessageEntity, Update, User
+from telegram import (
+    CallbackQuery,
+    Chat,
+    ChosenInlineResult,
+    InlineQuery,
+    Message,
+    MessageEntity,
+    MessageReactionUpdated,
+    Update,
+    User,
+)
 
 from app.engine.fake import FakeEngine
 from tests.bot.conftest import GROUP, JOKE, SECRET_HEADER, bot
@@ -40,9 +50,13 @@ STICKER = {
 ANONYMOUS = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
 TEXTS = [
     "/joke", "/joke@JokerBot", "/JOKE@jokerbot why", "/start x", "/stats", "/settings", "/model", "/chat", "/dance", "/", "//",
-    "/@", "why?", "🦆🦆 @JokerBot why 🦆?", "@JokerBot", "@joker", " ", "\u202e/joke", "a" * 5000, "\ufeff", "/joke@OtherBot",
+    "/@", "/play", "/top", "/duet x", "/joke about cats", "why?", "🦆🦆 @JokerBot why 🦆?", "@JokerBot", "@joker", " ",
+    "\u202e/joke", "a" * 5000, "\ufeff", "/joke@OtherBot",
 ]  # fmt: skip
-DATA = ["joke", "again", "up:x", "down:", "up", "model:x", "length:50", "temperature:0.7", "", ":", "😀", "x" * 64]
+DATA = [
+    "joke", "again", "talk", "help", "begin", "play", "next", "stop", "guess_model:x", "guess_human:", "up:x", "down:", "up",
+    "model:x", "length:50", "temperature:0.7", "", ":", "😀", "x" * 64,
+]  # fmt: skip
 EXTRAS: list[dict[str, Any]] = [
     {}, {"sender_chat": CHATS[GROUP], "from": ANONYMOUS}, {"sender_chat": CHATS[-200]}, {"from": BOT},
     {"message_thread_id": 3, "is_topic_message": True}, {"message_thread_id": 3}, {"media_group_id": "1"}, {"photo": PHOTO},
@@ -56,10 +70,21 @@ EXTRAS: list[dict[str, Any]] = [
 FIELDS = sorted(
     {
         name
-        for kind in (Update, Message, CallbackQuery, Chat, User, MessageEntity)
+        for kind in (
+            Update,
+            Message,
+            CallbackQuery,
+            Chat,
+            User,
+            MessageEntity,
+            InlineQuery,
+            ChosenInlineResult,
+            MessageReactionUpdated,
+        )
         for name in inspect.signature(kind).parameters
     }
 )
+OTHERS = ["edited_message", "message_reaction", "inline_query", "chosen_inline_result"]
 KINDS = sorted(set(inspect.signature(Update).parameters) - {"update_id", "api_kwargs"})
 ODD = st.recursive(
     st.one_of(
@@ -92,15 +117,42 @@ def messages(draw: st.DrawFn, depth: int = 1) -> dict[str, Any]:
 
 
 @st.composite
+def reactions(draw: st.DrawFn) -> dict[str, Any]:
+    kinds = [
+        {"type": "emoji", "emoji": "👍"},
+        {"type": "emoji", "emoji": "😱"},
+        {"type": "custom_emoji", "custom_emoji_id": "1"},
+        {"type": "paid"},
+    ]
+    chat = draw(st.sampled_from(list(CHATS.values())))
+    who = draw(st.sampled_from([{"user": PERSON}, {"actor_chat": CHATS[-200]}, {}]))
+    new = draw(st.lists(st.sampled_from(kinds), max_size=3))
+    return {
+        "chat": chat,
+        "message_id": draw(st.integers(1, 9)),
+        "date": 1,
+        "old_reaction": [],
+        "new_reaction": new,
+    } | who
+
+
+@st.composite
 def updates(draw: st.DrawFn) -> dict[str, Any]:
     """An update as Telegram sends it, of which up to three parts are then dropped or replaced by something odd."""
-    usual = st.sampled_from(["message", "message", "callback_query"])
+    usual = st.sampled_from(["message", "message", "callback_query", *OTHERS])
     kind = draw(st.one_of(usual, usual, usual, st.sampled_from(KINDS)))
     if kind == "callback_query":
         query = {"id": "1", "from": PERSON, "chat_instance": "1", "data": draw(st.sampled_from(DATA))}
         content: Any = query | draw(
             st.sampled_from([{}, {"inline_message_id": "1"}]) | st.builds(lambda m: {"message": m}, messages())
         )
+    elif kind == "message_reaction":
+        content = draw(reactions())
+    elif kind in ("inline_query", "chosen_inline_result"):
+        text = draw(st.sampled_from(TEXTS))
+        content = {"id": "1", "from": PERSON, "query": text, "offset": ""}
+        if kind == "chosen_inline_result":
+            content = {"result_id": text, "from": PERSON, "query": text, "inline_message_id": "1"}
     else:
         content = draw(messages())
     update = copy.deepcopy({"update_id": next(NUMBERS), kind: content})
@@ -128,8 +180,19 @@ def telegram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Telegram]:
         bot(FakeEngine(JOKE, template="qa"), feedback=store, telegram_rate=0) as api,
     ):
         patch.setattr("app.bot.outbox.PAUSES", (0.01, 0.01))
+        patch.setattr("app.bot.inline_mode.PAUSE", 0.001)
         for chat in CHATS:
             api.write(chat, "/help@JokerBot")
+        for chat, number in itertools.product(CHATS, range(1, 10)):
+            # Questions with answers, for edits and reactions.
+            asked = {
+                "message_id": number,
+                "date": 1,
+                "chat": CHATS[chat],
+                "from": PERSON,
+                "text": "/joke@JokerBot why?",
+            }
+            api.deliver({"message": asked | {"entities": entities("/joke@JokerBot why?")}})
         api.settle()
         api._queries["1"] = 7
         yield api
@@ -141,6 +204,10 @@ def test_any_update_is_acknowledged_and_answered_at_most_once(
     telegram: Telegram, caplog: pytest.LogCaptureFixture, update: dict[str, Any]
 ) -> None:
     caplog.clear()
+    reaction = update.get("message_reaction")
+    if isinstance(reaction, dict) and reaction.get("message_id") in range(1, 10):
+        # The bot's answers have numbers of their own.
+        reaction["message_id"] = telegram.said(7)[reaction["message_id"]]["message_id"]
     before = len(telegram.messages)
     reply = httpx.post(telegram.webhook["url"], json=update, headers=SECRET_HEADER)
     assert (reply.status_code, reply.content) == (200, b"")

@@ -23,6 +23,7 @@ ENTITIES = re.compile(r"(?P<bot_command>(?<!\S)/\w+(?:@\w+)?)|(?P<mention>(?<!\w
 IDS = itertools.count(1000)
 JSON_FIELDS = (
     "reply_markup", "reply_parameters", "link_preview_options", "allowed_updates", "commands", "entities", "menu_button",
+    "results", "button",
 )  # fmt: skip
 
 
@@ -58,6 +59,9 @@ class BotApi:
     def __init__(self, pace: float) -> None:
         self.fault: Callable[[str], Fault | None] = lambda method: None
         self.messages: dict[tuple[int, int], dict[str, Any]] = {}
+        # What was offered for each inline query, and the messages that people sent of it, by their ids.
+        self.offers: dict[str, dict[str, Any]] = {}
+        self.inline_messages: dict[str, dict[str, Any]] = {}
         self.drafts: list[dict[str, Any]] = []
         self.notices: list[dict[str, Any]] = []
         self.calls: Counter[str] = Counter()
@@ -133,7 +137,10 @@ class BotApi:
         return message
 
     def _editMessageReplyMarkup(self, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        message = self.messages.get((self._chat(fields), int(fields["message_id"])))
+        if "inline_message_id" in fields:
+            message = self.inline_messages.get(fields["inline_message_id"])
+        else:
+            message = self.messages.get((self._chat(fields), int(fields["message_id"])))
         if message is None or message["from"] != BOT:
             raise Refused(400, "Bad Request: message to edit not found")
         changed = keyboard(fields)
@@ -164,6 +171,19 @@ class BotApi:
         if units(fields.get("text", "")) > 200:
             raise Refused(400, "Bad Request: MESSAGE_TOO_LONG")
         self.notices.append(fields)
+        return True
+
+    def _answerInlineQuery(self, fields: dict[str, Any]) -> bool:  # noqa: N802
+        if fields["inline_query_id"] not in self._queries:
+            raise Refused(400, "Bad Request: query is too old and response timeout expired or query ID is invalid")
+        for result in fields["results"]:
+            if not 1 <= len(result["id"].encode()) <= 64 or not result["title"]:
+                raise Refused(400, "Bad Request: RESULT_ID_INVALID")
+            checked({"text": result["input_message_content"]["message_text"]})
+            keyboard(result)
+        if "button" in fields and not 1 <= len(fields["button"]["text"]) <= 64:
+            raise Refused(400, "Bad Request: BUTTON_TEXT_INVALID")
+        self.offers[fields["inline_query_id"]] = fields
         return True
 
     def _setWebhook(self, fields: dict[str, Any]) -> bool:  # noqa: N802

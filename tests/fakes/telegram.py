@@ -22,7 +22,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from tests.fakes.bot_api import BOT, IDS, BotApi, entities
+from tests.fakes.bot_api import BOT, IDS, BotApi, entities, keyboard
 
 SECRET = "the_secret-0"
 
@@ -76,6 +76,38 @@ class Telegram(BotApi):
         person = {"id": user or abs(where["id"]), "is_bot": False, "first_name": "Ann"}
         new = [{"type": "emoji", "emoji": each} for each in emoji]
         self._post({"message_reaction": reaction | {"user": person, "new_reaction": new} | more})
+
+    def inquire(self, text: str, user: int = 7) -> str:
+        """Somebody writes `@NAME text` in any chat. Returns the query's id."""
+        query = str(next(IDS))
+        self._queries[query] = user
+        person = {"id": user, "is_bot": False, "first_name": "Ann"}
+        self._post({"inline_query": {"id": query, "from": person, "query": text, "offset": ""}}, -int(query))
+        return query
+
+    def choose(self, query: str, user: int = 7, *, told: bool = True) -> dict[str, Any]:
+        """Somebody sends what was offered for a query, which the bot is `told` or not. Returns the message."""
+        (result,) = self.offers[query]["results"]
+        number = f"inline{next(IDS)}"
+        message = {"id": number, "from": BOT, "text": result["input_message_content"]["message_text"]} | keyboard(
+            result
+        )
+        self.inline_messages[number] = message
+        if told:
+            person = {"id": user, "is_bot": False, "first_name": "Ann"}
+            chosen = {"result_id": result["id"], "from": person, "query": "", "inline_message_id": number}
+            self._post({"chosen_inline_result": chosen}, -user)
+        return message
+
+    def press_inline(self, message: dict[str, Any], label: str, user: int = 7) -> None:
+        """Somebody presses a button under a message that was sent through inline mode."""
+        rows = self.inline_messages[message["id"]]["reply_markup"]["inline_keyboard"]
+        data = next(button["callback_data"] for row in rows for button in row if label in button["text"])
+        query = str(next(IDS))
+        self._queries[query] = user
+        person = {"id": user, "is_bot": False, "first_name": "Ann"}
+        press = {"id": query, "from": person, "chat_instance": "1", "data": data, "inline_message_id": message["id"]}
+        self._post({"callback_query": press}, -user)
 
     def button(self, message: dict[str, Any], label: str) -> str:
         """The callback data of the button with this label."""
