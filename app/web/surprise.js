@@ -167,5 +167,5 @@ function stand({ left, top, bottom }) {
   const { style, offsetWidth, offsetHeight } = $("others");
   const below = bottom + offsetHeight + 12 < innerHeight || top < offsetHeight;
   style.left = `${Math.max(8, Math.min(left - 12, innerWidth - offsetWidth - 8))}px`;
-  style.top = `${below ? bottom + 4 : top - offsetHeight - 4}px`;
+  style.top = `${Math.max(8, below ? Math.min(bottom + 4, innerHeight - offsetHeight - 8) : top - offsetHeight - 4)}px`;
 }

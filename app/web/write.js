@@ -62,8 +62,8 @@ export function open() {
     clearTimeout(looking);
     looking = setTimeout(look, 400);
   });
-  $("go-on").addEventListener("click", () => run((signal) => write(reader.model, signal, { anyway: true })));
-  $("begin-another").addEventListener("click", beginAnother);
+  $("anyway").addEventListener("click", () => run((signal) => write(reader.model, signal, { anyway: true })));
+  $("another").addEventListener("click", beginAnother);
   draw();
 }
 
@@ -192,8 +192,8 @@ async function write(model, signal, { before = state(), anyway = false } = {}) {
   ended = null;
   tip = from.at;
   $("write").classList.add("writing");
-  if (anyway) add(/\n\n/.test(from.text) ? "\n\n" : "\n");
   draw();
+  if (anyway) add(/\n\n/.test(from.text) ? "\n\n" : "\n");
   try {
     asked = await prompt(field.value.slice(0, tip), settings.length, signal);
     fade(asked.from);
