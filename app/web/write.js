@@ -63,7 +63,7 @@ export function open() {
     looking = setTimeout(look, 400);
   });
   $("anyway").addEventListener("click", () => run((signal) => write(reader.model, signal, { anyway: true })));
-  $("another").addEventListener("click", beginAnother);
+  $("begin-another").addEventListener("click", beginAnother);
   draw();
 }
 

@@ -144,6 +144,13 @@ def test_the_page_weighs_less_than_a_picture() -> None:
     assert game < 10_000
 
 
+def test_no_two_elements_have_one_id() -> None:
+    """Two buttons that were added at the same time shared one, so the first did what the second should have done."""
+    for page in FOLDER.glob("*.html"):
+        ids = re.findall(r'\bid="([^"]+)"', page.read_text(encoding="utf-8"))
+        assert len(ids) == len({*ids}), page
+
+
 def test_text_is_never_made_markup() -> None:
     scripts = "".join(path.read_text(encoding="utf-8") for path in FOLDER.glob("*.js"))
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", scripts)
