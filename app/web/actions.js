@@ -4,6 +4,7 @@ import { $, copy, flash, make } from "./dom.js";
 import * as link from "./link.js";
 import { joined } from "./pen.js";
 import { changed } from "./settings.js";
+import { button } from "./speech.js";
 import { trouble } from "./trouble.js";
 
 // What other apps show beside a link.
@@ -13,7 +14,8 @@ const MOST_SHOWN = 280;
 export function open(current) {
   act("copy", () => copy(joined(current().pieces).text).then(() => "Copied"));
   act("share", () => share(current()));
-  act("image", () => save(current()).then(() => "Saved"));
+  act("image", () => save(current()));
+  $("doings").append(button(() => $(current().mode === "chat" ? "turns" : "ink")));
 }
 
 /** Hand the text over as a link that shows it: to the phone's own sheet, or else to the clipboard. Returns what was done. */
@@ -39,11 +41,12 @@ function usedSettings() {
 }
 
 /** Download a picture of the text. */
-async function save({ pieces, model }) {
+async function save({ pieces }) {
   const { picture } = await import("./image.js");
-  const address = URL.createObjectURL(await picture(pieces, model));
+  const address = URL.createObjectURL(await picture(pieces));
   make("a", { href: address, download: "gpt-2.png" }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60000);
+  return "Saved";
 }
 
 function act(id, work) {

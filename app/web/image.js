@@ -1,39 +1,62 @@
-// A text as a picture, in the page's own typeface and colours.
+// A text as a picture of the size that networks show, in the page's own typeface and colours.
 
 const WIDTH = 1200;
-const MARGIN = 120;
-const SIZE = 44;
-const LEADING = 66;
+const HEIGHT = 630;
+const MARGIN = 90;
+const FOOT = 60;
+const LEADING = 1.42;
+// The largest letters with which the text fits are taken. If it does not fit with the smallest, the picture becomes higher.
+const SIZES = [64, 56, 48, 42, 36, 30];
 const TALLEST = 12000;
 
-/** A PNG of `pieces` ([{text, model}]), with the model's name below. Throws if the text is too long for a picture. */
-export async function picture(pieces, model) {
+/** A PNG of `pieces` ([{text, model}]) above the page's title and address. Throws if the text is too long for a picture. */
+export async function picture(pieces) {
   const face = getComputedStyle(document.body);
-  const family = face.fontFamily;
   const inks = { yours: face.color, models: colour("models"), faint: colour("note") };
-  await Promise.all([document.fonts.load(`${SIZE}px ${family}`), document.fonts.load(`italic ${SIZE}px ${family}`)]);
   const canvas = document.createElement("canvas");
   const pen = canvas.getContext("2d");
-  pen.font = `${SIZE}px ${family}`;
-  const lines = wrap(pen, pieces, WIDTH - 2 * MARGIN);
-  const height = 2 * MARGIN + (lines.length + 2) * LEADING;
+  const { size, lines } = await fit(pen, pieces, face.fontFamily);
+  const tall = Math.ceil(lines.length * size * LEADING);
+  const height = Math.max(HEIGHT, 2 * MARGIN + FOOT + tall);
   if (height > TALLEST) throw new Error("This text is too long for one picture: copy it instead.");
   Object.assign(canvas, { width: WIDTH, height });
   pen.fillStyle = face.backgroundColor;
   pen.fillRect(0, 0, WIDTH, height);
-  pen.font = `${SIZE}px ${family}`;
+  pen.font = `${size}px ${face.fontFamily}`;
+  const top = (height - FOOT - tall) / 2;
   lines.forEach((line, row) => {
     let x = MARGIN;
     for (const { text, model } of line) {
       pen.fillStyle = model ? inks.models : inks.yours;
-      pen.fillText(text, x, MARGIN + SIZE + row * LEADING);
+      pen.fillText(text, x, top + (row + 0.74) * size * LEADING);
       x += pen.measureText(text).width;
     }
   });
-  pen.font = `italic ${SIZE * 0.62}px ${family}`;
+  pen.font = `italic 28px ${face.fontFamily}`;
   pen.fillStyle = inks.faint;
-  pen.fillText(`GPT-2, ${model}`, MARGIN, height - MARGIN + SIZE * 0.3);
+  pen.fillText(document.title, MARGIN, height - FOOT, WIDTH / 2 - MARGIN);
+  pen.textAlign = "right";
+  pen.fillText(location.host + location.pathname.replace(/\/$/, ""), WIDTH - MARGIN, height - FOOT, WIDTH / 2 - MARGIN);
   return new Promise((resolve) => canvas.toBlob(resolve));
+}
+
+/** The size of the letters, and the lines in it. */
+async function fit(pen, pieces, family) {
+  const text = trimmed(pieces);
+  let lines;
+  for (const size of SIZES) {
+    await document.fonts.load(`${size}px ${family}`);
+    pen.font = `${size}px ${family}`;
+    lines = wrap(pen, text, WIDTH - 2 * MARGIN);
+    if (lines.length * size * LEADING <= HEIGHT - 2 * MARGIN - FOOT) return { size, lines };
+  }
+  return { size: SIZES.at(-1), lines };
+}
+
+/** Without the empty lines at the end. */
+function trimmed(pieces) {
+  const last = pieces.findLastIndex(({ text }) => text.trim());
+  return pieces.slice(0, last + 1).map((piece, at) => (at === last ? { ...piece, text: piece.text.trimEnd() } : piece));
 }
 
 function colour(name) {

@@ -17,6 +17,7 @@ import * as panels from "./panels.js";
 import { joined } from "./pen.js";
 import * as shared from "./shared.js";
 import * as settings from "./settings.js";
+import { open as openSpeech } from "./speech.js";
 import * as task from "./task.js";
 import { failed, open as openTrouble, trouble } from "./trouble.js";
 import * as votes from "./votes.js";
@@ -44,6 +45,7 @@ async function open() {
   writing.open();
   chat.open();
   colours.open();
+  openSpeech();
   actions.open(() => ({ mode, model: model(), pieces: now().pieces(), link: now().link() }));
   panels.open({ history: () => history.list(pick) });
   history.open(() => history.list(pick));

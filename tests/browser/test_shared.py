@@ -7,6 +7,7 @@ import re
 import zlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -162,3 +163,22 @@ def test_the_devices_own_sheet_gets_the_link_and_the_text(page: Page) -> None:
         page.evaluate("window.isClosed = true")
         button(page, "Shared").or_(button(page, "Share")).click()
         expect(page.get_by_role("alert")).to_be_empty()
+
+
+@pytest.mark.parametrize(("length", "height"), [(10, 630), (1000, None)])
+def test_the_text_is_saved_as_a_picture(page: Page, tmp_path: Path, length: int, height: int | None) -> None:
+    """Of the size that networks show. A long text makes it higher."""
+    with serving(FakeEngine("Some words, and <more>. ")) as url:
+        page.goto(url)
+        choose(page, "Length", str(length))
+        go(page, "Once,")
+        with page.expect_download() as saved:
+            button(page, "Save image").click()
+        assert saved.value.suggested_filename == "gpt-2.png"
+        saved.value.save_as(tmp_path / "gpt-2.png")
+    content = (tmp_path / "gpt-2.png").read_bytes()
+    assert content.startswith(b"\x89PNG")
+    found = int.from_bytes(content[20:24])
+    assert int.from_bytes(content[16:20]) == 1200
+    assert found == height if height else found > 630
+    assert len(content) > 5000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -138,20 +137,6 @@ def test_copying_takes_the_whole_text(page: Page) -> None:
         button(page, "Copy").click()
         expect(page.get_by_role("status")).to_have_text("Copied")
         assert page.evaluate("navigator.clipboard.readText()") == f"Once,\n{WRITTEN}"
-
-
-def test_the_text_is_saved_as_a_picture(page: Page, tmp_path: Path) -> None:
-    with serving(FakeEngine()) as url:
-        page.goto(url)
-        go(page, "Once,")
-        with page.expect_download() as saved:
-            button(page, "Save image").click()
-        assert saved.value.suggested_filename == "gpt-2.png"
-        saved.value.save_as(tmp_path / "gpt-2.png")
-    content = (tmp_path / "gpt-2.png").read_bytes()
-    assert content.startswith(b"\x89PNG")
-    assert int.from_bytes(content[16:20]) == 1200
-    assert len(content) > 5000
 
 
 def test_the_starter_tells_a_joke(page: Page, starter: str) -> None:
