@@ -214,7 +214,7 @@ function refresh() {
   const asShared = shared.unchanged(now(), busy);
   $("shared").hidden = !asShared;
   document.querySelector(".bar").hidden = asShared;
-  $("go-on").disabled = !served;
+  $("from-here").disabled = !served;
   $("another").hidden = !served || !now().canAgain();
   $("examples").hidden = !empty || busy || !served;
   $("about").hidden = $("examples").hidden || !$("about").textContent;

@@ -19,7 +19,7 @@ export function unchanged(mode, busy) {
 
 /** The buttons below it. `mode()` and `model()` are those that are chosen. */
 export function open(mode, model) {
-  $("go-on").addEventListener("click", () => {
+  $("from-here").addEventListener("click", () => {
     text = null;
     changed();
     mode().goOn(model());
