@@ -1,4 +1,4 @@
-"""The content of `/metrics`: Prometheus metrics under vLLM's names.
+"""The content of `/metrics`: Prometheus metrics under vLLM's names, and the process's own.
 
 app.engine.generation_stats and app.api.access_log keep the numbers, and prometheus-client formats them. It is slow to import,
 so this module is imported with the first request for /metrics.
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -26,6 +26,8 @@ def write(state: State, accept: str) -> tuple[bytes, str]:
     """The metrics, in the format that the scraper prefers (`accept`), and their content type."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(StateCollector(state))
+    # Memory and processor time, under the names that Prometheus's clients have for them.
+    ProcessCollector(registry=registry)
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
