@@ -65,7 +65,7 @@ docs: .venv/tests  ## Renew the generated tables and trees of README.md and docs
 	$(BIN)/python -m docs.generate
 
 lock: .venv/uv  ## Renew the locked requirements
-	cd requirements && for name in uv container light training gpu tests browser clients colab audit; do \
+	cd requirements && for name in uv container telemetry light training gpu tests browser clients colab audit; do \
 		../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 			--custom-compile-command "make lock" --overrides overrides.txt \
 			$$(test ! -f $$name-overrides.txt || echo --overrides $$name-overrides.txt) $$name.in --output-file $$name.txt; done

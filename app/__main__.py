@@ -30,11 +30,13 @@ def main(arguments: Sequence[str] = ()) -> int:
         from app.engine.heap import share_heap
         from app.models import load_models
         from app.port import listen, reserve
+        from app.telemetry import open_telemetry
 
         settings = read_settings()
         configure_logging(settings.log_level, as_json, settings.google_cloud_project)
         for warning in misspelt():
             logging.getLogger(__name__).warning(warning)
+        telemetry = open_telemetry()
         port = reserve(settings.port, settings.listen)
         share_heap()
         # On a thread, so that this one imports the server meanwhile, and hears a signal to stop while a large model is loaded.
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] = ()) -> int:
 
             models = loading.result()
         queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout, models.memory)
-        application = create_application(models, queue, settings)
+        application = create_application(models, queue, settings, telemetry)
         listen(port)
         gc.freeze()
     except FatalError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -54,10 +55,13 @@ from app.feedback import open_store
 from app.models import Models
 from app.rate_limit import RateLimiter
 from app.settings import Settings, on_cloud_run
+from app.telemetry import Telemetry
 
 
-def create_application(models: Models, queue: GenerationQueue, settings: Settings) -> ASGIApp:
-    """The whole application, which closes `queue` and its stores when it stops. Raises SettingError."""
+def create_application(
+    models: Models, queue: GenerationQueue, settings: Settings, telemetry: Telemetry | None = None
+) -> ASGIApp:
+    """The whole application, which closes `queue`, its stores and `telemetry` when it stops. Raises SettingError."""
     request_counts: Counter[RequestLabels] = Counter()
     access = AccessControl(ApiKeys(settings.keys), RateLimiter(settings.rate_limit), on_cloud_run())
     store = open_store(settings.feedback) if settings.feedback else None
@@ -84,6 +88,8 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
         queue.close()
         if store is not None:
             await store.close()
+        if telemetry is not None:
+            await asyncio.to_thread(telemetry.close)
 
     application = Starlette(
         routes=[
@@ -150,4 +156,9 @@ def create_application(models: Models, queue: GenerationQueue, settings: Setting
     )
     application.router.redirect_slashes = False
     # Not among the middleware, since Starlette answers 500 from outside of it.
-    return AccessLog(application, request_counts)
+    logged = AccessLog(application, request_counts)
+    if telemetry is None:
+        return logged
+    from app.api.tracing import TracingMiddleware
+
+    return TracingMiddleware(logged, telemetry.tracer)

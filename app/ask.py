@@ -100,6 +100,11 @@ class Generation:
         return self._timer.first_token_seconds
 
     @property
+    def end_seconds(self) -> float:
+        """Seconds until all texts had ended by themselves; 0 until then."""
+        return self._timer.end_seconds
+
+    @property
     def seconds(self) -> float:
         """Seconds since it was asked for."""
         return self._timer.seconds

@@ -120,6 +120,7 @@ def test_the_serving_process_never_imports_tensorflow(bundles: dict[int, Path]) 
         "huggingface_hub",
         "httpx",
         "telegram",
+        "opentelemetry",
     }
     assert not modules & heavy
 

@@ -27,6 +27,8 @@ async def respond(request: Request[State], reply: Reply, *, stream: bool) -> Res
 
     Raises QueueUnavailable, ClientDisconnect.
     """
+    # For app.api.tracing.
+    request.scope["generation"] = reply.generation
     return await (respond_streamed(request, reply) if stream else respond_whole(request, reply))
 
 

@@ -63,6 +63,7 @@ class GenerationTimer:
         self.finish_reasons: list[FinishReason | None] = [None] * texts
         self.queue_seconds = 0.0
         self.first_token_seconds = 0.0
+        self.end_seconds = 0.0
         self._arrived = time.monotonic()
         # Whether there is anything of a text yet, be it the score of a prompt's token.
         self.begun = False
@@ -116,4 +117,5 @@ class GenerationTimer:
         self._stats.texts[reason] += 1
         self.finish_reasons[index] = reason
         if None not in self.finish_reasons:
-            self._stats.request_seconds.add(self.seconds)
+            self.end_seconds = self.seconds
+            self._stats.request_seconds.add(self.end_seconds)
