@@ -154,7 +154,8 @@ def fetch_ratings(options: FetchOptions) -> None:
     minimum = bind_options("fetch ratings", RatingsOptions, options.param).minimum
     refuse_overwriting(out, (out / "pairs.jsonl").is_file(), "fetched ratings")
     counts = write_preferences(store, out, minimum)
-    print(f"{out}: {counts.texts:,} texts with votes, {counts.liked:,} liked, {counts.pairs:,} pairs")
+    guessed = f", {counts.guessed:,} texts with guesses" if counts.guessed else ""
+    print(f"{out}: {counts.texts:,} texts with votes, {counts.liked:,} liked, {counts.pairs:,} pairs{guessed}")
 
 
 # Options that every mode takes, even if it makes no use of them, so that one --config can serve several fetches.

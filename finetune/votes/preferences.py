@@ -1,8 +1,10 @@
-"""Votes as training data: liked texts as a corpus, and preference pairs for a ranker.
+"""Votes as training data: liked texts as a corpus, preference pairs for a ranker, and guesses who wrote a text.
 
 liked.jsonl   one text per line, as `prepare` reads it: {"turns": [prompt, text]} for an answer, else {"body": text};
               with {"private": true} where a visitor wrote the prompt
 pairs.jsonl   {"prompt", "chosen", "rejected"}: two texts on one prompt, the first liked more; each text in a few pairs only
+guesses.jsonl {"prompt", "text", "written_by", "model", "human"}: how many players of /play took a text for a model's and for a
+              person's, and who wrote it; empty where nobody played
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ import msgspec
 
 from app.errors import DataError
 from finetune.folder import replace_folder, written_aside
-from finetune.votes.stored_votes import StoredVote, read_votes
+from finetune.votes.stored_votes import StoredGuess, StoredVote, read_guesses, read_votes
 
-FILES = ("liked.jsonl", "pairs.jsonl")
+FILES = ("liked.jsonl", "pairs.jsonl", "guesses.jsonl")
 PAIRS_PER_TEXT = 4
 
 
@@ -30,12 +32,23 @@ class ScoredText(msgspec.Struct):
     score: int = 0
 
 
+class GuessedText(msgspec.Struct):
+    """A text, who wrote it, and how many players took it for a model's and for a person's."""
+
+    prompt: str
+    text: str
+    written_by: str
+    model: int = 0
+    human: int = 0
+
+
 class PreferenceCounts(NamedTuple):
-    """How many texts have votes, how many of them are liked, and how many pairs there are."""
+    """How many texts have votes, how many of them are liked, how many pairs there are, and how many texts with guesses."""
 
     texts: int
     liked: int
     pairs: int
+    guessed: int = 0
 
 
 def write_preferences(store: str, out: Path, minimum: int = 1) -> PreferenceCounts:
@@ -57,8 +70,9 @@ def write_preferences(store: str, out: Path, minimum: int = 1) -> PreferenceCoun
     with written_aside(out) as aside:
         write_json_lines(aside / "liked.jsonl", liked)
         pairs = write_json_lines(aside / "pairs.jsonl", preference_pairs(texts, minimum))
+        guessed = write_json_lines(aside / "guesses.jsonl", count_guesses(read_guesses(store)))
         replace_folder(aside, out, FILES)
-    return PreferenceCounts(len(texts), len(liked), pairs)
+    return PreferenceCounts(len(texts), len(liked), pairs, guessed)
 
 
 def score_texts(votes: Iterable[StoredVote]) -> list[ScoredText]:
@@ -66,6 +80,18 @@ def score_texts(votes: Iterable[StoredVote]) -> list[ScoredText]:
     texts: dict[str, ScoredText] = {}
     for vote in votes:
         texts.setdefault(vote.text_id, ScoredText(vote.prompt, vote.text)).score += vote.value
+    return list(texts.values())
+
+
+def count_guesses(guesses: Iterable[StoredGuess]) -> list[GuessedText]:
+    """Texts with the guesses at them, in the order of their first guesses."""
+    texts: dict[str, GuessedText] = {}
+    for guess in guesses:
+        text = texts.setdefault(guess.text_id, GuessedText(guess.prompt, guess.text, guess.source))
+        if guess.guessed == "model":
+            text.model += 1
+        else:
+            text.human += 1
     return list(texts.values())
 
 

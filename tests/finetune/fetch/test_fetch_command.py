@@ -34,7 +34,7 @@ def test_the_command_line(tmp_path: Path, vocabulary: Path, capsys: pytest.Captu
         (
             "subreddit",
             {},
-            "subreddit is no query: name a .sql file, or one of conversations, corpus_statistics, jokes,",
+            "subreddit is no query: name a .sql file, or one of conversations, corpus_statistics, guesses_summary, jokes,",
         ),
         (
             "subreddit_comments",

@@ -15,7 +15,7 @@ from app.errors import DataError, SettingError
 from finetune.commands.fetch import FetchOptions, fetch
 from finetune.commands.prepare import prepare
 from finetune.votes.preferences import PreferenceCounts, ScoredText, as_document, preference_pairs, write_preferences
-from tests.finetune.votes.polls import fill, votes
+from tests.finetune.votes.polls import fill, fill_guesses, guesses, votes
 
 
 def test_ratings_become_a_corpus_and_pairs(checkpoint: Path, tmp_path: Path) -> None:
@@ -50,6 +50,17 @@ def test_ratings_become_a_corpus_and_pairs(checkpoint: Path, tmp_path: Path) -> 
         fetch(FetchOptions("ratings", out=out, source=[address], param=["minimum=0"]))
     with pytest.raises(DataError, match="has no text with 4 more likes than dislikes"):
         write_preferences(address, out, minimum=4)
+
+
+def test_guesses_come_with_the_ratings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    address = fill(f"sqlite:///{tmp_path}/feedback.db", votes("tiny", 1, 0))
+    rows = guesses(model=(1, 0), human=(20, 2))
+    fill_guesses(address, [*rows, rows[0]._replace(voter="another", guessed="human")])
+    fetch(FetchOptions("ratings", out=tmp_path / "liked", source=[address]))
+    assert capsys.readouterr().out.endswith(" 1 texts with votes, 1 liked, 0 pairs, 11 texts with guesses\n")
+    found = [json.loads(line) for line in (tmp_path / "liked/guesses.jsonl").read_text().splitlines()]
+    assert found.pop() == {"prompt": "", "text": "text 0", "written_by": "model", "model": 1, "human": 1}
+    assert (sum(one["human"] for one in found), sum(one["model"] for one in found)) == (20, 2)
 
 
 PRIVATE = {"private": True}
