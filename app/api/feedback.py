@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.api.body import read_object
 from app.api.state import State
+from app.api.telegram_user import voter_of
 from app.api.validation import validate
 from app.errors import NotFound, StoreError, Unavailable
 from app.feedback.store import ShownText, Vote
@@ -40,6 +41,7 @@ async def feedback(request: Request[State]) -> Response:
     if store is None:
         raise NotFound("this service stores no votes: set FEEDBACK to the address of a store.", code="feedback_off")
     fields = validate(await read_object(request, example='{"vote": "up", "text": "…"}'), FeedbackRequest)
+    fields = msgspec.structs.replace(fields, voter=voter_of(request, fields.voter))
     text, vote = text_and_vote(fields, request.state["models"].get(fields.model).name, datetime.now(UTC))
     try:
         await store.add_text(text)

@@ -133,12 +133,20 @@ def origin(request: Request[State]) -> str:
     return f"{scheme}://{request.headers.get('host', '')}"
 
 
+def document_headers(request: Request[State]) -> dict[str, str]:
+    """The headers of a page. Telegram's own pages may frame it where there is a bot, whose menu opens it there."""
+    policy = CONTENT_SECURITY_POLICY
+    if request.state["settings"].telegram_token:
+        policy = policy.replace("frame-ancestors 'none'", "frame-ancestors https://*.telegram.org")
+    return SECURITY_HEADERS | {"Content-Security-Policy": policy}
+
+
 async def page(request: Request[State]) -> Response:
     """The page itself. Browsers ask every time whether it has changed."""
     files = await asyncio.to_thread(read_page)
     profile = request.state["models"].get().profile
     version, html = files.addressed(origin(request)).titled(profile)
-    headers = SECURITY_HEADERS | {
+    headers = document_headers(request) | {
         "Cache-Control": "no-cache",
         "ETag": f'"{version}"',
         "Vary": "Accept",

@@ -23,8 +23,9 @@ from starlette.responses import HTMLResponse, Response
 from app.api.body import read_object
 from app.api.client_disconnect import while_connected
 from app.api.msgspec_response import MsgspecResponse
-from app.api.page import SECURITY_HEADERS, origin, read_page
+from app.api.page import document_headers, origin, read_page
 from app.api.state import State
+from app.api.telegram_user import voter_of
 from app.api.validation import validate
 from app.blind.guessing_game import GAME_OFF, GuessingGame
 from app.errors import NotFound, StoreError, Unavailable, UnknownText
@@ -83,11 +84,10 @@ async def draw(request: Request[State]) -> Response:
     """Raises NotFound, InvalidRequest, Unavailable, GenerationError."""
     game = open_game_of(request)
     fields = validate(await read_object(request, example='{"voter": "c4Uu0bBq"}'), PlayRequest)
+    voter = voter_of(request, fields.voter) or fields.voter
     ticket = new_id()
     with store_errors():
-        text = await while_connected(
-            request, game.draw(id_for(ticket, fields.voter), fields.voter, fields.number, "web")
-        )
+        text = await while_connected(request, game.draw(id_for(ticket, voter), voter, fields.number, "web"))
     return MsgspecResponse(TextToGuess(ticket, text.question, text.text))
 
 
@@ -97,8 +97,9 @@ async def guess(request: Request[State]) -> Response:
     fields = validate(
         await read_object(request, example='{"id": "…", "voter": "c4Uu0bBq", "guess": "model"}'), GuessRequest
     )
+    voter = voter_of(request, fields.voter) or fields.voter
     with store_errors():
-        found = await game.judge(id_for(fields.id, fields.voter), fields.voter, fields.guess, "web")
+        found = await game.judge(id_for(fields.id, voter), voter, fields.guess, "web")
     return MsgspecResponse(GuessReply(fields.id, found.right, found.source, found.generated_by))
 
 
@@ -114,7 +115,7 @@ async def play_page(request: Request[State]) -> Response:
     path = request.scope["raw_path"]
     up = "../" * (len(path) - len(path.rstrip(b"/")))
     html = html.replace('="web/', f'="{up}web/').replace('href="./"', f'href="{up or "./"}"')
-    return HTMLResponse(html, status, SECURITY_HEADERS | {"Cache-Control": "no-cache", "Vary": "Accept"})
+    return HTMLResponse(html, status, document_headers(request) | {"Cache-Control": "no-cache", "Vary": "Accept"})
 
 
 def open_game_of(request: Request[State]) -> GuessingGame:

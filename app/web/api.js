@@ -1,6 +1,7 @@
 // The server: requests, streams of events, and its refusals as sentences to show.
 
 import { keep, load, tab } from "./store.js";
+import { identity } from "./telegram.js";
 
 // The server's own sentences about these are for programs: they name headers, and seconds that a countdown shows anyway.
 const NO_KEY = "this server asks for an API key: enter yours below.";
@@ -33,7 +34,7 @@ export const keyRefusal = () => new Refusal(load("key", null, tab) ? WRONG_KEY :
 
 async function ask(path, body, signal) {
   const key = load("key", null, tab);
-  const headers = { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }) };
+  const headers = { "Content-Type": "application/json", ...(key && { Authorization: `Bearer ${key}` }), ...identity() };
   const request = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
   let response;
   try {
