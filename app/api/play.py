@@ -128,7 +128,7 @@ def open_game_of(request: Request[State]) -> GuessingGame:
 
 def id_for(ticket: str, voter: str) -> str:
     """The id under which a text is stored whose player was given `ticket`."""
-    digest = hashlib.blake2b(f"{ticket}\n{voter}".encode(), digest_size=16).digest()
+    digest = hashlib.blake2b(msgspec.json.encode([ticket, voter]), digest_size=16).digest()
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
 

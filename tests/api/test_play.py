@@ -81,6 +81,9 @@ def test_nobody_learns_an_author_by_guessing_in_another_name(url: str, folder: P
     reply = guess(url, text, "model", "a name for peeping")
     assert (reply.status_code, reply.json()["error"]["code"]) == (404, "unknown_text")
     assert "was shown to this voter" in reply.json()["error"]["message"]
+    # Nor by moving characters between the id and the name.
+    moved = draw(url, "an\nna")["id"]
+    assert guess(url, f"{moved}\nan", "model", "na").status_code == 404
     right = guess(url, text, "human").json()["right"]
     assert guess(url, text, "model").json()["right"] is not right
     [(kept,)] = stored(folder, "SELECT guessed FROM guesses WHERE voter = 'anna'")

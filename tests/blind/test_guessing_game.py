@@ -94,6 +94,21 @@ def test_another_container_can_judge_what_one_has_shown(path: Path) -> None:
     assert play(path, lambda game: game.judge("t", "anna", "model", "web")).source in ("model", "human")
 
 
+def test_of_many_texts_the_store_remembers_those_that_memory_does_not(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.blind.guessing_game.REMEMBERED", 2)
+
+    async def work(game: GuessingGame) -> None:
+        drawn = [await game.draw(new_id(), "anna", number, "web") for number in range(6)]
+        for text in drawn:
+            told = await game.judge(text.id, "anna", "model", "web")
+            assert (told.generated_by == "answers") == (text.text == "It had a bill to pay.")
+
+    play(path, work)
+    assert rows(path, "SELECT count(*) FROM guesses") == [(6,)]
+
+
 def test_a_full_queue_does_not_tell_who_would_have_written(path: Path) -> None:
     """A person's text needs no model, so only theirs once came through: the model writes in any case."""
 
