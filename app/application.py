@@ -34,7 +34,8 @@ from app.api.malformed_requests import MalformedMiddleware
 from app.api.model_list import list_models, show_model
 from app.api.ollama import ollama_chat, ollama_generate
 from app.api.ollama_models import ollama_version, processes, show, tags
-from app.api.page import COMPRESSED, BrowserRoute, page, page_file
+from app.api.page import BrowserRoute, page
+from app.api.page_files import COMPRESSED, page_file
 from app.api.paths import PathMiddleware
 from app.api.plain_page import plain, wrong_address
 from app.api.play import draw, guess, play_page

@@ -9,13 +9,15 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.page import ABOUT, FOLDER, NAME, SECURITY_HEADERS, PageVersion, read_page
+from app.api.page import ABOUT, NAME, PageVersion, read_page
+from app.api.page_files import SECURITY_HEADERS, read_files
 from app.api.preview_picture import PAPER, PEN, draw_preview
 from app.api.state import State
 
 WORKER = "worker.js"
 KEPT = b'{"version": "", "files": []}'
 """What worker.js has in the place of the version and its files."""
+KEPT_KINDS = (".js", ".css", ".svg")
 LONGEST_SHORT_NAME = 12
 """Characters. Longer names are cut below an icon."""
 NO_CACHE = SECURITY_HEADERS | {"Cache-Control": "no-cache"}
@@ -61,16 +63,15 @@ def icon(version: str, name: str, size: int) -> dict[str, str]:
 async def service_worker(request: Request[State]) -> Response:
     """The worker of this version. It stands beside the page, since a worker controls only what is below its own address."""
     page = (await asyncio.to_thread(read_page)).titled(request.state["models"].get().profile)
-    script = await asyncio.to_thread(worker_script, page)
-    return Response(script, media_type="text/javascript", headers=NO_CACHE)
+    return Response(worker_script(page), media_type="text/javascript", headers=NO_CACHE)
 
 
 def worker_script(page: PageVersion) -> bytes:
-    version = page.version.partition("-")[0]
-    names = sorted(path.name for path in FOLDER.iterdir() if path.suffix in (".js", ".css", ".svg"))
-    files = [f"web/{version}/{name}" for name in names if name != WORKER and not name.startswith("play.")]
-    kept = msgspec.json.encode({"version": page.version, "files": files})
-    return (FOLDER / WORKER).read_bytes().replace(KEPT, kept)
+    version, contents = read_files()
+    # The game cannot be played without the server.
+    names = [name for name in contents if name.endswith(KEPT_KINDS) and name != WORKER and not name.startswith("play.")]
+    kept = {"version": page.version, "files": [f"web/{version}/{name}" for name in names]}
+    return contents[WORKER].replace(KEPT, msgspec.json.encode(kept))
 
 
 async def preview(request: Request[State]) -> Response:

@@ -1,55 +1,25 @@
-"""The web page: `/` for a browser, and the page's files under `/web/VERSION/`.
-
-The version is a hash of all files. A new version has new addresses, so browsers may keep each file for a year.
-"""
+"""The web page: `/` for a browser."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import mimetypes
-from functools import cache
 from html import escape
-from pathlib import Path
 from typing import NamedTuple
 
 from starlette.datastructures import Headers
-from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match, Route
-from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope
 
 from app.api.foreign_parameters import is_foreign
+from app.api.page_files import CONTENT_SECURITY_POLICY, SECURITY_HEADERS, read_files, unless_known
 from app.api.state import State
 from app.engine.accent import on_dark
 from app.engine.profile import Profile
-from app.errors import NotFound
 
-FOLDER = Path(__file__).parent.parent / "web"
 INDEX, PREVIEW = "index.html", "preview.png"
-# Everything comes from this service, and nothing is inline. No text can become markup: the only policy for Trusted Types makes
-# the address of the service worker, so the browser itself refuses innerHTML and the like. The page draws pictures of texts as
-# blobs. The form is for browsers without JavaScript.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types service-worker"
-)
-SECURITY_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-ONE_YEAR = "public, max-age=31536000, immutable"
-# Compressing a file takes a millisecond, once for each visitor and version, so it needs no thread.
-COMPRESSED = [Middleware(GZipMiddleware)]
-FILES = StaticFiles(directory=FOLDER, check_dir=False)
-
-
 NAME, ABOUT = "GPT-2", "Write a beginning, and the model continues it."
 """The title and the description of the page in index.html."""
 
@@ -116,13 +86,9 @@ def qualities(accept: str) -> dict[str, float]:
     return found
 
 
-@cache
 def read_page(name: str = INDEX) -> PageVersion:
-    """Read the page's files, a hundred kilobytes, when the page is first asked for. `name` is that of its HTML."""
-    # Python before 3.12 knows JavaScript by an outdated type, unless the system has a table of types, which the container lacks.
-    mimetypes.add_type("text/javascript", ".js")
-    files = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.is_file()}
-    version = hashlib.blake2b(b"".join(files.values()), digest_size=8).hexdigest()
+    """The page whose HTML has this name."""
+    version, files = read_files()
     return PageVersion(version, files[name].decode().replace('"web/', f'"web/{version}/'))
 
 
@@ -151,17 +117,4 @@ async def page(request: Request[State]) -> Response:
         "ETag": f'"{version}"',
         "Vary": "Accept",
     }
-    response = HTMLResponse(html, headers=headers)
-    unchanged = FILES.is_not_modified(response.headers, request.headers)
-    return NotModifiedResponse(response.headers) if unchanged else response
-
-
-async def page_file(request: Request[State]) -> Response:
-    """One of the page's files. Raises NotFound."""
-    current, _ = await asyncio.to_thread(read_page)
-    version, name = request.path_params["version"], request.path_params["name"]
-    if version != current or name.endswith(".html"):
-        raise NotFound("the page has a new version: load / again.", code="not_found")
-    response = await FILES.get_response(name, request.scope)
-    response.headers.update(SECURITY_HEADERS | {"Cache-Control": ONE_YEAR})
-    return response
+    return unless_known(request, HTMLResponse(html, headers=headers))

@@ -15,7 +15,8 @@ from app.api.body import parse_query
 from app.api.error_responses import handle_routing_error, http_error
 from app.api.foreign_parameters import is_tracking
 from app.api.generate import generate
-from app.api.page import NAME, SECURITY_HEADERS, is_browser, read_page
+from app.api.page import NAME, is_browser
+from app.api.page_files import SECURITY_HEADERS, read_files
 from app.api.state import State
 from app.errors import GenerationError, InvalidRequest, RequestError, Unauthorized
 
@@ -108,7 +109,7 @@ def above(request: Request[State]) -> str:
 
 
 async def show(request: Request[State], content: str, refusal: RequestError | None = None) -> Response:
-    version = (await asyncio.to_thread(read_page)).version
+    version = (await asyncio.to_thread(read_files)).version
     title = request.state["models"].get().profile.title or NAME
     html = LAYOUT.format(title=escape(title), files=f"{above(request)}web/{version}", content=content)
     headers = {**SECURITY_HEADERS, "Cache-Control": "no-store", **(refusal.headers if refusal else {})}

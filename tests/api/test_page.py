@@ -11,7 +11,7 @@ import pytest
 from app.api.foreign_parameters import is_tracking
 from app.api.generate_request import GenerateRequest
 from app.api.openai_requests import CompletionRequest
-from app.api.page import FOLDER
+from app.api.page_files import FOLDER, read_files
 from app.engine.fake import FakeEngine
 from tests.conftest import ROOT, serving
 
@@ -137,11 +137,24 @@ def test_each_part_is_asked_for_again_only_if_it_has_changed(url: str) -> None:
 
 
 def test_the_page_weighs_less_than_a_picture() -> None:
-    sizes = {path.name: path.stat().st_size for path in FOLDER.iterdir() if path.is_file() and path.suffix != ".png"}
+    """As it is sent, and before it is compressed. Pictures are for phones that install it."""
+    sizes = {name: len(content) for name, content in read_files().contents.items() if not name.endswith(".png")}
     game = sum(size for name, size in sizes.items() if name.startswith("play."))
     assert sum(sizes.values()) - game < 110_000
     # Loaded only on /play.
     assert game < 10_000
+
+
+def test_scripts_are_sent_without_their_comments(url: str) -> None:
+    """Whole lines are left out, so no string may go over lines: one of its lines could begin as a comment does."""
+    folder = parts(httpx.get(url, headers={"Accept": BROWSER}).text)[0].rpartition("/")[0]
+    for path in FOLDER.glob("*.js"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert not [line for line in lines if line.count("`") % 2], path
+        if path.name != "worker.js":
+            sent = httpx.get(f"{url}/{folder}/{path.name}").text
+            code = [line.strip() for line in lines if not re.match(r"\s*(//|/?\*|$)", line)]
+            assert sent.splitlines() == code
 
 
 def test_no_two_elements_have_one_id() -> None:
