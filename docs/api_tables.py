@@ -47,13 +47,10 @@ def route(path: str, described: Schema | None) -> tuple[str, str, str]:
     return shown, methods, next(iter(described.values()))["summary"].rstrip(".")
 
 
-def fields(path: str) -> str:
-    """The fields of a POST to this path."""
+def fields(name: str) -> str:
+    """The fields of a POST to the path of this name, or of the type of this name."""
     document = openapi()
-    body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    # Of several kinds of requests, the first is this project's own.
-    body = body.get("anyOf", [body])[0]
-    schema = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+    schema = request_schema(document, name) if name.startswith("/") else document["components"]["schemas"][name]
     known = {name: (field, said) for name, field in schema["properties"].items() if (said := description_of(field))}
     required = schema.get("required", [])
     rows = (
@@ -61,6 +58,14 @@ def fields(path: str) -> str:
         for name, (field, said) in known.items()
     )
     return table(("field", "default", "meaning"), rows)
+
+
+def request_schema(document: Schema, path: str) -> Schema:
+    """The schema of a request. Of several kinds of requests, the first is this project's own."""
+    body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    name = body.get("anyOf", [body])[0]["$ref"].rpartition("/")[2]
+    found: Schema = document["components"]["schemas"][name]
+    return found
 
 
 def choices_of(field: Schema) -> list[Schema]:

@@ -81,7 +81,7 @@ def run_page(text: str, folder: Path) -> None:
             if block.language == "python":
                 run(f"python - <<'END'\n{said}\nEND", folder, address)
             for command in block.commands:
-                assert '"error"' not in run(command.replace("curl ", "curl -sS "), folder, address), command
+                assert '{"error"' not in run(command.replace("curl ", "curl -sS "), folder, address), command
 
 
 def serve(servers: contextlib.ExitStack, model: str) -> str:
