@@ -5,7 +5,7 @@
 
 A coin decides who wrote a text, so that half of all guesses are right by chance. Nothing else depends on the coin. A model writes
 for every turn, also where a person's text is shown, so that neither the time nor a full queue tells; and no text comes sooner
-than the slowest of the latest, since a model takes longer for a longer text. Each turn begins with a person's text: if that is
+than slow ones have come lately, since a model takes longer for a longer text. Each turn begins with a person's text: if that is
 an answer to a question, the model answers the same question.
 """
 
@@ -160,9 +160,10 @@ class GuessingGame:
             return text, generation.finish_reasons[0] == "stop"
 
     async def _keep_pace(self, seconds: float) -> None:
-        """Wait until this text has taken as long as the slowest of the latest."""
+        """Wait until this text has taken as long as the second slowest of the latest: the slowest may have loaded its model."""
         self._seconds.append(min(seconds, MAX_PACE))
-        await asyncio.sleep(max(self._seconds) - seconds)
+        pace = sorted(self._seconds)[-2:][0]
+        await asyncio.sleep(max(0, pace - seconds))
 
     def _remember(self, text: ShownText) -> None:
         self._shown[text.id] = text

@@ -43,6 +43,7 @@ async function next() {
     write(shown);
     enable(true);
     $("shown").focus();
+    announce(`${shown.question} ${shown.text}`);
     // It is written while this one is read.
     if (guesses.length + 1 < ROUND) coming = draw();
   });
