@@ -90,6 +90,17 @@ def test_axe_finds_nothing_serious(enter: Callable[..., BrowserContext], screen:
         page.get_by_role("radio", name="Chat").check()
         say(page, "Hello")
         assert not serious(page), "in a chat"
+        page.route("**/v1/chat/completions", lambda route: route.fulfill(status=429, headers={"Retry-After": "60"}))
+        page.get_by_role("textbox", name="Your message").fill("Hello")
+        button(page, "Send").click()
+        expect(button(page, "Do not wait")).to_be_visible()
+        assert not serious(page), "during a countdown"
+        page.goto(f"{url}/#mode=chat&turn=Hello&turn=Yes")
+        expect(button(page, "Go on from here")).to_be_enabled()
+        assert not serious(page), "with a text that was shared"
+        for path in ("plain", "nothing"):
+            page.goto(f"{url}/{path}")
+            assert not serious(page), path
 
 
 def serious(page: Page) -> list[str]:
