@@ -30,8 +30,9 @@ LAYOUT = """<!doctype html>
 <meta name="color-scheme" content="light dark">
 <link rel="icon" href="{files}/icon.svg">
 <link rel="stylesheet" href="{files}/style.css">
+<link rel="stylesheet" href="{files}/plain.css">
 </head>
-<body class="simple">
+<body>
 <header><h1>{title}</h1></header>
 <main>
 {content}
