@@ -108,12 +108,13 @@ async function receive() {
   try {
     received = await link.read();
   } catch (error) {
+    received = null;
     trouble(error.message);
+    return;
   }
-  if (!location.hash) return;
+  if (!received) return;
   // A reload should show the text as it is then, not as the link had it.
   window.history.replaceState(null, "", location.pathname + location.search);
-  if (!received) return;
   history.leave();
   turn(received.mode);
   const { pieces, turns, model: by, ...more } = received;
