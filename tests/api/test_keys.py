@@ -9,6 +9,7 @@ import httpx
 import pytest
 from starlette.routing import Route
 
+from app.api.page import BrowserRoute
 from app.application import create_application
 from app.engine.fake import FakeEngine
 from app.engine.generation_queue import GenerationQueue
@@ -29,9 +30,10 @@ def url() -> Iterator[str]:
 
 
 def routes() -> list[Route]:
-    """All routes but Telegram's, which has a secret of its own, and the page's files, whose addresses have a version."""
+    """All routes but Telegram's, which has a secret of its own, the pages for browsers, and their files, which have a version."""
     access = create_application(Models([FakeEngine()]), GenerationQueue(), Settings(engine="fake", feedback=""))
-    return [route for route in access._app.routes if isinstance(route, Route) and route.path not in OTHER_ROUTES]  # type: ignore[attr-defined]
+    every = [route for route in access._app.routes if isinstance(route, Route)]  # type: ignore[attr-defined]
+    return [route for route in every if route.path not in OTHER_ROUTES and not isinstance(route, BrowserRoute)]
 
 
 @pytest.mark.parametrize("route", routes(), ids=lambda route: route.path)
