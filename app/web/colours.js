@@ -35,7 +35,7 @@ function choose(theme) {
 
 /** The browser's own frame takes the colour of the paper. */
 function frame() {
-  if (!document.documentElement.dataset.theme) return;
-  const paper = getComputedStyle(document.body).backgroundColor;
-  for (const meta of document.querySelectorAll("meta[name=theme-color]")) meta.content = paper;
+  const chosen = document.documentElement.dataset.theme;
+  for (const meta of document.querySelectorAll("meta[name=theme-color]"))
+    meta.content = (chosen ?? (meta.media.includes("dark") ? "dark" : "light")) === "dark" ? "#16171b" : "#fcfaf5";
 }

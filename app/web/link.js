@@ -36,7 +36,8 @@ export async function read() {
 
 function checked({ mode, model, parts, turns, prompt = "", seed = null, settings = {}, ...more }) {
   const strings = (list) => Array.isArray(list) && list.every((each) => typeof each === "string");
-  if (!strings(mode === "chat" ? turns : parts) || typeof prompt !== "string" || typeof settings !== "object") throw new Error(DAMAGED);
+  const right = strings(mode === "chat" ? turns : parts) && strings([prompt, model ?? ""]) && typeof settings === "object";
+  if (!right) throw new Error(DAMAGED);
   const pieces = parts?.map((text, at) => ({ text, model: at % 2 === 1 })).filter(({ text }) => text);
   return { ...more, mode: mode === "chat" ? "chat" : "write", model, pieces, turns, prompt, seed, settings: { ...settings } };
 }

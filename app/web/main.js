@@ -67,7 +67,7 @@ async function connect() {
   try {
     served = await get("version");
   } catch (error) {
-    failed(error, connect);
+    failed(Object.assign(error, { stays: true }), connect);
     // What was written before can be read all the same.
     reopen();
     return;
@@ -115,6 +115,7 @@ async function receive() {
   if (!received) return;
   // A reload should show the text as it is then, not as the link had it.
   window.history.replaceState(null, "", location.pathname + location.search);
+  remember();
   history.leave();
   turn(received.mode);
   const { pieces, turns, model: by, ...more } = received;

@@ -6,6 +6,7 @@ import { $, make } from "./dom.js";
 const MOST_TRIES = 8;
 let retry = null;
 let lost = false;
+let stays = false;
 let timer = null;
 // How often it was tried again without success.
 let tries = 0;
@@ -19,11 +20,13 @@ export function failed(error, again) {
   trouble(error.message, again, error);
 }
 
-/** Show a sentence, with a way to try again if there is one. An empty sentence clears it. */
-export function trouble(sentence, again = null, { status, wait } = {}) {
+/** Show a sentence, with a way to try again if there is one. An empty sentence clears it. An error that `stays` counts on while a person types. */
+export function trouble(sentence, again = null, error = {}) {
+  const { status, wait } = error;
   clearInterval(timer);
   retry = again;
   lost = status === 0;
+  stays = Boolean(error.stays);
   $("trouble").replaceChildren(sentence && sentence[0].toUpperCase() + sentence.slice(1));
   $("key").hidden = status !== 401;
   $("retry").hidden = status === 401 || !again;
@@ -32,7 +35,7 @@ export function trouble(sentence, again = null, { status, wait } = {}) {
   else if (again && wait && tries < MOST_TRIES) count(wait);
 }
 
-/** Try again in `wait` seconds, twice as long after each time in vain. It can be stopped, and the next key pressed stops it too. */
+/** Try again in `wait` seconds, twice as long after each time in vain. A person can stop it, and does so by typing, too. */
 function count(wait) {
   const end = Date.now() + 1000 * Math.min(wait * 2 ** tries, 120);
   const tick = () => {
@@ -63,7 +66,7 @@ function act() {
 export function open() {
   $("retry").addEventListener("click", act);
   $("calm").addEventListener("click", calm);
-  document.addEventListener("input", calm);
+  document.addEventListener("input", () => stays || calm());
   document.addEventListener("keydown", ({ key }) => key === "Escape" && calm());
   // The network is back: nobody needs to wait for the end of the countdown.
   addEventListener("online", () => lost && act());

@@ -65,12 +65,15 @@ def test_dark_and_light_are_chosen_and_kept(enter: Callable[..., BrowserContext]
         expect(colours.get_by_role("radio", name="Like the device")).to_be_checked()
         colours.get_by_role("radio", name="Light").check()
         expect(paper).to_have_css("background-color", "rgb(252, 250, 245)")
+        frame = page.locator("meta[name=theme-color][media*=dark]")
+        expect(frame).to_have_attribute("content", "#fcfaf5")
         page.reload()
         expect(paper).to_have_css("background-color", "rgb(252, 250, 245)")
         button(page, "Settings").click()
         expect(colours.get_by_role("radio", name="Light")).to_be_checked()
         colours.get_by_role("radio", name="Like the device").check()
         expect(paper).to_have_css("background-color", "rgb(22, 23, 27)")
+        expect(frame).to_have_attribute("content", "#16171b")
         assert page.evaluate("localStorage.getItem('theme')") is None
 
 
