@@ -47,7 +47,7 @@ class PlayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     voter: Player
     number: Annotated[
-        Annotated[int, Meta(ge=0, le=1_000_000_000)] | None,
+        Annotated[int, Meta(ge=0, le=1_000_000)] | None,
         Meta(
             description="how many texts the player was shown before, so that no human text comes twice until all have come;"
             " drawn at random if left out"

@@ -1,4 +1,4 @@
-"""Votes and the texts they are about, stored in a SQLite file or in BigQuery."""
+"""Votes, guesses and the texts they are about, stored in a SQLite file or in BigQuery."""
 
 from __future__ import annotations
 

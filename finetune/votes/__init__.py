@@ -1,1 +1,1 @@
-"""What people liked: like rates with their uncertainty, and liked texts as training data."""
+"""What people liked, and whether they can tell models from people: rates with their uncertainty, and training data."""
