@@ -1,67 +1,50 @@
-// The letters that lie beneath the text area: in two inks, and with what is marked in them.
+// The letters that lie on the text area: in two inks, and with what is marked in them.
 
 import { $, make } from "./dom.js";
-import { runs } from "./pen.js";
 
+// Where the model is writing.
 let tip = null;
 
 /**
- * Draw a text. `unseen` is how much of its beginning the model no longer sees, `words` are tinted ([{start, end, tint}]), and
- * `ghost` is drawn at `caret` in between. With `growing`, what the model writes there is added by `grow`.
+ * Draw a text. Its beginning up to `unseen` is faint and `words` are tinted ([{start, end, tint}]). At `caret` stands a `ghost` or,
+ * with `growing`, what the model is about to write; -1 is nowhere.
  */
-export function draw(text, ranges, { unseen = 0, words = [], ghost = "", caret = -1, growing = false }) {
-  const cuts = new Set([unseen, ghost || growing ? caret : 0, ...words.flatMap(({ start, end }) => [start, end])]);
-  const tints = new Map(words.map(({ start, tint }) => [start, tint]));
-  const ends = new Set(words.map(({ end }) => end));
-  const edges = [...cuts].filter((at) => at > 0 && at < text.length).sort((one, other) => one - other);
+export function draw(text, ranges, { unseen, words, caret, ghost, growing }) {
+  const tints = new Map();
+  for (const { start, end, tint } of words) tints.set(start, tint).set(end, 0);
+  const cuts = new Set([caret, unseen, ...tints.keys(), ...ranges.flat(), text.length]);
   const spans = [];
-  let [at, tint, next] = [0, 0, 0];
+  let [from, tint, range] = [0, 0, 0];
   tip = null;
-  const put = (piece, model) => {
-    if (ends.has(at)) tint = 0;
-    tint = tints.get(at) ?? tint;
-    const names = [model ? "models" : "yours", ...(at < unseen ? ["unseen"] : []), ...(tint ? [`tint${tint}`] : [])];
-    if (piece) spans.push(make("span", { className: names.join(" ") }, piece));
-    at += piece.length;
-    if (at === caret) between();
-  };
-  const between = () => {
-    if (ghost) spans.push(make("span", { className: "ghost" }, ghost));
-    if (growing) spans.push((tip = make("span", { className: "models tip" })));
-  };
-  if (caret === 0) between();
-  for (const { text: run, model } of runs(text, ranges)) {
-    const end = at + run.length;
-    while (edges[next] <= at) next++;
-    while (edges[next] < end) put(text.slice(at, edges[next++]), model);
-    put(text.slice(at, end), model);
+  for (const at of [...cuts].filter((cut) => 0 <= cut && cut <= text.length).sort((one, other) => one - other)) {
+    tint = tints.get(from) ?? tint;
+    while (ranges[range]?.[1] <= from) range++;
+    const names = [ranges[range]?.[0] <= from ? "models" : "yours", from < unseen ? "unseen" : "", tint ? `tint${tint}` : ""];
+    if (at > from) spans.push(span(names.filter(Boolean).join(" "), text.slice(from, at)));
+    if (at === caret && ghost) spans.push(span("ghost", ghost));
+    if (at === caret && growing) spans.push((tip = span("models tip", "")));
+    from = at;
   }
-  $("ink").classList.toggle("invitation", !text && !growing);
-  if (!text && !growing) spans.push(...invitation());
+  const empty = !text && !growing;
+  if (empty) spans.push(span("yours", "Write a beginning,"), " ", span("models", "and the model continues it."));
+  $("ink").classList.toggle("invitation", empty);
   // An empty last line only has a height if it holds a character.
   $("ink").replaceChildren(...spans, "\u200b");
 }
 
+const span = (className, text) => make("span", { className }, text);
+
 /** Add what the model writes where it is writing. */
-export function grow(text) {
-  tip.append(text);
-}
+export const grow = (text) => tip?.append(text);
 
-const invitation = () => [
-  make("span", { className: "yours" }, "Write a beginning,"), " ",
-  make("span", { className: "models" }, "and the model continues it."),
-];
-
-/** Where these characters of the text stand on the screen. */
+/** Where the characters from `start` to `end` stand on the screen. */
 export function place(start, end) {
   const range = document.createRange();
   let at = 0;
-  for (const span of $("ink").children) {
-    if (span.className === "ghost") continue;
-    const [node] = span.childNodes;
+  for (const { firstChild: node } of $("ink").querySelectorAll("span:not(.ghost)")) {
     const next = at + (node?.length ?? 0);
-    if (node && at <= start && start < next) range.setStart(node, start - at);
-    if (node && at < end && end <= next) range.setEnd(node, end - at);
+    if (at <= start && start < next) range.setStart(node, start - at);
+    if (at < end && end <= next) range.setEnd(node, end - at);
     at = next;
   }
   return range.getBoundingClientRect();

@@ -18,75 +18,73 @@ const END = "<|endoftext|>";
 const WORD = /[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}]+)*|[^\s\p{L}\p{M}\p{N}]+/gu;
 
 const field = $("text");
-let host = null;
+const panel = $("others");
+let page = null;
 let on = false;
 let timer = 0;
 let task = null;
-// A word is {start, end, from, first, tint, share}: its letters, where its tokens begin and the first of them ends.
-let scored = { text: "", seen: 0, words: [] };
+// A word is {start, end, from, first, tint, share}: its letters, where its tokens begin, and where the first of them ends.
+let scored = { text: null };
+
+const current = () => on && field.value === scored.text && page.model() === scored.model;
 
 /** The words to tint, as long as the text is the one that was scored. */
-export const words = (text) => (on && text === scored.text ? scored.words : []);
+export const words = () => (current() ? scored.words : []);
 
 /**
- * `page.sight(text, signal)` is where what the model sees of a text begins, `page.model()` the model's name, `page.draw()` draws the
- * text anew, and `page.choose(from, text)` puts another word there and goes on, or ends the text there if that is null.
+ * Of the page it takes `sight(text, signal)`, from where on the model sees a text; `model()`, its name; `draw()`; and
+ * `choose(from, text)`, which puts another word there and goes on, or ends the text there if that is null.
  */
-export function open(page) {
-  host = page;
+export function open(itsPage) {
+  page = itsPage;
   $("surprise").addEventListener("click", turn);
   field.addEventListener("click", () => on && press());
   document.addEventListener("changed", later);
-  $("model").addEventListener("change", () => {
-    scored = { text: "", seen: 0, words: [] };
-    later();
-  });
-  $("others").addEventListener("keydown", move);
-  $("others").addEventListener("toggle", ({ newState }) => newState === "closed" && document.activeElement === document.body && field.focus());
+  panel.addEventListener("keydown", move);
 }
 
 function turn() {
   on = !on;
   $("surprise").setAttribute("aria-pressed", on);
   $("legend").hidden = !on;
-  announce(on ? "Each word shows how likely the model found it." : "The words are plain again.");
-  host.draw();
+  page.draw();
   score();
 }
 
 /** Handle a key. Returns whether it was for this. */
-export function key(event) {
-  if (!event.altKey || event.ctrlKey || event.metaKey) return false;
-  if (event.code === "KeyS") turn();
-  else if (on && event.code === "ArrowDown") press(true);
+export function key({ code, altKey, ctrlKey }) {
+  if (!altKey || ctrlKey) return false;
+  if (code === "KeyS") turn();
+  else if (on && code === "ArrowDown") press(true);
   else return false;
   return true;
 }
 
 function later() {
-  if (!on || busy() || field.value === scored.text) return;
-  $("others").hidePopover();
+  if (!on || current()) return;
+  panel.hidePopover();
   clearTimeout(timer);
   timer = setTimeout(score, PAUSE);
 }
 
 async function score() {
   const text = field.value;
+  const model = page.model();
   task?.abort();
-  if (!on || busy() || !text.trim() || text === scored.text) return;
+  if (!on || busy() || !text.trim() || current()) return;
   const { signal } = (task = new AbortController());
   try {
-    const seen = await host.sight(text, signal);
-    const asked = { model: host.model(), prompt: text.slice(seen), echo: true, logprobs: 0, max_tokens: 0 };
+    const seen = await page.sight(text, signal);
+    const asked = { model, prompt: text.slice(seen), echo: true, logprobs: 0, max_tokens: 0 };
     const { choices } = await post("v1/completions", asked, signal);
-    scored = { text, seen, words: tinted(text, seen, choices[0].logprobs) };
-    host.draw();
+    scored = { text, model, seen, words: tinted(text, seen, choices[0].logprobs) };
+    page.draw();
   } catch (error) {
     if (error.name !== "AbortError") trouble(error.message, null, error);
   }
 }
 
-/** The words of a text with their shares. A word is as likely as its tokens one after the other. */
+/** The words of a text with their shares. A word is as likely as all its tokens, one after the other. */
 function tinted(text, seen, { token_logprobs: logprobs, text_offset: offsets }) {
   const place = characters(text.slice(seen));
   const starts = [...offsets.map((offset) => seen + place(offset)), text.length];
@@ -95,9 +93,9 @@ function tinted(text, seen, { token_logprobs: logprobs, text_offset: offsets }) 
   for (const { 0: word, index: start } of text.matchAll(WORD)) {
     const end = start + word.length;
     if (start < seen) continue;
-    while (token < logprobs.length && starts[token + 1] <= start && starts[token] < start) token++;
+    while (starts[token + 1] <= start && starts[token] < start) token++;
     const from = starts[token];
-    const first = starts.find((each, at) => at > token && each > Math.max(from, start)) ?? end;
+    const first = starts.find((each) => each > Math.max(from, start)) ?? end;
     let logprob = 0;
     for (; token < logprobs.length && starts[token] < end; token++) logprob += logprobs[token] ?? NaN;
     const share = Math.exp(logprob);
@@ -109,25 +107,25 @@ function tinted(text, seen, { token_logprobs: logprobs, text_offset: offsets }) 
 /** Show what the model would have written in place of the word at the caret. */
 async function press(byKey = false) {
   const { selectionStart: at, selectionEnd } = field;
-  const word = at === selectionEnd && words(field.value).find(({ start, end }) => start <= at && at <= end);
+  const word = at === selectionEnd && words().find(({ start, end }) => start <= at && at <= end);
   if (!word || busy()) return;
-  const { text, seen } = scored;
-  const list = make("ol");
+  const { text, model, seen } = scored;
   const said = Number.isNaN(word.share) ? "begins the text" : `was ${percent(word.share)} likely`;
-  $("others").replaceChildren(make("p", { id: "others-title" }, make("q", {}, text.slice(word.start, word.end)), ` ${said}. Instead:`), list);
-  $("others").showPopover();
+  const list = make("ol");
+  panel.replaceChildren(make("p", { id: "others-title" }, make("q", {}, text.slice(word.start, word.end)), ` ${said}. Instead:`), list);
+  panel.showPopover();
   stand(place(word.start, word.end));
   try {
-    const asked = { model: host.model(), prompt: text.slice(seen, word.from), max_tokens: 1, min_tokens: 1, temperature: 0, logprobs: ASKED };
+    const asked = { model, prompt: text.slice(seen, word.from), max_tokens: 1, min_tokens: 1, temperature: 0, logprobs: ASKED };
     const { choices } = await post("v1/completions", asked);
-    const top = Object.entries(choices[0].logprobs.top_logprobs[0] ?? {});
     const own = text.slice(word.from, word.first);
-    list.append(...top.filter(([token]) => token !== own && !token.startsWith("bytes:")).slice(0, OTHERS).map((other) => line(other, word.from, own)));
+    const others = Object.entries(choices[0].logprobs.top_logprobs[0]).filter(([token]) => token !== own && !token.startsWith("bytes:"));
+    list.append(...others.slice(0, OTHERS).map((other) => line(other, word.from, own)));
     stand(place(word.start, word.end));
-    if (byKey) list.querySelector("button")?.focus();
-    announce($("others-title").textContent);
+    if (byKey) list.querySelector("button").focus();
+    else announce(panel.textContent);
   } catch (error) {
-    $("others").hidePopover();
+    panel.hidePopover();
     trouble(error.message, null, error);
   }
 }
@@ -135,9 +133,9 @@ async function press(byKey = false) {
 function line([token, logprob], from, own) {
   const button = make("button", { type: "button" }, make("span", {}, shown(token, own)), make("span", { className: "share" }, percent(Math.exp(logprob))));
   button.addEventListener("click", () => {
-    $("others").hidePopover();
+    panel.hidePopover();
     field.focus();
-    host.choose(from, token === END ? null : token);
+    page.choose(from, token === END ? null : token);
   });
   return make("li", {}, button);
 }
@@ -158,14 +156,14 @@ function move(event) {
   const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!by) return;
   event.preventDefault();
-  const buttons = [...$("others").querySelectorAll("button")];
-  buttons.at((buttons.indexOf(document.activeElement) + by) % buttons.length)?.focus();
+  const buttons = [...panel.querySelectorAll("button")];
+  buttons.at((buttons.indexOf(document.activeElement) + by) % buttons.length).focus();
 }
 
-/** Let the list stand below the word, or above it where there is no room. */
+/** Let the list stand below the word, or above it where there is more room. */
 function stand({ left, top, bottom }) {
-  const { style, offsetWidth, offsetHeight } = $("others");
-  const below = bottom + offsetHeight + 12 < innerHeight || top < offsetHeight;
-  style.left = `${Math.max(8, Math.min(left - 12, innerWidth - offsetWidth - 8))}px`;
-  style.top = `${Math.max(8, below ? Math.min(bottom + 4, innerHeight - offsetHeight - 8) : top - offsetHeight - 4)}px`;
+  const { style, offsetWidth: width, offsetHeight: height } = panel;
+  const y = bottom + height + 8 < innerHeight || top < height ? Math.min(bottom + 4, innerHeight - height - 8) : top - height - 4;
+  style.left = `${Math.max(8, Math.min(left - 12, innerWidth - width - 8))}px`;
+  style.top = `${Math.max(8, y)}px`;
 }

@@ -42,25 +42,26 @@ export const words = () => ({ go: "Continue", show: field });
 export function present(model, window) {
   reader = { model, window };
   ghost.dismiss();
-  look();
+  reveal();
 }
 
 export function open() {
-  field.addEventListener("input", () => {
-    ranges = edited(ranges, seen, field.value, field.selectionEnd);
-    if (offered) offered.at = Math.max(0, offered.at + (field.selectionEnd <= offered.at ? field.value.length - seen.length : 0));
-    seen = field.value;
-    ghost.typed();
+  field.addEventListener("input", ({ isComposing }) => {
+    const { selectionEnd: at, value } = field;
+    ranges = edited(ranges, seen, value, at);
+    if (at <= offered?.at) offered.at = Math.max(0, offered.at + value.length - seen.length);
+    seen = value;
+    isComposing ? ghost.dismiss() : ghost.typed();
     draw();
     changed();
   });
   field.addEventListener("keydown", keys);
   ghost.open({ ahead, prompt, draw, take });
-  surprise.open({ sight: (text, signal) => sight.begin(text, { ...reader, length: 1 }, signal), model: () => reader.model, draw, choose });
+  surprise.open({ sight: look, model: () => reader.model, draw, choose });
   document.addEventListener("changed", () => {
-    $("ended").hidden = busy() || ended === null || field.value !== ended;
+    $("ended").hidden = busy() || field.value !== ended;
     clearTimeout(looking);
-    looking = setTimeout(look, 400);
+    looking = setTimeout(reveal, 400);
   });
   $("anyway").addEventListener("click", () => run((signal) => write(reader.model, signal, { anyway: true })));
   $("begin-another").addEventListener("click", beginAnother);
@@ -140,17 +141,20 @@ function show({ text, ranges: newRanges, at = text.length }) {
 
 function draw() {
   seen = field.value;
-  const growing = $("write").classList.contains("writing");
-  ink.draw(seen, ranges, { unseen, words: surprise.words(seen), ghost: growing ? "" : ghost.text(), caret: growing ? tip : field.selectionEnd, growing });
+  const growing = writing();
+  const ghostly = growing ? { caret: tip } : { caret: ghost.at(), ghost: ghost.text() };
+  ink.draw(seen, ranges, { unseen, words: surprise.words(), growing, ...ghostly });
 }
 
+const writing = () => $("write").classList.contains("writing");
+/** From which character on the model sees a text that it is to continue. */
+const look = (text, signal) => sight.begin(text, { ...reader, length: settings.length }, signal);
+
 /** Draw what the model does not see of the text before the caret in a fainter ink. */
-async function look() {
-  if (busy()) return;
-  const before = field.value.slice(0, field.selectionEnd);
-  const from = await sight.begin(before, { ...reader, length: settings.length }).catch(() => unseen);
-  if (before !== field.value.slice(0, field.selectionEnd) || busy()) return;
-  fade(from);
+async function reveal() {
+  const before = state();
+  const from = await look(before.text.slice(0, before.at)).catch(() => unseen);
+  if (!busy() && before.text === field.value) fade(from);
 }
 
 function fade(from) {
@@ -171,34 +175,25 @@ function ahead() {
 /** A token for a word includes the space before it, so after a trailing space the model could not continue well. */
 const bare = (text) => (text.trimEnd() === "" ? text : text.replace(/ +$/, ""));
 
-/** What the model is asked to continue `text` by so many tokens, and from which character on that is. */
-async function prompt(text, length, signal) {
+/** What the model is asked to continue `text`. */
+async function prompt(text, signal) {
   const whole = bare(text);
-  const from = await sight.begin(whole, { ...reader, length }, signal);
+  const from = await look(whole, signal);
   return { prefix: whole.slice(from), spaced: whole !== text, model: reader.model, from };
 }
 
 /** `before` is the state that an undo brings back. After an end marker, the model writes on `anyway`, in a new paragraph. */
 async function write(model, signal, { before = state(), anyway = false } = {}) {
   const from = state();
-  const many = settings.nsamples;
-  const texts = Array(many).fill("");
+  const texts = Array(settings.nsamples).fill("");
   const pace = new Pace();
-  let closing = null;
-  let laid = null;
-  let asked = {};
-  field.readOnly = true;
-  withdraw();
-  ended = null;
-  tip = from.at;
-  $("write").classList.add("writing");
-  draw();
-  if (anyway) add(/\n\n/.test(from.text) ? "\n\n" : "\n");
+  let [asked, closing, laid] = [{}, null, null];
+  begun(from.at, anyway);
   try {
-    asked = await prompt(field.value.slice(0, tip), settings.length, signal);
+    asked = await prompt(field.value.slice(0, tip), signal);
     fade(asked.from);
-    if (many > 1) laid = cards.lay(many);
-    for await (const event of stream("generate", request(asked, anyway), signal)) {
+    if (texts.length > 1) laid = cards.lay(texts.length);
+    for await (const event of stream("generate", request({ ...asked, model }, anyway), signal)) {
       if (event.usage) closing = event;
       if (!event.text) continue;
       pace.see();
@@ -210,17 +205,28 @@ async function write(model, signal, { before = state(), anyway = false } = {}) {
       else add(text);
     }
   } finally {
-    field.readOnly = false;
     const seed = closing?.seed ?? settings.seed;
     pace.end(closing?.usage.completion_tokens, ...reason(closing, texts, signal));
     if (laid) offer(laid, { before: field.value, at: tip, ...asked, seed, texts });
     else if (texts[0]) finish({ before, from, anyway, seed }, asked, texts[0]);
-    else if (anyway) show(from);
+    field.readOnly = false;
     $("write").classList.remove("writing");
-    if (closing?.finish_reason === "stop" && many === 1) ended = field.value;
+    if (anyway && !texts[0]) show(from);
+    if (closing?.finish_reason === "stop" && !laid) ended = field.value;
     announce(texts.filter(Boolean).join("\n") || $("count").textContent);
     draw();
   }
+}
+
+/** The model is about to write at `at`. */
+function begun(at, anyway) {
+  field.readOnly = true;
+  withdraw();
+  ended = null;
+  tip = at;
+  $("write").classList.add("writing");
+  draw();
+  if (anyway) add(/\n\n/.test(field.value) ? "\n\n" : "\n");
 }
 
 function request({ prefix, model }, anyway) {
@@ -248,7 +254,7 @@ function add(text) {
   ranges = inserted(ranges, tip, text.length);
   tip += text.length;
   seen = field.value;
-  if ($("write").classList.contains("writing")) ink.grow(text);
+  ink.grow(text);
   document.dispatchEvent(new Event("grown"));
 }
 
@@ -263,9 +269,7 @@ function put(text, at, asked, seed) {
 }
 
 /** Take a suggestion. */
-function take({ ahead: { length }, text, ...asked }) {
-  put(text, length, asked, null);
-}
+const take = ({ ahead, text, asked }) => put(text, ahead.length, asked, null);
 
 /** Put another word of the model's in place of what comes after `from`, and go on. Without a text, end there. */
 function choose(from, text) {

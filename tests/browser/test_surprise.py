@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from app.engine.fake import FakeEngine
-from tests.browser.conftest import PHONE, button, choose, finish, fits, text
+from tests.browser.conftest import PHONE, button, choose, finish, fits, go, text
+from tests.browser.test_access import serious
 from tests.conftest import serving
 
 
@@ -139,3 +140,24 @@ def test_a_refusal_is_said(page: Page) -> None:
         httpx.get(f"{url}/?length=1")
         button(page, "Surprise").click()
         expect(page.get_by_role("alert")).to_contain_text("more than this server answers in a minute")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(enter: Callable[..., BrowserContext], starter: str, scheme: str) -> None:
+    """In all states of writing. The letters are hidden from it, as it hears the text area's, so their contrast is checked too."""
+    page = enter(color_scheme=scheme, bypass_csp=True).new_page()
+    page.goto(starter)
+    text(page).focus()
+    page.keyboard.type("[QUESTION] Why did the")
+    expect(page.locator(".ghost")).to_be_visible()
+    page.locator("#ink").evaluate("ink => ink.removeAttribute('aria-hidden')")
+    assert not serious(page), "with a suggestion"
+    text(page).fill("[QUESTION] Why did the barn cross the Tuesday?")
+    button(page, "Surprise").click()
+    go(page)
+    expect(page.locator("#ink .models[class*=tint]").first).to_be_visible()
+    expect(page.locator("#ended")).to_be_visible()
+    put_caret(page, 26)
+    page.keyboard.press("Alt+ArrowDown")
+    expect(others(page)).to_have_count(10)
+    assert not serious(page), "with tints and other words"
