@@ -174,6 +174,7 @@ function present() {
   // The one model with a title needs no second name.
   $("model").parentElement.hidden = title && served.models.length < 2;
   $("about").textContent = about;
+  $("about").dataset.title = title;
   settings.follow(sampling);
   writing.present(model(), n_ctx);
   $("modes").hidden = !turns;
