@@ -14,7 +14,7 @@ const player = voter();
 let played = 0; // Where the browser keeps nothing, since the page was opened.
 let shown = null; // The text to guess.
 let coming = null; // A promise of the next one.
-let guesses = []; // What was guessed in this round: {right, written_by, text}.
+let guesses = []; // The texts of this round, with {right, written_by}.
 
 /** Ask for a text. The server shows each person's text to a player only once, by the player's count of texts. */
 function draw() {
@@ -50,11 +50,11 @@ async function next() {
 }
 
 async function guess(who) {
-  const { id, text } = shown;
+  const { id } = shown;
   enable(false);
   await attempt(async () => {
     const told = await post(`${address}/guesses`, { id, voter: player, guess: who });
-    guesses.push({ ...told, text });
+    guesses.push({ ...shown, ...told });
     mark();
     tell(told);
     show("onward");
@@ -82,10 +82,10 @@ function write({ question, text }) {
 function score() {
   $("result").textContent = `You told ${rights()} of ${ROUND} apart.`;
   $("texts").replaceChildren(
-    ...guesses.map(({ right, written_by, text }) =>
+    ...guesses.map(({ right, written_by, question, text }) =>
       make("li", {},
         make("span", { role: "img", "aria-label": right ? "right:" : "wrong:" }, right ? "✓" : "✗"),
-        make("span", { className: written_by === "model" ? "models" : "" }, text))),
+        make("span", {}, `${question} `, make("span", { className: written_by === "model" ? "models" : "" }, text)))),
   );
   page("score");
   show("after");
@@ -107,7 +107,6 @@ async function share() {
   }
 }
 
-/** One mark for each text of the round. */
 function mark() {
   $("marks").replaceChildren(
     ...Array.from({ length: ROUND }, (_, place) => {

@@ -132,6 +132,14 @@ def test_a_store_that_is_down_tells_nothing(tmp_path: Path, folder: Path) -> Non
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "store_unavailable")
 
 
+def test_a_model_that_writes_nothing_is_one_sentence(folder: Path) -> None:
+    compare = f"silent,{folder}/people.jsonl"
+    with serving(FakeEngine("", name="silent"), feedback=f"sqlite:///{folder}/f.db", compare=compare) as url:
+        reply = httpx.post(f"{url}/play", json={"voter": "a"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "nothing_written")
+    assert reply.json()["error"]["message"] == "model 'silent' wrote nothing: try again."
+
+
 def test_keys_and_rates_hold_here_too(folder: Path) -> None:
     compare = f"ducks,{folder}/people.jsonl"
     with serving(ENGINE, feedback=f"sqlite:///{folder}/f.db", compare=compare, api_keys="k", rate_limit=3) as url:
