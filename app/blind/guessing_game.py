@@ -155,7 +155,7 @@ class GuessingGame:
         async with aclosing(Generation(self._queue, engine, [prompt], options)) as generation:
             async for delta in generation:
                 text += delta.text
-                if len(text) > 2 * LONGEST:
+                if len(text) > LONGEST:
                     break
             return text, generation.finish_reasons[0] == "stop"
 

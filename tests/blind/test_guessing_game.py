@@ -39,7 +39,7 @@ def play(
         store, queue = SqliteStore(str(path / "feedback.db")), GenerationQueue(queue_limit=limit)
         models = Models([engine])
         comparison = read_comparison(f"{engine.name},{path}/people.jsonl", models.names)
-        game = open_game(models, queue, store, comparison, max_length=300)
+        game = open_game(models, queue, store, comparison, max_length=1000)
         assert game is not None
         try:
             return await work(game)
@@ -57,7 +57,7 @@ def rows(path: Path, query: str) -> list[Any]:
 
 def test_texts_of_both_look_alike_and_half_of_them_are_a_models(path: Path) -> None:
     async def work(game: GuessingGame) -> Counter[Any]:
-        drawn = [await game.draw(new_id(), "anna", number, "web") for number in range(200)]
+        drawn = [await game.draw(new_id(), "anna", number, "web") for number in range(120)]
         judged = [await game.judge(text.id, "anna", "model", "web") for text in drawn]
         assert all(judgement.right == (judgement.source == "model") for judgement in judged)
         return Counter(
@@ -71,7 +71,18 @@ def test_texts_of_both_look_alike_and_half_of_them_are_a_models(path: Path) -> N
         ("", 'Two ducks meet. One says "quack"...', "people.jsonl"),
         ("", "It had a bill to pay.", "answers"),
     }
-    assert 70 < sum(count for (*_, author), count in found.items() if author == "answers") < 130
+    assert 36 < sum(count for (*_, author), count in found.items() if author == "answers") < 84
+
+
+def test_a_model_that_never_ends_writes_as_much_as_people(path: Path) -> None:
+    async def work(game: GuessingGame) -> set[str]:
+        return {(await game.draw(new_id(), "anna", 0, "web")).text for _ in range(20)}
+
+    found = play(path, work, FakeEngine("The duck walks on. ", name="endless"))
+    assert found in (
+        {"It's too far to walk.", "The duck walks on. The duck walks on."},
+        {'Two ducks meet. One says "quack"...', "The duck walks on. The duck walks on."},
+    )
 
 
 def test_a_guess_is_kept_before_the_author_is_told_and_the_first_counts(path: Path) -> None:
