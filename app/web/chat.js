@@ -1,31 +1,58 @@
-// Chat: turns, each in its speaker's ink. The server formats them for the model's template.
+// Chat: a conversation with its branches, each turn in its speaker's ink and with its own row of actions.
 
-import { stream } from "./api.js";
-import { $, announce, make } from "./dom.js";
+import * as arena from "./arena.js";
+import { Branches, isConversation } from "./branches.js";
+import { $, announce, copy, flash, make, tool } from "./dom.js";
+import { reply } from "./reply.js";
 import { set, settings } from "./settings.js";
+import { button as reader } from "./speech.js";
+import { keep, load } from "./store.js";
 import { Pace, changed, run } from "./task.js";
+import { trouble } from "./trouble.js";
+import { edit, line, versions } from "./turn.js";
 import * as votes from "./votes.js";
 
 const field = $("say");
-// {role: "user" | "assistant", content, model}, alternating.
-let turns = [];
+const SIDES = ["The first", "The second"];
+let talk = new Branches();
+// The places of two replies that are shown side by side, and whether their names are hidden.
+let pair = null;
+// The turn that a person changes: {at, words}.
+let editing = null;
 
-export const isEmpty = () => turns.length === 0;
-export const canUndo = () => turns.length > 0;
-export const canAgain = () => turns.at(-1)?.role === "assistant";
-export const words = () => ({ go: "Send", show: field });
+const turns = () => talk.path.map((at) => talk.turns[at]);
+const last = () => talk.turns[talk.end];
+const model = () => $("model").value || undefined;
+const empty = (name = model()) => ({ role: "assistant", content: "", model: name });
+const grown = () => document.dispatchEvent(new Event("grown"));
+
+export const isEmpty = () => talk.end < 0;
+export const canUndo = () => false;
+export const canAgain = () => last()?.role === "assistant";
+export const words = () => ({ go: "Send", show: field, rows: true });
+/** What a vote is about: here each turn has its own. */
+export const latest = () => null;
 export const pieces = () =>
-  turns.flatMap(({ role, content }, at) => [
+  turns().flatMap(({ role, content }, at) => [
     ...(at ? [{ text: "\n\n", model: false }] : []),
     { text: content, model: role === "assistant" },
   ]);
-/** What a vote is about: the last reply. */
-export const latest = () =>
-  canAgain() ? { text: turns.at(-1).content, prefix: turns.at(-2)?.content ?? "", model: turns.at(-1).model } : null;
 
 export function open() {
   field.addEventListener("input", grow);
+  instruct(load("system"));
+  $("system").addEventListener("input", () => instruct($("system").value));
+  // Where no mouse hovers, a tap on a turn shows its row.
+  $("turns").addEventListener("click", ({ target }) => {
+    for (const item of $("turns").children) item.classList.toggle("tapped", item.contains(target));
+  });
   draw();
+}
+
+/** Take a system text. */
+function instruct(text) {
+  $("system").value = typeof text === "string" ? text : "";
+  keep("system", $("system").value);
 }
 
 function grow() {
@@ -34,108 +61,220 @@ function grow() {
   changed();
 }
 
-export function go(model) {
-  const content = field.value.trim();
-  if (content) {
-    turns.push({ role: "user", content });
-    field.value = "";
-    grow();
-    draw();
-  } else if (turns.at(-1)?.role !== "user") return;
-  return run((signal) => reply(model, signal));
-}
-
-/** Go on with a conversation that was shared. */
-export const goOn = () => field.focus();
-
-export function again(model) {
-  set({ seed: null });
-  turns.pop();
-  draw();
-  return run((signal) => reply(model, signal));
-}
-
-/** Remove the last exchange, and put its message back into the field to be changed. */
-export function undo() {
-  if (canAgain()) turns.pop();
-  field.value = turns.pop()?.content ?? "";
-  grow();
-  draw();
-  announce("Undone.");
-  changed();
-}
-
 export function begin(text) {
   field.value = text;
   grow();
 }
 
-export function fresh() {
-  turns = [];
-  field.value = "";
-  grow();
-  draw();
-  changed();
+export function go() {
+  if (field.value.trim() || last()?.role === "user") return run(send);
 }
 
-export const entry = () => ({ turns });
-
-export function restore(kept) {
-  turns = kept.turns;
-  draw();
-  changed();
+function send(signal) {
+  const content = field.value.trim();
+  // Another try after a connection that was lost within the reply.
+  if (!content && canAgain()) return last().cut && finish(last(), signal);
+  begin("");
+  const back = () => begin([content, field.value].filter(Boolean).join("\n"));
+  const write = () => (arena.rival() ? compare([model(), arena.rival()], signal) : answer(empty(), signal));
+  return ask(content && { role: "user", content }, talk.end, write, back);
 }
 
-export const link = () => ({ turns: turns.map(({ content }) => content), seed: settings.seed });
-
-function draw() {
-  $("turns").replaceChildren(...turns.map(line));
-  $("silence").hidden = turns.length > 0;
-}
-
-function line({ role, content, model }) {
-  const mine = role === "user";
-  return make(
-    "li", { className: mine ? "yours" : "models" },
-    make("span", { className: "who" }, mine ? "You" : model ?? "Model"),
-    make("p", {}, content),
-  );
-}
-
-async function reply(model, signal) {
-  const { temperature, length, top_p, top_k, repetition_penalty, seed } = settings;
-  const asked = {
-    model,
-    messages: turns.map(({ role, content }) => ({ role, content })),
-    max_completion_tokens: length,
-    stream_options: { include_usage: true },
-    temperature, top_p, top_k, repetition_penalty,
-    ...(seed !== null && { seed }),
-  };
-  const turn = { role: "assistant", content: "", model };
-  const item = line(turn);
-  const words = item.querySelector("p");
-  const pace = new Pace();
-  let tokens;
-  item.classList.add("writing");
-  $("turns").append(item);
-  document.dispatchEvent(new Event("grown"));
+/** Add the turn `asked`, if any, after the place `before`, and `write` the answer. If no word comes, all is as before, and `back()` is called. */
+async function ask(asked, before, write, back = () => {}) {
+  const { end, turns } = talk;
+  const { length } = turns;
+  pair = editing = null;
+  talk.end = before;
+  if (asked) talk.add(asked);
   try {
-    for await (const event of stream("v1/chat/completions", asked, signal)) {
-      tokens = event.usage?.completion_tokens ?? tokens;
-      const text = event.choices[0]?.delta.content;
-      if (!text) continue;
+    await write();
+  } finally {
+    if (!canAgain()) {
+      turns.length = length;
+      talk.end = end;
+      back();
+    }
+    draw();
+    grown();
+  }
+}
+
+/** Let the model write `turn` after the last one, or go on with it. */
+async function answer(turn, signal) {
+  const begun = turn.content;
+  const before = turns().filter((each) => each !== turn);
+  draw();
+  const item = begun ? $("turns").lastElementChild : $("turns").appendChild(line(turn));
+  item.classList.add("writing");
+  grown();
+  const pace = new Pace();
+  let tokens = null;
+  try {
+    tokens = await reply(turn, before, signal, (words) => {
       pace.see();
-      const more = turn.content ? text : text.trimStart();
-      turn.content += more;
-      words.append(more);
-      document.dispatchEvent(new Event("grown"));
+      item.words.append(words);
+      grown();
+    });
+  } finally {
+    if (!begun && (turn.content || tokens !== null)) talk.add(turn);
+    const more = turn.content.slice(begun.length);
+    const silent = more || tokens === null ? [] : [`the model had nothing to ${begun ? "add" : "say"}`];
+    pace.end(tokens ?? undefined, ...(signal.aborted ? ["stopped"] : silent));
+    announce(more || $("count").textContent);
+  }
+}
+
+/** Go on with a reply that was cut. */
+function finish(turn, signal) {
+  delete turn.vote;
+  return answer(turn, signal).finally(draw);
+}
+
+/** Let two models reply, one after the other, with the same seed. */
+async function compare(models, signal) {
+  const before = turns();
+  const asked = talk.end;
+  const seed = settings.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
+  const replies = (Math.random() < 0.5 ? models : models.reverse()).map(empty);
+  const sides = replies.map((turn, at) => line(turn, SIDES[at], "div"));
+  let done = 0;
+  draw();
+  $("turns").append(make("li", { className: "pair" }, ...sides));
+  $("count").textContent = "";
+  try {
+    for (const [at, turn] of replies.entries()) {
+      sides[at].classList.add("writing");
+      await reply(turn, before, signal, (words) => (sides[at].words.append(words), grown()), seed);
+      sides[at].classList.remove("writing");
+      done++;
     }
   } finally {
-    turn.content = turn.content.trimEnd();
-    if (turn.content) turns.push(turn);
-    pace.end(tokens, ...(signal.aborted ? ["stopped"] : turn.content ? [] : ["the model had nothing to say"]));
-    announce(turn.content || $("count").textContent);
-    draw();
+    const places = replies.filter(({ content }, at) => content || at < done).map((turn) => talk.add(turn, asked));
+    talk.end = places[0] ?? asked;
+    // Who was cut off cannot be judged.
+    if (done === 2) pair = { places, hidden: true };
+    announce(replies.map(({ content }, at) => `${SIDES[at]}: ${content}`).join("\n"));
   }
+}
+
+/** Write the reply at this place, by default the last one, once more beside what was written before. */
+export function again(_model, at = talk.end) {
+  set({ seed: null });
+  return run((signal) => ask(null, talk.turns[at].after, () => answer(empty(), signal)));
+}
+
+/** Keep what a person made of a turn: their own is asked beside the old one, and the model's is changed. */
+function change(at, words) {
+  const turn = talk.turns[at];
+  const differs = words && words !== turn.content;
+  editing = null;
+  if (differs && turn.role === "user") {
+    const back = () => (editing = { at, words });
+    run((signal) => ask({ role: "user", content: words }, turn.after, () => answer(empty(), signal), back));
+    return;
+  }
+  if (differs) Object.assign(turn, { content: words, edited: true, cut: false });
+  show(at, ".edit");
+}
+
+/** Go on with a conversation that was shared. */
+export const goOn = () => field.focus();
+
+export function fresh() {
+  restore({});
+  begin("");
+}
+
+export const entry = () => ({ turns: talk.turns, end: talk.end, system: $("system").value });
+
+export function restore(kept) {
+  talk = new Branches(isConversation(kept) ? kept : {});
+  pair = editing = null;
+  if (kept.system !== undefined) instruct(kept.system);
+  draw();
+  changed();
+}
+
+export const link = () => ({ turns: turns().map(({ content }) => content), seed: settings.seed, system: $("system").value });
+
+const item = (at) => [...$("turns").children].find((each) => each.at === at);
+
+/** Draw the conversation and focus a control of the turn at this place. */
+function show(at, control) {
+  draw();
+  item(at)?.querySelector(control)?.focus();
+  changed();
+}
+
+function draw() {
+  const path = talk.path;
+  $("turns").replaceChildren(...(pair ? [...path.slice(0, -1).map(drawn), both()] : path.map(drawn)));
+  $("silence").hidden = path.length > 0;
+  if (!editing) return;
+  const { at, words } = editing;
+  edit(item(at), words, talk.turns[at].role === "user" ? "Ask again" : "Keep", (found) => change(at, found));
+}
+
+/** The turn at this place, with its row. */
+function drawn(at) {
+  const turn = talk.turns[at];
+  const shown = Object.assign(line(turn), { at });
+  const choose = (place) => {
+    talk.choose(place);
+    pair = editing = null;
+    show(place, ".versions :enabled");
+  };
+  shown.who.append(versions(talk.after(turn.after), at, choose));
+  shown.row.append(...doings(turn, at), ...(turn.content ? [reader(() => shown.words)] : []), ...thumbs(turn));
+  return shown;
+}
+
+function doings(turn, at) {
+  const take = tool("Copy", "copy", () => copy(turn.content).then(() => flash(take, "Copied"), ({ message }) => trouble(message)));
+  take.setAttribute("aria-label", "Copy this turn");
+  const rewrite = tool("Edit", "edit", () => ((editing = { at, words: turn.content }), draw()));
+  rewrite.classList.add("edit");
+  const more = at === talk.end && turn.cut && turn.content ? [tool("Continue", "more", () => run((signal) => finish(turn, signal)))] : [];
+  const other = turn.role === "user" || turn.after < 0 ? [] : [tool("Again", "again", () => again(null, at))];
+  return [...more, ...other, rewrite, take];
+}
+
+function thumbs(turn) {
+  if (turn.role === "user" || turn.edited) return [];
+  const { content: text, model, vote, after } = turn;
+  return votes.buttons({ text, prefix: talk.turns[after]?.content ?? "", model, vote }, (given) => ((turn.vote = given), changed()));
+}
+
+/** The two replies side by side, with the question which is better or, after that, with their names. */
+function both() {
+  const { places, hidden } = pair;
+  const replies = places.map((at) => talk.turns[at]);
+  const sides = replies.map((turn, side) => {
+    const shown = line(turn, hidden ? SIDES[side] : turn.model, "div");
+    if (!hidden) shown.row.append(taking(places[side]), ...thumbs(turn));
+    return shown;
+  });
+  const judged = (vote, second) =>
+    run(async () => {
+      await vote();
+      pair.hidden = false;
+      talk.end = places[Number(second)];
+      draw();
+      announce(replies.map(({ model }, side) => `${SIDES[side]} was ${model}.`).join(" "));
+    });
+  const prefix = talk.turns[replies[0].after].content;
+  return make("li", { className: "pair" }, ...sides, hidden ? arena.question(replies, prefix, judged) : "");
+}
+
+function taking(at) {
+  const chosen = at === talk.end;
+  const take = make("button", { type: "button", "aria-pressed": chosen }, chosen ? "Going on with this one" : "Go on with this one");
+  take.addEventListener("click", () => {
+    talk.end = at;
+    draw();
+    $("turns").querySelector(".pair [aria-pressed=true]").focus();
+    changed();
+  });
+  return take;
 }

@@ -1,65 +1,137 @@
-// The latest texts and conversations, stored in this browser only.
+// The texts and conversations of before, stored in this browser only.
 
+import { isConversation } from "./branches.js";
 import { $, make } from "./dom.js";
-import { draw, keep, load, tab } from "./store.js";
+import { draw, keep, load, tab, there } from "./store.js";
 
-const MOST = 60;
+const LONGEST = 120;
 let current = load("current", null, tab) ?? draw();
+let state = () => ({});
+// The state whose entry was deleted: it is stored again only if it changes.
+let deleted = null;
 
-const entries = () => load("history", []);
+export const entries = () => [load("history", [])].flat().filter(isEntry);
+
+/** Store these, newest first. Returns a sentence if there is no room. Without any storage, the page works too. */
+export function store(kept) {
+  const done = keep("history", kept.sort((one, other) => other.at - one.at)) || !there();
+  return done ? "" : "This browser's storage is full: export the history, then delete some of it.";
+}
 
 /** The entry that this tab showed before it was reloaded, if it still exists. */
-export const resumed = () => entries().find(({ id }) => id === current) ?? null;
+export const resumed = () => entries().find(({ id }) => id === current);
 
 /** Leave the current entry: what is written from now on belongs to entry `id`, by default a new one. */
 export function leave(id = draw()) {
   current = id;
+  deleted = null;
   keep("current", current, tab);
 }
 
-/** Store the current state as the first entry. The oldest entries are dropped when the browser has no more room. */
-export function remember(state, title) {
-  if (!title.trim()) return;
-  const others = entries().filter(({ id }) => id !== current);
-  const kept = [{ ...state, id: current, at: Date.now(), title: title.trim().slice(0, 120) }, ...others].slice(0, MOST);
-  while (!keep("history", kept) && kept.length > 1) kept.pop();
+/** Store the present state. Returns a sentence if there is no room. */
+export function remember() {
+  const now = state();
+  // A conversation is called by how it begins now.
+  const title = (now.turns?.findLast(({ after }) => after < 0).content ?? now.text).trim().slice(0, LONGEST);
+  if (!title || JSON.stringify(now) === deleted) return "";
   keep("current", current, tab);
+  const name = entries().find(({ id }) => id === current)?.name;
+  return store([{ ...now, id: current, at: Date.now(), title, name }, ...without(current)]);
+}
+
+const without = (gone) => entries().filter(({ id }) => id !== gone);
+
+/** Whether this can be shown. */
+export function isEntry(entry) {
+  const { id, at, title, name = "", model = "", mode, text, ranges } = entry ?? {};
+  const range = (each) => Array.isArray(each) && each.length === 2 && each.every(Number.isInteger);
+  const right = mode === "chat" ? isConversation(entry) : mode === "write" && typeof text === "string" && Array.isArray(ranges) && ranges.every(range);
+  // JavaScript knows no later days than 8.64e15.
+  return right && [id, title, name, model].every((each) => typeof each === "string") && Number.isInteger(at) && Math.abs(at) <= 8.64e15;
+}
+
+/** What an entry is called: its own name, or its first words without the tags of a template. */
+function titled({ name, title }) {
+  const plain = title.replace(/\[[A-Z][A-Z _]*\]|\[\w+: [^\]\n]*\]|<\|\w+\|>/g, " ").replace(/\s+/g, " ").trim();
+  return name || plain || title;
 }
 
 /** Fill the panel. `choose(entry)` is called for the entry that is picked. */
 export function list(choose) {
-  const found = entries();
-  $("clear").hidden = found.length === 0;
-  $("entries").replaceChildren(
-    ...found.map((entry) => {
-      const when = new Date(entry.at);
-      const time = make("time", { dateTime: when.toISOString() }, when.toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
-      const button = make("button", { type: "button" }, make("span", {}, entry.title), time);
-      button.addEventListener("click", () => choose(entry));
-      return make("li", {}, button);
-    }),
-  );
-  if (!found.length) $("entries").append(make("li", { className: "note" }, "Nothing yet."));
+  const all = entries();
+  const sought = $("search").value.trim().toLowerCase();
+  const words = (entry) => [titled(entry), entry.text, ...(entry.turns ?? []).map(({ content }) => content)].join("\n").toLowerCase();
+  const found = all.filter((entry) => words(entry).includes(sought));
+  for (const id of ["clear", "export", "search"]) $(id).hidden = !all.length;
+  $("entries").replaceChildren(...found.map((entry) => item(entry, choose)));
+  if (!found.length) $("entries").append(make("li", { className: "note" }, all.length ? "Nothing has these words." : "Nothing yet."));
 }
 
-/** Set up the button that clears the history. It asks for a second press; `emptied()` is called afterwards. */
-export function open(emptied) {
+function item(entry, choose) {
+  const title = titled(entry);
+  const when = new Date(entry.at);
+  const time = make("time", { dateTime: when.toISOString() }, when.toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
+  const open = make("button", { type: "button", className: "entry" }, make("span", {}, title), time);
+  const [rename, remove] = ["Rename", "Delete"].map((label) => make("button", { type: "button", "aria-label": `${label} ${title}` }, label));
+  const line = make("li", {}, open, make("div", { className: "row" }, rename, remove));
+  const back = () => {
+    const shown = item(entry, choose);
+    line.replaceWith(shown);
+    shown.querySelector(".row button").focus();
+  };
+  open.addEventListener("click", () => choose(entry));
+  rename.addEventListener("click", () => naming(entry, line, back));
+  remove.addEventListener("click", () => {
+    say(store(without(entry.id)));
+    if (entry.id === current) deleted = JSON.stringify(state());
+    const undo = make("button", { type: "button" }, "Undo");
+    undo.addEventListener("click", () => {
+      deleted = null;
+      say(store([...without(entry.id), entry]));
+      back();
+    });
+    line.replaceChildren(make("div", { className: "row note" }, `Deleted: ${title}`, undo));
+    undo.focus();
+  });
+  return line;
+}
+
+/** Ask for a name. Without one, an entry is called by its first words. */
+function naming(entry, line, back) {
+  const field = make("input", { type: "text", value: titled(entry), maxLength: LONGEST, "aria-label": "New name" });
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== "Escape") return;
+    // The key would press the button that has the focus afterwards.
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.key === "Enter") {
+      entry.name = field.value.trim();
+      say(store([...without(entry.id), entry]));
+    }
+    back();
+  });
+  line.replaceChildren(field);
+  field.select();
+}
+
+export const say = (sentence) => ($("told").textContent = sentence);
+
+/** Set up the panel. `again()` fills it anew, and `now()` is the present state. Clearing everything asks for a second press. */
+export function open(again, now) {
+  state = now;
   const button = $("clear");
   const name = button.textContent;
-  const calm = () => {
-    button.textContent = name;
-    button.classList.remove("sure");
+  const sure = (is) => {
+    button.classList.toggle("sure", is);
+    button.textContent = is ? "Clear everything?" : name;
   };
-  button.addEventListener("blur", calm);
+  $("search").addEventListener("input", again);
+  button.addEventListener("blur", () => sure(false));
   button.addEventListener("click", () => {
-    if (!button.classList.contains("sure")) {
-      button.classList.add("sure");
-      button.textContent = "Clear everything?";
-      return;
-    }
-    calm();
+    if (!button.classList.contains("sure")) return sure(true);
+    sure(false);
     keep("history", []);
-    leave();
-    emptied();
+    deleted = JSON.stringify(state());
+    again();
   });
 }

@@ -2,21 +2,24 @@
 //
 // A mode is a module with the same exports as write.js and chat.js; `words().rows` says that it has rows of actions of its own.
 // The parts of the page tell each other by events of the document: "changed" (what can be done may have changed), "grown" (a
-// text became longer), "keyed" (a key was entered).
+// text became longer), "keyed" (a key was entered), "set" (a setting may have changed).
 
 import * as actions from "./actions.js";
 import { get, keyRefusal } from "./api.js";
+import { offer } from "./arena.js";
 import * as chat from "./chat.js";
 import * as colours from "./colours.js";
 import { $, announce, make } from "./dom.js";
 import { examples } from "./examples.js";
+import * as exchange from "./exchange.js";
 import * as history from "./history.js";
 import { open as install } from "./install.js";
 import * as link from "./link.js";
 import * as panels from "./panels.js";
 import { joined } from "./pen.js";
-import * as shared from "./shared.js";
+import * as presets from "./presets.js";
 import * as settings from "./settings.js";
+import * as shared from "./shared.js";
 import { open as openSpeech } from "./speech.js";
 import * as task from "./task.js";
 import { failed, open as openTrouble, trouble } from "./trouble.js";
@@ -47,8 +50,9 @@ async function open() {
   colours.open();
   openSpeech();
   actions.open(() => ({ mode, model: model(), pieces: now().pieces(), link: now().link() }));
-  panels.open({ history: () => history.list(pick) });
-  history.open(() => history.list(pick));
+  panels.open({ history: list });
+  history.open(list, () => ({ mode, model: model(), ...now().entry() }));
+  exchange.open(list);
   shared.open(now, model);
   keys();
   turn(mode);
@@ -79,6 +83,7 @@ async function connect() {
   $("model").disabled = served.models.length < 2;
   document.body.classList.toggle("many", served.models.length > 1);
   settings.open(served.max_length);
+  presets.open();
   present();
   if (received) adopt(received);
   else reopen();
@@ -151,7 +156,10 @@ function resume(entry) {
   if (!entry) return;
   choose(entry.model);
   // A conversation with a model that is gone may have none to go on with.
-  if (entry.mode === "chat" && profile()?.turns === false) return;
+  if (entry.mode === "chat" && profile()?.turns === false) {
+    trouble(`This conversation needs a model that knows turns, and ${model()} continues texts: choose another one.`);
+    return;
+  }
   turn(entry.mode);
   now().restore(entry);
 }
@@ -177,7 +185,8 @@ function present() {
   $("about").dataset.title = title;
   settings.follow(sampling);
   writing.present(model(), n_ctx);
-  $("modes").hidden = !turns;
+  $("modes").hidden = $("for-chat").hidden = !turns;
+  offer(model(), served.profiles);
   if (!turns && mode === "chat") turn("write");
 }
 
@@ -194,7 +203,13 @@ function turn(to) {
 
 function remember() {
   if (now().isEmpty()) return;
-  history.remember({ mode, model: model(), ...now().entry() }, joined(now().pieces()).text);
+  const problem = history.remember();
+  if (problem && !$("trouble").textContent) trouble(problem);
+}
+
+function list() {
+  remember();
+  history.list(pick);
 }
 
 let wasBusy = false;
@@ -210,8 +225,8 @@ function refresh() {
   $("again").disabled = busy || !now().canAgain();
   $("undo").disabled = busy || !now().canUndo();
   $("actions").hidden = empty;
-  // A mode may have a row of actions of its own.
-  $("doings").hidden = Boolean(now().words().rows);
+  // A mode may have rows of actions of its own.
+  for (const id of ["again", "undo", "votes"]) $(id).hidden = Boolean(now().words().rows);
   for (const control of [$("new"), $("model"), ...document.querySelectorAll("input[name=mode]")]) control.disabled = busy;
   $("model").disabled ||= served?.models.length < 2;
   const asShared = shared.unchanged(now(), busy);

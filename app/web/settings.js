@@ -3,40 +3,31 @@
 import { $, make } from "./dom.js";
 import { keep, load } from "./store.js";
 
+// Name, least, most, step, first value, what it does, and the value that switches it off with the word for that.
 const FIELDS = [
-  {
-    name: "temperature", label: "Temperature", least: 0, most: 2, step: 0.05, start: 0.7,
-    says: "Higher values make the text more surprising. At 0 the most likely token is always chosen.",
-  },
-  {
-    name: "length", label: "Length", least: 10, most: 1000, step: 10, start: 120,
-    says: "The most tokens to write. A token is about three quarters of a word. A text may end earlier.",
-  },
-  {
-    name: "top_p", label: "Top p", least: 0.05, most: 1, step: 0.05, start: 0.8,
-    says: "Choose among the most likely tokens that together have this probability. 1 means all tokens.",
-  },
-  {
-    name: "top_k", label: "Top k", least: 0, most: 200, step: 1, start: 0,
-    says: "Choose among this many of the most likely tokens. 0 means all tokens.",
-  },
-  {
-    name: "repetition_penalty", label: "Repetition penalty", least: 1, most: 2, step: 0.05, start: 1,
-    says: "Values above 1 make tokens less likely once they have been used.",
-  },
-  {
-    name: "nsamples", label: "Samples", least: 1, most: 6, step: 1, start: 1,
-    says: "How many continuations to write for you to choose from. Chat always writes one.",
-  },
-];
-const SEED = { name: "seed", label: "Seed", least: 0, most: 2 ** 32 - 1, step: 1 };
+  ["temperature", 0, 2, 0.05, 0.7, "Higher values make the text more surprising. At 0 the most likely token is always chosen."],
+  ["length", 10, 1000, 10, 120, "The most tokens to write. A token is about three quarters of a word. A text may end earlier."],
+  ["nsamples", 1, 6, 1, 1, "How many continuations to write for you to choose from. Chat always writes one."],
+  ["top_p", 0.05, 1, 0.05, 0.8, "Choose among the most likely tokens that together have this probability.", 1, "all"],
+  ["top_k", 0, 200, 1, 0, "Choose among this many of the most likely tokens.", 0, "all"],
+  ["min_p", 0, 1, 0.01, 0, "Leave out tokens less likely than this share of the most likely one.", 0, "off"],
+  ["repetition_penalty", 1, 2, 0.05, 1, "Values above 1 make tokens less likely once they have been used, by you or by the model.", 1, "off"],
+  ["presence_penalty", -2, 2, 0.1, 0, "Makes tokens that the model has written less likely, or below 0 more likely.", 0, "off"],
+  ["frequency_penalty", -2, 2, 0.1, 0, "The same, anew each time that they are written.", 0, "off"],
+].map(([name, least, most, step, start, says, off, word]) => ({ name, least, most, step, start, says, off, word }));
+/** The names of the settings that decide how a token is chosen. */
+export const CHOICE = FIELDS.map(({ name }) => name).filter((name) => name !== "length" && name !== "nsamples");
+const SEED = { name: "seed", least: 0, most: 2 ** 32 - 1, step: 1 };
+// Those after it are seldom needed.
+const PLAIN = 4;
 const inputs = {};
-/** The values by name. `seed` is null when the server chooses a new one each time. */
+/** The values by name, as the API takes them. `seed` is null when the server draws one each time, `stop` when nothing is to end a text. */
 export const settings = builtIn();
-let usual = builtIn();
+/** What the model uses unless something else is chosen. */
+export let usual = builtIn();
 
 function builtIn() {
-  return { ...Object.fromEntries(FIELDS.map(({ name, start }) => [name, start])), seed: null };
+  return { ...Object.fromEntries(FIELDS.map(({ name, start }) => [name, start])), stop: null, seed: null };
 }
 
 /** Build the panel with the values that were chosen last. `longest` is the server's limit of tokens. */
@@ -44,15 +35,18 @@ export function open(longest) {
   const length = FIELDS.find(({ name }) => name === "length");
   length.most = Math.min(length.most, longest);
   length.start = Math.min(length.start, longest);
-  $("fields").append(...FIELDS.map(slider), seedField());
+  const sliders = FIELDS.map(slider);
+  const more = make("details", { id: "more" }, make("summary", {}, "More ways to choose"), ...sliders.slice(PLAIN));
+  $("fields").append(...sliders.slice(0, PLAIN), more, stopField(), seedField());
   $("fields").addEventListener("submit", (event) => event.preventDefault());
   $("reset").addEventListener("click", () => set(usual));
   // Earlier versions stored all values, so one that is built in was not chosen.
   const first = builtIn();
-  const chosen = Object.entries(load("settings", {})).filter(([name, value]) => value !== first[name]);
+  const chosen = Object.entries(load("settings", {})).filter(([name, value]) => !same(value, first[name]));
   usual = first;
   set(first);
   set(Object.fromEntries(chosen));
+  more.open = FIELDS.slice(PLAIN).some(({ name }) => name in changed());
 }
 
 /** Take a model's own defaults for all that nobody has chosen. */
@@ -72,56 +66,93 @@ export function follow(defaults) {
   set({ ...usual, ...chosen });
 }
 
-function slider(field) {
-  const { name, label, least, most, step, says } = field;
-  const input = make("input", { type: "range", id: `set-${name}`, min: least, max: most, step });
-  const output = make("output", { for: input.id });
-  input.setAttribute("aria-describedby", `${input.id}-says`);
+function slider({ name, least, most, step, says, off, word }) {
+  const label = name === "nsamples" ? "Samples" : name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
+  const input = make("input", { type: "range", min: least, max: most, step });
+  const output = make("output");
   input.addEventListener("input", () => set({ [name]: Number(input.value) }));
-  inputs[name] = { input, output };
-  const line = make("label", { for: input.id }, label);
-  return make("div", { className: "field" }, line, output, input, explanation(input.id, says));
+  const show = (value) => {
+    input.value = value;
+    output.value = value === off ? word : value;
+    input.setAttribute("aria-valuetext", output.value);
+  };
+  return field(name, label, { input, show, says }, output);
 }
+
+function field(name, label, { input, show, says }, ...more) {
+  const id = `set-${name}`;
+  const note = make("p", { id: `${id}-says`, className: "note" }, says);
+  input.id = id;
+  input.setAttribute("aria-describedby", note.id);
+  inputs[name] = { input, show };
+  return make("div", { className: "field" }, make("label", { for: id }, label), ...more, input, note);
+}
+
+/** A field for words. `read(words)` gives the value, or undefined if `wrong` is to be said, and `written(value)` the words. */
+function words(name, label, input, { read, written, says, wrong }) {
+  const judge = (right) => {
+    input.setAttribute("aria-invalid", !right);
+    input.nextSibling.textContent = right ? says : wrong;
+    return right;
+  };
+  const show = (value) => judge((input.value = written(value)) !== undefined);
+  input.addEventListener("change", () => judge(read(input.value) !== undefined) && set({ [name]: read(input.value) }));
+  return field(name, label, { input, show, says });
+}
+
+const isStop = (stops) => Array.isArray(stops) && stops.length <= 4 && stops.every((stop) => typeof stop === "string" && stop.length <= 1000);
+
+const stopField = () =>
+  words("stop", "Stop before", make("textarea", { rows: 2, placeholder: "nothing" }), {
+    read(lines) {
+      const stops = lines.split("\n").filter(Boolean).map((line) => line.replaceAll("\\n", "\n"));
+      return isStop(stops) ? (stops.length ? stops : null) : undefined;
+    },
+    written: (stops) => (stops ?? []).map((stop) => stop.replaceAll("\n", "\\n")).join("\n"),
+    says: "A text ends before any of these, one on each line. A line end is written as \\n.",
+    wrong: "Give at most 4 lines, each of at most 1000 characters.",
+  });
 
 function seedField() {
-  const input = make("input", { type: "text", inputMode: "numeric", id: "set-seed", placeholder: "random each time" });
-  const says = "The same prompt, settings and seed give the same text. “Again” takes a new seed.";
-  input.setAttribute("aria-describedby", "set-seed-says");
-  input.addEventListener("change", () => {
-    const seed = input.value.trim() === "" ? null : Number(input.value);
-    const right = seed === null || fits(SEED, seed);
-    input.setAttribute("aria-invalid", !right);
-    $("set-seed-says").textContent = right ? says : `A seed is a whole number from 0 to ${SEED.most}.`;
-    if (right) set({ seed });
+  const line = words("seed", "Seed", make("input", { type: "text", inputMode: "numeric", placeholder: "random each time" }), {
+    read: (digits) => (digits.trim() ? (fits(SEED, Number(digits)) ? Number(digits) : undefined) : null),
+    written: (seed) => seed ?? "",
+    says: "The same prompt, settings and seed give the same text. “Again” takes a new seed.",
+    wrong: `A seed is a whole number from 0 to ${SEED.most}.`,
   });
-  inputs.seed = { input };
-  return make("div", { className: "field" }, make("label", { for: "set-seed" }, SEED.label), input, explanation("set-seed", says));
+  line.append(make("p", { id: "used" }));
+  return line;
 }
 
-const explanation = (id, says) => make("p", { id: `${id}-says`, className: "note" }, says);
+/** Show the seed of the text that was written last, and offer to keep it. */
+export function used(seed) {
+  $("used").replaceChildren(`The last one was ${seed}. `, make("button", { type: "button", onclick: () => set({ seed }) }, "Keep it"));
+}
 
 /** Change some values. Returns a sentence for each one that is not allowed; those keep their old value. */
 export function set(values) {
-  const problems = [];
-  for (const [name, value] of Object.entries(values)) {
-    const field = [...FIELDS, SEED].find((each) => each.name === name);
-    if (!field || !(fits(field, value) || (name === "seed" && value === null))) {
-      problems.push(field ? `${name} must be between ${field.least} and ${field.most}.` : `There is no setting called ${name}.`);
-      continue;
-    }
-    settings[name] = value;
-    inputs[name].input.value = value ?? "";
-    if (inputs[name].output) inputs[name].output.value = String(value);
-  }
+  const problems = Object.entries(values).flatMap(([name, value]) => put(name, value));
   keep("settings", changed());
+  document.dispatchEvent(new Event("set"));
   return problems;
+}
+
+function put(name, value) {
+  const field = [...FIELDS, SEED].find((each) => each.name === name);
+  const right = name === "stop" ? value === null || isStop(value) : field && (fits(field, value) || (name === "seed" && value === null));
+  if (!right) return [field ? `${name} must be between ${field.least} and ${field.most}.` : name === "stop" ? "stop must be up to 4 texts." : `There is no setting called ${name}.`];
+  settings[name] = value;
+  inputs[name].show(value);
+  return [];
 }
 
 function fits({ least, most, step }, value) {
   return Number.isFinite(value) && value >= least && value <= most && (step < 1 || Number.isInteger(value));
 }
 
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
 /** The values that differ from the model's defaults. */
 export function changed() {
-  return Object.fromEntries(Object.entries(settings).filter(([name, value]) => value !== usual[name]));
+  return Object.fromEntries(Object.entries(settings).filter(([name, value]) => !same(value, usual[name])));
 }

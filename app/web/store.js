@@ -15,6 +15,9 @@ export const load = (name, otherwise = null, store = () => localStorage) =>
 export const keep = (name, value, store = () => localStorage) =>
   attempt(() => (store().setItem(name, JSON.stringify(value)), true), false);
 
+/** Whether there is a storage, be it full or not. */
+export const there = () => attempt(() => Boolean(localStorage), false);
+
 export const tab = () => sessionStorage;
 
 /** A random name of 24 hexadecimal digits. */

@@ -12,21 +12,29 @@ export function open(wanted) {
   kept = wanted;
 }
 
-/** Two buttons for `text`, which continues or answers `prefix`. None if votes are not stored. */
-export function buttons({ text, prefix, model }) {
+export const stored = () => kept;
+
+/** Store a vote, "up" or "down". Throws Refusal. */
+export const cast = ({ vote, text, prefix, model }) => post("feedback", { vote, text, prefix, model, voter: voter() });
+
+/** Two buttons for `text`, which continues or answers `prefix`. None if votes are not stored. `given(vote)` is told a vote. */
+export function buttons({ text, prefix, model, vote: before }, given = () => {}) {
   if (!kept || !text.trim()) return [];
   const both = [thumb("up", "Good"), thumb("down", "Bad")];
+  const press = (vote) => both.forEach((each) => each.setAttribute("aria-pressed", each.value === vote));
+  press(before);
   for (const button of both) {
     button.addEventListener("click", async () => {
       const vote = button.value;
       try {
-        await post("feedback", { vote, text, prefix, model, voter: voter() });
+        await cast({ vote, text, prefix, model });
       } catch (error) {
         if (error.status === 404) both.forEach((each) => each.remove());
         trouble(error.message);
         return;
       }
-      for (const each of both) each.setAttribute("aria-pressed", each === button);
+      press(vote);
+      given(vote);
       announce("Thank you, your vote is saved.");
     });
   }
@@ -34,7 +42,7 @@ export function buttons({ text, prefix, model }) {
 }
 
 function thumb(value, label) {
-  const button = make("button", { type: "button", value, className: `thumb ${value}`, "aria-label": label, "aria-pressed": "false", title: label });
+  const button = make("button", { type: "button", value, className: `thumb ${value}`, "aria-label": label, title: label });
   button.append(icon("thumb"));
   return button;
 }

@@ -6,7 +6,7 @@ import { $, announce } from "./dom.js";
 import * as ghost from "./ghost.js";
 import * as ink from "./ink.js";
 import { edited, inserted, runs } from "./pen.js";
-import { set, settings } from "./settings.js";
+import { set, settings, used } from "./settings.js";
 import * as sight from "./sight.js";
 import * as surprise from "./surprise.js";
 import { Pace, busy, changed, run } from "./task.js";
@@ -206,6 +206,7 @@ async function write(model, signal, { before = state(), anyway = false } = {}) {
     }
   } finally {
     const seed = closing?.seed ?? settings.seed;
+    if (closing) used(seed);
     pace.end(closing?.usage.completion_tokens, ...reason(closing, texts, signal));
     if (laid) offer(laid, { before: field.value, at: tip, ...asked, seed, texts });
     else if (texts[0]) finish({ before, from, anyway, seed }, asked, texts[0]);

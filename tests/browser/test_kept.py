@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 from app.engine.fake import FakeEngine
 from app.feedback import open_store
 from app.feedback.store import Tally
-from tests.browser.conftest import button, choose, go, seed, text
+from tests.browser.conftest import button, choose, close, go, seed, text
 from tests.conftest import serving
 
 
@@ -29,7 +29,7 @@ def test_the_history_is_there_after_a_reload_until_it_is_cleared(page: Page) -> 
         button(page, "History").click()
         entries = page.get_by_role("complementary", name="History").get_by_role("listitem")
         expect(entries.locator("span")).to_have_text(["The second.Yes. Yes.", "The first.Yes. Yes."])
-        entries.nth(1).get_by_role("button").click()
+        entries.nth(1).locator(".entry").click()
         expect(text(page)).to_have_value("The first.Yes. Yes. ")
         button(page, "Clear history").click()
         expect(entries).to_have_count(2)
@@ -41,7 +41,10 @@ def test_the_history_is_there_after_a_reload_until_it_is_cleared(page: Page) -> 
 def test_settings_stay_until_they_are_reset(page: Page) -> None:
     with serving(FakeEngine()) as url:
         page.goto(url)
-        choose(page, "Top k", "7")
+        button(page, "Settings").click()
+        page.get_by_text("More ways to choose").click()
+        page.get_by_role("slider", name="Top k").fill("7")
+        close(page)
         seed(page, "11")
         page.reload()
         button(page, "Settings").click()

@@ -15,7 +15,7 @@ HACKERS = Profile(
     title="The <Jargon> File",
     about="A lexicon of hacker slang.",
     beginnings=["A hacker is", "To grok means"],
-    sampling=SamplingDefaults(temperature=0.35, top_p=0.9, length=20, min_p=0.1),
+    sampling=SamplingDefaults(temperature=0.35, top_p=0.9, length=20, min_p=0.1, typical_p=0.9),
 )
 TALK = Profile(template="Q: %\nA: %", beginnings=["Are you there?"])
 
@@ -28,7 +28,7 @@ def sliders(page: Page) -> dict[str, str]:
 
 
 def test_the_page_is_the_models_own(page: Page) -> None:
-    """What the sliders do not have, such as min_p, is left to the server."""
+    """What the panel does not have, such as typical_p, is left to the server."""
     with serving(FakeEngine(profile=HACKERS)) as url:
         page.goto(url)
         expect(page).to_have_title("The <Jargon> File")
@@ -42,7 +42,7 @@ def test_the_page_is_the_models_own(page: Page) -> None:
         finish(page)
         expect(text(page)).to_have_value(f"A hacker is{SCRIPT[:20]}")
         expect(page.locator("#about")).to_be_hidden()
-    assert (asked[0]["temperature"], asked[0]["length"], "min_p" in asked[0]) == (0.35, 20, False)
+    assert [asked[0].get(name) for name in ("temperature", "length", "min_p", "typical_p")] == [0.35, 20, 0.1, None]
 
 
 def test_settings_follow_the_model_unless_they_were_chosen(page: Page) -> None:

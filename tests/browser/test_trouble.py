@@ -40,19 +40,6 @@ def test_a_key_is_asked_for_at_once_and_kept_in_this_tab_only(page: Page) -> Non
         assert page.evaluate("localStorage.getItem('key')") is None
 
 
-def test_a_refusal_is_the_servers_own_sentence(page: Page) -> None:
-    """Here not even the last turn of the conversation fits into the window."""
-    with serving(FakeEngine(n_ctx=64, template="chat")) as url:
-        page.goto(url)
-        page.get_by_role("radio", name="Chat").check()
-        page.get_by_role("textbox", name="Your message").fill("long " * 40)
-        with page.expect_response("**/v1/chat/completions") as answer:
-            button(page, "Send").click()
-        sentence = answer.value.json()["error"]["message"]
-        expect(page.get_by_role("alert")).to_contain_text(sentence[1:])
-        expect(page.locator("#turns p")).to_have_text(["long " * 40])
-
-
 def test_a_full_server_is_asked_again_after_a_countdown(page: Page) -> None:
     """One sentence says it. Once it was the server's own, then another about patience, then "stopped"."""
     with serving(FakeEngine(seconds_per_token=0.05), queue_limit=0) as url:

@@ -1,0 +1,50 @@
+// A model's reply in a chat. The server writes the turns as the model's template says.
+
+import { stream } from "./api.js";
+import { $ } from "./dom.js";
+import { settings, used } from "./settings.js";
+
+/**
+ * Let `turn.model` answer `turns`, or go on with `turn` if it has words. Its words are added to `turn.content`, and `grown(words)` is
+ * told. `turn.cut` says whether the model had more to say. Returns the number of tokens.
+ */
+export async function reply(turn, turns, signal, grown, seed = settings.seed) {
+  const { length, nsamples, ...sampling } = settings;
+  const goesOn = turn.content !== "";
+  const system = $("system").value.trim();
+  const said = [...(system ? [{ role: "system", content: system }] : []), ...turns, ...(goesOn ? [turn] : [])];
+  const asked = {
+    ...sampling,
+    model: turn.model,
+    messages: said.map(({ role, content }) => ({ role, content })),
+    max_completion_tokens: length,
+    stream_options: { include_usage: true },
+    seed,
+    continue_final_message: goesOn,
+  };
+  turn.cut = true;
+  try {
+    return await write(turn, asked, signal, grown);
+  } catch (error) {
+    // A turn that is longer than the window goes on after the last words that fit.
+    if (!goesOn || error.status !== 400) throw error;
+    return await write(turn, { ...asked, truncate_prompt_tokens: -1 }, signal, grown);
+  } finally {
+    turn.content = turn.content.trimEnd();
+  }
+}
+
+async function write(turn, asked, signal, grown) {
+  let tokens;
+  for await (const { usage, seed, choices } of stream("v1/chat/completions", asked, signal)) {
+    tokens = usage?.completion_tokens ?? tokens;
+    if (seed !== undefined) used(seed);
+    const { delta, finish_reason } = choices[0] ?? {};
+    if (finish_reason) turn.cut = finish_reason !== "stop";
+    const words = turn.content ? delta?.content : delta?.content?.trimStart();
+    if (!words) continue;
+    turn.content += words;
+    grown(words);
+  }
+  return tokens;
+}
