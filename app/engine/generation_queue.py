@@ -20,6 +20,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Literal
 
 from app.engine.base import Engine
 from app.engine.deadline import Deadline, DeadlinePassed
@@ -249,7 +250,8 @@ class GenerationQueue:
             generation.alarm.cancel()
         with contextlib.suppress(ValueError):
             self._waiting.remove(generation)
-        for index in generation.timer.end_rest("timeout") if error is None else ():
+        reason: Literal["timeout", "abort"] = "abort" if generation.only_if_idle else "timeout"
+        for index in generation.timer.end_rest(reason) if error is None else ():
             generation.events.put_nowait(TextDelta(index, "", "timeout", tokens=0))
         generation.events.put_nowait(error)
 

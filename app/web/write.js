@@ -83,7 +83,10 @@ export function undo() {
 
 export function again(model) {
   set({ seed: null });
-  if (offered) return go(model);
+  if (offered) {
+    field.setSelectionRange(offered.at, offered.at);
+    return go(model);
+  }
   const { before, from, anyway } = steps.pop();
   show(from);
   return run((signal) => write(model, signal, { before, anyway }));
@@ -222,6 +225,7 @@ async function write(model, signal, { before = state(), anyway = false } = {}) {
 /** The model is about to write at `at`. */
 function begun(at, anyway) {
   field.readOnly = true;
+  ghost.dismiss();
   withdraw();
   ended = null;
   tip = at;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from app.engine.fake import FakeEngine
-from tests.browser.conftest import PHONE, button, close, text
+from tests.browser.conftest import PHONE, button, choose, close, finish, text
 from tests.conftest import serving
 
 SUGGESTED = "big cats"  # Of twelve tokens, which are bytes here, the last one breaks a word off.
@@ -101,6 +102,45 @@ def test_keys_show_the_alternatives(page: Page, starter: str) -> None:
     expect(ghost(page)).to_have_text(second)
     page.keyboard.press("Tab")
     expect(text(page)).to_have_value(f"[QUESTION] Why did the{second}")
+
+
+def test_continuing_takes_its_place(page: Page, url: str) -> None:
+    page.goto(url)
+    choose(page, "Length", "10")
+    text(page).focus()
+    page.keyboard.type("The ")
+    expect(ghost(page)).to_have_text(SUGGESTED)
+    page.keyboard.press("Control+Enter")
+    finish(page)
+    expect(text(page)).to_have_value("The big cats r")
+    expect(ghost(page)).to_have_count(0)
+
+
+def test_before_other_text_it_stands_at_the_caret(page: Page, url: str) -> None:
+    page.goto(url)
+    text(page).fill("The . It slept.")
+    for _ in range(11):
+        page.keyboard.press("ArrowLeft")
+    page.keyboard.type("a ")
+    expect(ghost(page)).to_be_visible()
+    expect(page.locator("#ink span")).to_have_text(["The a ", SUGGESTED, ". It slept."])
+    page.keyboard.press("Tab")
+    expect(text(page)).to_have_value(f"The a {SUGGESTED}. It slept.")
+
+
+def test_markup_that_is_suggested_stays_text(page: Page) -> None:
+    with serving(FakeEngine("<b>x</b> ", doubt=0.1)) as url:
+        page.goto(url)
+        text(page).focus()
+        page.keyboard.type("<i>a</i> ")
+        expect(ghost(page)).to_have_text("<b>x</b>")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Alt+KeyS")
+        expect(page.locator("#ink [class*=tint]").first).to_be_visible()
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Alt+ArrowDown")
+        expect(page.get_by_role("dialog").get_by_role("button").first).to_have_text(re.compile("^<"))
+        assert page.locator("main :is(b, i)").count() == 0
 
 
 def test_on_a_phone_a_tap_takes_it_and_buttons_do_the_rest(enter: Callable[..., BrowserContext], url: str) -> None:

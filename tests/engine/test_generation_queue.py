@@ -188,6 +188,7 @@ def test_what_is_asked_only_if_idle_is_refused_if_another_comes_before_its_first
         other = asyncio.create_task(write(Generation(queue, engine, [[5]], options)))
         with pytest.raises(NotIdle):
             await suggested
+        assert queue.stats.texts["timeout"] == 0
         let_go.set()
         assert await other == [text]
         with pytest.raises(NotIdle):
