@@ -14,7 +14,7 @@ from starlette.responses import Response
 import app
 from app.api.body import read_object
 from app.api.error_responses import naming_fields
-from app.api.generation_options import seed_or_random, stop_list
+from app.api.generation_options import last_n_penalties, seed_or_random, stop_list
 from app.api.generation_response import respond
 from app.api.llama_cpp_requests import AS_MANY_AS_FIT, LlamaCppRequest
 from app.api.model_limits import check_length, check_logprobs, check_token_ids, default_length
@@ -31,7 +31,6 @@ from app.engine.tokenizer import Tokenizer
 EXAMPLE = '{"prompt": "Why", "n_predict": 20}'
 # The defaults of llama.cpp's server.
 LLAMA_CPP_SAMPLING = Sampling(temperature=0.8, top_k=40, top_p=0.95, min_p=0.05)
-NO_PENALTIES = {"repetition_penalty": 1, "presence_penalty": 0, "frequency_penalty": 0}
 
 
 class Modalities(msgspec.Struct, frozen=True):
@@ -123,11 +122,7 @@ def read_llama_cpp_prompts(fields: LlamaCppRequest, engine: Engine) -> list[list
 
 def llama_cpp_options(fields: LlamaCppRequest, length: int, engine: Engine) -> GenerationOptions:
     """The options of a request, for up to `length` new tokens. Raises InvalidRequest."""
-    penalties = {
-        "repetition_penalty": fields.repeat_penalty,
-        "presence_penalty": fields.presence_penalty,
-        "frequency_penalty": fields.frequency_penalty,
-    }
+    penalties, window = last_n_penalties(fields, engine.n_ctx)
     sampling = engine.profile.sampling.sampling(
         {
             "temperature": 0 if fields.top_p == 0 else fields.temperature,
@@ -136,7 +131,7 @@ def llama_cpp_options(fields: LlamaCppRequest, length: int, engine: Engine) -> G
             "min_p": fields.min_p,
             "typical_p": fields.typical_p,
         }
-        | (NO_PENALTIES if fields.repeat_last_n == 0 else penalties),
+        | penalties,
         LLAMA_CPP_SAMPLING,
     )
     return GenerationOptions(
@@ -147,6 +142,7 @@ def llama_cpp_options(fields: LlamaCppRequest, length: int, engine: Engine) -> G
         stops=stop_list(fields.stop),
         ignore_end=fields.ignore_eos,
         bias=read_bias(fields, engine.tokenizer),
+        penalty_window=window,
         # The scores have the token ids.
         logprobs=fields.n_probs if fields.n_probs or fields.return_tokens or fields.stream else None,
         reuse=fields.cache_prompt and (engine.shares_passes or fields.fixed_seed is None),
@@ -183,7 +179,7 @@ def generation_settings(options: GenerationOptions, engine: Engine) -> dict[str,
         "min_p": sampling.min_p,
         "typical_p": sampling.typical_p,
         "repeat_penalty": sampling.repetition_penalty,
-        "repeat_last_n": -1,
+        "repeat_last_n": options.penalty_window or -1,
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
         "stop": list(options.stops),

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from app.api.compatibility_fields import EmptyList, EmptyText, Unused
-from app.api.field_types import FrequencyPenalty, PresencePenalty, StopString, Stream
+from app.api.field_types import FrequencyPenalty, LastN, PresencePenalty, StopString, Stream
 from app.api.openai_requests import MAX_TEXTS, LogitBias, TokenId
 from app.api.validation import invalid_value
 from app.engine.sampling import Probability, RepetitionPenalty, Temperature, TypicalP
@@ -66,14 +66,11 @@ class LlamaCppRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     repeat_penalty: Annotated[
         RepetitionPenalty | None,
         Meta(
-            description="above 1, tokens of the prompt and of the text so far become less likely",
+            description="above 1, tokens that occurred among the last become less likely",
             extra_json_schema={"x-otherwise": 1},
         ),
     ] = None
-    repeat_last_n: Annotated[
-        Literal[0, -1] | None,
-        Meta(description="0 for no penalties; -1 for all tokens, at which they look in any case"),
-    ] = None
+    repeat_last_n: LastN = None
     presence_penalty: PresencePenalty = None
     frequency_penalty: FrequencyPenalty = None
     seed: Annotated[

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from app.api.body import read_object
 from app.api.error_responses import naming_fields
-from app.api.generation_options import going_on, seed_or_random, stop_list
+from app.api.generation_options import going_on, last_n_penalties, seed_or_random, stop_list
 from app.api.generation_response import respond
 from app.api.model_limits import check_length, check_logprobs, default_length
 from app.api.model_names import ollama_model
@@ -31,7 +31,6 @@ from app.errors import PromptTooLong
 
 # Ollama's defaults, but for a penalty.
 OLLAMA_SAMPLING = Sampling(temperature=0.8, top_k=40, top_p=0.9)
-NO_PENALTIES = {"repetition_penalty": 1, "presence_penalty": 0, "frequency_penalty": 0}
 AS_MANY_AS_FIT = -1
 GENERATE_EXAMPLE = '{"model": "starter", "prompt": "Why"}'
 CHAT_EXAMPLE = '{"model": "starter", "messages": [{"role": "user", "content": "Hello!"}]}'
@@ -111,11 +110,7 @@ def text_length(fields: OllamaRequest, engine: Engine, prompt: int, max_length: 
 def ollama_options(fields: OllamaRequest, engine: Engine) -> GenerationOptions:
     """The options of a request, but for the length."""
     asked = fields.options
-    penalties = {
-        "repetition_penalty": asked.repeat_penalty,
-        "presence_penalty": asked.presence_penalty,
-        "frequency_penalty": asked.frequency_penalty,
-    }
+    penalties, window = last_n_penalties(asked, engine.n_ctx)
     sampling = engine.profile.sampling.sampling(
         {
             "temperature": 0 if asked.top_p == 0 else asked.temperature,
@@ -124,7 +119,7 @@ def ollama_options(fields: OllamaRequest, engine: Engine) -> GenerationOptions:
             "min_p": asked.min_p,
             "typical_p": asked.typical_p,
         }
-        | (NO_PENALTIES if asked.repeat_last_n == 0 else penalties),
+        | penalties,
         OLLAMA_SAMPLING,
     )
     return GenerationOptions(
@@ -132,6 +127,7 @@ def ollama_options(fields: OllamaRequest, engine: Engine) -> GenerationOptions:
         sampling=sampling,
         stops=stop_list(asked.stop),
         logprobs=fields.likeliest,
+        penalty_window=window,
     )
 
 

@@ -7,6 +7,7 @@ import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.error_forms import form_of
 from app.api.error_responses import error_response, http_error
 from app.errors import ShuttingDown
 
@@ -32,4 +33,4 @@ class ShutdownMiddleware:
         except asyncio.CancelledError:
             log.warning("a request was dropped, because the server stops")
             if not begun:
-                await error_response(http_error(ShuttingDown()))(scope, receive, send)
+                await error_response(http_error(ShuttingDown()), form_of(scope))(scope, receive, send)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from app.engine.base import Engine, Logits, start_tokens
 from app.engine.sampling import Sampling, choose, largest, log_softmax, penalize, shift
@@ -35,7 +37,8 @@ class GenerationOptions:
     but not before `min_length` tokens. Characters of `strip` are dropped at the beginning of a text; with `truncate`, newlines
     too. A text that `follows` the beginning of its turn does not begin a line there. `bias` maps token ids to what is added to
     their logits. `logprobs` asks for the score of each token and of that many of the likeliest tokens at its position;
-    `score_prompt` asks for the same of the prompt. `reuse` uses the prefix cache, which saves time and, unless the engine shares
+    `score_prompt` asks for the same of the prompt. With a `penalty_window` the penalties look at that number of the last tokens
+    alone, those of the prompt included. `reuse` uses the prefix cache, which saves time and, unless the engine shares
     passes, may change the last digits of the logits.
     """
 
@@ -55,6 +58,7 @@ class GenerationOptions:
     bias: Mapping[int, float] = field(default_factory=dict)
     logprobs: int | None = None
     score_prompt: bool = False
+    penalty_window: int | None = None
     reuse: bool = False
 
 
@@ -167,6 +171,7 @@ class WrittenText:
         self._counts = np.zeros(len(engine.tokenizer), np.int32)
         self._prompted = np.zeros(len(engine.tokenizer), np.bool_)
         self._prompted[list(prompt)] = True
+        self._last = deque(prompt, options.penalty_window) if options.penalty_window else None
         # Tokens that are scored and not shown yet.
         self._waiting: list[TokenScore] = []
         self._offset = offset
@@ -180,6 +185,8 @@ class WrittenText:
         """The next token, given logits [n_vocab]."""
         token = choose(self._adjust(logits), self._options.sampling, self._random)
         self._counts[token] += 1
+        if self._last is not None:
+            self._last.append(token)
         self._written += 1
         if self._options.logprobs is not None:
             start = self._offset + self._text.length
@@ -208,10 +215,17 @@ class WrittenText:
         if options.bias:
             logits = shift(logits, [*options.bias], [*options.bias.values()])
         if options.sampling.penalizes:
-            logits = penalize(logits, self._prompted, self._counts, options.sampling)
+            logits = penalize(logits, *self._seen(), options.sampling)
         if self._written < options.min_length and self._ends:
             logits = shift(logits, [*self._ends], [-np.inf] * len(self._ends))
         return logits
+
+    def _seen(self) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
+        """What the penalties look at: the tokens of the prompt, and how often the text has each token, both [n_vocab]."""
+        if self._last is None:
+            return self._prompted, self._counts
+        counts = np.bincount(self._last, minlength=len(self._counts)).astype(np.int32)
+        return counts > 0, counts
 
     def _scored(self, complete: bool, hidden: bool) -> list[TokenScore]:
         """The scored tokens to yield now: those that begin before the settled characters, or all of a text that was cut short."""

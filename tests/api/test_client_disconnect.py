@@ -14,14 +14,22 @@ from app.engine.fake import FakeEngine
 from tests.conftest import serving
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_client_that_leaves_frees_the_engine(stream: bool) -> None:
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/", {"length": 2000, "stream": False}),
+        ("/", {"length": 2000, "stream": True}),
+        ("/api/generate", {"model": "fake", "prompt": "x", "options": {"num_predict": 2000}}),
+    ],
+)
+def test_a_client_that_leaves_frees_the_engine(path: str, fields: dict[str, object]) -> None:
     """Otherwise the next client would wait a hundred seconds."""
     with serving(FakeEngine(seconds_per_token=0.05)) as url:
         address = urlsplit(url)
         with socket.create_connection((str(address.hostname), int(address.port or 0))) as connection:
-            body = json.dumps({"length": 2000, "stream": stream}).encode()
-            connection.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            body = json.dumps(fields)
+            head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall((head + body).encode())
             time.sleep(0.3)
         reply = httpx.get(f"{url}/?length=2", timeout=20)
     assert reply.status_code == 200

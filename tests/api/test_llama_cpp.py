@@ -60,6 +60,25 @@ def test_options_are_honoured(url: str, fields: dict[str, Any], text: str, stop_
     assert (reply["content"], reply["stop_type"], reply["stopping_word"]) == (text, stop_type, word)
 
 
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "ab"), ({"repeat_last_n": 64}, "ab"), ({"repeat_last_n": -1}, "ab"), ({"repeat_last_n": 2}, "ab"),
+        ({"repeat_last_n": 1}, "abababab"), ({"repeat_last_n": 0}, "abababab"),
+    ],
+)  # fmt: skip
+def test_penalties_look_at_the_last_tokens(fields: dict[str, Any], text: str) -> None:
+    """Of a script of two tokens, each is possible again as soon as it is not among the last. Ollama's options mean the same."""
+    with serving(FakeEngine("ab", doubt=0.1)) as url:
+        asked_here = {"prompt": [33], "n_predict": 8, "repeat_penalty": 100, "temperature": 0} | fields
+        found = httpx.post(f"{url}/completion", json=asked_here).json()["content"]
+        options = {"num_predict": 8, "repeat_penalty": 100, "temperature": 0} | fields
+        chat = {"model": "fake", "prompt": "!", "raw": True, "stream": False, "options": options}
+        assert httpx.post(f"{url}/api/generate", json=chat).json()["response"] == found
+    assert found.startswith(text)
+    assert (found == text) == (len(text) == 8)
+
+
 def test_an_end_marker_ends_the_text_unless_it_is_ignored() -> None:
     with serving(FakeEngine("")) as url:
         assert asked(url)["stop_type"] == "eos"
@@ -128,7 +147,7 @@ def test_a_stream_ends_with_the_whole_reply_without_content(url: str, path: str)
         ({"grammar": "root ::= x"}, "grammar is"),
         ({"json_schema": {}}, "json_schema is {}: this is not supported, leave it out."),
         ({"mirostat": 2}, "mirostat is 2: expected 0."),
-        ({"repeat_last_n": 64}, "repeat_last_n is 64"),
+        ({"repeat_last_n": -2}, "repeat_last_n is -2"),
         ({"n_keep": 5}, "n_keep is 5: expected 0."),
         ({"lora": [{"id": 0}]}, "lora is"),
         ({"logit_bias": [[999, 1]]}, "logit_bias has a token that the model lacks"),

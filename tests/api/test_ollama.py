@@ -163,7 +163,7 @@ def test_the_models_are_listed_and_shown(url: str) -> None:
         ("/api/chat", {"messages": [{"role": "tool", "content": "x"}]}, 'messages[0].role is "tool"'),
         ("/api/chat", {"messages": [{"role": "user", "content": "x", "images": ["a"]}]}, "messages[0].images is"),
         ("/api/chat", {"options": {"mirostat": 1}}, "options.mirostat is 1: expected 0."),
-        ("/api/chat", {"options": {"repeat_last_n": 33}}, "options.repeat_last_n is 33"),
+        ("/api/chat", {"options": {"repeat_last_n": -2}}, "options.repeat_last_n is -2"),
         ("/api/chat", {"options": {"num_predict": -3}}, "options.num_predict is -3"),
         ("/api/chat", {"options": {"num_predict": 5000}}, "options.num_predict is 5000: expected at most 4096."),
         ("/api/chat", {"options": {"num_keep": 4}}, "options.num_keep is 4"),
