@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
-from playwright.sync_api import BrowserContext, expect
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
 
+from app.api import page_files
 from app.engine.fake import SCRIPT, FakeEngine
 from app.engine.profile import Profile
 from tests.browser.conftest import button, choose, finish, go, text
 from tests.conftest import serving
+
+
+def until(page: Page, promised: str) -> None:
+    """Wait for what a promise says, which wait_for_function takes for a yes as it is."""
+    for _ in range(200):
+        if page.evaluate(promised):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(promised)
 
 
 def test_it_opens_without_a_network_and_writes_when_it_is_back(enter: Callable[..., BrowserContext]) -> None:
@@ -45,6 +58,35 @@ def test_it_opens_without_a_network_and_writes_when_it_is_back(enter: Callable[.
         expect(page.get_by_role("alert")).to_be_empty()
         go(page)
         expect(text(page)).to_have_value(f"Once, {SCRIPT[:10] * 2}")
+
+
+def test_a_new_version_takes_the_place_of_the_old_one_as_a_whole(
+    enter: Callable[..., BrowserContext], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The open page keeps its files. The next one has the new, also without a network."""
+    web = shutil.copytree(page_files.FOLDER, tmp_path / "web")
+    monkeypatch.setattr(page_files, "FOLDER", web)
+    page_files.read_files.cache_clear()
+    with serving(FakeEngine()) as url:
+        context = enter(service_workers="allow")
+        page = context.new_page()
+        page.goto(url)
+        page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+        html = (web / "index.html").read_text(encoding="utf-8")
+        (web / "index.html").write_text(html.replace("Say something,", "Say anything,"), encoding="utf-8")
+        page_files.read_files.cache_clear()
+        page.reload()
+        expect(page.locator("#silence")).to_contain_text("Say anything,")
+        until(page, "navigator.serviceWorker.getRegistration().then(({ waiting }) => Boolean(waiting))")
+        page.close()
+        page = context.new_page()
+        page.goto(f"{url}/nothing")
+        until(page, "caches.keys().then(({ length }) => length === 1)")
+        page.goto(url)
+        context.set_offline(True)
+        page.reload()
+        expect(page.locator("#silence")).to_contain_text("Say anything,")
+    page_files.read_files.cache_clear()
 
 
 def test_without_javascript_a_form_writes(enter: Callable[..., BrowserContext]) -> None:
