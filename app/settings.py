@@ -130,6 +130,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="texts a minute that one person may ask the bot for, and as many commands and votes, or 0 for no limit",
         ),
     ] = 20
+    voice: Annotated[
+        str,
+        Meta(
+            pattern=r"^((espeak-ng(:\w[\w+./-]*)?|piper:[^\0]+))?\Z",
+            description="the program with which the bot reads texts aloud, espeak-ng, espeak-ng:VOICE (such as espeak-ng:de) or"
+            " piper:MODEL.onnx, or empty for none",
+        ),
+    ] = ""
     compare: Annotated[
         str,
         Meta(
@@ -187,6 +195,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingError(
                 "COMPARE is for the Telegram bot and for /play: set TELEGRAM_TOKEN, or FEEDBACK to a store, or leave COMPARE out."
             )
+
+    def require_a_bot_for_the_voice(self) -> None:
+        """Refuse a voice that nobody would ever hear. Raises SettingError."""
+        if self.voice and not self.telegram_token:
+            raise SettingError("VOICE is for the Telegram bot: set TELEGRAM_TOKEN too, or leave VOICE out.")
 
     @property
     def keys(self) -> list[str]:

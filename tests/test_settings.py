@@ -33,6 +33,7 @@ VALUES: dict[str, tuple[str, object]] = {
     "TELEGRAM_API_URL": ("http://127.0.0.1:8081", "http://127.0.0.1:8081"),
     "TELEGRAM_ALLOW": ("7, -100", "7, -100"),
     "TELEGRAM_RATE": ("5", 5),
+    "VOICE": ("espeak-ng:de", "espeak-ng:de"),
     "COMPARE": ("a,people.txt", "a,people.txt"),
     "API_KEYS": ("key-1, key-2", "key-1, key-2"),
     "RATE_LIMIT": ("60", 60),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from app.blind.comparison import BlindComparison
 from app.blind.guessing_game import GuessingGame
+from app.bot.speech import open_speech
 from app.bot.updates import UpdateHandler, Updates
 from app.engine.generation_queue import GenerationQueue
 from app.feedback.store import Store
@@ -24,14 +25,16 @@ def open_updates(
     game: GuessingGame | None,
 ) -> Updates | None:
     """The object that takes Telegram's updates, or None without TELEGRAM_TOKEN. Raises SettingError."""
+    settings.require_a_bot_for_the_voice()
     if not settings.telegram_token:
         return None
     check_proxy(settings.telegram_api_url, "httpx")
     check_certificates()
+    speech = open_speech(settings.voice)
 
     def open_handler() -> UpdateHandler:
         from app.bot.dispatch import Dispatcher
 
-        return Dispatcher(models, queue, store, settings, comparison, game)
+        return Dispatcher(models, queue, store, settings, comparison, game, speech)
 
     return Updates(open_handler, store.update_log if store else None)

@@ -34,16 +34,19 @@ class EditedQuestion(NamedTuple):
 
 
 class Answers:
-    """Writes jokes and answers, stores them if there is a store, and sends them.
+    """Writes jokes and answers, stores them if there is a store, and sends them. `aloud`: they can be heard, too.
 
     Methods raise TelegramError, UnknownModel, PromptTooLong, QueueUnavailable, StoreError.
     """
 
-    def __init__(self, composer: Composer, chats: ChatStates, store: Store | None, replaced: ReplacedTexts) -> None:
+    def __init__(
+        self, composer: Composer, chats: ChatStates, store: Store | None, replaced: ReplacedTexts, *, aloud: bool
+    ) -> None:
         self._composer = composer
         self._chats = chats
         self._store = store
         self._replaced = replaced
+        self._aloud = aloud
 
     async def write(self, message: Message, asked: AddressedText, outbox: Outbox, *, again: bool = False) -> None:
         """Send what `message` asks for. `again` replaces the last answer of a conversation."""
@@ -75,7 +78,9 @@ class Answers:
         # A draft would look like an answer that is still to come.
         text, shown = composed = await self._compose(message, asked, turns, chat, outbox, drafts=False)
         await self._store_text(composed)
-        buttons = text_buttons(text.id if self._store else None, answered.another) if text.text else None
+        buttons = (
+            text_buttons(text.id if self._store else None, answered.another, aloud=self._aloud) if text.text else None
+        )
         self._replaced.add(answered.text)
         await outbox.edit(message.chat.id, answered.message, shown if text.text else NOTHING_WRITTEN, buttons)
         if place is not None:
@@ -117,7 +122,7 @@ class Answers:
             another="again" if quoted else "joke",
             talking=chat.talking and not asked.wants_joke,
         )
-        buttons = text_buttons(text.id if self._store else None, answered.another)
+        buttons = text_buttons(text.id if self._store else None, answered.another, aloud=self._aloud)
         answered.message = await outbox.send(message, shown, buttons, quote=quoted, note=note)
         if answered.talking:
             chat.turns = [*chat.turns, asked.text, text.text]

@@ -15,12 +15,21 @@ from app.bot.chat_settings import ChatSettings
 from app.bot.duet import Duets
 from app.bot.guessing import GUESSES, Guessing
 from app.bot.outbox import Outbox
-from app.bot.strings import DUET_STOPPED, EXPIRED_BUTTON, MESSAGE_GONE, not_allowed, wait_please
+from app.bot.speech import Speech
+from app.bot.strings import (
+    DUET_STOPPED,
+    EXPIRED_BUTTON,
+    MESSAGE_GONE,
+    NO_VOICE_NOW,
+    ONE_MOMENT,
+    not_allowed,
+    wait_please,
+)
 from app.bot.vote_buttons import VALUES, VoteButtons
 
 ANY_JOKE = AddressedText("joke", "")
 # Buttons for which a model writes.
-WRITING_ACTIONS = ("joke", "again", "begin", "play", "next")
+WRITING_ACTIONS = ("joke", "again", "begin", "play", "next", "aloud")
 
 
 class ButtonPresses:
@@ -37,6 +46,7 @@ class ButtonPresses:
         chat_settings: ChatSettings,
         commands: ChatCommands,
         beginnings: Sequence[str],
+        speech: Speech | None,
     ) -> None:
         self._reader = reader
         self._allowance = allowance
@@ -46,6 +56,7 @@ class ButtonPresses:
         self._duets = duets
         self._chat_settings = chat_settings
         self._beginnings = beginnings
+        self._speech = speech
         # What needs no more than its chat.
         self._steps: dict[str, Callable[[Message, Outbox], Awaitable[None]]] = {
             "talk": commands.start_conversation,
@@ -89,10 +100,24 @@ class ButtonPresses:
             await outbox.acknowledge(query)
             beginning = random.choice(self._beginnings or [""])
             await self._answers.write(message, AddressedText("begin", beginning), outbox, again=True)
+        elif action == "aloud":
+            await self._read_aloud(query, message, outbox)
         elif action in ("joke", "again"):
             await self._write_another(query, message, outbox, action)
         else:
             await self._chat_settings.choose(query, message, outbox, action, value)
+
+    async def _read_aloud(self, query: CallbackQuery, message: Message, outbox: Outbox) -> None:
+        """Send the message's text as a voice message."""
+        if self._speech is None or not message.text:
+            await outbox.acknowledge(query, EXPIRED_BUTTON)
+            return
+        await outbox.acknowledge(query, ONE_MOMENT)
+        sound = await self._speech.say(message.text)
+        if sound is None:
+            await outbox.send(message, NO_VOICE_NOW)
+        else:
+            await outbox.send_voice(message, sound)
 
     async def _write_another(self, query: CallbackQuery, message: Message, outbox: Outbox, action: str) -> None:
         """Another joke, or another answer to the message that `message` answers."""

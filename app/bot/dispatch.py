@@ -29,6 +29,7 @@ from app.bot.model_writer import ModelWriter
 from app.bot.offered_texts import OfferedTexts
 from app.bot.outbox import Outbox
 from app.bot.reactions import Reactions
+from app.bot.speech import Speech
 from app.bot.strings import (
     INTERNAL_ERROR,
     NO_PICTURES,
@@ -66,6 +67,7 @@ class Dispatcher:
         settings: Settings,
         comparison: BlindComparison,
         game: GuessingGame | None,
+        speech: Speech | None,
     ) -> None:
         key = settings.telegram_token.encode()
         chats = ChatStates(store, key)
@@ -85,12 +87,13 @@ class Dispatcher:
         self._inline = InlineMode(
             composer, texts, self._allowance, votes=store is not None, personal=bool(settings.telegram_allowed)
         )
-        self._reactions = Reactions(chats, self._votes)
-        self._answers = Answers(composer, chats, store, self._votes.replaced)
+        self._reactions = Reactions(chats, self._votes, aloud=speech is not None)
+        self._answers = Answers(composer, chats, store, self._votes.replaced, aloud=speech is not None)
         self._chat_settings = ChatSettings(chats, models, comparison)
         self._presses = ButtonPresses(
             self._reader, self._allowance, self._votes, guessing, self._answers, self._duets, self._chat_settings, commands,
             models.get().profile.beginnings,
+            speech,
         )  # fmt: skip
         self._commands: dict[str, Command] = {
             "start": commands.start,

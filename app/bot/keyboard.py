@@ -10,7 +10,7 @@ from typing import NamedTuple
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from app.bot.chat_state import AnotherAction, ChatSampling
-from app.bot.strings import ANOTHER, GUESS_LABELS, MOODS, PLAY_NEXT, SIZES, VOTE_LABELS
+from app.bot.strings import ALOUD, ANOTHER, GUESS_LABELS, MOODS, PLAY_NEXT, SIZES, VOTE_LABELS
 from app.engine.profile import Profile
 
 
@@ -29,15 +29,15 @@ class VoteMarks(NamedTuple):
 NO_VOTES = VoteMarks()
 
 
-def text_buttons(
-    text_id: str | None, another: AnotherAction | None, marks: VoteMarks = NO_VOTES
-) -> InlineKeyboardMarkup:
-    """Buttons for both votes and for another text; no votes if `text_id` is None because they are not stored."""
+def text_buttons(text_id: str | None, another: AnotherAction | None, *, aloud: bool = False) -> InlineKeyboardMarkup:
+    """Buttons for both votes, for another text and to hear it; no votes if `text_id` is None because they are not stored."""
     row = [
-        InlineKeyboardButton(marks.label(vote), callback_data=f"{vote}:{text_id}") for vote in VOTE_LABELS if text_id
+        InlineKeyboardButton(NO_VOTES.label(vote), callback_data=f"{vote}:{text_id}") for vote in VOTE_LABELS if text_id
     ]
     if another:
         row.append(InlineKeyboardButton(ANOTHER, callback_data=another))
+    if aloud:
+        row.append(InlineKeyboardButton(ALOUD, callback_data="aloud"))
     return InlineKeyboardMarkup([row])
 
 

@@ -85,6 +85,12 @@ class Outbox:
         )
         return sent.message_id
 
+    async def send_voice(self, message: Message, sound: bytes) -> None:
+        """Send a voice message that answers `message`. `sound` is Opus in an Ogg file."""
+        await self._with_retries(
+            lambda: self._send_once(message.reply_voice(sound, do_quote=True, allow_sending_without_reply=True))
+        )
+
     async def _send_once(self, call: Coroutine[Any, Any, Message]) -> Message:
         """Make a call that sends a message, and note in the context whether the message may have been sent."""
         sending = asyncio.create_task(call)

@@ -18,9 +18,13 @@ DOWN = frozenset("👎🤮💩🤬😡🥱🖕😭💔🤨😐")
 
 
 class Reactions:
-    """Counts reactions through `votes`. The texts are found in the state of their chat, which knows the newest ones."""
+    """Counts reactions through `votes`. The texts are found in the state of their chat, which knows the newest ones.
 
-    def __init__(self, chats: ChatStates, votes: VoteButtons) -> None:
+    `aloud`: texts can be heard, too.
+    """
+
+    def __init__(self, chats: ChatStates, votes: VoteButtons, *, aloud: bool) -> None:
+        self._aloud = aloud
         self._chats = chats
         self._votes = votes
 
@@ -41,7 +45,9 @@ class Reactions:
             log.warning("a reaction could not be stored as a vote")
             return
         place = MessagePlace(reaction.chat.id, reaction.message_id)
-        await self._votes.show(place, text_buttons(answer.text, answer.another), answer.text, action, outbox)
+        await self._votes.show(
+            place, text_buttons(answer.text, answer.another, aloud=self._aloud), answer.text, action, outbox
+        )
 
 
 def vote_of(reaction: MessageReactionUpdated) -> str | None:

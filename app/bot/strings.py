@@ -13,7 +13,9 @@ from app.errors import PromptTooLong, StoreError, UnknownModel
 from app.feedback.store import Source, Tally
 
 VOTE_LABELS = {"up": "👍", "down": "👎"}
-ANOTHER = "Another"
+ANOTHER, ALOUD = "Another", "🔊"
+ONE_MOMENT = "One moment …"
+NO_VOICE_NOW = "My voice failed me just now. Please try again."
 WRITE_TO_ME = "Write to me and I will answer."
 WRITE_A_BEGINNING = "Write how a text begins and I will go on with it."
 MOODS = {0.5: "calm", 0.7: "normal", 0.9: "bold", 1.1: "wild"}

@@ -17,7 +17,8 @@ from app.bot.strings import NO_PICTURES, NO_SOUND, NO_STICKERS, ONLY_TEXT
 from app.bot.updates import UpdateContext
 from app.settings import Settings
 from tests.bot.conftest import GROUP, SHOWN, ask, bot, press, rows
-from tests.fakes.bot_api import TOKEN, entities, units
+from tests.fakes.bot_api import TOKEN
+from tests.fakes.bot_api_fields import entities, units
 
 
 @pytest.mark.parametrize(

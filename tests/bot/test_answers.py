@@ -16,7 +16,7 @@ from app.engine.fake import SCRIPT, FakeEngine
 from app.engine.prompts import alternating, fitting_turn_tokens
 from app.engine.tokenizer import Tokenizer
 from tests.bot.conftest import GROUP, SHOWN, ask, bot, labels, press, rows
-from tests.fakes.bot_api import units
+from tests.fakes.bot_api_fields import units
 from tests.fakes.listening_engine import ListeningEngine
 
 

@@ -27,7 +27,8 @@ from telegram import (
 
 from app.engine.fake import FakeEngine
 from tests.bot.conftest import GROUP, JOKE, SECRET_HEADER, bot
-from tests.fakes.bot_api import BOT, entities
+from tests.fakes.bot_api import BOT
+from tests.fakes.bot_api_fields import entities
 from tests.fakes.telegram import Telegram
 
 NUMBERS = itertools.count(10**6)

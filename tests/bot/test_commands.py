@@ -18,7 +18,8 @@ from app.settings import Settings
 from tests.bot.conftest import GROUP, Failing
 from tests.bot.polling_process import poll
 from tests.conftest import run_module, serving
-from tests.fakes.bot_api import TOKEN, Fault, entities
+from tests.fakes.bot_api import TOKEN, Fault
+from tests.fakes.bot_api_fields import entities
 from tests.fakes.telegram import SECRET, Telegram
 
 

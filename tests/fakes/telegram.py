@@ -22,7 +22,8 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from tests.fakes.bot_api import BOT, IDS, BotApi, entities, keyboard
+from tests.fakes.bot_api import BOT, IDS, BotApi
+from tests.fakes.bot_api_fields import entities, keyboard
 
 SECRET = "the_secret-0"
 
