@@ -25,6 +25,8 @@ const last = () => talk.turns[talk.end];
 const model = () => $("model").value || undefined;
 const empty = (name = model()) => ({ role: "assistant", content: "", model: name });
 const grown = () => document.dispatchEvent(new Event("grown"));
+/** Whoever asks wants to see the answer. */
+const look = (element) => element?.scrollIntoView({ block: "nearest" });
 
 export const isEmpty = () => talk.end < 0;
 export const canUndo = () => false;
@@ -96,7 +98,7 @@ async function ask(asked, before, write, back = () => {}) {
       back();
     }
     draw();
-    grown();
+    look($("turns").querySelector(".verdict"));
   }
 }
 
@@ -107,7 +109,7 @@ async function answer(turn, signal) {
   draw();
   const item = begun ? $("turns").lastElementChild : $("turns").appendChild(line(turn));
   item.classList.add("writing");
-  grown();
+  look(item);
   const pace = new Pace();
   let tokens = null;
   try {
@@ -141,6 +143,7 @@ async function compare(models, signal) {
   let done = 0;
   draw();
   $("turns").append(make("li", { className: "pair" }, ...sides));
+  look($("turns").lastElementChild);
   $("count").textContent = "";
   try {
     for (const [at, turn] of replies.entries()) {

@@ -126,11 +126,13 @@ function seedField() {
 
 /** Show the seed of the text that was written last, and offer to keep it. */
 export function used(seed) {
-  $("used").replaceChildren(`The last one was ${seed}. `, make("button", { type: "button", onclick: () => set({ seed }) }, "Keep it"));
+  $("used")?.replaceChildren(`The last one was ${seed}. `, make("button", { type: "button", onclick: () => set({ seed }) }, "Keep it"));
 }
 
 /** Change some values. Returns a sentence for each one that is not allowed; those keep their old value. */
 export function set(values) {
+  // As long as the server cannot be reached, what was chosen is not known, and must not be stored anew.
+  if (!inputs.seed) return [];
   const problems = Object.entries(values).flatMap(([name, value]) => put(name, value));
   keep("settings", changed());
   document.dispatchEvent(new Event("set"));

@@ -219,6 +219,23 @@ def test_a_full_storage_is_said_and_nothing_is_dropped(page: Page, url: str) -> 
     assert [each["title"] for each in stored(page)] == ["Text 1"]
 
 
+def test_without_a_server_the_history_can_be_read_and_settings_stay(page: Page, url: str) -> None:
+    """Again, pressed while the server could not be reached, failed in the script, and would have stored no settings at all."""
+    page.goto(url)
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes."}]
+    store(page, entry(1, mode="chat", turns=turns))
+    page.evaluate("localStorage.setItem('settings', '{\"length\":50}')")
+    page.route("**/version", lambda route: route.abort())
+    page.reload()
+    button(page, "History").click()
+    titles(page).click()
+    page.keyboard.press("Escape")
+    button(page, "Again").last.click()
+    finish(page)
+    expect(page.locator("#turns p").first).to_have_text("Hi")
+    assert page.evaluate("localStorage.settings") == '{"length":50}'
+
+
 def test_without_a_storage_the_page_works(page: Page, url: str) -> None:
     page.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new Error('none'); }})")
     page.goto(url)
