@@ -161,8 +161,10 @@ async function compare(models, signal) {
   }
 }
 
-/** Write the reply at this place, by default the last one, once more beside what was written before. */
-export function again(_model, at = talk.end) {
+export const again = () => rewrite(talk.end);
+
+/** Write the reply at this place once more, beside what was written before. */
+function rewrite(at) {
   set({ seed: null });
   return run((signal) => ask(null, talk.turns[at].after, () => answer(empty(), signal)));
 }
@@ -203,10 +205,10 @@ export const link = () => ({ turns: turns().map(({ content }) => content), seed:
 
 const item = (at) => [...$("turns").children].find((each) => each.at === at);
 
-/** Draw the conversation and focus a control of the turn at this place. */
-function show(at, control) {
+/** Draw the conversation and focus a control of the turn at this place, or any of `others`. */
+function show(at, control, others = control) {
   draw();
-  item(at)?.querySelector(control)?.focus();
+  (item(at)?.querySelector(control) ?? item(at)?.querySelector(others))?.focus();
   changed();
 }
 
@@ -223,10 +225,10 @@ function draw() {
 function drawn(at) {
   const turn = talk.turns[at];
   const shown = Object.assign(line(turn), { at });
-  const choose = (place) => {
+  const choose = (place, label) => {
     talk.choose(place);
     pair = editing = null;
-    show(place, ".versions :enabled");
+    show(place, `[aria-label="${label}"]:enabled`, ".versions :enabled");
   };
   shown.who.append(versions(talk.after(turn.after), at, choose));
   shown.row.append(...doings(turn, at), ...(turn.content ? [reader(() => shown.words)] : []), ...thumbs(turn));
@@ -236,11 +238,11 @@ function drawn(at) {
 function doings(turn, at) {
   const take = tool("Copy", "copy", () => copy(turn.content).then(() => flash(take, "Copied"), ({ message }) => trouble(message)));
   take.setAttribute("aria-label", "Copy this turn");
-  const rewrite = tool("Edit", "edit", () => ((editing = { at, words: turn.content }), draw()));
-  rewrite.classList.add("edit");
+  const change = tool("Edit", "edit", () => ((editing = { at, words: turn.content }), draw()));
+  change.classList.add("edit");
   const more = at === talk.end && turn.cut && turn.content ? [tool("Continue", "more", () => run((signal) => finish(turn, signal)))] : [];
-  const other = turn.role === "user" || turn.after < 0 ? [] : [tool("Again", "again", () => again(null, at))];
-  return [...more, ...other, rewrite, take];
+  const other = turn.role === "user" || turn.after < 0 ? [] : [tool("Again", "again", () => rewrite(at))];
+  return [...more, ...other, change, take];
 }
 
 function thumbs(turn) {

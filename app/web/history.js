@@ -5,6 +5,8 @@ import { $, make } from "./dom.js";
 import { draw, keep, load, tab, there } from "./store.js";
 
 const LONGEST = 120;
+// More of them would make each key slow that is pressed in the search.
+const MOST_SHOWN = 200;
 let current = load("current", null, tab) ?? draw();
 let state = () => ({});
 // The state whose entry was deleted: it is stored again only if it changes.
@@ -63,7 +65,9 @@ export function list(choose) {
   const words = (entry) => [titled(entry), entry.text, ...(entry.turns ?? []).map(({ content }) => content)].join("\n").toLowerCase();
   const found = all.filter((entry) => words(entry).includes(sought));
   for (const id of ["clear", "export", "search"]) $(id).hidden = !all.length;
-  $("entries").replaceChildren(...found.map((entry) => item(entry, choose)));
+  $("entries").replaceChildren(...found.slice(0, MOST_SHOWN).map((entry) => item(entry, choose)));
+  const more = found.length - MOST_SHOWN;
+  if (more > 0) $("entries").append(make("li", { className: "note" }, `And ${more} more: search for them.`));
   if (!found.length) $("entries").append(make("li", { className: "note" }, all.length ? "Nothing has these words." : "Nothing yet."));
 }
 

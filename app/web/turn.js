@@ -12,11 +12,11 @@ export function line({ role, content, model, edited, cut }, name = model, tag = 
   return Object.assign(make(tag, { className: mine ? "yours" : "models" }, who, words, row), { who, words, row });
 }
 
-/** ‹ 2/3 › for the turn `at`, one of `places`, of which another one is chosen by `choose(place)`. */
+/** ‹ 2/3 › for the turn `at`, one of `places`, of which another one is chosen by `choose(place, label)`, with the label of the button. */
 export function versions(places, at, choose) {
   if (places.length < 2) return "";
   const number = places.indexOf(at);
-  const step = (sign, label, to) => make("button", { type: "button", "aria-label": label, disabled: to === undefined, onclick: () => choose(to) }, sign);
+  const step = (sign, label, to) => make("button", { type: "button", "aria-label": label, disabled: to === undefined, onclick: () => choose(to, label) }, sign);
   return make(
     "span", { className: "versions" },
     step("‹", "Earlier version", places[number - 1]), `${number + 1}/${places.length}`, step("›", "Later version", places[number + 1]),

@@ -90,6 +90,9 @@ def test_any_reply_is_written_again(page: Page, url: str) -> None:
     expect(turn(page, 1).locator(".versions")).to_contain_text("3/3")
     do(page, 1, "Earlier version")
     do(page, 1, "Earlier version")
+    do(page, 1, "Later version")
+    expect(turn(page, 1).get_by_role("button", name="Later version")).to_be_focused()
+    do(page, 1, "Earlier version")
     expect(words(page)).to_have_text(["One", "Yes. Yes.", "Two", "Yes. Yes."])
 
 

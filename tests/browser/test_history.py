@@ -99,6 +99,14 @@ def test_the_history_is_searched(page: Page, history: Callable[..., Locator]) ->
     expect(page.locator("#entries")).to_have_text("Nothing has these words.")
 
 
+def test_of_very_many_texts_the_newest_are_shown_and_all_are_found(page: Page, history: Callable[..., Locator]) -> None:
+    shown = history(*(entry(number) for number in range(250, 0, -1)))
+    expect(shown).to_have_count(200)
+    expect(page.locator("#entries")).to_contain_text("And 50 more: search for them.")
+    page.get_by_role("searchbox", name="Search the history").fill("Text 17")
+    expect(shown).to_have_text([*(f"Text {number}" for number in range(179, 169, -1)), "Text 17"])
+
+
 def test_an_entry_is_renamed(page: Page, history: Callable[..., Locator]) -> None:
     shown = history(entry(2), entry(1))
     button(page, "Rename Text 2").click()
