@@ -39,7 +39,7 @@ def open_telemetry(environ: Mapping[str, str] = os.environ) -> Telemetry | None:
         variable = next(name for name in ("OTEL_TRACES_EXPORTER", *ENDPOINTS) if environ.get(name))
         raise MachineError(
             f"{variable} is set, and the packages for traces are not installed: "
-            "pip install -r requirements/telemetry.txt, or set OTEL_SDK_DISABLED=true."
+            "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http, or set OTEL_SDK_DISABLED=true."
         ) from None
 
 

@@ -119,4 +119,5 @@ def test_the_package_requires_what_the_locked_files_require() -> None:
     base, train = set(PROJECT["dependencies"]), set(PROJECT["optional-dependencies"]["train"])
     assert base == required("container") | required("light")
     assert base | train == base | required("training")
+    assert set(PROJECT["optional-dependencies"]["traces"]) == required("telemetry")
     assert not {plain(each) for each in base} & {plain(each) for each in train} - {"google-cloud-bigquery"}
