@@ -14,7 +14,15 @@ from app.api.body import read_object
 from app.api.error_responses import naming_fields
 from app.api.generation_options import chat_options
 from app.api.generation_response import respond
-from app.api.model_limits import check_length, check_logprobs, check_min_tokens, check_option_tokens, default_length
+from app.api.model_limits import (
+    AS_MANY_AS_FIT,
+    check_length,
+    check_logprobs,
+    check_min_tokens,
+    check_option_tokens,
+    default_length,
+    fitting_length,
+)
 from app.api.model_names import openai_model
 from app.api.openai_prompts import read_conversation
 from app.api.openai_requests import ChatRequest
@@ -24,7 +32,6 @@ from app.api.validation import validate
 from app.ask import Generation, turn_options
 from app.engine.base import Engine
 
-AS_MANY_AS_FIT = -1
 EXAMPLE = '{"messages": [{"role": "user", "content": "Hello!"}]}'
 
 
@@ -41,7 +48,7 @@ async def chat(request: Request[State]) -> Response:
         )
         prompt = await read_conversation(fields, engine, None if limit == AS_MANY_AS_FIT else limit)
         # Without a limit, the answer may fill what is left of the window.
-        length = max(1, min(max_length, engine.n_ctx - len(prompt))) if limit == AS_MANY_AS_FIT else limit
+        length = fitting_length(engine, len(prompt), max_length) if limit == AS_MANY_AS_FIT else limit
         check_limits(fields, engine, length, max_length)
         options = turn_options(engine, chat_options(fields, length, engine))
         generation = Generation(request.state["queue"], engine, [prompt], options, since=began)

@@ -36,10 +36,11 @@ METHODS = ("HEAD", "GET", "POST", "OPTIONS")
 
 
 @contextmanager
-def naming_fields(*, prompt: str, samples: str) -> Iterator[None]:
+def naming_fields(*, prompt: str, samples: str = "") -> Iterator[None]:
     """Turn the engine's errors about a prompt or a batch into HTTP errors that name the request's fields.
 
-    `prompt` and `samples` are the route's names for the prompt and the number of texts. Raises ContextExceeded, InvalidRequest.
+    `prompt` and `samples` are the route's names for the prompt and the number of texts, if there may be several.
+    Raises ContextExceeded, InvalidRequest.
     """
     try:
         yield

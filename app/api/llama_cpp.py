@@ -16,8 +16,15 @@ from app.api.body import read_object
 from app.api.error_responses import naming_fields
 from app.api.generation_options import last_n_penalties, seed_or_random, stop_list
 from app.api.generation_response import respond
-from app.api.llama_cpp_requests import AS_MANY_AS_FIT, LlamaCppRequest
-from app.api.model_limits import check_length, check_logprobs, check_token_ids, default_length
+from app.api.llama_cpp_requests import LlamaCppRequest
+from app.api.model_limits import (
+    AS_MANY_AS_FIT,
+    check_length,
+    check_logprobs,
+    check_token_ids,
+    default_length,
+    fitting_length,
+)
 from app.api.msgspec_response import MsgspecResponse
 from app.api.replies.llama_cpp_reply import LlamaCppReply
 from app.api.state import State
@@ -67,7 +74,7 @@ async def completion(request: Request[State]) -> Response:
     prompts = await asyncio.to_thread(read_llama_cpp_prompts, fields, engine)
     length = default_length(engine, AS_MANY_AS_FIT, max_length) if fields.n_predict is None else fields.n_predict
     if length < 0:
-        length = max(1, min(max_length, engine.n_ctx - max(map(len, prompts))))
+        length = fitting_length(engine, max(map(len, prompts)), max_length)
     check_length("n_predict", length, max_length)
     options = llama_cpp_options(fields, length, engine)
     check_logprobs(len(prompts) * fields.n_cmpl * length, options.logprobs, "n_probs")

@@ -16,7 +16,6 @@ from app.api.openai_requests import MAX_TEXTS, LogitBias, TokenId
 from app.api.validation import invalid_value
 from app.engine.sampling import Probability, RepetitionPenalty, Temperature, TypicalP
 
-AS_MANY_AS_FIT = -1
 Bias = LogitBias | bool
 MixedPrompt = list[str | TokenId]
 

@@ -14,6 +14,8 @@ from app.api.validation import invalid_value, shorten
 from app.engine.base import Engine
 from app.engine.tokenizer import Tokenizer
 
+AS_MANY_AS_FIT = -1
+"""The maximum number of new tokens that fitting_length tells."""
 # In one reply. More would not fit in memory while they are encoded.
 MAX_LOGPROBS = 100_000
 # One spelling for each token: of 5 and 05, one would be ignored.
@@ -24,6 +26,11 @@ def check_length(field: str, length: int, max_length: int) -> None:
     """Refuse more new tokens than MAX_LENGTH allows. `field` is the name of the field. Raises InvalidRequest."""
     if length > max_length:
         raise invalid_value(field, f"{field} is {length}: expected at most {max_length}.")
+
+
+def fitting_length(engine: Engine, prompt_tokens: int, max_length: int) -> int:
+    """As many new tokens as the window holds after a prompt, but one at least and MAX_LENGTH at most."""
+    return max(1, min(max_length, engine.n_ctx - prompt_tokens))
 
 
 def default_length(engine: Engine, otherwise: int, max_length: int, min_tokens: int = 0) -> int:

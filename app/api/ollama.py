@@ -15,7 +15,7 @@ from app.api.body import read_object
 from app.api.error_responses import naming_fields
 from app.api.generation_options import going_on, last_n_penalties, seed_or_random, stop_list
 from app.api.generation_response import respond
-from app.api.model_limits import check_length, check_logprobs, default_length
+from app.api.model_limits import AS_MANY_AS_FIT, check_length, check_logprobs, default_length, fitting_length
 from app.api.model_names import ollama_model
 from app.api.ollama_requests import OllamaChatRequest, OllamaGenerateRequest, OllamaRequest
 from app.api.replies.ollama_reply import OllamaReply
@@ -31,7 +31,6 @@ from app.errors import PromptTooLong
 
 # Ollama's defaults, but for a penalty.
 OLLAMA_SAMPLING = Sampling(temperature=0.8, top_k=40, top_p=0.9)
-AS_MANY_AS_FIT = -1
 GENERATE_EXAMPLE = '{"model": "starter", "prompt": "Why"}'
 CHAT_EXAMPLE = '{"model": "starter", "messages": [{"role": "user", "content": "Hello!"}]}'
 
@@ -81,7 +80,7 @@ async def answer(
     check_length("options.num_predict", length, max_length)
     check_logprobs(length, fields.likeliest)
     chat = isinstance(fields, OllamaChatRequest)
-    with naming_fields(prompt="messages" if chat else "prompt", samples="model"):
+    with naming_fields(prompt="messages" if chat else "prompt"):
         options = replace(options, length=0 if loads else length)
         generation = Generation(request.state["queue"], engine, [prompt], options, since=began)
     reply = OllamaReply(generation, fields.model, chat=chat, loads=loads)
@@ -103,7 +102,7 @@ def text_length(fields: OllamaRequest, engine: Engine, prompt: int, max_length: 
     """The maximum number of new tokens after a prompt of that many tokens."""
     asked = fields.options.num_predict
     length = default_length(engine, AS_MANY_AS_FIT, max_length) if asked is None else asked
-    fitting = max(1, min(max_length, engine.n_ctx - prompt))
+    fitting = fitting_length(engine, prompt, max_length)
     return fitting if length < 0 else length if fields.shift else min(length, fitting)
 
 

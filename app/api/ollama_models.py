@@ -24,6 +24,9 @@ from app.engine.templates import layout_of
 STARTED_AT = datetime.fromtimestamp(STARTED, UTC)
 # Models stay loaded until others need the memory.
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+# The model's own defaults under the names of Ollama's options, and what it calls a number of bits.
+OPTION_NAMES = {"length": "num_predict", "repetition_penalty": "repeat_penalty"}
+LEVELS = {4: "Q4_0", 8: "Q8_0", 32: "F32"}
 
 
 class OllamaModelDetails(msgspec.Struct, frozen=True):
@@ -151,10 +154,6 @@ def shown(engine: Engine) -> OllamaShown:
     )
 
 
-# The model's own defaults under the names of Ollama's options.
-OPTION_NAMES = {"length": "num_predict", "repetition_penalty": "repeat_penalty"}
-
-
 def ollama_template(engine: Engine) -> str:
     """The template of the model's questions, in Ollama's notation."""
     layout = layout_of(engine.profile.question_template)
@@ -184,9 +183,6 @@ def details(engine: Engine) -> OllamaModelDetails:
     if not isinstance(engine.profile, Manifest):
         return OllamaModelDetails("", "")
     return OllamaModelDetails(short(parameter_count(engine.profile.hparams)), LEVELS[engine.profile.bits])
-
-
-LEVELS = {4: "Q4_0", 8: "Q8_0", 32: "F32"}
 
 
 def parameter_count(hparams: Hparams) -> int:

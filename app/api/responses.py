@@ -13,7 +13,7 @@ from app.api.body import read_object
 from app.api.error_responses import naming_fields
 from app.api.generation_options import OPENAI_SAMPLING, seed_or_random
 from app.api.generation_response import respond
-from app.api.model_limits import check_length, check_logprobs, default_length
+from app.api.model_limits import AS_MANY_AS_FIT, check_length, check_logprobs, default_length, fitting_length
 from app.api.model_names import openai_model
 from app.api.replies.responses_reply import ResponsesReply
 from app.api.responses_requests import ResponsesRequest
@@ -24,7 +24,6 @@ from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
 from app.engine.prompts import all_turn_tokens
 
-AS_MANY_AS_FIT = -1
 EXAMPLE = '{"input": "Hello!"}'
 
 
@@ -33,12 +32,12 @@ async def responses(request: Request[State]) -> Response:
     fields = validate(await read_object(request, EXAMPLE), ResponsesRequest)
     engine, max_length = openai_model(request.state["models"], fields.model), request.state["settings"].max_length
     limit = fields.max_output_tokens or default_length(engine, AS_MANY_AS_FIT, max_length)
-    with naming_fields(prompt="input", samples="input"):
+    with naming_fields(prompt="input"):
         if fields.truncation == "auto":
             prompt = await read_turns(engine, fields.turns, None if limit == AS_MANY_AS_FIT else limit)
         else:
             prompt = await asyncio.to_thread(all_turn_tokens, engine, fields.turns)
-        length = max(1, min(max_length, engine.n_ctx - len(prompt))) if limit == AS_MANY_AS_FIT else limit
+        length = fitting_length(engine, len(prompt), max_length) if limit == AS_MANY_AS_FIT else limit
         check_length("max_output_tokens", length, max_length)
         check_logprobs(length, fields.likeliest, "include")
         options = turn_options(engine, responses_options(fields, length, engine))
