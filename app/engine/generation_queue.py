@@ -164,7 +164,7 @@ class GenerationQueue:
     def _admit(self, generation: QueuedGeneration, since: float) -> None:
         if self.draining:
             raise ShuttingDown
-        if generation.only_if_idle and (self.pending or generation.engine.name not in self._memory.loaded):
+        if generation.only_if_idle and not self._idle(generation.engine):
             raise NotIdle(self._retry_after())
         for other in self._running:
             if other.only_if_idle and not other.ended:
@@ -175,6 +175,11 @@ class GenerationQueue:
         self._waiting.append(generation)
         self._bring_forward(generation, since + self._timeout)
         self._begin_waiting()
+
+    def _idle(self, engine: Engine) -> bool:
+        """Whether nobody is answered or waits, and nothing has to be loaded. What has ended may still be at its last pass."""
+        answered = self.waiting or any(not each.ended for each in self._running)
+        return not answered and engine.name in self._memory.loaded
 
     def _begin_waiting(self) -> None:
         """Begin what waits, in its order, as far as concurrency and memory allow.

@@ -11,7 +11,7 @@ const MORE = 3;
 // A text of so many characters takes longer to read than anyone should wait: that begins with the first key.
 const LONG = 800;
 // Milliseconds of silence after a refusal; each further one doubles them.
-const [QUIET, QUIETEST] = [4000, 64000];
+const [QUIET, QUIETEST] = [1000, 64000];
 
 let wanted = load("suggest", true) === true;
 let page = null;
@@ -180,9 +180,12 @@ function end(fresh, reasons) {
 }
 
 /** A refusal is nobody's business: be quiet for a while. Where a key is needed, until there is one. */
-function hush({ name, status }) {
+function hush({ name, status, wait = 0 }) {
   if (name === "AbortError") return;
-  quiet = { until: status === 401 ? Infinity : Date.now() + quiet.next, next: Math.min(2 * quiet.next, QUIETEST) };
+  const most = status === 401 ? Infinity : Math.max(quiet.next, 1000 * wait);
+  quiet = { until: Date.now() + most, next: Math.min(2 * quiet.next, QUIETEST) };
+  // Somebody else was served, which is soon over.
+  if (most < 4 * QUIET) timer = setTimeout(suggest, most);
 }
 
 /** Draw it, and below its end the buttons for those who have no Tab key. */

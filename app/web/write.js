@@ -46,12 +46,12 @@ export function present(model, window) {
 }
 
 export function open() {
-  field.addEventListener("input", ({ isComposing }) => {
+  field.addEventListener("input", () => {
     const { selectionEnd: at, value } = field;
     ranges = edited(ranges, seen, value, at);
     if (at <= offered?.at) offered.at = Math.max(0, offered.at + value.length - seen.length);
     seen = value;
-    isComposing ? ghost.dismiss() : ghost.typed();
+    ghost.typed();
     draw();
     changed();
   });

@@ -25,7 +25,8 @@ def test_while_nobody_else_asks_it_is_a_request_like_any_other() -> None:
 def test_it_is_refused_while_somebody_is_answered(queue_limit: int) -> None:
     with serving(FakeEngine(seconds_per_token=0.02), queue_limit=queue_limit) as url:
         with httpx.stream("GET", f"{url}/?length=4000&stream=true") as another:
-            next(another.iter_bytes())
+            parts = another.iter_bytes()
+            next(parts)
             refused = httpx.post(url, json=IDLE)
             assert_error(refused, 429, None, "rate_limit_error")
             assert int(refused.headers["retry-after"]) >= 1

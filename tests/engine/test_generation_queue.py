@@ -177,7 +177,7 @@ def test_a_reader_who_leaves_frees_the_slot_for_the_next(queue: GenerationQueue)
 
 
 def test_what_is_asked_only_if_idle_is_refused_if_another_comes_before_its_first_token() -> None:
-    engine, queue, let_go = HistoryEngine(), GenerationQueue(queue_limit=0), threading.Event()
+    engine, queue, let_go = HistoryEngine(), GenerationQueue(queue_limit=1), threading.Event()
     options = GenerationOptions(length=3)
 
     async def ask() -> None:
@@ -191,6 +191,9 @@ def test_what_is_asked_only_if_idle_is_refused_if_another_comes_before_its_first
         assert queue.stats.texts["timeout"] == 0
         let_go.set()
         assert await other == [text]
+        # Nobody is answered any more, though the thread may be at the last pass of one who has left.
+        await write(Generation(queue, engine, [[5]], GenerationOptions(length=10**6, ignore_end=True)), leave_after=2)
+        assert await write(Generation(queue, engine, [[5]], options, only_if_idle=True)) == [text]
         with pytest.raises(NotIdle):
             await write(Generation(queue, HistoryEngine(name="elsewhere"), [[5]], options, only_if_idle=True))
 
