@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.body import read_object
-from app.api.error_responses import naming_fields
 from app.api.generation_options import going_on, last_n_penalties, seed_or_random, stop_list
 from app.api.generation_response import respond
 from app.api.model_limits import AS_MANY_AS_FIT, check_length, check_logprobs, default_length, fitting_length
@@ -27,7 +26,7 @@ from app.engine.generation import GenerationOptions
 from app.engine.prompts import Turn, all_turn_tokens
 from app.engine.sampling import Sampling
 from app.engine.templates import Template, layout_of
-from app.errors import PromptTooLong
+from app.errors import ContextExceeded, PromptTooLong
 
 # Ollama's defaults, but for a penalty.
 OLLAMA_SAMPLING = Sampling(temperature=0.8, top_k=40, top_p=0.9)
@@ -74,16 +73,17 @@ async def answer(
 ) -> Response:
     """Generate and answer. `loads`: there is nothing to answer, and only the model is loaded."""
     max_length = request.state["settings"].max_length
+    name = "messages" if isinstance(fields, OllamaChatRequest) else "prompt"
     window = min(fields.options.num_ctx or engine.n_ctx, engine.n_ctx)
-    prompt = prompt[-window:] if fields.truncate else prompt
+    if len(prompt) > window and not fields.truncate:
+        raise ContextExceeded(len(prompt), window, name)
+    prompt = prompt[-window:]
     length = text_length(fields, engine, len(prompt), max_length)
     check_length("options.num_predict", length, max_length)
     check_logprobs(length, fields.likeliest)
-    chat = isinstance(fields, OllamaChatRequest)
-    with naming_fields(prompt="messages" if chat else "prompt"):
-        options = replace(options, length=0 if loads else length)
-        generation = Generation(request.state["queue"], engine, [prompt], options, since=began)
-    reply = OllamaReply(generation, fields.model, chat=chat, loads=loads)
+    options = replace(options, length=0 if loads else length)
+    generation = Generation(request.state["queue"], engine, [prompt], options, since=began)
+    reply = OllamaReply(generation, fields.model, chat=isinstance(fields, OllamaChatRequest), loads=loads)
     return await respond(request, reply, stream=fields.stream and not loads)
 
 

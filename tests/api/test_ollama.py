@@ -106,10 +106,14 @@ def test_a_long_prompt_is_cut_unless_that_is_switched_off(url: str) -> None:
     assert asked(url, "/api/generate", options=NINE | {"num_ctx": 100}, prompt="x" * 200)["prompt_eval_count"] == 100
     long = [{"role": "user", "content": "x" * 200}, {"role": "assistant", "content": "y" * 50}, *HELLO]
     assert asked(url, "/api/chat", messages=long)["prompt_eval_count"] == 1 + len("Hello!\n") - 1
-    for path, fields in (("/api/generate", {"prompt": "x" * 1000}), ("/api/chat", {"messages": long})):
+    for path, fields, window in (
+        ("/api/generate", {"prompt": "x" * 1000}, 256),
+        ("/api/generate", {"prompt": "x" * 99, "options": {"num_ctx": 90}}, 90),
+        ("/api/chat", {"messages": long}, 256),
+    ):
         reply = httpx.post(url + path, json={"model": "fake", "truncate": False} | fields)
         assert reply.status_code == 400
-        assert "the model's window holds 256" in reply.json()["error"]
+        assert f"the model's window holds {window}: shorten it." in reply.json()["error"]
 
 
 def test_an_unfinished_answer_goes_on(url: str) -> None:

@@ -144,6 +144,17 @@ def test_info_has_the_model_and_the_limits(url: str) -> None:
     assert info["model_pipeline_tag"] == "text-generation"
 
 
+def test_a_chat_needs_no_models_name(url: str) -> None:
+    """huggingface_hub's clients call the model of a server `dummy`, and TGI's examples call it `tgi`."""
+    ask = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 1}
+    with serving(FakeEngine(), FakeEngine(name="tgi")) as other:
+        found = [
+            httpx.post(f"{address}/v1/chat/completions", json=ask | {"model": name}).json().get("model")
+            for address, name in ((url, "tgi"), (url, "dummy"), (other, "tgi"), (other, "dummy"), (url, "gpt-5"))
+        ]
+    assert found == ["fake", "fake", "tgi", "fake", None]
+
+
 def test_a_failure_in_a_stream_is_its_last_event() -> None:
     with serving(BreakingEngine()) as url:
         *_, last = streamed(url, "/generate_stream", inputs="Why")
