@@ -1,9 +1,9 @@
 """Does the bot lose an update, answer one twice, miscount a vote or grow when much goes wrong?
 
 `python -m benchmarks.telegram` starts `python -m app` with a bot, and the tests' Telegram server. 200 chats send 10,000
-updates: questions, jokes and votes, some of which are changed later. Of the bot's calls, one in a hundred fails or is told to
-wait, and one in two hundred takes longer than Telegram waits for the webhook. One answer in fifty gets lost, so Telegram
-delivers the update again.
+updates: jokes, questions, edits of them, votes by button and by reaction, some of which are changed later, inline queries, and
+texts to guess with the guesses. Of the bot's calls, one in a hundred fails or is told to wait, and one in two hundred takes
+longer than Telegram waits for the webhook. One answer in fifty gets lost, so Telegram delivers the update again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,39 +27,83 @@ from tests.fakes.telegram import SECRET, Telegram
 
 ROUNDS = 10
 CHATS = range(1, 201)
-# In each round of a chat: texts that it asks for, and votes on them.
-TEXTS, VOTES = 3, 2
+PEOPLE = "A person wrote this.\nAnd another one wrote that.\n"
 
 
 class Day:
-    """What the chats asked for and how they voted, to compare with the answers and the stored votes."""
+    """What the chats asked for and how they voted, to compare with the answers and what is stored."""
 
     def __init__(self, telegram: Telegram) -> None:
         self.telegram = telegram
         self.chance = random.Random(0)
         self.updates = 0
         self.asked: dict[int, Counter[str]] = {chat: Counter() for chat in CHATS}
-        self.votes: dict[tuple[str, int], int] = {}
+        self.votes: dict[str, int] = {}
+        self.guesses: dict[str, str] = {}
+        # The text of each edited question, by the message that answers it.
+        self.edited: list[tuple[dict[str, Any], str]] = []
+        self.inquiries: list[str] = []
 
     def fault(self, method: str) -> Fault | None:
         faults = {0: Fault(status=502), 1: Fault(retry_after=1), 2: Fault(before=4)}
         return faults.get(self.chance.randrange(200))
 
     def round(self, number: int) -> None:
-        for text in range(TEXTS):
-            for chat in CHATS:
-                said = "/joke" if text == 0 else f"question {number}.{text}"
-                self.asked[chat]["" if text == 0 else said] += 1
-                self.telegram.write(chat, said)
-        self.settle(TEXTS)
-        for _ in range(VOTES):
-            for chat in CHATS:
-                message = self.chance.choice(self.telegram.said(chat)[-TEXTS:])
-                sign = self.chance.choice("👍👎")
-                data = self.telegram.button(message, sign)
-                self.telegram.press(message, data)
-                self.votes[data.partition(":")[2], chat] = 1 if sign == "👍" else -1
-        self.settle(VOTES)
+        before = {chat: len(self.telegram.said(chat)) for chat in CHATS}
+        questions = [self.ask(chat, number) for chat in CHATS]
+        self.settle(2)
+        answers = {chat: self.telegram.said(chat)[before[chat] :] for chat in CHATS}
+        for question in questions:
+            self.edit(question, answers[question["chat"]["id"]])
+        self.settle(1)
+        for chat in CHATS:
+            self.press(self.chance.choice(answers[chat]))
+        self.settle(1)
+        (self.react, self.inquire, self.play)[number % 3](answers)
+
+    def ask(self, chat: int, number: int) -> dict[str, Any]:
+        """A joke and a question, which is returned."""
+        self.telegram.write(chat, "/joke")
+        self.asked[chat] += Counter(["", f"question {number}?"])
+        return self.telegram.write(chat, f"question {number}?")
+
+    def edit(self, question: dict[str, Any], answers: Sequence[dict[str, Any]]) -> None:
+        said = question["text"].replace("?", ", edited?")
+        (answer,) = (each for each in answers if "reply_to_message" in each)
+        self.telegram.edit(question, said)
+        self.edited.append((answer, said))
+
+    def press(self, message: dict[str, Any]) -> None:
+        sign = self.chance.choice("👍👎")
+        data = self.telegram.button(message, sign)
+        self.telegram.press(self.telegram.now(message), data)
+        self.votes[data.partition(":")[2]] = 1 if sign == "👍" else -1
+
+    def react(self, answers: Mapping[int, Sequence[dict[str, Any]]]) -> None:
+        for messages in answers.values():
+            message, emoji = self.chance.choice(messages), self.chance.choice("🔥😁🤮👎")
+            self.telegram.react(message, emoji)
+            self.votes[self.telegram.button(message, "👍").partition(":")[2]] = 1 if emoji in "🔥😁" else -1
+        self.settle(1)
+
+    def inquire(self, answers: Mapping[int, Sequence[dict[str, Any]]]) -> None:
+        self.inquiries += [self.telegram.inquire(f"about {chat}", user=chat) for chat in answers]
+        self.settle(1)
+
+    def play(self, answers: Mapping[int, Sequence[dict[str, Any]]]) -> None:
+        """Every other chat guesses at a text."""
+        playing = list(answers)[::2]
+        for chat in playing:
+            self.asked[chat][""] += 1
+            self.telegram.write(chat, "/play")
+        self.telegram.settle(600)
+        for chat in playing:
+            message = self.telegram.said(chat)[-1]
+            guess = self.chance.choice(["model", "human"])
+            data = self.telegram.button(message, "A model" if guess == "model" else "A person")
+            self.telegram.press(message, data)
+            self.guesses[data.partition(":")[2]] = guess
+        self.settle(1)
 
     def settle(self, updates: int) -> None:
         self.telegram.settle(600)
@@ -68,16 +113,24 @@ class Day:
         """The number of questions without an answer, and of answers too many."""
         lost = twice = 0
         for chat in CHATS:
-            given = Counter(said.get("reply_to_message", {}).get("text", "") for said in self.telegram.said(chat))
+            quoted = (said.get("reply_to_message", {}).get("text", "") for said in self.telegram.said(chat))
+            given = Counter(text.replace(", edited", "") for text in quoted)
             lost += (self.asked[chat] - given).total()
             twice += (given - self.asked[chat]).total()
-        return lost, twice
+        offered = self.telegram.offered
+        lost += sum(not offered[query] for query in self.inquiries)
+        return lost, twice + sum(offered[query] > 1 for query in self.inquiries)
 
-    def miscounted(self, file: Path) -> int:
+    def differing(self, file: Path) -> tuple[int, int]:
+        """The number of votes and guesses that are stored otherwise than given, and of edits without a new answer."""
         with sqlite3.connect(file) as connection:
-            kept = dict(connection.execute("SELECT text_id, value FROM votes").fetchall())
-        expected = {text: value for (text, _), value in self.votes.items()}
-        return sum(kept.get(text) != expected.get(text) for text in kept | expected)
+            votes = dict(connection.execute("SELECT text_id, value FROM votes").fetchall())
+            guesses = dict(connection.execute("SELECT text_id, guessed FROM guesses").fetchall())
+            prompts = dict(connection.execute("SELECT id, prompt FROM texts").fetchall())
+        wrong = sum(votes.get(text) != self.votes.get(text) for text in votes | self.votes)
+        wrong += sum(guesses.get(text) != self.guesses.get(text) for text in guesses | self.guesses)
+        shown = ((self.telegram.button(answer, "👍").partition(":")[2], said) for answer, said in self.edited)
+        return wrong, sum(prompts.get(text) != said for text, said in shown)
 
 
 def main() -> None:
@@ -85,7 +138,8 @@ def main() -> None:
         port = listener.getsockname()[1]
     server = Telegram(pace=0.1, timeout=3, max_connections=33)
     with tempfile.TemporaryDirectory() as folder, server.serving() as telegram:
-        file = Path(folder) / "feedback.db"
+        file, people = Path(folder) / "feedback.db", Path(folder) / "people.txt"
+        people.write_text(PEOPLE, encoding="utf-8")
         bot = {
             "TELEGRAM_TOKEN": TOKEN,
             "TELEGRAM_SECRET": SECRET,
@@ -93,6 +147,7 @@ def main() -> None:
             "TELEGRAM_RATE": "0",
         }
         app = {"ENGINE": "fake", "FEEDBACK": f"sqlite:///{file}", "PORT": str(port), "LOG_LEVEL": "error"}
+        app["COMPARE"] = f"fake,{people}"
         command = [sys.executable, "-m", "app"]
         with subprocess.Popen(command, env=os.environ | bot | app, stdout=subprocess.DEVNULL) as child:
             try:
@@ -122,6 +177,7 @@ def measure(telegram: Telegram, pid: int, address: str, file: Path) -> dict[str,
         print(f"{day.updates} updates, {sizes[-1]:.1f} MB", file=sys.stderr)
     seconds = time.perf_counter() - began
     lost, twice = day.answers()
+    miscounted, unedited = day.differing(file)
     statuses = telegram.statuses
     return {
         "updates": day.updates,
@@ -131,8 +187,12 @@ def measure(telegram: Telegram, pid: int, address: str, file: Path) -> dict[str,
         "deliveries given up by the server": statuses[0],
         "lost": lost,
         "answered twice": twice,
+        "edits": len(day.edited),
+        "edits without a new answer": unedited,
+        "inline queries": len(day.inquiries),
         "votes": len(day.votes),
-        "votes miscounted": day.miscounted(file),
+        "guesses": len(day.guesses),
+        "votes and guesses miscounted": miscounted,
         "first update, which imports the library, s": round(first, 3),
         "resident before the first update, MB": round(before, 1),
         "resident after it, MB": round(opened, 1),

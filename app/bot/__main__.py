@@ -85,6 +85,9 @@ async def info(client: Bot, settings: Settings) -> None:
     print(f"bot      @{me.username}")
     print(f"webhook  {webhook.url or 'none'}")
     print(f"waiting  {webhook.pending_update_count}")
+    # A webhook of before: Telegram keeps to itself what it was not asked for then.
+    if webhook.allowed_updates and (missing := set(UPDATE_KINDS) - set(webhook.allowed_updates)):
+        print(f"missing  {', '.join(sorted(missing))}: run set-webhook again")
     if webhook.last_error_date:
         print(f"error    {webhook.last_error_date:%Y-%m-%d %H:%M} UTC: {webhook.last_error_message}")
 

@@ -16,7 +16,10 @@ TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]+")
 
 
 class BotInfo(NamedTuple):
-    """`name` begins with @; `webhook` is empty if there is none; `failed` if Telegram could not deliver to it lately."""
+    """`name` begins with @; `webhook` is empty if there is none.
+
+    `failed`: Telegram could not deliver to it lately, or was not told of all kinds of updates that the bot wants today.
+    """
 
     name: str
     webhook: str
@@ -36,7 +39,9 @@ def bot_info(token: str) -> BotInfo:
         re.search(r"^bot +(@\S+)", said, re.MULTILINE),
         re.search(r"^webhook +(http\S+)", said, re.MULTILINE),
     )
-    return BotInfo(name[1] if name else "your bot", webhook[1] if webhook else "", "\nerror " in said)
+    return BotInfo(
+        name[1] if name else "your bot", webhook[1] if webhook else "", "\nerror " in said or "\nmissing " in said
+    )
 
 
 def set_webhook(token: str, secret: str, url: str) -> None:

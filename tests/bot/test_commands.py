@@ -45,6 +45,9 @@ def test_the_webhook_is_set_shown_and_deleted(environ: dict[str, str]) -> None:
         assert (telegram.descriptions, telegram.menu_button) == ({}, {})
         told = run_module("app.bot", "info", **environ).stdout
         assert told == "bot      @JokerBot\nwebhook  https://a.example/telegram\nwaiting  0\n"
+        telegram.webhook["allowed_updates"] = [kind for kind in UPDATE_KINDS if kind != "edited_message"]
+        told = run_module("app.bot", "info", **environ).stdout
+        assert told.endswith("\nmissing  edited_message: run set-webhook again\n")
         assert run_module("app.bot", "delete-webhook", **environ).returncode == 0
         assert telegram.webhook == {}
 

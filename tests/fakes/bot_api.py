@@ -47,6 +47,7 @@ class BotApi:
         self.messages: dict[tuple[int, int], dict[str, Any]] = {}
         # What was offered for each inline query, and the messages that people sent of it, by their ids.
         self.offers: dict[str, dict[str, Any]] = {}
+        self.offered: Counter[str] = Counter()
         self.inline_messages: dict[str, dict[str, Any]] = {}
         self.drafts: list[dict[str, Any]] = []
         self.notices: list[dict[str, Any]] = []
@@ -185,6 +186,7 @@ class BotApi:
         if "button" in fields and not 1 <= len(fields["button"]["text"]) <= 64:
             raise Refused(400, "Bad Request: BUTTON_TEXT_INVALID")
         self.offers[fields["inline_query_id"]] = fields
+        self.offered[fields["inline_query_id"]] += 1
         return True
 
     def _setWebhook(self, fields: dict[str, Any]) -> bool:  # noqa: N802
@@ -203,7 +205,8 @@ class BotApi:
         waiting = self.undelivered
         error = {name: value for name, value in self.webhook.items() if name.startswith("last_error")}
         told = {"url": self.webhook.get("url", ""), "has_custom_certificate": False, "pending_update_count": waiting}
-        return told | error
+        kinds = {"allowed_updates": kinds} if (kinds := self.webhook.get("allowed_updates")) else {}
+        return told | error | kinds
 
     def _setMyCommands(self, fields: dict[str, Any]) -> bool:  # noqa: N802
         for each in fields["commands"]:

@@ -138,9 +138,21 @@ def test_a_second_run_changes_nothing(
     assert "Votes are kept in bigquery://my-project.ratings" in said
 
 
-def test_a_webhook_that_telegram_cannot_deliver_to_is_set_again(deployed: FakeGcloud, telegram: Telegram) -> None:
-    """A run that was stopped after it stored a new secret left Telegram with the old one, for ever."""
-    telegram.webhook |= {"last_error_date": 1, "last_error_message": "Wrong response from the webhook: 401"}
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"last_error_date": 1, "last_error_message": "Wrong response from the webhook: 401"},
+        {"allowed_updates": ["message", "callback_query"]},
+    ],
+)
+def test_a_webhook_that_telegram_cannot_deliver_to_is_set_again(
+    deployed: FakeGcloud, telegram: Telegram, trouble: dict[str, Any]
+) -> None:
+    """A run that was stopped after it stored a new secret left Telegram with the old one, for ever.
+
+    One of before hears of no edits and no reactions.
+    """
+    telegram.webhook |= trouble
     assert deploy("--telegram", TOKEN) == 0
     (secret,) = deployed.project["secrets"]["gpt-2-telegram-secret"]["versions"]
     assert telegram.webhook["secret_token"] == secret
