@@ -1,6 +1,7 @@
 // Two models side by side: both answer with the same seed, in an order drawn at random, and their names are hidden until a vote.
 
 import { $, make } from "./dom.js";
+import { beside } from "./settings.js";
 import { keep, load } from "./store.js";
 import { cast, stored } from "./votes.js";
 
@@ -13,11 +14,17 @@ const VERDICTS = [
   ["Skip"],
 ];
 
+let known = {};
+
+/** The settings for this model. */
+export const values = (model) => beside(known[model].sampling);
+
 /** The model that answers beside the chosen one, or an empty name. */
 export const rival = () => $("rival").value;
 
 /** Offer the models that know turns, other than the chosen one. */
 export function offer(model, profiles) {
+  known = profiles;
   const others = Object.keys(profiles).filter((name) => name !== model && profiles[name].turns);
   const option = (name) => make("option", { value: name, selected: name === load("rival") }, name || "nobody");
   $("rival").replaceChildren(...["", ...others].map(option));

@@ -148,7 +148,7 @@ async function compare(models, signal) {
   try {
     for (const [at, turn] of replies.entries()) {
       sides[at].classList.add("writing");
-      await reply(turn, before, signal, (words) => (sides[at].words.append(words), grown()), seed);
+      await reply(turn, before, signal, (words) => (sides[at].words.append(words), grown()), { ...arena.values(turn.model), seed });
       sides[at].classList.remove("writing");
       done++;
     }

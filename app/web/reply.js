@@ -6,10 +6,10 @@ import { settings, used } from "./settings.js";
 
 /**
  * Let `turn.model` answer `turns`, or go on with `turn` if it has words. Its words are added to `turn.content`, and `grown(words)` is
- * told. `turn.cut` says whether the model had more to say. Returns the number of tokens.
+ * told. `values` are the settings. `turn.cut` says whether the model had more to say. Returns the number of tokens.
  */
-export async function reply(turn, turns, signal, grown, seed = settings.seed) {
-  const { length, nsamples, ...sampling } = settings;
+export async function reply(turn, turns, signal, grown, values = settings) {
+  const { length, nsamples, ...sampling } = values;
   const goesOn = turn.content !== "";
   const system = $("system").value.trim();
   const said = [...(system ? [{ role: "system", content: system }] : []), ...turns, ...(goesOn ? [turn] : [])];
@@ -19,7 +19,6 @@ export async function reply(turn, turns, signal, grown, seed = settings.seed) {
     messages: said.map(({ role, content }) => ({ role, content })),
     max_completion_tokens: length,
     stream_options: { include_usage: true },
-    seed,
     continue_final_message: goesOn,
   };
   turn.cut = true;

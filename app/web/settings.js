@@ -52,18 +52,26 @@ export function open(longest) {
 /** Take a model's own defaults for all that nobody has chosen. */
 export function follow(defaults) {
   const chosen = changed();
-  usual = builtIn();
+  usual = ownOf(defaults);
   for (const field of FIELDS) {
-    let value = defaults[field.name];
-    if (value === undefined) continue;
-    // The API writes "all tokens" as 0, too.
-    if (field.name === "top_p" && value === 0) value = 1;
-    if (field.name === "length") value = Math.min(value, field.most);
-    usual[field.name] = value;
+    const value = usual[field.name];
     field.least = inputs[field.name].input.min = Math.min(field.least, value);
     field.most = inputs[field.name].input.max = Math.max(field.most, value);
   }
   set({ ...usual, ...chosen });
+}
+
+/** The values for a model beside the chosen one: what was chosen, else its own defaults. */
+export const beside = (defaults) => ({ ...ownOf(defaults), ...changed() });
+
+function ownOf(defaults) {
+  const own = builtIn();
+  for (const { name, most } of FIELDS) {
+    if (defaults[name] === undefined) continue;
+    // The API writes "all tokens" as 0, too.
+    own[name] = name === "top_p" && defaults[name] === 0 ? 1 : name === "length" ? Math.min(defaults[name], most) : defaults[name];
+  }
+  return own;
 }
 
 function slider({ name, least, most, step, says, off, word }) {

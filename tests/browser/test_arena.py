@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from app.engine.fake import FakeEngine
+from app.engine.profile import Profile, SamplingDefaults
 from tests.browser.conftest import DESK, PHONE, button, finish, fits, say
 from tests.browser.test_access import serious
 from tests.browser.test_chat import chat, requests
@@ -128,6 +129,16 @@ def test_a_comparison_that_is_refused_or_stopped(page: Page, url: str) -> None:
     expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
     expect(page.locator(".pair")).to_have_count(0)
     expect(page.locator("#turns li")).to_have_count(2)
+
+
+def test_each_model_has_its_own_defaults_and_what_was_chosen(page: Page) -> None:
+    """A model would be judged by how it writes with the temperature of the other one."""
+    wild, calm = (Profile(template="chat", sampling=SamplingDefaults(temperature=each)) for each in (1.2, 0.3))
+    with serving(FakeEngine(profile=wild), FakeEngine(name="other", profile=calm)) as url:
+        asked = requests(page)
+        compare(page, url)
+    sent = {each["model"]: (each["temperature"], each["max_completion_tokens"]) for each in asked}
+    assert sent == {"fake": (1.2, 10), "other": (0.3, 10)}
 
 
 def test_it_is_offered_only_where_two_models_know_turns(page: Page, url: str) -> None:

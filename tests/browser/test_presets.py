@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from app.engine.fake import SCRIPT, FakeEngine
 from app.engine.profile import Profile, SamplingDefaults
@@ -149,6 +149,27 @@ def test_a_preset_of_ones_own_is_saved_and_deleted(page: Page, panel: Locator) -
     button(page, f"Delete the preset {name}").click()
     expect(button(page, name)).to_have_count(0)
     expect(panel.get_by_role("textbox", name="Name of a preset")).to_be_focused()
+
+
+def test_a_link_has_all_settings(page: Page, panel: Locator, enter: Callable[..., BrowserContext]) -> None:
+    """And the system text, which belongs to a conversation."""
+    slider(panel, "min_p").fill("0.2")
+    panel.get_by_role("textbox", name="Stop before").fill("lazy\n\\nEnd")
+    panel.get_by_role("textbox", name="System text").fill("Be brief.")
+    close(page)
+    page.get_by_role("radio", name="Chat").check()
+    say(page, "Why")
+    button(page, "Share").click()
+    expect(page.locator("#said")).to_have_text("Link copied")
+    other = enter().new_page()
+    other.goto(page.evaluate("navigator.clipboard.readText()"))
+    expect(other.locator("#turns p").first).to_have_text("Why")
+    button(other, "Settings").click()
+    there = other.get_by_role("complementary", name="Settings")
+    expect(there.get_by_role("textbox", name="Stop before")).to_have_value("lazy\n\\nEnd")
+    expect(there.get_by_role("textbox", name="System text")).to_have_value("Be brief.")
+    other.get_by_text("More ways to choose").click()
+    assert values(there, "min_p") == [0.2]
 
 
 @pytest.mark.parametrize(
