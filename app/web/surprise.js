@@ -15,7 +15,8 @@ const OTHERS = 10;
 // More than are shown, since some are parts of a character.
 const ASKED = 20;
 const END = "<|endoftext|>";
-const WORD = /[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}]+)*|[^\s\p{L}\p{M}\p{N}]+/gu;
+// A word, in scripts without spaces a character, or several signs.
+const WORD = /[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Thai}]\p{M}*|[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{M}]+)*|[^\s\p{L}\p{M}\p{N}]+/gu;
 
 const field = $("text");
 const panel = $("others");
@@ -73,6 +74,7 @@ async function score() {
   task?.abort();
   if (!on || busy() || !text.trim() || current()) return;
   const { signal } = (task = new AbortController());
+  $("legend").ariaBusy = true;
   try {
     const seen = await page.sight(text, signal);
     const asked = { model, prompt: text.slice(seen), echo: true, logprobs: 0, max_tokens: 0 };
@@ -81,6 +83,8 @@ async function score() {
     page.draw();
   } catch (error) {
     if (error.name !== "AbortError") trouble(error.message, null, error);
+  } finally {
+    if (task.signal === signal) $("legend").ariaBusy = false;
   }
 }
 
@@ -88,6 +92,11 @@ async function score() {
 function tinted(text, seen, { token_logprobs: logprobs, text_offset: offsets }) {
   const place = characters(text.slice(seen));
   const starts = [...offsets.map((offset) => seen + place(offset)), text.length];
+  const likely = (to) => {
+    let sum = 0;
+    for (; token < logprobs.length && starts[token] < to; token++) sum += logprobs[token] ?? NaN;
+    return sum;
+  };
   const found = [];
   let token = 0;
   for (const { 0: word, index: start } of text.matchAll(WORD)) {
@@ -95,13 +104,15 @@ function tinted(text, seen, { token_logprobs: logprobs, text_offset: offsets }) 
     if (start < seen) continue;
     while (starts[token + 1] <= start && starts[token] < start) token++;
     const from = starts[token];
-    const first = starts.find((each) => each > Math.max(from, start)) ?? end;
-    let logprob = 0;
-    for (; token < logprobs.length && starts[token] < end; token++) logprob += logprobs[token] ?? NaN;
-    const share = Math.exp(logprob);
-    found.push({ start, end, from, first, share, tint: LIKELY.filter((least) => share < least).length });
+    // One that begins within a token of the last is a part of that.
+    const whole = from > start && found.length ? found.at(-1) : { start, from, first: starts.find((each) => each > Math.max(from, start)) ?? end, logprob: 0 };
+    if (whole !== found.at(-1)) found.push(whole);
+    Object.assign(whole, { end, logprob: whole.logprob + likely(end) });
   }
-  return found;
+  return found.map(({ logprob, ...word }) => {
+    const share = Math.exp(logprob);
+    return { ...word, share, tint: LIKELY.filter((least) => share < least).length };
+  });
 }
 
 /** Show what the model would have written in place of the word at the caret. */

@@ -43,7 +43,7 @@ def test_each_word_is_tinted_by_what_its_tokens_say_together(page: Page, url: st
     """Also where characters have several tokens, and for words of either ink. It ends with the first edit."""
     page.goto(url)
     choose(page, "Length", "10")
-    written = "T TT 👍 né, T"
+    written = "T TT 👍 né 日本, T"
     text(page).fill(written)
     button(page, "Continue").click()
     finish(page)
@@ -55,6 +55,8 @@ def test_each_word_is_tinted_by_what_its_tokens_say_together(page: Page, url: st
     assert shares[0] == pytest.approx(0.5, abs=0.01)
     # The T of the beginning, then two of which both have to be right, then four bytes that were not expected.
     assert tints(page)[:4] == [("T", ""), ("TT", "tint1"), ("👍", "tint4"), ("né", "tint4")]
+    # A script without spaces has a word for each character.
+    assert tints(page)[4:6] == [("日", "tint4"), ("本", "tint4")]
     assert page.locator("#ink").text_content() == text(page).input_value() + "\u200b"
     expect(page.locator("#legend")).to_be_visible()
     page.locator("#text").press("End")
