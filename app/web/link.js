@@ -36,7 +36,7 @@ export async function read() {
 
 function checked({ mode, model, parts, turns, prompt = "", seed = null, settings = {}, ...more }) {
   const strings = (list) => Array.isArray(list) && list.every((each) => typeof each === "string");
-  const right = strings(mode === "chat" ? turns : parts) && strings([prompt, model ?? ""]) && typeof settings === "object";
+  const right = strings(mode === "chat" ? turns : parts) && strings([prompt, model ?? "", more.system ?? ""]) && typeof settings === "object";
   if (!right) throw new Error(DAMAGED);
   const pieces = parts?.map((text, at) => ({ text, model: at % 2 === 1 })).filter(({ text }) => text);
   return { ...more, mode: mode === "chat" ? "chat" : "write", model, pieces, turns, prompt, seed, settings: { ...settings } };
