@@ -46,13 +46,13 @@ async def chat(request: Request[State]) -> Response:
             if fields.length is None
             else fields.length
         )
-        prompt = await read_conversation(fields, engine, None if limit == AS_MANY_AS_FIT else limit)
+        prompt, left_out = await read_conversation(fields, engine, None if limit == AS_MANY_AS_FIT else limit)
         # Without a limit, the answer may fill what is left of the window.
         length = fitting_length(engine, len(prompt), max_length) if limit == AS_MANY_AS_FIT else limit
         check_limits(fields, engine, length, max_length)
         options = turn_options(engine, chat_options(fields, length, engine))
         generation = Generation(request.state["queue"], engine, [prompt], options, since=began)
-    return await respond(request, ChatReply(generation, fields), stream=fields.stream)
+    return await respond(request, ChatReply(generation, fields, left_out), stream=fields.stream)
 
 
 def check_limits(fields: ChatRequest, engine: Engine, length: int, max_length: int) -> None:

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from app.api.conversation import ChatMessage
 from app.api.model_limits import check_token_ids
 from app.api.openai_requests import ChatRequest, CompletionRequest, OpenAIRequest
-from app.ask import read_turns
 from app.engine.base import Engine, start_tokens
-from app.engine.prompts import Turn, all_turn_tokens
+from app.engine.prompts import FittingTurns, Turn, all_turn_tokens, fitting_turns
 
 
 def read_prompts(request: CompletionRequest, engine: Engine) -> list[list[int]]:
@@ -27,15 +26,16 @@ def read_prompts(request: CompletionRequest, engine: Engine) -> list[list[int]]:
     return prompts
 
 
-async def read_conversation(request: ChatRequest, engine: Engine, room: int | None) -> list[int]:
-    """The tokens of the conversation. Raises PromptTooLong.
+async def read_conversation(request: ChatRequest, engine: Engine, room: int | None) -> FittingTurns:
+    """The conversation as far as it fits. Raises PromptTooLong.
 
     The oldest turns are left out until there is `room` for the answer or, with `truncate_prompt_tokens`, the oldest tokens.
     """
     turns = turns_of(request.messages, goes_on=bool(request.continue_final_message))
     if request.truncate_prompt_tokens is None:
-        return await read_turns(engine, turns, room)
-    return last_tokens(await asyncio.to_thread(all_turn_tokens, engine, turns), request, engine.n_ctx)
+        return await asyncio.to_thread(fitting_turns, engine, turns, room)
+    tokens = await asyncio.to_thread(all_turn_tokens, engine, turns)
+    return FittingTurns(last_tokens(tokens, request, engine.n_ctx))
 
 
 def last_tokens(tokens: list[int], request: OpenAIRequest, n_ctx: int) -> list[int]:

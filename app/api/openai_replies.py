@@ -98,7 +98,11 @@ class ChatChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
-    """The reply of `/v1/chat/completions`. OpenAI's API has no `seed`."""
+    """The reply of `/v1/chat/completions`.
+
+    OpenAI's API has no `seed` and no `left_out`: the number of oldest messages for which the window had no room, null where it is
+    not known.
+    """
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
@@ -107,6 +111,7 @@ class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
     choices: list[ChatChoice]
     usage: Usage
     seed: int
+    left_out: int | None
 
 
 class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -124,7 +129,7 @@ class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatCompletionChunk(msgspec.Struct, frozen=True, kw_only=True):
-    """One chunk of a streamed chat completion. The chunk with the usage has no choices, and the seed."""
+    """One chunk of a streamed chat completion. The chunk with the usage has no choices, but the seed."""
 
     id: str
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
@@ -133,6 +138,7 @@ class ChatCompletionChunk(msgspec.Struct, frozen=True, kw_only=True):
     choices: list[ChunkChoice]
     usage: Usage | UnsetType | None = UNSET
     seed: int | UnsetType = UNSET
+    left_out: int | UnsetType | None = UNSET
 
 
 class Model(msgspec.Struct, frozen=True):

@@ -81,9 +81,23 @@ def turn_end(engine: Engine) -> list[int]:
     return engine.tokenizer.encode(engine.end.text or "")
 
 
+class FittingTurns(NamedTuple):
+    """The tokens of a conversation's newest turns, and the number of turns that were left out; None if that is not known."""
+
+    tokens: list[int]
+    left_out: int | None = None
+
+
 def fitting_turn_tokens(
     engine: Engine, turns: Sequence[Turn], room: int | None, template: Template | None = None
 ) -> list[int]:
+    """The tokens of `fitting_turns`. Raises PromptTooLong."""
+    return fitting_turns(engine, turns, room, template).tokens
+
+
+def fitting_turns(
+    engine: Engine, turns: Sequence[Turn], room: int | None, template: Template | None = None
+) -> FittingTurns:
     """The tokens of the newest `turns` that leave `room` tokens of the window free for the model's turn.
 
     The oldest turns are left out, up to a person's turn. The newest turn of a person and all instructions stay, so less than
@@ -99,10 +113,11 @@ def fitting_turn_tokens(
         return all_turn_tokens(engine, kept, template)
 
     # Bisection, since tokenizing thousands of turns takes a while.
-    tokens = tokens_from(0)
+    first, tokens = 0, tokens_from(0)
     if len(tokens) > engine.n_ctx - room:
         fitting = bisect_left(firsts, True, key=lambda first: len(tokens_from(first)) <= engine.n_ctx - room)
-        tokens = tokens_from(firsts[min(fitting, len(firsts) - 1)])
+        first = firsts[min(fitting, len(firsts) - 1)]
+        tokens = tokens_from(first)
     if len(tokens) > engine.n_ctx:
         raise PromptTooLong(len(tokens), engine.n_ctx)
-    return tokens
+    return FittingTurns(tokens, sum(not turn.instructs for turn in turns[:first]))

@@ -214,7 +214,11 @@ function show(at, control, others = control) {
 
 function draw() {
   const path = talk.path;
-  $("turns").replaceChildren(...(pair ? [...path.slice(0, -1).map(drawn), both()] : path.map(drawn)));
+  const items = pair ? [...path.slice(0, -1).map(drawn), both()] : path.map(drawn);
+  const unseen = last()?.unseen || 0;
+  for (const each of items.slice(0, unseen)) each.classList.add("unseen");
+  if (unseen) items.splice(unseen, 0, make("li", { className: "note" }, "The model no longer sees what is above."));
+  $("turns").replaceChildren(...items);
   $("silence").hidden = path.length > 0;
   if (!editing) return;
   const { at, words } = editing;

@@ -6,7 +6,7 @@ import { settings, used } from "./settings.js";
 
 /**
  * Let `turn.model` answer `turns`, or go on with `turn` if it has words. Its words are added to `turn.content`, and `grown(words)` is
- * told. `values` are the settings. `turn.cut` says whether the model had more to say. Returns the number of tokens.
+ * told. `values` are the settings. `turn.cut` says whether the model had more to say, and `turn.unseen` for how many of the turns its window had no room. Returns the number of tokens.
  */
 export async function reply(turn, turns, signal, grown, values = settings) {
   const { length, nsamples, ...sampling } = values;
@@ -35,9 +35,10 @@ export async function reply(turn, turns, signal, grown, values = settings) {
 
 async function write(turn, asked, signal, grown) {
   let tokens;
-  for await (const { usage, seed, choices } of stream("v1/chat/completions", asked, signal)) {
+  for await (const { usage, seed, left_out, choices } of stream("v1/chat/completions", asked, signal)) {
     tokens = usage?.completion_tokens ?? tokens;
     if (seed !== undefined) used(seed);
+    turn.unseen = left_out ?? turn.unseen;
     const { delta, finish_reason } = choices[0] ?? {};
     if (finish_reason) turn.cut = finish_reason !== "stop";
     const words = turn.content ? delta?.content : delta?.content?.trimStart();

@@ -41,6 +41,7 @@ def test_the_reply(url: str) -> None:
     assert reply.pop("id").startswith("chatcmpl-")
     assert isinstance(reply.pop("created"), int)
     assert isinstance(reply.pop("seed"), int)
+    assert reply.pop("left_out") == 0
     message = {"role": "assistant", "content": SCRIPT[:9], "refusal": None}
     assert reply == {
         "object": "chat.completion",

@@ -73,6 +73,18 @@ def test_whose_turn_it_is_must_be_clear(url: str, fields: dict[str, Any], senten
         assert sentence in reply.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(("max_tokens", "left_out"), [(2, 0), (20, 2), (32, 4)])
+def test_a_reply_says_how_many_messages_did_not_fit(max_tokens: int, left_out: int) -> None:
+    """Instructions always fit. With truncate_prompt_tokens the conversation is cut within a message."""
+    turns = [
+        {"role": role, "content": "x" * 9} for role in ("system", "user", "assistant", "user", "assistant", "user")
+    ]
+    with serving(FakeEngine(n_ctx=64, template="chat")) as address:
+        path = f"{address}/v1/chat/completions"
+        assert ask(path, messages=turns, max_tokens=max_tokens)["left_out"] == left_out
+        assert ask(path, messages=turns, max_tokens=max_tokens, truncate_prompt_tokens=9)["left_out"] is None
+
+
 def test_a_reply_names_its_seed(url: str) -> None:
     """A page that shows it can write the same text again, also where none was asked for."""
     first = ask(url, temperature=1)

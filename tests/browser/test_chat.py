@@ -98,6 +98,18 @@ def test_what_is_typed_meanwhile_stays_beside_a_message_that_is_refused(page: Pa
         expect(page.locator("#turns p")).to_have_count(0)
 
 
+def test_what_the_model_no_longer_sees_is_fainter(page: Page) -> None:
+    with serving(FakeEngine("Yes. ", n_ctx=64, template="chat")) as url:
+        chat(page, url)
+        turns = page.locator("#turns > li.yours, #turns > li.models")
+        for number in range(4):
+            expect(page.locator("#turns .note")).to_have_count(0)
+            say(page, f"Message {number}")
+        expect(page.locator("#turns .note")).to_have_text("The model no longer sees what is above.")
+        faint = [*turns.evaluate_all("items => items.map(item => item.classList.contains('unseen'))")]
+        assert faint == [True] * 2 + [False] * 6
+
+
 def test_a_model_with_nothing_to_say_is_said_to_have_nothing(page: Page) -> None:
     with serving(FakeEngine("", template="chat")) as url:
         chat(page, url)

@@ -33,6 +33,7 @@ from app.errors import RequestError
 class ChatReply:
     generation: Generation
     request: ChatRequest
+    left_out: int | None = None
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(16)}")
     created: int = field(default_factory=lambda: int(time.time()))
     framing = EVENTS_UNTIL_DONE
@@ -47,6 +48,7 @@ class ChatReply:
             choices=choices,
             usage=self._usage(),
             seed=self.generation.options.seed,
+            left_out=self.left_out,
         )
 
     def first(self) -> list[ChatCompletionChunk]:
@@ -89,6 +91,7 @@ class ChatReply:
             # OpenAI's API sends a null in all chunks before the one with the usage.
             usage=usage if self.request.usage_wanted else UNSET,
             seed=self.generation.options.seed if usage else UNSET,
+            left_out=self.left_out if usage else UNSET,
         )
 
     def _usage(self) -> Usage:
