@@ -74,6 +74,7 @@ def test_panels_lie_over_the_page(enter: Callable[..., BrowserContext], screen: 
         page = enter(**SCREENS[screen]).new_page()
         page.goto(url)
         go(page, "Once upon a time")
+        page.evaluate("scrollTo(0, 0)")
         places = [text(page), page.locator("header"), page.locator("footer")]
         before = [box(place) for place in places]
         for name in ("History", "Settings"):

@@ -117,7 +117,8 @@ def test_a_link_of_an_earlier_version_still_works(page: Page) -> None:
     "fragment",
     ["#t=", "#t=%", "#t=AAAA", packed([]), packed(None), packed({"mode": "write"}), packed({"mode": "write", "parts": [1]}),
      packed({"mode": "chat", "turns": "no"}), packed({"parts": ["x"], "settings": 3}), packed({"parts": ["x"], "model": {}}),
-     packed({"parts": ["x"], "prompt": 1}), packed({"mode": "chat", "turns": ["x"], "system": 1}), packed({"parts": ["a" * 2_000_000]}),
+     packed({"parts": ["x"], "prompt": 1}), packed({"mode": "chat", "turns": ["x"], "system": 1}),
+     packed({"parts": ["a" * 2_000_000]}),
      packed({"mode": "write", "parts": ["whole"]})[:-4]],
 )  # fmt: skip
 def test_a_damaged_link_says_so(page: Page, fragment: str) -> None:
