@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from app.engine.fake import SCRIPT, FakeEngine
-from tests.browser.conftest import PHONE, button, finish, go, say, text
+from tests.browser.conftest import DESK, PHONE, button, finish, fits, go, say, text
+from tests.browser.test_access import serious
 from tests.browser.test_chat import chat, requests
 from tests.conftest import serving
 
@@ -146,6 +147,26 @@ def test_a_row_is_reached_by_keyboard_and_by_a_tap(enter: Callable[..., BrowserC
     turn(phone, 0).locator("p").tap()
     turn(phone, 0).get_by_role("button", name="Edit").tap()
     expect(phone.get_by_role("textbox", name="Change these words")).to_be_focused()
+
+
+@pytest.mark.parametrize("screen", [DESK | {"color_scheme": "dark"}, PHONE], ids=["dark", "phone"])
+def test_axe_finds_nothing_serious_in_versions_and_their_editor(
+    enter: Callable[..., BrowserContext], screen: dict[str, object]
+) -> None:
+    with serving(FakeEngine("Yes. ", n_ctx=64, template="chat")) as address:
+        page = enter(**screen, bypass_csp=True).new_page()
+        chat(page, address)
+        for number in range(4):
+            say(page, f"Message {number}")
+        expect(page.locator(".unseen")).to_have_count(2)
+        button(page, "Again").last.click()
+        finish(page)
+        expect(page.locator(".versions")).to_be_visible()
+        assert not serious(page), "versions"
+        button(page, "Edit").last.click()
+        expect(page.get_by_role("textbox", name="Change these words")).to_be_focused()
+        assert not serious(page), "editor"
+        assert fits(page)
 
 
 def test_a_link_shows_the_chosen_path(enter: Callable[..., BrowserContext], url: str) -> None:
