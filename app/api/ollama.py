@@ -25,7 +25,7 @@ from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
 from app.engine.prompts import Turn, all_turn_tokens
 from app.engine.sampling import Sampling
-from app.engine.templates import Template, layout_of
+from app.engine.templates import layout_of
 from app.errors import ContextExceeded, PromptTooLong
 
 # Ollama's defaults, but for a penalty.
@@ -38,14 +38,14 @@ async def ollama_generate(request: Request[State]) -> Response:
     began = time.monotonic()
     fields = validate(await read_object(request, GENERATE_EXAMPLE), OllamaGenerateRequest)
     engine = ollama_model(request.state["models"], fields.model)
-    layout = layout_of(engine.profile.question_template)
+    layout = layout_of(engine.profile.template)
     turns = [Turn(fields.system, instructs=True)] if fields.system else []
     turns.append(Turn(fields.prompt))
     if fields.raw or not (fields.system or layout.has_turns):
         prompt = await read_prompt(engine, fields.prompt)
         options = ollama_options(fields, engine)
     else:
-        prompt = await read_ollama_turns(fields, engine, turns, engine.profile.question_template)
+        prompt = await read_ollama_turns(fields, engine, turns)
         options = answer_options(fields, engine)
     return await answer(request, fields, engine, prompt, options, began, loads=not fields.prompt)
 
@@ -54,9 +54,11 @@ async def ollama_chat(request: Request[State]) -> Response:
     began = time.monotonic()
     fields = validate(await read_object(request, CHAT_EXAMPLE), OllamaChatRequest)
     engine = ollama_model(request.state["models"], fields.model)
-    turns = [message.turn for message in fields.messages] or [Turn("")]
-    turns[-1] = turns[-1]._replace(goes_on=bool(fields.unfinished))
-    prompt = await read_ollama_turns(fields, engine, turns, engine.profile.template)
+    # An answer of which nothing has been said has not begun.
+    turns = [message.turn for message in fields.messages if message.content.strip() or message.role != "assistant"]
+    turns = turns or [Turn("")]
+    turns[-1] = turns[-1]._replace(goes_on=turns[-1].by_model)
+    prompt = await read_ollama_turns(fields, engine, turns)
     options = answer_options(fields, engine, fields.unfinished)
     return await answer(request, fields, engine, prompt, options, began, loads=not fields.messages)
 
@@ -87,15 +89,13 @@ async def answer(
     return await respond(request, reply, stream=fields.stream and not loads)
 
 
-async def read_ollama_turns(
-    fields: OllamaRequest, engine: Engine, turns: Sequence[Turn], template: Template
-) -> list[int]:
+async def read_ollama_turns(fields: OllamaRequest, engine: Engine, turns: Sequence[Turn]) -> list[int]:
     """The tokens of a conversation, without its oldest turns where they do not fit, if it may be shortened."""
     if fields.truncate:
         asked = fields.options.num_predict
         with suppress(PromptTooLong):
-            return await read_turns(engine, turns, asked if asked and asked > 0 else None, template)
-    return await asyncio.to_thread(all_turn_tokens, engine, turns, template)
+            return await read_turns(engine, turns, asked if asked and asked > 0 else None)
+    return await asyncio.to_thread(all_turn_tokens, engine, turns)
 
 
 def text_length(fields: OllamaRequest, engine: Engine, prompt: int, max_length: int) -> int:

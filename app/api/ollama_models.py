@@ -155,8 +155,8 @@ def shown(engine: Engine) -> OllamaShown:
 
 
 def ollama_template(engine: Engine) -> str:
-    """The template of the model's questions, in Ollama's notation."""
-    layout = layout_of(engine.profile.question_template)
+    """The template of the model's conversations, in Ollama's notation."""
+    layout = layout_of(engine.profile.template)
     person = f"{layout.person}{{{{ .Prompt }}}}"
     return f"{person}{layout.between}{layout.model}" if layout.has_turns else person
 

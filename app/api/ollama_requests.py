@@ -182,7 +182,8 @@ class OllamaChatRequest(OllamaRequest, frozen=True, kw_only=True, forbid_unknown
     @property
     def unfinished(self) -> str:
         """The text of a last message of the model, which it continues."""
-        return self.messages[-1].content if self.messages and self.messages[-1].role == "assistant" else ""
+        last = self.messages[-1] if self.messages else OllamaMessage(role="user")
+        return last.content if last.role == "assistant" and last.content.strip() else ""
 
 
 class OllamaShowRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

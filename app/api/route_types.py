@@ -133,7 +133,7 @@ POSTS: dict[str, tuple[str, Kind, Kind]] = {
     "/generate": ("The same as /, but for TGI's clients.", (GenerateRequest, TgiRequest), (Generated, TgiGenerated)),
     "/generate_stream": ("Continue a text as a stream, as in TGI.", TgiRequest, TgiGenerated),
     "/api/generate": (
-        "Continue a text or answer a question, as in Ollama's API.",
+        "Continue a text or answer a message, as in Ollama's API.",
         OllamaGenerateRequest,
         OllamaGenerated,
     ),

@@ -121,6 +121,10 @@ def test_an_unfinished_answer_goes_on(url: str) -> None:
     assert asked(url, "/api/chat", model="qa", messages=messages)["prompt_eval_count"] == 1 + len(
         "[QUESTION] Hello!\n[ANSWER] The quick"
     )
+    blank = [*HELLO, {"role": "assistant", "content": " "}]
+    assert asked(url, "/api/chat", model="qa", messages=blank)["prompt_eval_count"] == 1 + len(
+        "[QUESTION] Hello!\n[ANSWER]"
+    )
 
 
 @pytest.mark.parametrize(("path", "fields"), [("/api/generate", {}), ("/api/chat", {"messages": []})])
