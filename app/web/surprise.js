@@ -1,6 +1,6 @@
 // Surprise: how likely the model found each word, and what it would have written in its place.
 
-import { post } from "./api.js";
+import { post, stream } from "./api.js";
 import { $, announce, make } from "./dom.js";
 import { place } from "./ink.js";
 import { characters } from "./sight.js";
@@ -11,6 +11,8 @@ import { trouble } from "./trouble.js";
 const LIKELY = [0.5, 0.1, 0.01, 0.001];
 // Milliseconds without a change, after which a text is scored again.
 const PAUSE = 1000;
+// Milliseconds between two drawings, while scores come.
+const SHOWN = 150;
 const OTHERS = 10;
 // More than are shown, since some are parts of a character.
 const ASKED = 20;
@@ -72,15 +74,27 @@ async function score() {
   const text = field.value;
   const model = page.model();
   task?.abort();
-  if (!on || busy() || !text.trim() || current()) return;
+  if (!on || busy() || !text.trim() || (current() && scored.done)) return;
   const { signal } = (task = new AbortController());
   $("legend").ariaBusy = true;
   try {
     const seen = await page.sight(text, signal);
     const asked = { model, prompt: text.slice(seen), echo: true, logprobs: 0, max_tokens: 0 };
-    const { choices } = await post("v1/completions", asked, signal);
-    scored = { text, model, seen, words: tinted(text, seen, choices[0].logprobs) };
-    page.draw();
+    const scores = { logprobs: [], offsets: [] };
+    let drawn = performance.now();
+    const show = (done) => {
+      scored = { text, model, seen, done, words: tinted(text, seen, scores, done) };
+      drawn = performance.now();
+      page.draw();
+    };
+    for await (const { choices } of stream("v1/completions", asked, signal)) {
+      const found = choices[0]?.logprobs;
+      if (!found) continue;
+      scores.logprobs.push(...found.token_logprobs);
+      scores.offsets.push(...found.text_offset);
+      if (performance.now() - drawn > SHOWN) show(false);
+    }
+    show(true);
   } catch (error) {
     if (error.name !== "AbortError") trouble(error.message, null, error);
   } finally {
@@ -88,8 +102,8 @@ async function score() {
   }
 }
 
-/** The words of a text with their shares. A word is as likely as all its tokens, one after the other. */
-function tinted(text, seen, { token_logprobs: logprobs, text_offset: offsets }) {
+/** The words of a text with their shares, as far as they are known. A word is as likely as all its tokens, one after the other. */
+function tinted(text, seen, { logprobs, offsets }, done) {
   const place = characters(text.slice(seen));
   const starts = [...offsets.map((offset) => seen + place(offset)), text.length];
   const likely = (to) => {
@@ -97,11 +111,13 @@ function tinted(text, seen, { token_logprobs: logprobs, text_offset: offsets }) 
     for (; token < logprobs.length && starts[token] < to; token++) sum += logprobs[token] ?? NaN;
     return sum;
   };
+  const known = done ? text.length : starts.at(-2);
   const found = [];
   let token = 0;
   for (const { 0: word, index: start } of text.matchAll(WORD)) {
     const end = start + word.length;
     if (start < seen) continue;
+    if (end > known) break;
     while (starts[token + 1] <= start && starts[token] < start) token++;
     const from = starts[token];
     // One that begins within a token of the last is a part of that.

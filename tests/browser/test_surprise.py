@@ -163,3 +163,17 @@ def test_axe_finds_nothing_serious(enter: Callable[..., BrowserContext], starter
     page.keyboard.press("Alt+ArrowDown")
     expect(others(page)).to_have_count(10)
     assert not serious(page), "with tints and other words"
+
+
+def test_the_first_words_are_tinted_while_the_others_are_read(page: Page) -> None:
+    """A long text takes seconds on one core. A key stops the reading."""
+    with serving(FakeEngine(seconds_per_token=0.3), queue_limit=0) as url:
+        page.goto(url)
+        text(page).fill("one two three " * 30)
+        button(page, "Surprise").click()
+        expect(page.locator("#ink [class*=tint]").first).to_be_visible()
+        expect(page.locator("#legend")).to_have_attribute("aria-busy", "true")
+        button(page, "Surprise").click()
+        expect(page.locator("#legend")).to_be_hidden()
+        while httpx.get(f"{url}/?length=1").status_code == 503:
+            pass
