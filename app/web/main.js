@@ -37,8 +37,6 @@ const now = () => modes[mode];
 const model = () => $("model").value || undefined;
 // Before the server has answered, nothing is known about its models.
 const profile = () => served?.profiles[model() ?? served.model];
-/** What was refused is no longer wanted. But the server is still to be reached. */
-const drop = () => served && trouble("");
 const mac = /Mac|iPhone|iPad/.test(navigator.platform);
 
 async function open() {
@@ -71,6 +69,7 @@ async function connect() {
   try {
     served = await get("version");
   } catch (error) {
+    // Nothing else that fails for the same reason takes its place.
     failed(Object.assign(error, { stays: true }), connect);
     // What was written before can be read all the same.
     reopen();
@@ -281,7 +280,7 @@ function buttons() {
     remember();
     history.leave();
     now().fresh();
-    drop();
+    trouble("");
     $("count").textContent = "";
     now().words().show.focus();
   });
@@ -293,7 +292,7 @@ function buttons() {
     input.addEventListener("change", () => {
       remember();
       history.leave();
-      drop();
+      trouble("");
       turn(input.value);
     });
 }
@@ -303,7 +302,7 @@ function pick(entry) {
   if (task.busy()) return;
   remember();
   history.leave(entry.id);
-  drop();
+  trouble("");
   resume(entry);
   panels.chosen();
   announce("The earlier text is back.");

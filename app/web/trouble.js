@@ -1,11 +1,12 @@
 // What went wrong, as a sentence, and the way on: a key to enter, or a countdown after which it is tried again.
 
 import { useKey } from "./api.js";
-import { $, make } from "./dom.js";
+import { $ } from "./dom.js";
 
 const MOST_TRIES = 8;
 let retry = null;
 let lost = false;
+// Whether the error shown stays until it is over, whatever else goes wrong.
 let stays = false;
 let timer = null;
 // How often it was tried again without success.
@@ -20,8 +21,9 @@ export function failed(error, again) {
   trouble(error.message, again, error);
 }
 
-/** Show a sentence, with a way to try again if there is one. An empty sentence clears it. An error that `stays` counts on while a person types. */
+/** Show a sentence, with a way to try again if there is one. An empty sentence clears it. */
 export function trouble(sentence, again = null, error = {}) {
+  if (stays && !error.stays) return;
   const { status, wait } = error;
   clearInterval(timer);
   retry = again;
@@ -59,6 +61,7 @@ function calm() {
 
 function act() {
   const again = retry;
+  stays = false;
   trouble("");
   again?.();
 }

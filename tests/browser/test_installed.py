@@ -53,6 +53,9 @@ def test_it_opens_without_a_network_and_writes_when_it_is_back(enter: Callable[.
             }"""
         )
         assert all(path == "/" or path.startswith("/web/") for path in kept)
+        # What fails for the same reason does not take the place of the way back.
+        button(page, "Surprise").click()
+        expect(page.get_by_role("alert")).to_contain_text("You are offline")
         context.set_offline(False)
         expect(button(page, "Continue")).to_be_enabled()
         expect(page.get_by_role("alert")).to_be_empty()
