@@ -29,22 +29,18 @@ from app.api.feedback import feedback
 from app.api.generate import generate
 from app.api.installation import preview, service_worker, web_manifest
 from app.api.keys import AccessControl, ApiKeys, rate_limited, requires_key
-from app.api.llama_cpp import completion, props
 from app.api.malformed_requests import MalformedMiddleware
 from app.api.model_list import list_models, show_model
-from app.api.ollama import ollama_chat, ollama_generate
-from app.api.ollama_models import ollama_version, processes, show, tags
+from app.api.on_demand import on_demand
 from app.api.page import BrowserRoute, page
 from app.api.page_files import COMPRESSED, page_file
 from app.api.paths import PathMiddleware
 from app.api.plain_page import plain, wrong_address
 from app.api.play import draw, guess, play_page
-from app.api.responses import responses
 from app.api.service import health, metrics, version
 from app.api.shutdown import ShutdownMiddleware
 from app.api.state import State
 from app.api.telegram import telegram
-from app.api.tgi import generate_stream, info
 from app.api.tokens import detokenize, tokenize
 from app.api.unread_body import UnreadBodyMiddleware
 from app.blind.comparison import read_comparison
@@ -100,22 +96,22 @@ def create_application(
             BrowserRoute("/play", play_page, middleware=COMPRESSED),
             Route("/play", rate_limited(draw), methods=["POST"]),
             Route("/play/guesses", rate_limited(guess), methods=["POST"]),
-            Route("/generate_stream", rate_limited(generate_stream), methods=["POST"]),
-            Route("/info", requires_key(info)),
-            Route("/api/generate", rate_limited(ollama_generate), methods=["POST"]),
-            Route("/api/chat", rate_limited(ollama_chat), methods=["POST"]),
-            Route("/api/show", requires_key(show), methods=["POST"]),
-            Route("/api/tags", requires_key(tags)),
-            Route("/api/ps", requires_key(processes)),
-            Route("/api/version", requires_key(ollama_version)),
-            Route("/completion", rate_limited(completion), methods=["POST"]),
-            Route("/completions", rate_limited(completion), methods=["POST"]),
-            Route("/props", requires_key(props)),
+            Route("/generate_stream", rate_limited(on_demand("tgi", "generate_stream")), methods=["POST"]),
+            Route("/info", requires_key(on_demand("tgi", "info"))),
+            Route("/api/generate", rate_limited(on_demand("ollama", "ollama_generate")), methods=["POST"]),
+            Route("/api/chat", rate_limited(on_demand("ollama", "ollama_chat")), methods=["POST"]),
+            Route("/api/show", requires_key(on_demand("ollama_models", "show")), methods=["POST"]),
+            Route("/api/tags", requires_key(on_demand("ollama_models", "tags"))),
+            Route("/api/ps", requires_key(on_demand("ollama_models", "processes"))),
+            Route("/api/version", requires_key(on_demand("ollama_models", "ollama_version"))),
+            Route("/completion", rate_limited(on_demand("llama_cpp", "completion")), methods=["POST"]),
+            Route("/completions", rate_limited(on_demand("llama_cpp", "completion")), methods=["POST"]),
+            Route("/props", requires_key(on_demand("llama_cpp", "props"))),
             Route("/feedback", rate_limited(feedback), methods=["POST"]),
             Route("/telegram", telegram, methods=["POST"]),
             Route("/v1/completions", rate_limited(completions), methods=["POST"]),
             Route("/v1/chat/completions", rate_limited(chat), methods=["POST"]),
-            Route("/v1/responses", rate_limited(responses), methods=["POST"]),
+            Route("/v1/responses", rate_limited(on_demand("responses", "responses")), methods=["POST"]),
             Route("/v1/models", requires_key(list_models)),
             Route("/v1/models/{name:path}", requires_key(show_model)),
             Route("/tokenize", rate_limited(tokenize), methods=["POST"]),

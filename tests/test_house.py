@@ -142,6 +142,34 @@ def http_errors() -> set[str]:
     return {kind.__name__ for kind in kinds if isinstance(kind, type) and issubclass(kind, app.errors.RequestError)}
 
 
+def test_the_routes_of_other_protocols_take_no_time_at_the_start() -> None:
+    """Nor do the traces. They are imported when they are needed: nothing that is imported at the start leads there."""
+    seen: set[str] = set()
+    waiting = ["app/__main__.py", "app/application.py", "app/server.py"]
+    while waiting:
+        path = waiting.pop()
+        top = {
+            name
+            for node in parsed(path).body
+            if isinstance(node, ast.ImportFrom)
+            for name in (node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names))
+        }
+        new = (top & MODULES) - seen
+        seen |= new
+        files = [name.replace(".", "/") for name in new]
+        waiting += [f"{file}.py" if (ROOT / f"{file}.py").is_file() else f"{file}/__init__.py" for file in files]
+    late = (
+        "app.api.ollama",
+        "app.api.tgi",
+        "app.api.llama_cpp",
+        "app.api.responses",
+        "app.api.tracing",
+        "app.api.openapi",
+    )
+    assert {"app.api.chat", "app.api.keys"} <= seen
+    assert not within(seen, *late)
+
+
 def test_finetune_imports_only_the_engine_and_the_errors_of_the_app() -> None:
     """The image that exports a checkpoint contains no other part of the app. `serve` has the app's settings as options."""
     for path in sources("finetune"):

@@ -15,7 +15,6 @@ from app.api.generation_response import respond
 from app.api.model_limits import check_length, check_min_tokens, default_length
 from app.api.replies.plain import PlainReply
 from app.api.state import State
-from app.api.tgi import continue_inputs
 from app.api.validation import validate
 from app.ask import Generation, read_prompt
 
@@ -26,6 +25,8 @@ async def generate(request: Request[State]) -> Response:
     began = time.monotonic()
     given = await (read_object(request) if request.method == "POST" else read_query(request))
     if request.method == "POST" and "inputs" in given:
+        from app.api.tgi import continue_inputs
+
         return await continue_inputs(request, given, began)
     # A query and a body mean the same.
     fields = validate(given, GenerateRequest, text=True)

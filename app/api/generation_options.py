@@ -7,16 +7,12 @@ from dataclasses import replace
 
 from app.api.field_types import Stop
 from app.api.generate_request import GenerateRequest
-from app.api.llama_cpp_requests import LlamaCppRequest
-from app.api.ollama_requests import OllamaOptions
 from app.api.openai_requests import ChatRequest, CompletionRequest, OpenAIRequest
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
 from app.engine.profile import SamplingDefaults
 from app.engine.sampling import Sampling
 
-# At how many tokens llama.cpp's penalties look.
-DEFAULT_LAST_N = 64
 # OpenAI's defaults.
 OPENAI_SAMPLING = Sampling(temperature=1, top_p=1)
 
@@ -82,24 +78,6 @@ def openai_options(request: OpenAIRequest, length: int, samples: int, defaults: 
         min_length=request.min_tokens,
         bias={int(token): bias for token, bias in request.logit_bias.items()},
     )
-
-
-def last_n_penalties(asked: OllamaOptions | LlamaCppRequest, n_ctx: int) -> tuple[dict[str, float | None], int | None]:
-    """llama.cpp's penalties, which Ollama has as well, and the number of the last tokens at which they look.
-
-    None if the request leaves the penalties to the model.
-    """
-    penalties = {
-        "repetition_penalty": asked.repeat_penalty,
-        "presence_penalty": asked.presence_penalty,
-        "frequency_penalty": asked.frequency_penalty,
-    }
-    if asked.repeat_last_n == 0:
-        return {"repetition_penalty": 1, "presence_penalty": 0, "frequency_penalty": 0}, None
-    if asked.repeat_last_n is None and all(value is None for value in penalties.values()):
-        return penalties, None
-    last = DEFAULT_LAST_N if asked.repeat_last_n is None else asked.repeat_last_n
-    return penalties, n_ctx if last == -1 else min(last, n_ctx)
 
 
 def asked_sampling(request: GenerateRequest | OpenAIRequest) -> dict[str, float | None]:

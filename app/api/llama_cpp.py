@@ -14,8 +14,9 @@ from starlette.responses import Response
 import app
 from app.api.body import read_object
 from app.api.error_responses import naming_fields
-from app.api.generation_options import last_n_penalties, seed_or_random, stop_list
+from app.api.generation_options import seed_or_random, stop_list
 from app.api.generation_response import respond
+from app.api.last_n_penalties import last_n_penalties
 from app.api.llama_cpp_requests import LlamaCppRequest
 from app.api.model_limits import (
     AS_MANY_AS_FIT,

@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.body import read_object
-from app.api.generation_options import going_on, last_n_penalties, seed_or_random, stop_list
+from app.api.generation_options import going_on, seed_or_random, stop_list
 from app.api.generation_response import respond
+from app.api.last_n_penalties import last_n_penalties
 from app.api.model_limits import AS_MANY_AS_FIT, check_length, check_logprobs, default_length, fitting_length
 from app.api.model_names import ollama_model
 from app.api.ollama_requests import OllamaChatRequest, OllamaGenerateRequest, OllamaRequest
