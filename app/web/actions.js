@@ -9,6 +9,8 @@ import { trouble } from "./trouble.js";
 
 // What other apps show beside a link.
 const MOST_SHOWN = 280;
+// The letters of a message in Telegram.
+const MOST_SENT = 4096;
 
 /** The buttons under the text. `current()` gives {mode, model, pieces, link}. */
 export function open(current) {
@@ -22,7 +24,7 @@ export function open(current) {
 export async function share({ mode, model, pieces, link: { text: prompt, turns, ...more } }) {
   const content = mode === "chat" ? { turns } : { pieces, prompt };
   const url = link.write({ mode, model, ...content, ...more, settings: usedSettings() });
-  if (!navigator.share) return copy(url).then(() => "Link copied");
+  if (!navigator.share) return copied(url);
   const { text } = joined(pieces);
   try {
     await navigator.share({ title: document.title, text: text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)} …` : text, url: await url });
@@ -30,8 +32,15 @@ export async function share({ mode, model, pieces, link: { text: prompt, turns, 
   } catch (error) {
     // Nothing is wrong if the sheet is closed without a choice.
     if (error.name === "AbortError") return "";
-    return copy(url).then(() => "Link copied");
+    return copied(url);
   }
+}
+
+/** Copy a link that is on its way, and say so if other apps may not take it. */
+async function copied(url) {
+  await copy(url);
+  if ((await url).length > MOST_SENT) trouble("The link is copied. It is long, and some apps cut it: for those, copy the text or save an image.");
+  return "Link copied";
 }
 
 /** The settings that differ from the model's own. The seed is in the link by itself. */

@@ -147,6 +147,19 @@ def test_markup_in_a_link_stays_text(page: Page) -> None:
             assert page.title() == "GPT-2"
 
 
+def test_a_link_that_is_too_long_for_a_message_is_copied_with_a_warning(enter: Callable[..., BrowserContext]) -> None:
+    with serving(FakeEngine()) as url:
+        page = enter().new_page()
+        page.goto(url)
+        written = " ".join(str(number * number) for number in range(3000))
+        text(page).fill(written)
+        address = link(page)
+        expect(page.get_by_role("alert")).to_contain_text("It is long, and some apps cut it")
+        other = enter().new_page()
+        other.goto(address)
+        expect(text(other)).to_have_value(written)
+
+
 def test_the_devices_own_sheet_gets_the_link_and_the_text(page: Page) -> None:
     """Nothing is wrong if it is closed without a choice."""
     page.add_init_script("""navigator.share = async (content) => {
