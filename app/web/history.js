@@ -12,11 +12,16 @@ let state = () => ({});
 // The state whose entry was deleted: it is stored again only if it changes.
 let deleted = null;
 
-export const entries = () => [load("history", [])].flat().filter(isEntry);
+const kept = () => [load("history", [])].flat();
+export const entries = () => kept().filter(isEntry);
 
-/** Store these, newest first. Returns a sentence if there is no room. Without any storage, the page works too. */
-export function store(kept) {
-  const done = keep("history", kept.sort((one, other) => other.at - one.at)) || !there();
+/**
+ * Store these, newest first, beside what only another version of the page can show. Returns a sentence if there is no room. Without
+ * any storage, the page works too.
+ */
+export function store(all) {
+  const others = kept().filter((each) => !isEntry(each));
+  const done = keep("history", [...all.sort((one, other) => other.at - one.at), ...others]) || !there();
   return done ? "" : "This browser's storage is full: export the history, then delete some of it.";
 }
 
@@ -37,8 +42,9 @@ export function remember() {
   const title = (now.turns?.findLast(({ after }) => after < 0).content ?? now.text).trim().slice(0, LONGEST);
   if (!title || JSON.stringify(now) === deleted) return "";
   keep("current", current, tab);
-  const name = entries().find(({ id }) => id === current)?.name;
-  return store([{ ...now, id: current, at: Date.now(), title, name }, ...without(current)]);
+  const all = entries();
+  const name = all.find(({ id }) => id === current)?.name;
+  return store([{ ...now, id: current, at: Date.now(), title, name }, ...all.filter(({ id }) => id !== current)]);
 }
 
 const without = (gone) => entries().filter(({ id }) => id !== gone);

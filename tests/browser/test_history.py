@@ -218,6 +218,17 @@ def test_a_file_that_cannot_be_imported_changes_nothing(
     assert stored(page) == [entry(1)]
 
 
+def test_what_another_version_stored_is_not_dropped(page: Page, url: str) -> None:
+    """A page that was set back to an earlier version would lose what the later one had kept."""
+    page.goto(url)
+    later = {"id": "later", "mode": "dream"}
+    store(page, later, entry(1))
+    go(page, "Why")
+    assert [each["id"] for each in stored(page)][1:] == ["id1", "later"]
+    button(page, "History").click()
+    expect(titles(page)).to_have_count(2)
+
+
 def test_a_full_storage_is_said_and_nothing_is_dropped(page: Page, url: str) -> None:
     """The oldest texts were dropped without a word."""
     page.goto(url)
