@@ -27,6 +27,8 @@ from tests.fakes.telegram import SECRET, Telegram
 
 ROUNDS = 10
 CHATS = range(1, 201)
+# Chats that play in a round.
+PLAYING = 40
 PEOPLE = "A person wrote this.\nAnd another one wrote that.\n"
 
 
@@ -60,6 +62,7 @@ class Day:
             self.press(self.chance.choice(answers[chat]))
         self.settle(1)
         (self.react, self.inquire, self.play)[number % 3](answers)
+        self.settle(1)
 
     def ask(self, chat: int, number: int) -> dict[str, Any]:
         """A joke and a question, which is returned."""
@@ -84,26 +87,23 @@ class Day:
             message, emoji = self.chance.choice(messages), self.chance.choice("🔥😁🤮👎")
             self.telegram.react(message, emoji)
             self.votes[self.telegram.button(message, "👍").partition(":")[2]] = 1 if emoji in "🔥😁" else -1
-        self.settle(1)
 
     def inquire(self, answers: Mapping[int, Sequence[dict[str, Any]]]) -> None:
         self.inquiries += [self.telegram.inquire(f"about {chat}", user=chat) for chat in answers]
-        self.settle(1)
 
     def play(self, answers: Mapping[int, Sequence[dict[str, Any]]]) -> None:
-        """Every other chat guesses at a text."""
-        playing = list(answers)[::2]
-        for chat in playing:
+        """Some ask for a text to guess and guess, which are two updates. Others react, and as many do nothing."""
+        for chat in CHATS[:PLAYING]:
             self.asked[chat][""] += 1
             self.telegram.write(chat, "/play")
+        self.react({chat: answers[chat] for chat in CHATS[2 * PLAYING :]})
         self.telegram.settle(600)
-        for chat in playing:
+        for chat in CHATS[:PLAYING]:
             message = self.telegram.said(chat)[-1]
             guess = self.chance.choice(["model", "human"])
             data = self.telegram.button(message, "A model" if guess == "model" else "A person")
             self.telegram.press(message, data)
             self.guesses[data.partition(":")[2]] = guess
-        self.settle(1)
 
     def settle(self, updates: int) -> None:
         self.telegram.settle(600)

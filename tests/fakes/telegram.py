@@ -182,7 +182,9 @@ class Telegram(BotApi):
     @contextlib.contextmanager
     def serving(self) -> Iterator[Telegram]:
         app = Starlette(routes=[Route("/bot{token}/{method}", self.call, methods=["POST"])])
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+        # Longer than the client keeps an unused connection. If both closed it at the same moment, nobody would know whether a
+        # call on it was carried out, and the bot takes such a message for sent.
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_keep_alive=75))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             thread = threading.Thread(target=lambda: asyncio.run(self._serve(server, listener)))
