@@ -65,7 +65,7 @@ export function key({ code, altKey, ctrlKey }) {
 
 function later() {
   if (!on || current()) return;
-  panel.hidePopover();
+  panel.hidePopover?.();
   clearTimeout(timer);
   timer = setTimeout(score, PAUSE);
 }

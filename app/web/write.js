@@ -42,7 +42,8 @@ export const words = () => ({ go: "Continue", show: field });
 export function present(model, window) {
   reader = { model, window };
   ghost.dismiss();
-  reveal();
+  draw();
+  changed();
 }
 
 export function open() {

@@ -135,6 +135,16 @@ def test_a_tap_does_the_same_and_it_fits(enter: Callable[..., BrowserContext], u
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_another_model_finds_other_words_likely(page: Page) -> None:
+    with serving(FakeEngine("a"), FakeEngine("b", name="other")) as url:
+        page.goto(url)
+        text(page).fill("a b")
+        button(page, "Surprise").click()
+        expect(page.locator("#ink [class*=tint]")).to_have_text(["b"])
+        page.get_by_role("combobox", name="Model").select_option("other")
+        expect(page.locator("#ink [class*=tint]")).to_have_text(["a"])
+
+
 def test_a_refusal_is_said(page: Page) -> None:
     with serving(FakeEngine(), rate_limit=1) as url:
         page.goto(url)
