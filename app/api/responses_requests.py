@@ -75,8 +75,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_output_tokens: Annotated[
         Annotated[int, Meta(ge=1, lt=2**31)] | None,
         Meta(
-            description="the maximum number of new tokens; as many as fit if left out",
-            extra_json_schema={"x-otherwise": -1},
+            description="the maximum number of new tokens; if left out, the model's own, else as many as fit in the window"
         ),
     ] = None
     temperature: Annotated[
