@@ -168,6 +168,20 @@ def test_it_stands_side_by_side_or_one_below_the_other(
     assert not serious(page)
 
 
+def test_a_long_name_leaves_room_for_the_buttons(enter: Callable[..., BrowserContext]) -> None:
+    """On a phone, the names of several models pushed Settings out of sight."""
+    long = "a-model-with-a-long-name-and-no-end"
+    with serving(FakeEngine("Yes. ", name=long, template="chat"), FakeEngine(name=f"{long}s", template="chat")) as url:
+        page = enter(**PHONE).new_page()
+        page.goto(url)
+        box = button(page, "Settings").bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= 390
+        page.get_by_role("radio", name="Chat").check()
+        say(page, "Why?")
+        assert fits(page)
+
+
 def test_equal_replies_are_said_to_be_equal(page: Page) -> None:
     with serving(FakeEngine("Yes. ", template="chat"), FakeEngine("Yes. ", name="other", template="chat")) as url:
         compare(page, url)
