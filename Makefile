@@ -32,8 +32,8 @@ test-all: lint  ## The same with the slow tests, and with the coverage floor
 browser: .venv/browser  ## Test the page in Chromium, which `apt-get install chromium` brings
 	$(BIN)/pytest tests/browser -o addopts= -q
 
-clients: .venv/clients/ready  ## Test the API with other programs' clients, in an environment of its own
-	.venv/clients/bin/python -m pytest tests/clients --confcutdir=tests/clients -o addopts= -o filterwarnings= -q
+clients: .venv/clients  ## Test the API with other programs' clients, in an environment of its own
+	.venv/clients.d/bin/python -m pytest tests/clients --confcutdir=tests/clients -o addopts= -o filterwarnings= -q
 
 lint: .venv/tests  ## Check format, lint and types only
 	$(BIN)/ruff format --check .
@@ -78,10 +78,10 @@ help:  ## List these targets
 	$(PYTHON) -m venv .venv
 
 # With packages in versions that the others may not get along with.
-.venv/clients/ready: requirements/clients.txt requirements/uv.txt .venv/pyvenv.cfg
+.venv/clients: requirements/clients.txt requirements/uv.txt .venv/pyvenv.cfg
 	@$(PIP_INSTALL) requirements/uv.txt --quiet || echo "uv could not be installed; pip installs instead, which takes longer."
-	$(BIN)/python -m venv .venv/clients
-	$(BIN)/uv pip install --python .venv/clients/bin/python $(LOCKED) $< || .venv/clients/bin/python -m pip install $(LOCKED) $<
+	$(BIN)/python -m venv .venv/clients.d
+	$(BIN)/uv pip install --python .venv/clients.d/bin/python $(LOCKED) $< || .venv/clients.d/bin/python -m pip install $(LOCKED) $<
 	@touch $@
 
 # Made only when everything is installed. uv needs a sixth of pip's time; where it is not to be had, pip installs the same.
