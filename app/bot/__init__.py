@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from app.blind.comparison import BlindComparison
 from app.blind.guessing_game import GuessingGame
-from app.bot.speech import open_speech
 from app.bot.updates import UpdateHandler, Updates
 from app.engine.generation_queue import GenerationQueue
 from app.feedback.store import Store
@@ -30,7 +29,12 @@ def open_updates(
         return None
     check_proxy(settings.telegram_api_url, "httpx")
     check_certificates()
-    speech = open_speech(settings.voice)
+    speech = None
+    if settings.voice:
+        # Missing programs stop the start, not the first press.
+        from app.bot.speech import open_speech
+
+        speech = open_speech(settings.voice)
 
     def open_handler() -> UpdateHandler:
         from app.bot.dispatch import Dispatcher
