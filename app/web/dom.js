@@ -18,11 +18,13 @@ export function announce(sentence) {
   $("said").textContent = sentence;
 }
 
-/** The icon `i-NAME` of index.html. */
+const address = (name) => new URL(`icons.svg#${name}`, import.meta.url);
+
+/** An icon of icons.svg. */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", `#i-${name}`);
+  use.setAttribute("href", address(name));
   svg.setAttribute("aria-hidden", "true");
   svg.append(use);
   return svg;
@@ -30,7 +32,7 @@ export function icon(name) {
 
 /** A button for one of the rows of actions: a word, and on a phone an icon in its place. */
 export function tool(label, name, work) {
-  return make("button", { type: "button", className: "tool", onclick: work }, icon(name), make("span", {}, label));
+  return make("button", { className: "tool", onclick: work }, icon(name), make("span", {}, label));
 }
 
 /** Show `sentence` on a button for a moment, in place of its label, and a check mark in place of its icon. */
@@ -40,7 +42,7 @@ export function flash(button, sentence) {
   button.calm?.();
   const [name, shape] = [label.textContent, use?.getAttribute("href")];
   label.textContent = sentence;
-  use?.setAttribute("href", "#i-done");
+  use?.setAttribute("href", address("done"));
   announce(sentence);
   const timer = setTimeout(() => button.calm(), 1600);
   button.calm = () => {

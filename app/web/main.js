@@ -9,7 +9,7 @@ import { get, keyRefusal } from "./api.js";
 import { offer } from "./arena.js";
 import * as chat from "./chat.js";
 import * as colours from "./colours.js";
-import { $, announce, make } from "./dom.js";
+import { $, announce, icon, make } from "./dom.js";
 import { examples } from "./examples.js";
 import * as exchange from "./exchange.js";
 import * as history from "./history.js";
@@ -253,7 +253,7 @@ function refresh() {
 
 function suggest() {
   const chips = examples(mode, model(), profile()).map(({ name, text }) => {
-    const chip = make("button", { type: "button" }, name);
+    const chip = make("button", {}, name);
     chip.addEventListener("click", () => {
       now().begin(text);
       now().go(model());
@@ -270,6 +270,7 @@ function follow() {
 }
 
 function buttons() {
+  for (const button of document.querySelectorAll("[data-icon]")) button.prepend(icon(button.dataset.icon));
   $("go").addEventListener("click", () => now().go(model()));
   $("again").addEventListener("click", () => now().again(model()));
   $("undo").addEventListener("click", () => {

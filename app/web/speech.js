@@ -33,7 +33,7 @@ function list() {
 
 /** A button that reads aloud what `element()` shows, and stops it. */
 export function button(element) {
-  const press = make("button", { type: "button", className: "tool aloud", "aria-pressed": "false", hidden: !voice() }, icon("aloud"), make("span", {}, "Read aloud"));
+  const press = make("button", { className: "tool aloud", "aria-pressed": "false", hidden: !voice() }, icon("aloud"), make("span", {}, "Read aloud"));
   const show = (on) => press.setAttribute("aria-pressed", on);
   press.addEventListener("click", () => show(toggle(element(), element().textContent, () => show(false))));
   return press;

@@ -42,7 +42,7 @@ export function buttons({ text, prefix, model, vote: before }, given = () => {})
 }
 
 function thumb(value, label) {
-  const button = make("button", { type: "button", value, className: `thumb ${value}`, "aria-label": label, title: label });
+  const button = make("button", { value, className: `thumb ${value}`, "aria-label": label, title: label });
   button.append(icon("thumb"));
   return button;
 }

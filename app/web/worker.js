@@ -12,8 +12,9 @@ self.addEventListener("install", (event) => event.waitUntil(keep()));
 self.addEventListener("activate", (event) => event.waitUntil(forget()));
 self.addEventListener("fetch", (event) => {
   const { request } = event;
-  if (request.mode === "navigate" && bare(request.url) === home) event.respondWith(fetch(request).catch(() => kept(home)));
-  else if (addresses.has(request.url)) event.respondWith(kept(request.url).then((found) => found ?? fetch(request)));
+  const address = bare(request.url);
+  if (request.mode === "navigate" && address === home) event.respondWith(fetch(request).catch(() => kept(home)));
+  else if (addresses.has(address)) event.respondWith(kept(address).then((found) => found ?? fetch(request)));
 });
 
 const bare = (url) => url.replace(/[?#].*/s, "");

@@ -41,6 +41,10 @@ def test_it_opens_without_a_network_and_writes_when_it_is_back(enter: Callable[.
         )
         expect(page.locator("#ink .models")).to_have_text(SCRIPT[:10])
         expect(button(page, "Continue")).to_be_disabled()
+        # The icons, shown on phones, are a file, too.
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.wait_for_function("document.querySelector('#new use').getBBox().width > 0")
+        page.set_viewport_size({"width": 1280, "height": 800})
         button(page, "New").click()
         button(page, "History").click()
         page.locator("#entries button").first.click()
