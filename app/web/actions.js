@@ -59,12 +59,12 @@ async function save({ pieces }) {
 }
 
 function act(id, work) {
-  $(id).addEventListener("click", async () => {
+  $(id).onclick = async () => {
     try {
       const done = await work();
       if (done) flash($(id), done);
     } catch (error) {
       trouble(error.message);
     }
-  });
+  };
 }

@@ -2,25 +2,20 @@
 
 import { $ } from "./dom.js";
 
+const root = document.documentElement;
+
 export function open() {
-  const root = document.documentElement;
-  const choices = [...$("colours").querySelectorAll("input")];
-  for (const input of choices) {
-    input.checked = input.value === (root.dataset.theme ?? "auto");
-    input.addEventListener("change", () => choose(input.value));
-  }
+  $("colours").querySelector(`[value=${root.dataset.theme ?? "auto"}]`).checked = true;
+  $("colours").onchange = ({ target }) => choose(target.value);
   frame();
 }
 
 /** Write the model's words in its own colour, if it has one. */
 export function accent({ accent: light, accent_on_dark: dark }) {
-  const { style } = document.documentElement;
-  if (light) style.setProperty("--pen", `light-dark(${light}, ${dark})`);
-  else style.removeProperty("--pen");
+  root.style.setProperty("--pen", light ? `light-dark(${light}, ${dark})` : "");
 }
 
 function choose(theme) {
-  const root = document.documentElement;
   if (theme === "auto") delete root.dataset.theme;
   else root.dataset.theme = theme;
   try {
@@ -35,7 +30,7 @@ function choose(theme) {
 
 /** The browser's own frame takes the colour of the paper. */
 function frame() {
-  const chosen = document.documentElement.dataset.theme;
+  const { theme } = root.dataset;
   for (const meta of document.querySelectorAll("meta[name=theme-color]"))
-    meta.content = (chosen ?? (meta.media.includes("dark") ? "dark" : "light")) === "dark" ? "#16171b" : "#fcfaf5";
+    meta.content = (theme ?? (meta.media.includes("dark") ? "dark" : "light")) === "dark" ? "#16171b" : "#fcfaf5";
 }

@@ -55,12 +55,11 @@ export function flash(button, sentence) {
 
 /** Copy a string, or one that is on its way: Safari allows it only in the very moment of a press. */
 export async function copy(string) {
-  if (navigator.clipboard && !window.ClipboardItem) return navigator.clipboard.writeText(await string);
-  if (navigator.clipboard) {
+  if (navigator.clipboard && window.ClipboardItem) {
     const text = Promise.resolve(string).then((found) => new Blob([found], { type: "text/plain" }));
     return navigator.clipboard.write([new ClipboardItem({ "text/plain": text })]);
   }
-  // Without HTTPS, browsers offer only the old way to copy.
+  // Without HTTPS, and in browsers of before 2024, there is only the old way to copy.
   const field = make("textarea", { value: await string });
   document.body.append(field);
   field.select();

@@ -79,7 +79,6 @@ async function connect() {
   votes.open(served.ratings === true);
   voted = null;
   $("model").replaceChildren(...served.models.map((name) => make("option", {}, name)));
-  $("model").disabled = served.models.length < 2;
   document.body.classList.toggle("many", served.models.length > 1);
   settings.open(served.max_length);
   presets.open();
@@ -119,8 +118,7 @@ async function receive() {
   if (!received) return;
   // A reload should show the text as it is then, not as the link had it.
   window.history.replaceState(null, "", location.pathname + location.search);
-  remember();
-  history.leave();
+  leave();
   turn(received.mode);
   const { pieces, turns, model: by, ...more } = received;
   if (mode === "write") writing.restore({ ...joined(pieces), ...more, model: by });
@@ -206,6 +204,13 @@ function remember() {
   if (problem && !$("trouble").textContent) trouble(problem);
 }
 
+/** Keep what is shown, and leave it for the entry `id` of the history, or for a new text. */
+function leave(id) {
+  remember();
+  history.leave(id);
+  trouble("");
+}
+
 function list() {
   remember();
   history.list(pick);
@@ -215,28 +220,30 @@ let wasBusy = false;
 /** Show and enable the controls that can be used now. */
 function refresh() {
   const busy = task.busy();
-  const empty = now().isEmpty();
-  $("go").querySelector("span").textContent = now().words().go;
-  $("go").title = `${now().words().go} (${$("go").querySelector("kbd").textContent})`;
+  const beginning = !busy && served !== null && now().isEmpty();
+  const { go, rows = false } = now().words();
+  const [word, key] = $("go").querySelectorAll("span, kbd");
+  word.textContent = go;
+  $("go").title = `${go} (${key.textContent})`;
   $("go").disabled = !served;
   $("go").hidden = busy;
   $("stop").hidden = !busy;
   $("again").disabled = busy || !now().canAgain();
   $("undo").disabled = busy || !now().canUndo();
-  $("actions").hidden = empty;
+  $("actions").hidden = now().isEmpty();
   // A mode may have rows of actions of its own.
-  for (const id of ["again", "undo", "votes"]) $(id).hidden = Boolean(now().words().rows);
-  for (const control of [$("new"), $("model"), ...document.querySelectorAll("input[name=mode]")]) control.disabled = busy;
-  $("model").disabled ||= served?.models.length < 2;
+  for (const id of ["again", "undo", "votes"]) $(id).hidden = rows;
+  $("new").disabled = $("modes").disabled = busy;
+  $("model").disabled = busy || served?.models.length < 2;
   const asShared = shared.unchanged(now(), busy);
   $("shared").hidden = !asShared;
   document.querySelector(".bar").hidden = asShared;
   $("from-here").disabled = !served;
   $("another").hidden = !served || !now().canAgain();
-  $("examples").hidden = !empty || busy || !served;
-  $("about").hidden = $("examples").hidden || !$("about").textContent;
-  $("game").hidden = $("examples").hidden || !served.play;
-  if (!$("examples").hidden) suggest();
+  $("examples").hidden = !beginning;
+  $("about").hidden = !beginning || !$("about").textContent;
+  $("game").hidden = !beginning || !served.play;
+  if (beginning) suggest();
   const latest = busy ? null : now().latest();
   if (JSON.stringify(latest) !== voted) {
     voted = JSON.stringify(latest);
@@ -253,12 +260,11 @@ function refresh() {
 
 function suggest() {
   const chips = examples(mode, model(), profile()).map(({ name, text }) => {
-    const chip = make("button", {}, name);
-    chip.addEventListener("click", () => {
+    const begin = () => {
       now().begin(text);
       now().go(model());
-    });
-    return chip;
+    };
+    return make("button", { onclick: begin }, name);
   });
   $("examples").replaceChildren(make("span", {}, "Or start with"), ...chips);
 }
@@ -271,39 +277,32 @@ function follow() {
 
 function buttons() {
   for (const button of document.querySelectorAll("[data-icon]")) button.prepend(icon(button.dataset.icon));
-  $("go").addEventListener("click", () => now().go(model()));
-  $("again").addEventListener("click", () => now().again(model()));
-  $("undo").addEventListener("click", () => {
+  $("go").onclick = () => now().go(model());
+  $("again").onclick = () => now().again(model());
+  $("undo").onclick = () => {
     now().undo();
     now().words().show.focus();
-  });
-  $("new").addEventListener("click", () => {
-    remember();
-    history.leave();
+  };
+  $("new").onclick = () => {
+    leave();
     now().fresh();
-    trouble("");
     $("count").textContent = "";
     now().words().show.focus();
-  });
-  $("model").addEventListener("change", () => {
+  };
+  $("model").onchange = () => {
     present();
     refresh();
-  });
-  for (const input of document.querySelectorAll("input[name=mode]"))
-    input.addEventListener("change", () => {
-      remember();
-      history.leave();
-      trouble("");
-      turn(input.value);
-    });
+  };
+  $("modes").onchange = ({ target }) => {
+    leave();
+    turn(target.value);
+  };
 }
 
 /** Go on with an entry of the history. */
 function pick(entry) {
   if (task.busy()) return;
-  remember();
-  history.leave(entry.id);
-  trouble("");
+  leave(entry.id);
   resume(entry);
   panels.chosen();
   announce("The earlier text is back.");

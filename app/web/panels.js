@@ -10,17 +10,17 @@ let fills = {};
 export function open(fillers) {
   fills = fillers;
   for (const name of names) {
-    $(`open-${name}`).addEventListener("click", () => show($(name).hidden ? name : null));
-    $(name).querySelector(".close").addEventListener("click", () => show(null));
+    $(`open-${name}`).onclick = () => show($(name).hidden ? name : null);
+    $(name).querySelector(".close").onclick = () => show(null);
   }
   // Beside a sheet, only the bare page can be pressed.
   document.addEventListener("click", ({ target }) => {
-    if (document.body.classList.contains("covered") && [document.body, document.documentElement].includes(target)) show(null);
+    if (target.matches(":root, body.covered")) chosen();
   });
-  narrow.addEventListener("change", cover);
+  narrow.onchange = cover;
 }
 
-export const shown = () => names.find((name) => !$(name).hidden);
+const shown = () => names.find((name) => !$(name).hidden);
 
 /** Show the panel of this name, or none. The focus goes into it and comes back to its button. */
 export function show(name) {

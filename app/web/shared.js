@@ -19,10 +19,10 @@ export function unchanged(mode, busy) {
 
 /** The buttons below it. `mode()` and `model()` are those that are chosen. */
 export function open(mode, model) {
-  $("from-here").addEventListener("click", () => {
+  $("from-here").onclick = () => {
     text = null;
     changed();
     mode().goOn(model());
-  });
-  $("another").addEventListener("click", () => mode().again(model()));
+  };
+  $("another").onclick = () => mode().again(model());
 }

@@ -1,6 +1,6 @@
 // Read aloud, with a voice of this device: no text leaves it. The word that is spoken is marked.
 
-import { $, icon, make } from "./dom.js";
+import { $, make, tool } from "./dom.js";
 import { keep, load } from "./store.js";
 
 const synth = window.speechSynthesis;
@@ -17,7 +17,7 @@ export function open() {
   list();
   // Browsers find the voices late.
   synth?.addEventListener?.("voiceschanged", list);
-  $("voice").addEventListener("change", ({ target }) => keep("voice", target.value));
+  $("voice").onchange = ({ target }) => keep("voice", target.value);
   document.addEventListener("changed", () => reading && reading.element.textContent !== reading.text && stop());
   // It would go on after the page is gone.
   addEventListener("pagehide", stop);
@@ -33,9 +33,11 @@ function list() {
 
 /** A button that reads aloud what `element()` shows, and stops it. */
 export function button(element) {
-  const press = make("button", { className: "tool aloud", "aria-pressed": "false", hidden: !voice() }, icon("aloud"), make("span", {}, "Read aloud"));
   const show = (on) => press.setAttribute("aria-pressed", on);
-  press.addEventListener("click", () => show(toggle(element(), element().textContent, () => show(false))));
+  const press = tool("Read aloud", "aloud", () => show(toggle(element(), element().textContent, () => show(false))));
+  press.classList.add("aloud");
+  press.hidden = !voice();
+  show(false);
   return press;
 }
 
@@ -68,9 +70,7 @@ function say({ 0: sentence, index }, isLast) {
     const [word] = sentence.slice(charIndex).match(/^\S+/) ?? [];
     if (reading === mine && name !== "sentence" && word) mark(index + charIndex, word.length);
   });
-  const over = () => reading === mine && stop();
-  utterance.addEventListener("error", over);
-  if (isLast) utterance.addEventListener("end", over);
+  for (const over of isLast ? ["error", "end"] : ["error"]) utterance.addEventListener(over, () => reading === mine && stop());
   synth.speak(utterance);
 }
 

@@ -29,7 +29,7 @@ export async function run(work) {
 }
 
 export function open() {
-  $("stop").addEventListener("click", stop);
+  $("stop").onclick = stop;
 }
 
 /** The number of tokens and their speed, shown beside the buttons. */

@@ -14,25 +14,21 @@ let tries = 0;
 
 /** Show an error that can be tried again by `again`. Null says that it went well. */
 export function failed(error, again) {
-  if (!error) {
-    tries = 0;
-    return;
-  }
-  trouble(error.message, again, error);
+  if (error) trouble(error.message, again, error);
+  else tries = 0;
 }
 
 /** Show a sentence, with a way to try again if there is one. An empty sentence clears it. */
 export function trouble(sentence, again = null, error = {}) {
   if (stays && !error.stays) return;
   const { status, wait } = error;
-  clearInterval(timer);
+  calm();
   retry = again;
   lost = status === 0;
   stays = Boolean(error.stays);
   $("trouble").replaceChildren(sentence && sentence[0].toUpperCase() + sentence.slice(1));
   $("key").hidden = status !== 401;
   $("retry").hidden = status === 401 || !again;
-  $("waiting").hidden = true;
   if (status === 401) $("key-value").focus();
   else if (again && wait && tries < MOST_TRIES) count(wait);
 }
@@ -67,16 +63,16 @@ function act() {
 }
 
 export function open() {
-  $("retry").addEventListener("click", act);
-  $("calm").addEventListener("click", calm);
+  $("retry").onclick = act;
+  $("calm").onclick = calm;
   document.addEventListener("input", () => stays || calm());
   document.addEventListener("keydown", ({ key }) => key === "Escape" && calm());
   // The network is back: nobody needs to wait for the end of the countdown.
   addEventListener("online", () => lost && act());
-  $("key").addEventListener("submit", (event) => {
+  $("key").onsubmit = (event) => {
     event.preventDefault();
     useKey($("key-value").value.trim());
-    $("key-value").value = "";
+    $("key").reset();
     document.dispatchEvent(new CustomEvent("keyed", { detail: retry }));
-  });
+  };
 }

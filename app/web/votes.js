@@ -24,7 +24,7 @@ export function buttons({ text, prefix, model, vote: before }, given = () => {})
   const press = (vote) => both.forEach((each) => each.setAttribute("aria-pressed", each.value === vote));
   press(before);
   for (const button of both) {
-    button.addEventListener("click", async () => {
+    button.onclick = async () => {
       const vote = button.value;
       try {
         await cast({ vote, text, prefix, model });
@@ -36,13 +36,9 @@ export function buttons({ text, prefix, model, vote: before }, given = () => {})
       press(vote);
       given(vote);
       announce("Thank you, your vote is saved.");
-    });
+    };
   }
   return both;
 }
 
-function thumb(value, label) {
-  const button = make("button", { value, className: `thumb ${value}`, "aria-label": label, title: label });
-  button.append(icon("thumb"));
-  return button;
-}
+const thumb = (value, label) => make("button", { value, className: `thumb ${value}`, "aria-label": label, title: label }, icon("thumb"));
