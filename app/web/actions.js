@@ -1,6 +1,6 @@
 // What can be done with a finished text: copy it, share it, save it as a picture.
 
-import { $, copy, flash, make } from "./dom.js";
+import { $, copy, download, flash } from "./dom.js";
 import * as link from "./link.js";
 import { joined } from "./pen.js";
 import { changed } from "./settings.js";
@@ -52,9 +52,7 @@ function usedSettings() {
 /** Download a picture of the text. */
 async function save({ pieces }) {
   const { picture } = await import("./image.js");
-  const address = URL.createObjectURL(await picture(pieces));
-  make("a", { href: address, download: "gpt-2.png" }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 60000);
+  download(await picture(pieces), "gpt-2.png");
   return "Saved";
 }
 

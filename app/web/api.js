@@ -1,5 +1,6 @@
 // The server: requests, streams of events, and its refusals as sentences to show.
 
+import { chunks } from "./chunks.js";
 import { keep, load, tab } from "./store.js";
 import { identity } from "./telegram.js";
 
@@ -80,20 +81,14 @@ export async function* stream(path, body, signal) {
 }
 
 async function* events(body, signal) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = "";
   try {
-    for (;;) {
-      const { value, done } = await reader.read().catch((error) => {
-        if (signal?.aborted) throw error;
-        return { done: true };
-      });
-      if (done) return;
-      const blocks = (buffer + value).split("\n\n");
+    for await (const chunk of chunks(body.pipeThrough(new TextDecoderStream()))) {
+      const blocks = (buffer + chunk).split("\n\n");
       buffer = blocks.pop();
       for (const block of blocks) if (block.startsWith("data: ")) yield block.slice(6);
     }
-  } finally {
-    reader.cancel().catch(() => {});
+  } catch (error) {
+    if (signal?.aborted) throw error;
   }
 }

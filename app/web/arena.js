@@ -42,7 +42,7 @@ export function question(replies, prefix, done) {
         reply.vote = votes[at];
       }
     };
-    return make("button", { type: "button", onclick: () => done(vote, label === VERDICTS[1][0]) }, label);
+    return make("button", { onclick: () => done(vote, label === VERDICTS[1][0]) }, label);
   });
   const says = `${same ? "Both wrote the same." : "Which is better?"} The names are shown afterwards${stored() ? "." : "; this server keeps no votes."}`;
   return make("div", { className: "row verdict", role: "group", "aria-label": "Which is better?" }, make("p", { className: "note" }, says), ...buttons);

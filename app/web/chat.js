@@ -41,9 +41,9 @@ export const pieces = () =>
   ]);
 
 export function open() {
-  field.addEventListener("input", grow);
+  field.oninput = grow;
   instruct(load("system"));
-  $("system").addEventListener("input", () => instruct($("system").value));
+  $("system").oninput = () => instruct($("system").value);
   // Where no mouse hovers, a tap on a turn shows its row.
   $("turns").addEventListener("click", ({ target }) => {
     for (const item of $("turns").children) item.classList.toggle("tapped", item.contains(target));
@@ -278,12 +278,11 @@ function both() {
 
 function taking(at) {
   const chosen = at === talk.end;
-  const take = make("button", { type: "button", "aria-pressed": chosen }, chosen ? "Going on with this one" : "Go on with this one");
-  take.addEventListener("click", () => {
+  const take = () => {
     talk.end = at;
     draw();
     $("turns").querySelector(".pair [aria-pressed=true]").focus();
     changed();
-  });
-  return take;
+  };
+  return make("button", { "aria-pressed": chosen, onclick: take }, chosen ? "Going on with this one" : "Go on with this one");
 }

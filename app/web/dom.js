@@ -53,6 +53,25 @@ export function flash(button, sentence) {
   };
 }
 
+/** Call `keep()` on Enter in `field`, and `leave()` on Escape. The keys do nothing else, such as press what has the focus then. */
+export function ask(field, keep, leave) {
+  field.addEventListener("keydown", (event) => {
+    const { key, shiftKey, isComposing } = event;
+    const act = key === "Escape" ? leave : key === "Enter" && !shiftKey && !isComposing && keep;
+    if (!act) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  });
+}
+
+/** Save a blob as a file. */
+export function download(blob, name) {
+  const href = URL.createObjectURL(blob);
+  make("a", { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60000);
+}
+
 /** Copy a string, or one that is on its way: Safari allows it only in the very moment of a press. */
 export async function copy(string) {
   if (navigator.clipboard && window.ClipboardItem) {

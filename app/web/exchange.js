@@ -1,6 +1,6 @@
 // The history as a file: exported here, and imported in this browser or another one.
 
-import { $, make } from "./dom.js";
+import { $, download } from "./dom.js";
 import { entries, isEntry, say, store } from "./history.js";
 import { draw } from "./store.js";
 
@@ -11,20 +11,18 @@ const LARGEST = 10_000_000;
 
 /** Set up the buttons. `again()` fills the panel anew. */
 export function open(again) {
-  $("export").addEventListener("click", () => {
-    const file = new Blob([JSON.stringify({ format: FORMAT, version: VERSION, entries: entries() })], { type: "application/json" });
-    const address = URL.createObjectURL(file);
-    make("a", { href: address, download: "gpt-2-history.json" }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 60000);
-  });
-  $("import").addEventListener("click", () => $("import-file").click());
-  $("import-file").addEventListener("change", async ({ target }) => {
+  $("export").onclick = () => {
+    const file = JSON.stringify({ format: FORMAT, version: VERSION, entries: entries() });
+    download(new Blob([file], { type: "application/json" }), "gpt-2-history.json");
+  };
+  $("import").onclick = () => $("import-file").click();
+  $("import-file").onchange = async ({ target }) => {
     const [file] = target.files;
     say(await take(file).catch((reason) => `Nothing was imported: ${file.name} ${reason}.`));
     // The same file can be chosen again.
     target.value = "";
     again();
-  });
+  };
 }
 
 /** Add the entries of a file to the history. Returns how many are new, as a sentence. Throws why not. */

@@ -1,7 +1,7 @@
 // The texts and conversations of before, stored in this browser only.
 
 import { isConversation } from "./branches.js";
-import { $, make } from "./dom.js";
+import { $, ask, make } from "./dom.js";
 import { draw, keep, load, tab, there } from "./store.js";
 
 const LONGEST = 120;
@@ -81,45 +81,39 @@ function item(entry, choose) {
   const title = titled(entry);
   const when = new Date(entry.at);
   const time = make("time", { dateTime: when.toISOString() }, when.toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
-  const open = make("button", { type: "button", className: "entry" }, make("span", {}, title), time);
-  const [rename, remove] = ["Rename", "Delete"].map((label) => make("button", { type: "button", "aria-label": `${label} ${title}` }, label));
-  const line = make("li", {}, open, make("div", { className: "row" }, rename, remove));
   const back = () => {
     const shown = item(entry, choose);
     line.replaceWith(shown);
     shown.querySelector(".row button").focus();
   };
-  open.addEventListener("click", () => choose(entry));
-  rename.addEventListener("click", () => naming(entry, line, back));
-  remove.addEventListener("click", () => {
+  const remove = () => {
     say(store(without(entry.id)));
     if (entry.id === current) deleted = JSON.stringify(state());
-    const undo = make("button", { type: "button" }, "Undo");
-    undo.addEventListener("click", () => {
-      deleted = null;
-      say(store([...without(entry.id), entry]));
-      back();
-    });
+    const undo = make("button", { onclick: restore }, "Undo");
     line.replaceChildren(make("div", { className: "row note" }, `Deleted: ${title}`, undo));
     undo.focus();
-  });
+  };
+  const restore = () => {
+    deleted = null;
+    say(store([...without(entry.id), entry]));
+    back();
+  };
+  const open = make("button", { className: "entry", onclick: () => choose(entry) }, make("span", {}, title), time);
+  const act = (label, onclick) => make("button", { "aria-label": `${label} ${title}`, onclick }, label);
+  const row = make("div", { className: "row" }, act("Rename", () => naming(entry, line, back)), act("Delete", remove));
+  const line = make("li", {}, open, row);
   return line;
 }
 
 /** Ask for a name. Without one, an entry is called by its first words. */
 function naming(entry, line, back) {
   const field = make("input", { type: "text", value: titled(entry), maxLength: LONGEST, "aria-label": "New name" });
-  field.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" && event.key !== "Escape") return;
-    // The key would press the button that has the focus afterwards.
-    event.preventDefault();
-    event.stopPropagation();
-    if (event.key === "Enter") {
-      entry.name = field.value.trim();
-      say(store([...without(entry.id), entry]));
-    }
+  const keep = () => {
+    entry.name = field.value.trim();
+    say(store([...without(entry.id), entry]));
     back();
-  });
+  };
+  ask(field, keep, back);
   line.replaceChildren(field);
   field.select();
 }
@@ -135,13 +129,13 @@ export function open(again, now) {
     button.classList.toggle("sure", is);
     button.textContent = is ? "Clear everything?" : name;
   };
-  $("search").addEventListener("input", again);
-  button.addEventListener("blur", () => sure(false));
-  button.addEventListener("click", () => {
+  $("search").oninput = again;
+  button.onblur = () => sure(false);
+  button.onclick = () => {
     if (!button.classList.contains("sure")) return sure(true);
     sure(false);
     keep("history", []);
     deleted = JSON.stringify(state());
     again();
-  });
+  };
 }

@@ -80,25 +80,12 @@ function wrap(pen, pieces, width) {
     x += pen.measureText(text).width;
   };
   for (const { text, model } of pieces) {
-    for (const part of text.match(/\n|[^\S\n]+|\S+/g) ?? []) {
-      if (part === "\n") {
-        feed();
-        continue;
-      }
-      const space = !part.trim();
-      if (x && x + pen.measureText(part).width > width) {
-        feed();
-        if (space) continue;
-      }
-      let rest = [...part];
-      while (pen.measureText(rest.join("")).width > width - x) {
-        let fit = rest.length;
-        while (fit > 1 && pen.measureText(rest.slice(0, fit).join("")).width > width - x) fit = Math.ceil(fit * 0.9) - 1 || 1;
-        put(rest.slice(0, fit).join(""), model);
-        rest = rest.slice(fit);
-        feed();
-      }
-      if (rest.length) put(rest.join(""), model);
+    const parts = text.match(/\n|[^\S\n]+|\S+/g) ?? [];
+    for (const part of parts.flatMap((each) => (pen.measureText(each).width > width ? [...each] : each))) {
+      const full = x > 0 && x + pen.measureText(part).width > width;
+      if (full || part === "\n") feed();
+      // No line begins with the space that did not fit on the last one.
+      if (part !== "\n" && !(full && !part.trim())) put(part, model);
     }
   }
   return lines;

@@ -1,5 +1,7 @@
 // A link that holds a text in both inks, and its settings. They come after the #, a part that browsers never send to a server.
 
+import { chunks } from "./chunks.js";
+
 const DAMAGED = "This link is damaged, perhaps cut by the app that it was sent with: ask for it again.";
 // A short link can unpack to gigabytes.
 const MOST_BYTES = 1_000_000;
@@ -60,19 +62,12 @@ function older(fields) {
 
 /** The bytes after they went through a stream that packs or unpacks them. */
 async function pack(bytes, through) {
-  const reader = new Blob([bytes]).stream().pipeThrough(through).getReader();
-  const parts = [];
-  let size = 0;
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
-    parts.push(value);
-    size += value.length;
-    if (size > MOST_BYTES) {
-      reader.cancel();
-      throw new Error(DAMAGED);
-    }
+  let all = new Blob();
+  for await (const part of chunks(new Blob([bytes]).stream().pipeThrough(through))) {
+    all = new Blob([all, part]);
+    if (all.size > MOST_BYTES) throw new Error(DAMAGED);
   }
+  return new Uint8Array(await all.arrayBuffer());
 }
 
 /** Base64 with the letters that may stand in an address. */

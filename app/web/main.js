@@ -37,7 +37,18 @@ const now = () => modes[mode];
 const model = () => $("model").value || undefined;
 // Before the server has answered, nothing is known about its models.
 const profile = () => served?.profiles[model() ?? served.model];
-const mac = /Mac|iPhone|iPad/.test(navigator.platform);
+/** Keys as this device's keyboard names them. */
+const named = (keys) => (/Mac|iPhone|iPad/.test(navigator.platform) ? keys.replace("Ctrl", "⌘").replace("Alt", "⌥") : keys);
+const KEYS = [
+  ["Ctrl Enter", "continue"],
+  ["Ctrl Shift Enter", "try again"],
+  ["Ctrl Z", "undo"],
+  ["Tab", "take the suggestion"],
+  ["Alt ] [", "another suggestion"],
+  ["Alt S", "show surprise"],
+  ["Alt ↓", "other words for the one at the caret"],
+  ["Esc", "stop, or close a panel"],
+];
 
 async function open() {
   buttons();
@@ -193,7 +204,7 @@ function turn(to) {
   $("write").hidden = to !== "write";
   $("chat").hidden = $("say").hidden = to !== "chat";
   document.body.classList.toggle("chatting", to === "chat");
-  $("go").querySelector("kbd").textContent = to === "chat" ? "Enter" : mac ? "⌘ Enter" : "Ctrl Enter";
+  $("go").querySelector("kbd").textContent = to === "chat" ? "Enter" : named("Ctrl Enter");
   $("count").textContent = "";
   refresh();
 }
@@ -309,8 +320,11 @@ function pick(entry) {
 }
 
 function keys() {
-  for (const key of document.querySelectorAll("kbd.mod")) key.textContent = mac ? "⌘" : "Ctrl";
-  for (const key of document.querySelectorAll(".alt")) key.textContent = mac ? "⌥" : "Alt";
+  $("other").querySelector("kbd").textContent = named("Alt ]");
+  for (const [keys, does] of KEYS) {
+    const each = named(keys).split(" ").flatMap((key) => [make("kbd", {}, key), " "]);
+    $("keys").append(make("div", {}, make("dt", {}, ...each), make("dd", {}, does)));
+  }
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") task.busy() ? task.stop() : panels.show(null);
     if (event.key !== "Enter" || event.isComposing || task.busy() || !served) return;

@@ -20,11 +20,11 @@ function builtIn() {
 
 /** Set up the presets above the settings. */
 export function open() {
-  $("preset").addEventListener("submit", (event) => {
+  $("preset").onsubmit = (event) => {
     event.preventDefault();
     say(save($("preset-name").value.trim()));
     draw();
-  });
+  };
   document.addEventListener("set", draw);
   draw();
 }
@@ -53,8 +53,8 @@ function draw() {
       draw();
       $("preset-name").focus();
     };
-    const chip = make("span", {}, make("button", { type: "button", "aria-pressed": chosen, onclick: choose }, name));
-    if (at > 2) chip.append(make("button", { type: "button", "aria-label": `Delete the preset ${name}`, onclick: remove }, "×"));
+    const chip = make("span", {}, make("button", { "aria-pressed": chosen, onclick: choose }, name));
+    if (at > 2) chip.append(make("button", { "aria-label": `Delete the preset ${name}`, onclick: remove }, "×"));
     return chip;
   });
   $("presets").replaceChildren(...chips);

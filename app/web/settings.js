@@ -5,14 +5,14 @@ import { keep, load } from "./store.js";
 
 // Name, least, most, step, first value, what it does, and the value that switches it off with the word for that.
 const FIELDS = [
-  ["temperature", 0, 2, 0.05, 0.7, "Higher values make the text more surprising. At 0 the most likely token is always chosen."],
-  ["length", 10, 1000, 10, 120, "The most tokens to write. A token is about three quarters of a word. A text may end earlier."],
-  ["nsamples", 1, 6, 1, 1, "How many continuations to write for you to choose from. Chat always writes one."],
-  ["top_p", 0.05, 1, 0.05, 0.8, "Choose among the most likely tokens that together have this probability.", 1, "all"],
-  ["top_k", 0, 200, 1, 0, "Choose among this many of the most likely tokens.", 0, "all"],
-  ["min_p", 0, 1, 0.01, 0, "Leave out tokens less likely than this share of the most likely one.", 0, "off"],
-  ["repetition_penalty", 1, 2, 0.05, 1, "Values above 1 make tokens less likely once they have been used, by you or by the model.", 1, "off"],
-  ["presence_penalty", -2, 2, 0.1, 0, "Makes tokens that the model has written less likely, or below 0 more likely.", 0, "off"],
+  ["temperature", 0, 2, 0.05, 0.7, "Higher is more surprising. At 0 the likeliest token is always chosen."],
+  ["length", 10, 1000, 10, 120, "The most tokens to write, each about three quarters of a word. A text may end earlier."],
+  ["nsamples", 1, 6, 1, 1, "Continuations to choose from. Chat always writes one."],
+  ["top_p", 0.05, 1, 0.05, 0.8, "Choose among the likeliest tokens that together have this probability.", 1, "all"],
+  ["top_k", 0, 200, 1, 0, "Choose among this many of the likeliest tokens.", 0, "all"],
+  ["min_p", 0, 1, 0.01, 0, "Leave out tokens less likely than this share of the likeliest.", 0, "off"],
+  ["repetition_penalty", 1, 2, 0.05, 1, "Above 1, tokens that you or the model have used become less likely.", 1, "off"],
+  ["presence_penalty", -2, 2, 0.1, 0, "Makes tokens that the model wrote less likely, or below 0 more likely.", 0, "off"],
   ["frequency_penalty", -2, 2, 0.1, 0, "The same, anew each time that they are written.", 0, "off"],
 ].map(([name, least, most, step, start, says, off, word]) => ({ name, least, most, step, start, says, off, word }));
 /** The names of the settings that decide how a token is chosen. */
@@ -38,8 +38,7 @@ export function open(longest) {
   const sliders = FIELDS.map(slider);
   const more = make("details", { id: "more" }, make("summary", {}, "More ways to choose"), ...sliders.slice(PLAIN));
   $("fields").append(...sliders.slice(0, PLAIN), more, stopField(), seedField());
-  $("fields").addEventListener("submit", (event) => event.preventDefault());
-  $("reset").addEventListener("click", () => set(usual));
+  $("reset").onclick = () => set(usual);
   // Earlier versions stored all values, so one that is built in was not chosen.
   const first = builtIn();
   const chosen = Object.entries(load("settings", {})).filter(([name, value]) => !same(value, first[name]));
@@ -76,9 +75,8 @@ function ownOf(defaults) {
 
 function slider({ name, least, most, step, says, off, word }) {
   const label = name === "nsamples" ? "Samples" : name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
-  const input = make("input", { type: "range", min: least, max: most, step });
+  const input = make("input", { type: "range", min: least, max: most, step, oninput: () => set({ [name]: Number(input.value) }) });
   const output = make("output");
-  input.addEventListener("input", () => set({ [name]: Number(input.value) }));
   const show = (value) => {
     input.value = value;
     output.value = value === off ? word : value;
@@ -104,7 +102,7 @@ function words(name, label, input, { read, written, says, wrong }) {
     return right;
   };
   const show = (value) => judge((input.value = written(value)) !== undefined);
-  input.addEventListener("change", () => judge(read(input.value) !== undefined) && set({ [name]: read(input.value) }));
+  input.onchange = () => judge(read(input.value) !== undefined) && set({ [name]: read(input.value) });
   return field(name, label, { input, show, says });
 }
 
@@ -118,7 +116,7 @@ const stopField = () =>
     },
     written: (stops) => (stops ?? []).map((stop) => stop.replaceAll("\n", "\\n")).join("\n"),
     says: "A text ends before any of these, one on each line. A line end is written as \\n.",
-    wrong: "Give at most 4 lines, each of at most 1000 characters.",
+    wrong: "Give at most 4 lines of at most 1000 characters.",
   });
 
 function seedField() {
@@ -134,7 +132,7 @@ function seedField() {
 
 /** Show the seed of the text that was written last, and offer to keep it. */
 export function used(seed) {
-  $("used")?.replaceChildren(`The last one was ${seed}. `, make("button", { type: "button", onclick: () => set({ seed }) }, "Keep it"));
+  $("used")?.replaceChildren(`The last one was ${seed}. `, make("button", { onclick: () => set({ seed }) }, "Keep it"));
 }
 
 /** Change some values. Returns a sentence for each one that is not allowed; those keep their old value. */

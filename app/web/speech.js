@@ -34,15 +34,16 @@ function list() {
 /** A button that reads aloud what `element()` shows, and stops it. */
 export function button(element) {
   const show = (on) => press.setAttribute("aria-pressed", on);
-  const press = tool("Read aloud", "aloud", () => show(toggle(element(), element().textContent, () => show(false))));
+  const press = tool("Read aloud", "aloud", () => show(toggle(element(), () => show(false))));
   press.classList.add("aloud");
   press.hidden = !voice();
   show(false);
   return press;
 }
 
-/** Read `text`, which `element` shows, aloud, or stop if it is being read. Returns whether it began; `ended()` is called at its end. */
-export function toggle(element, text = element.textContent, ended = () => {}) {
+/** Read what `element` shows aloud, or stop if it is being read. Returns whether it began; `ended()` is called at its end. */
+function toggle(element, ended) {
+  const text = element.textContent;
   const again = reading?.element === element;
   stop();
   const sentences = [...text.matchAll(SENTENCE)].filter(([sentence]) => /[\p{L}\p{N}]/u.test(sentence));
@@ -52,7 +53,7 @@ export function toggle(element, text = element.textContent, ended = () => {}) {
   return true;
 }
 
-export function stop() {
+function stop() {
   synth?.cancel();
   CSS.highlights?.delete("spoken");
   const over = reading;

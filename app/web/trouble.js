@@ -5,9 +5,8 @@ import { $ } from "./dom.js";
 
 const MOST_TRIES = 8;
 let retry = null;
-let lost = false;
-// Whether the error shown stays until it is over, whatever else goes wrong.
-let stays = false;
+// The error that is shown. One that `stays` does so until it is over, whatever else goes wrong.
+let shown = {};
 let timer = null;
 // How often it was tried again without success.
 let tries = 0;
@@ -20,12 +19,10 @@ export function failed(error, again) {
 
 /** Show a sentence, with a way to try again if there is one. An empty sentence clears it. */
 export function trouble(sentence, again = null, error = {}) {
-  if (stays && !error.stays) return;
+  if (shown.stays && !error.stays) return;
   const { status, wait } = error;
   calm();
-  retry = again;
-  lost = status === 0;
-  stays = Boolean(error.stays);
+  [retry, shown] = [again, error];
   $("trouble").replaceChildren(sentence && sentence[0].toUpperCase() + sentence.slice(1));
   $("key").hidden = status !== 401;
   $("retry").hidden = status === 401 || !again;
@@ -57,7 +54,7 @@ function calm() {
 
 function act() {
   const again = retry;
-  stays = false;
+  shown = {};
   trouble("");
   again?.();
 }
@@ -65,10 +62,10 @@ function act() {
 export function open() {
   $("retry").onclick = act;
   $("calm").onclick = calm;
-  document.addEventListener("input", () => stays || calm());
+  document.addEventListener("input", () => shown.stays || calm());
   document.addEventListener("keydown", ({ key }) => key === "Escape" && calm());
   // The network is back: nobody needs to wait for the end of the countdown.
-  addEventListener("online", () => lost && act());
+  addEventListener("online", () => shown.status === 0 && act());
   $("key").onsubmit = (event) => {
     event.preventDefault();
     useKey($("key-value").value.trim());

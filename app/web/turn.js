@@ -1,6 +1,6 @@
 // A turn of a conversation as it is shown: who speaks, which version it is, the words, and a row of what can be done with them.
 
-import { make } from "./dom.js";
+import { ask, make } from "./dom.js";
 
 /** A line of the conversation. `line.who`, `line.words` and `line.row` are its parts. */
 export function line({ role, content, model, edited, cut }, name = model, tag = "li") {
@@ -16,7 +16,7 @@ export function line({ role, content, model, edited, cut }, name = model, tag = 
 export function versions(places, at, choose) {
   if (places.length < 2) return "";
   const number = places.indexOf(at);
-  const step = (sign, label, to) => make("button", { type: "button", "aria-label": label, disabled: to === undefined, onclick: () => choose(to, label) }, sign);
+  const step = (sign, label, to) => make("button", { "aria-label": label, disabled: to === undefined, onclick: () => choose(to, label) }, sign);
   return make(
     "span", { className: "versions" },
     step("‹", "Earlier version", places[number - 1]), `${number + 1}/${places.length}`, step("›", "Later version", places[number + 1]),
@@ -27,17 +27,12 @@ export function versions(places, at, choose) {
 export function edit(line, content, label, done) {
   const field = make("textarea", { value: content, rows: 1 + content.length / 40, maxLength: 20000, "aria-label": "Change these words" });
   const finish = () => field.value.trim() && done(field.value.trim());
-  field.addEventListener("keydown", (event) => {
-    const enter = event.key === "Enter" && !event.shiftKey && !event.isComposing;
-    if (!enter && event.key !== "Escape") return;
-    event.preventDefault();
-    event.stopPropagation();
-    enter ? finish() : done();
-  });
+  const leave = () => done();
+  ask(field, finish, leave);
   line.words.replaceWith(field);
   line.row.replaceChildren(
-    make("button", { type: "button", className: "models", onclick: finish }, label),
-    make("button", { type: "button", onclick: () => done() }, "Cancel"),
+    make("button", { className: "models", onclick: finish }, label),
+    make("button", { onclick: leave }, "Cancel"),
   );
   field.focus();
 }
