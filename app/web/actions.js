@@ -11,6 +11,8 @@ import { trouble } from "./trouble.js";
 const MOST_SHOWN = 280;
 // The letters of a message in Telegram.
 const MOST_SENT = 4096;
+// The last sentence about one of these that could not be done.
+let told = "";
 
 /** The buttons under the text. `current()` gives {mode, model, pieces, link}. */
 export function open(current) {
@@ -58,11 +60,13 @@ async function save({ pieces }) {
 
 function act(id, work) {
   $(id).onclick = async () => {
+    if ($("trouble").textContent === told) trouble("");
     try {
       const done = await work();
       if (done) flash($(id), done);
     } catch (error) {
       trouble(error.message);
+      told = $("trouble").textContent;
     }
   };
 }

@@ -123,12 +123,12 @@ async function receive() {
     received = await link.read();
   } catch (error) {
     received = null;
+    bare();
     trouble(error.message);
     return;
   }
   if (!received) return;
-  // A reload should show the text as it is then, not as the link had it.
-  window.history.replaceState(null, "", location.pathname + location.search);
+  bare();
   leave();
   turn(received.mode);
   const { pieces, turns, model: by, ...more } = received;
@@ -138,6 +138,9 @@ async function receive() {
   if (served) adopt(received);
   refresh();
 }
+
+/** A reload should show the text as it is then, not as the link had it. */
+const bare = () => window.history.replaceState(null, "", location.pathname + location.search);
 
 /** Take over the model and the settings of a link. */
 function adopt({ model: by, seed, settings: chosen }) {
@@ -263,6 +266,8 @@ function refresh() {
   document.body.classList.toggle("busy", busy);
   if (wasBusy && !busy) {
     remember();
+    // A link that was opened meanwhile.
+    receive();
     if ([$("stop"), document.body].includes(document.activeElement)) $("go").focus();
   }
   if (!wasBusy && busy && document.activeElement === document.body) $("stop").focus();

@@ -7,10 +7,14 @@
 export function edited(ranges, before, after, caret = after.length) {
   const most = Math.min(before.length, after.length);
   const same = (tail) => before.at(-1 - tail) === after.at(-1 - tail);
+  // Whether an emoji, which JavaScript counts as two characters, is cut in half there.
+  const halved = (text, at) => text.codePointAt(at - 1) > 0xffff;
   let [head, tail] = [0, 0];
   while (tail < Math.min(most, after.length - caret) && same(tail)) tail++;
   while (head < most - tail && before[head] === after[head]) head++;
   while (tail < most - head && same(tail)) tail++;
+  if (halved(before, head) || halved(after, head)) head--;
+  if (halved(before, before.length - tail) || halved(after, after.length - tail)) tail--;
   const cut = before.length - tail;
   const moved = after.length - before.length;
   const parts = ranges.flatMap(([start, end]) => [

@@ -5,7 +5,7 @@ import { $, announce, make } from "./dom.js";
 import { place } from "./ink.js";
 import { characters } from "./sight.js";
 import { busy } from "./task.js";
-import { trouble } from "./trouble.js";
+import { failed, trouble } from "./trouble.js";
 
 // A word has a tint for each of these that it is less likely than.
 const LIKELY = [0.5, 0.1, 0.01, 0.001];
@@ -96,7 +96,7 @@ async function score() {
     }
     show(true);
   } catch (error) {
-    if (error.name !== "AbortError") trouble(error.message, null, error);
+    if (error.name !== "AbortError") failed(error, score);
   } finally {
     if (task.signal === signal) $("legend").ariaBusy = false;
   }

@@ -59,7 +59,8 @@ export class Pace {
 
   #sentence(tokens) {
     const seconds = (performance.now() - this.#first) / 1000;
-    const speed = tokens > 1 && seconds > 0 ? ` · ${Math.round((tokens - 1) / seconds)} tokens/s` : "";
+    // Tokens that arrive all at once say nothing about it.
+    const speed = tokens > 1 && seconds > 0.02 ? ` · ${Math.round((tokens - 1) / seconds)} tokens/s` : "";
     return `${tokens} token${tokens === 1 ? "" : "s"}${speed}`;
   }
 }

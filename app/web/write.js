@@ -17,6 +17,9 @@ let seen = "";
 // What the model added, newest last: {before, from, after, prefix, text, model, seed}. `before` and `from` are states, {text, ranges,
 // at}: what an undo brings back, and what the model wrote after. It can be undone until the text is edited.
 let steps = [];
+// The model's ranges in texts that the browser's own undo may bring back, the latest last.
+const former = new Map();
+const MOST_FORMER = 200;
 // The continuations to choose from: {before, at, prefix, spaced, model, seed, texts}.
 let offered = null;
 // The text at whose end the model has come to an end.
@@ -47,15 +50,8 @@ export function present(model, window) {
 }
 
 export function open() {
-  field.addEventListener("input", () => {
-    const { selectionEnd: at, value } = field;
-    ranges = edited(ranges, seen, value, at);
-    if (at <= offered?.at) offered.at = Math.max(0, offered.at + value.length - seen.length);
-    seen = value;
-    ghost.typed();
-    draw();
-    changed();
-  });
+  field.addEventListener("input", typed);
+  field.addEventListener("compositionend", ghost.typed);
   field.addEventListener("keydown", keys);
   ghost.open({ ahead, prompt, draw, take });
   surprise.open({ sight: look, model: () => reader.model, draw, choose });
@@ -67,6 +63,28 @@ export function open() {
   $("anyway").addEventListener("click", () => run((signal) => write(reader.model, signal, { anyway: true })));
   $("begin-another").addEventListener("click", beginAnother);
   draw();
+}
+
+function typed({ inputType, isComposing }) {
+  const { selectionEnd: at, value } = field;
+  const back = inputType.startsWith("history") && former.get(value);
+  keep();
+  ranges = back || edited(ranges, seen, value, at);
+  if (at <= offered?.at) offered.at = Math.max(0, offered.at + value.length - seen.length);
+  seen = value;
+  // What an input method composes is not written yet. Keyboards on screens compose every word.
+  if (isComposing && matchMedia("(hover: hover)").matches) ghost.dismiss();
+  else ghost.typed();
+  draw();
+  changed();
+}
+
+/** Remember which part of the text before an edit was the model's. */
+function keep() {
+  if (!ranges.length) return;
+  former.delete(seen);
+  former.set(seen, ranges);
+  if (former.size > MOST_FORMER) former.delete(former.keys().next().value);
 }
 
 function keys(event) {

@@ -199,6 +199,19 @@ def test_nothing_is_asked_while_a_text_is_written_or_the_caret_is_in_a_word(page
     assert requests == []
 
 
+def test_nothing_is_suggested_within_what_is_composed(page: Page, url: str) -> None:
+    """It once stood behind the letters of which an input method had not yet made a word."""
+    page.goto(url)
+    requests = asked(page)
+    text(page).focus()
+    method = page.context.new_cdp_session(page)
+    method.send("Input.imeSetComposition", {"text": "に", "selectionStart": 1, "selectionEnd": 1})
+    page.wait_for_timeout(600)
+    assert not requests
+    method.send("Input.insertText", {"text": "日"})
+    expect(ghost(page)).to_have_text(SUGGESTED)
+
+
 @pytest.mark.parametrize("changes", [{"rate_limit": 1}, {"api_keys": "open-sesame"}])
 def test_a_refusal_is_silent(page: Page, changes: dict[str, Any]) -> None:
     with serving(FakeEngine(), **changes) as strict:

@@ -101,3 +101,36 @@ def test_the_way_to_send_is_the_one_that_works(page: Page) -> None:
         expect(button(page, "Continue")).to_have_attribute("title", "Continue (Ctrl Enter)")
         page.get_by_role("radio", name="Chat").check()
         expect(button(page, "Send")).to_have_attribute("title", "Send (Enter)")
+
+
+def test_all_that_is_pressed_is_as_large_as_a_fingertip(enter: Callable[..., BrowserContext]) -> None:
+    """A tool was once 37 pixels high, and a word to choose 31."""
+    small = """() => [...document.querySelectorAll("button, select, summary, .modes span, .choice span, [type=range]")]
+        .filter((each) => each.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
+        .filter((each) => each.getBoundingClientRect().height < 40).map((each) => each.outerHTML)"""
+    with serving(FakeEngine("The end. ", doubt=0.5, template="chat")) as url:
+        page = enter(**PHONE).new_page()
+        page.goto(url)
+        assert not page.evaluate(small)
+        go(page, "The ")
+        button(page, "Surprise").tap()
+        page.locator("#ink [class*=tint]").first.click(force=True)
+        expect(page.get_by_role("dialog").get_by_role("button")).to_have_count(10)
+        assert not page.evaluate(small)
+        page.keyboard.press("Escape")
+        for panel in ("Settings", "History"):
+            button(page, panel).tap()
+            assert not page.evaluate(small)
+            page.get_by_role("complementary").get_by_role("button", name="Close").tap()
+        page.get_by_role("radio", name="Chat").check()
+        say(page, "Hello")
+        assert not page.evaluate(small)
+
+
+def test_a_title_is_whole_on_a_phone(enter: Callable[..., BrowserContext], starter: str) -> None:
+    """It once ended after two words: Small jo…"""
+    page = enter(**PHONE).new_page()
+    page.goto(starter)
+    expect(page.locator("h1")).to_have_text("Small jokes and small talk")
+    assert page.locator("h1").evaluate("(title) => title.scrollHeight <= title.clientHeight + 1")
+    assert box(page.locator("header"))["height"] <= 3.2 * 17

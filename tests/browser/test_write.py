@@ -18,7 +18,7 @@ MARKUP = "<b>bold</b><img src=x onerror=alert(1)><script>document.title = 'taken
 
 
 def test_the_model_continues_in_an_ink_of_its_own(page: Page) -> None:
-    with serving(FakeEngine()) as url:
+    with serving(FakeEngine(seconds_per_token=0.001)) as url:
         page.goto(url)
         go(page, "Once, ")
         # The trailing space is not sent with the prompt and stays in the text.
@@ -44,6 +44,35 @@ def test_what_a_person_types_into_the_models_words_is_the_persons(page: Page) ->
         text(page).press("Control+End")
         page.keyboard.type("No.")
         expect(page.locator("#ink span")).to_have_text(["Well:", "Yes. Yes. ", "No."])
+
+
+def test_an_emoji_in_place_of_another_stays_whole(page: Page) -> None:
+    """JavaScript counts an emoji as two characters. Of two that begin alike, the first half once stayed the model's."""
+    with serving(FakeEngine("😀. ")) as url:
+        page.goto(url)
+        choose(page, "Length", "10")
+        go(page, "Hi ")
+        text(page).focus()
+        text(page).evaluate("(field) => field.setSelectionRange(3, 5)")
+        page.keyboard.insert_text("😁")
+        expect(page.locator("#ink span").first).to_have_text("Hi 😁")
+
+
+def test_what_the_browser_brings_back_has_its_ink_again(page: Page) -> None:
+    """A part of the model's words, deleted and brought back by the browser's own undo, was once the person's."""
+    with serving(FakeEngine("one two ")) as url:
+        page.goto(url)
+        choose(page, "Length", "10")
+        go(page, "Hi ")
+        text(page).focus()
+        text(page).evaluate("(field) => field.setSelectionRange(5, 8)")
+        page.keyboard.press("Delete")
+        expect(page.locator("#ink .models")).to_have_text("onwo on")
+        page.keyboard.press("Control+z")
+        expect(text(page)).to_have_value("Hi one two on")
+        expect(page.locator("#ink .models")).to_have_text("one two on")
+        page.keyboard.press("Control+z")
+        expect(text(page)).to_have_value("Hi ")
 
 
 def test_another_try_takes_the_place_of_the_last_with_a_seed_of_its_own(page: Page) -> None:
