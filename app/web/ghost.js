@@ -47,8 +47,9 @@ export function open(itsPage) {
   document.addEventListener("visibilitychange", dismiss);
   document.addEventListener("selectionchange", () => text() && page.ahead() !== ahead && dismiss());
   document.addEventListener("keyed", () => (quiet = { until: 0, next: QUIET }));
-  // The field keeps the focus, or a phone would hide its keyboard.
-  for (const target of [$("ink"), $("hint")]) target.addEventListener("pointerdown", (event) => event.preventDefault());
+  // The field keeps the focus, or a phone would hide its keyboard, and all below would move up while it is pressed.
+  for (const id of ["ink", "hint", "actions", "samples"]) $(id).addEventListener("pointerdown", (event) => text() && event.preventDefault());
+  for (const id of ["actions", "samples"]) $(id).addEventListener("click", dismiss, true);
   $("ink").addEventListener("click", ({ target }) => target.className === "ghost" && take());
   $("take").addEventListener("click", take);
   $("other").addEventListener("click", () => turn(1));
@@ -197,4 +198,6 @@ function show() {
   const { left, top, width } = $("ink").getBoundingClientRect();
   $("hint").style.top = `${end.bottom - top}px`;
   $("hint").style.left = `${Math.max(0, Math.min(end.right - left, width - $("hint").offsetWidth))}px`;
+  // The foot of the page may lie over it.
+  $("hint").scrollIntoView({ block: "nearest" });
 }

@@ -158,6 +158,37 @@ def test_on_a_phone_a_tap_takes_it_and_buttons_do_the_rest(enter: Callable[..., 
     expect(ghost(page)).to_have_count(0)
 
 
+def test_below_a_long_text_its_buttons_are_in_sight(enter: Callable[..., BrowserContext], url: str) -> None:
+    """They once lay below the foot of the page."""
+    page = enter(**PHONE | {"viewport": {"width": 390, "height": 470}}).new_page()
+    page.goto(url)
+    text(page).tap()
+    page.keyboard.insert_text("Once upon a time.\n" * 30)
+    page.keyboard.type("The ")
+    whole(page)
+    hint, foot = page.locator("#hint").bounding_box(), page.locator("footer").bounding_box()
+    assert hint
+    assert foot
+    assert hint["y"] + hint["height"] <= foot["y"]
+
+
+def test_a_press_below_it_reaches_what_was_pressed(page: Page, url: str) -> None:
+    """With its last line gone at the beginning of a press, all below moved up, and the press ended beside its button."""
+    page.goto(url)
+
+    def height(written: str) -> float:
+        text(page).fill(written)
+        return float(page.locator("#ink").evaluate("(ink) => ink.clientHeight"))
+
+    lines = next(each for n in range(70) if height(each := f"I\nsaw\n{'I ' * n}") < height(f"{each}{SUGGESTED}"))
+    text(page).fill(lines.strip())
+    page.keyboard.type(" ")
+    whole(page)
+    button(page, "Copy").click()
+    expect(page.get_by_role("status")).to_have_text("Copied")
+    expect(ghost(page)).to_have_count(0)
+
+
 def test_it_can_be_turned_off_for_good(page: Page, url: str) -> None:
     page.goto(url)
     requests = asked(page)

@@ -128,7 +128,7 @@ def test_all_that_is_pressed_is_as_large_as_a_fingertip(enter: Callable[..., Bro
 
 
 def test_a_title_is_whole_on_a_phone(enter: Callable[..., BrowserContext], starter: str) -> None:
-    """It once ended after two words: Small jo…"""
+    """It was once cut in its second word."""
     page = enter(**PHONE).new_page()
     page.goto(starter)
     expect(page.locator("h1")).to_have_text("Small jokes and small talk")
