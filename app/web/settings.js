@@ -116,7 +116,7 @@ const stopField = () =>
     },
     written: (stops) => (stops ?? []).map((stop) => stop.replaceAll("\n", "\\n")).join("\n"),
     says: "A text ends before any of these, one on each line. A line end is written as \\n.",
-    wrong: "Give at most 4 lines of at most 1000 characters.",
+    wrong: "Give at most 4 lines, each of at most 1000 characters.",
   });
 
 function seedField() {
