@@ -7,7 +7,7 @@ import { reply } from "./reply.js";
 import { set, settings } from "./settings.js";
 import { button as reader } from "./speech.js";
 import { keep, load } from "./store.js";
-import { Pace, changed, run } from "./task.js";
+import { Pace, busy, changed, run } from "./task.js";
 import { trouble } from "./trouble.js";
 import { edit, line, versions } from "./turn.js";
 import * as votes from "./votes.js";
@@ -21,6 +21,7 @@ let pair = null;
 let editing = null;
 
 const turns = () => talk.path.map((at) => talk.turns[at]);
+const said = () => [{ role: "system", content: $("system").value.trim() }, ...turns()].filter(({ role, content }) => content || role !== "system");
 const last = () => talk.turns[talk.end];
 const model = () => $("model").value || undefined;
 const empty = (name = model()) => ({ role: "assistant", content: "", model: name });
@@ -74,11 +75,11 @@ export function go() {
 
 function send(signal) {
   const content = field.value.trim();
-  // Another try after a connection that was lost within the reply.
-  if (!content && canAgain()) return last().cut && finish(last(), signal);
+  const write = () => (arena.rival() ? compare([model(), arena.rival()], signal) : answer(empty(), signal));
+  // Another try after a connection that was lost within the reply: it goes on, and two are compared anew.
+  if (!content && canAgain()) return arena.rival() ? ask(null, last().after, write) : last().cut && finish(last(), signal);
   begin("");
   const back = () => begin([content, field.value].filter(Boolean).join("\n"));
-  const write = () => (arena.rival() ? compare([model(), arena.rival()], signal) : answer(empty(), signal));
   return ask(content && { role: "user", content }, talk.end, write, back);
 }
 
@@ -105,7 +106,7 @@ async function ask(asked, before, write, back = () => {}) {
 /** Let the model write `turn` after the last one, or go on with it. */
 async function answer(turn, signal) {
   const begun = turn.content;
-  const before = turns().filter((each) => each !== turn);
+  const before = said().filter((each) => each !== turn);
   draw();
   const item = begun ? $("turns").lastElementChild : $("turns").appendChild(line(turn));
   item.classList.add("writing");
@@ -135,10 +136,12 @@ function finish(turn, signal) {
 
 /** Let two models reply, one after the other, with the same seed. */
 async function compare(models, signal) {
-  const before = turns();
+  const before = said();
   const asked = talk.end;
   const seed = settings.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
   const replies = (Math.random() < 0.5 ? models : models.reverse()).map(empty);
+  // What is changed in the settings meanwhile is for neither of them.
+  const values = replies.map(({ model }) => ({ ...arena.values(model), seed }));
   const sides = replies.map((turn, at) => line(turn, SIDES[at], "div"));
   let done = 0;
   draw();
@@ -148,7 +151,7 @@ async function compare(models, signal) {
   try {
     for (const [at, turn] of replies.entries()) {
       sides[at].classList.add("writing");
-      await reply(turn, before, signal, (words) => (sides[at].words.append(words), grown()), { ...arena.values(turn.model), seed });
+      await reply(turn, before, signal, (words) => (sides[at].words.append(words), grown()), values[at]);
       sides[at].classList.remove("writing");
       done++;
     }
@@ -171,14 +174,19 @@ function rewrite(at) {
 
 /** Keep what a person made of a turn: their own is asked beside the old one, and the model's is changed. */
 function change(at, words) {
+  if (busy()) return;
   const turn = talk.turns[at];
   const differs = words && words !== turn.content;
-  editing = null;
   if (differs && turn.role === "user") {
     const back = () => (editing = { at, words });
-    run((signal) => ask({ role: "user", content: words }, turn.after, () => answer(empty(), signal), back));
+    run((signal) => {
+      // Another try is with what the words are then.
+      words = editing?.at === at ? editing.words.trim() || words : words;
+      return ask({ role: "user", content: words }, turn.after, () => answer(empty(), signal), back);
+    });
     return;
   }
+  editing = null;
   if (differs) Object.assign(turn, { content: words, edited: true, cut: false });
   show(at, ".edit");
 }
@@ -207,6 +215,8 @@ const item = (at) => [...$("turns").children].find((each) => each.at === at);
 
 /** Draw the conversation and focus a control of the turn at this place, or any of `others`. */
 function show(at, control, others = control) {
+  // What could be tried again was about another state.
+  trouble("");
   draw();
   (item(at)?.querySelector(control) ?? item(at)?.querySelector(others))?.focus();
   changed();
@@ -222,7 +232,7 @@ function draw() {
   $("silence").hidden = path.length > 0;
   if (!editing) return;
   const { at, words } = editing;
-  edit(item(at), words, talk.turns[at].role === "user" ? "Ask again" : "Keep", (found) => change(at, found));
+  edit(item(at), words, talk.turns[at].role === "user" ? "Ask again" : "Keep", (found) => change(at, found), (typed) => (editing.words = typed));
 }
 
 /** The turn at this place, with its row. */
@@ -267,11 +277,12 @@ function both() {
   const judged = (vote, second) =>
     run(async () => {
       await vote();
+      if (pair?.places !== places) return;
       pair.hidden = false;
       talk.end = places[Number(second)];
       draw();
       announce(replies.map(({ model }, side) => `${SIDES[side]} was ${model}.`).join(" "));
-    });
+    }).then(() => $("turns").querySelector(".pair [aria-pressed=true]")?.focus());
   const prefix = talk.turns[replies[0].after].content;
   return make("li", { className: "pair" }, ...sides, hidden ? arena.question(replies, prefix, judged) : "");
 }

@@ -13,6 +13,9 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+/** Whether a key press is Enter itself, not one that accepts what an input method offers. Safari tells only by the code 229. */
+export const isEnter = ({ key, isComposing, keyCode }) => key === "Enter" && !isComposing && keyCode !== 229;
+
 /** Have screen readers say this sentence. */
 export function announce(sentence) {
   $("said").textContent = sentence;
@@ -56,8 +59,7 @@ export function flash(button, sentence) {
 /** Call `keep()` on Enter in `field`, and `leave()` on Escape. The keys do nothing else, such as press what has the focus then. */
 export function ask(field, keep, leave) {
   field.addEventListener("keydown", (event) => {
-    const { key, shiftKey, isComposing } = event;
-    const act = key === "Escape" ? leave : key === "Enter" && !shiftKey && !isComposing && keep;
+    const act = event.key === "Escape" ? leave : isEnter(event) && !event.shiftKey && keep;
     if (!act) return;
     event.preventDefault();
     event.stopPropagation();

@@ -9,8 +9,10 @@ const LONGEST = 120;
 const MOST_SHOWN = 200;
 let current = load("current", null, tab) ?? draw();
 let state = () => ({});
-// The state whose entry was deleted: it is stored again only if it changes.
-let deleted = null;
+// The state when it was last shown, stored or deleted: it is stored only if it has changed since.
+let known = null;
+// When the current entry was stored, as far as this tab knows.
+let stored = null;
 
 const kept = () => [load("history", [])].flat();
 export const entries = () => kept().filter(isEntry);
@@ -31,20 +33,36 @@ export const resumed = () => entries().find(({ id }) => id === current);
 /** Leave the current entry: what is written from now on belongs to entry `id`, by default a new one. */
 export function leave(id = draw()) {
   current = id;
-  deleted = null;
+  known = stored = null;
   keep("current", current, tab);
 }
 
-/** Store the present state. Returns a sentence if there is no room. */
+/** The page shows this entry now, and goes on with it. */
+export function hold({ id, at }) {
+  leave(id);
+  stored = at;
+  settle();
+}
+
+const settle = () => (known = JSON.stringify(state()));
+
+/** Store the present state, if it has changed. Returns a sentence if there is no room. */
 export function remember() {
   const now = state();
   // A conversation is called by how it begins now.
   const title = (now.turns?.findLast(({ after }) => after < 0).content ?? now.text).trim().slice(0, LONGEST);
-  if (!title || JSON.stringify(now) === deleted) return "";
-  keep("current", current, tab);
+  if (!title || JSON.stringify(now) === known) return "";
   const all = entries();
+  // What another tab has made of the entry is kept beside this.
+  if (all.some(({ id, at }) => id === current && at !== stored)) leave();
+  keep("current", current, tab);
   const name = all.find(({ id }) => id === current)?.name;
-  return store([{ ...now, id: current, at: Date.now(), title, name }, ...all.filter(({ id }) => id !== current)]);
+  const at = Date.now();
+  const problem = store([{ ...now, id: current, at, title, name }, ...all.filter(({ id }) => id !== current)]);
+  if (problem) return problem;
+  stored = at;
+  settle();
+  return "";
 }
 
 const without = (gone) => entries().filter(({ id }) => id !== gone);
@@ -60,7 +78,7 @@ export function isEntry(entry) {
 
 /** What an entry is called: its own name, or its first words without the tags of a template. */
 function titled({ name, title }) {
-  const plain = title.replace(/\[[A-Z][A-Z _]*\]|\[\w+: [^\]\n]*\]|<\|\w+\|>/g, " ").replace(/\s+/g, " ").trim();
+  const plain = title.slice(0, LONGEST).replace(/\[[A-Z][A-Z _]*\]|\[\w+: [^\]\n]*\]|<\|\w+\|>/g, " ").replace(/\s+/g, " ").trim();
   return name || plain || title;
 }
 
@@ -81,36 +99,38 @@ function item(entry, choose) {
   const title = titled(entry);
   const when = new Date(entry.at);
   const time = make("time", { dateTime: when.toISOString() }, when.toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
+  // Another tab may have gone on with it.
+  const fresh = () => entries().find(({ id }) => id === entry.id) ?? entry;
   const back = () => {
-    const shown = item(entry, choose);
+    const shown = item(fresh(), choose);
     line.replaceWith(shown);
     shown.querySelector(".row button").focus();
   };
   const remove = () => {
+    const gone = fresh();
     say(store(without(entry.id)));
-    if (entry.id === current) deleted = JSON.stringify(state());
+    if (entry.id === current) settle();
+    const restore = () => {
+      say(store([...without(entry.id), gone]));
+      back();
+    };
     const undo = make("button", { onclick: restore }, "Undo");
     line.replaceChildren(make("div", { className: "row note" }, `Deleted: ${title}`, undo));
     undo.focus();
   };
-  const restore = () => {
-    deleted = null;
-    say(store([...without(entry.id), entry]));
-    back();
-  };
-  const open = make("button", { className: "entry", onclick: () => choose(entry) }, make("span", {}, title), time);
+  const open = make("button", { className: "entry", onclick: () => choose(fresh()) }, make("span", {}, title), time);
   const act = (label, onclick) => make("button", { "aria-label": `${label} ${title}`, onclick }, label);
-  const row = make("div", { className: "row" }, act("Rename", () => naming(entry, line, back)), act("Delete", remove));
+  const rename = () => naming(title, line, back, (name) => say(store([...without(entry.id), { ...fresh(), name }])));
+  const row = make("div", { className: "row" }, act("Rename", rename), act("Delete", remove));
   const line = make("li", {}, open, row);
   return line;
 }
 
-/** Ask for a name. Without one, an entry is called by its first words. */
-function naming(entry, line, back) {
-  const field = make("input", { type: "text", value: titled(entry), maxLength: LONGEST, "aria-label": "New name" });
+/** Ask for a name, of which `named(name)` is told. Without one, an entry is called by its first words. */
+function naming(title, line, back, named) {
+  const field = make("input", { type: "text", value: title, maxLength: LONGEST, "aria-label": "New name" });
   const keep = () => {
-    entry.name = field.value.trim();
-    say(store([...without(entry.id), entry]));
+    named(field.value.trim());
     back();
   };
   ask(field, keep, back);
@@ -131,11 +151,15 @@ export function open(again, now) {
   };
   $("search").oninput = again;
   button.onblur = () => sure(false);
-  button.onclick = () => {
+  // The second press is one of its own, neither a double click's nor that of a key held down.
+  button.onkeydown = (event) => event.repeat && event.preventDefault();
+  button.onclick = ({ detail }) => {
     if (!button.classList.contains("sure")) return sure(true);
+    if (detail > 1) return;
     sure(false);
     keep("history", []);
-    deleted = JSON.stringify(state());
+    settle();
     again();
+    $("history-title").focus();
   };
 }

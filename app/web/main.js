@@ -9,7 +9,7 @@ import { get, keyRefusal } from "./api.js";
 import { offer } from "./arena.js";
 import * as chat from "./chat.js";
 import * as colours from "./colours.js";
-import { $, announce, icon, make } from "./dom.js";
+import { $, announce, isEnter, icon, make } from "./dom.js";
 import { examples } from "./examples.js";
 import * as exchange from "./exchange.js";
 import * as history from "./history.js";
@@ -118,7 +118,10 @@ async function describe({ detail: again }) {
 
 /** Show the text that the address holds, if it is a link: even before the server has answered, it can be read. */
 async function receive() {
-  if (task.busy()) return;
+  if (task.busy()) {
+    document.addEventListener("changed", receive, { once: true });
+    return task.stop();
+  }
   try {
     received = await link.read();
   } catch (error) {
@@ -173,6 +176,7 @@ function resume(entry) {
   }
   turn(entry.mode);
   now().restore(entry);
+  history.hold(entry);
 }
 
 function choose(name) {
@@ -318,7 +322,8 @@ function buttons() {
 /** Go on with an entry of the history. */
 function pick(entry) {
   if (task.busy()) return;
-  leave(entry.id);
+  remember();
+  trouble("");
   resume(entry);
   panels.chosen();
   announce("The earlier text is back.");
@@ -332,7 +337,7 @@ function keys() {
   }
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") task.busy() ? task.stop() : panels.show(null);
-    if (event.key !== "Enter" || event.isComposing || task.busy() || !served) return;
+    if (!isEnter(event) || task.busy() || !served) return;
     if (event.ctrlKey || event.metaKey) {
       event.preventDefault();
       if (!event.shiftKey) now().go(model());

@@ -53,7 +53,8 @@ async function guess(who) {
   const { id } = shown;
   enable(false);
   await attempt(async () => {
-    const told = await post(`${address}/guesses`, { id, voter: player, guess: who });
+    const told = await post(`${address}/guesses`, { id, voter: player, guess: who }).catch(unknown);
+    if (!told) return;
     guesses.push({ ...shown, ...told });
     mark();
     tell(told);
@@ -61,6 +62,13 @@ async function guess(who) {
     $("next").textContent = guesses.length < ROUND ? "Next text" : "Your score";
     $("next").focus();
   });
+}
+
+/** A text that the server no longer knows cannot be guessed: another one takes its place. */
+async function unknown(error) {
+  if (error.status !== 404) throw error;
+  await next();
+  if (!$("model").disabled) trouble("The server no longer knows that text: here is another one.");
 }
 
 function tell({ right, written_by, name }) {

@@ -4,7 +4,7 @@ import { $, make } from "./dom.js";
 import { CHOICE, set, settings, usual } from "./settings.js";
 import { keep, load } from "./store.js";
 
-const own = () => [load("presets", [])].flat();
+const own = () => [load("presets", [])].flat().filter((each) => typeof each?.name === "string" && each.values);
 const say = (sentence) => ($("preset-says").textContent = sentence);
 
 function builtIn() {

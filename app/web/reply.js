@@ -1,18 +1,16 @@
 // A model's reply in a chat. The server writes the turns as the model's template says.
 
 import { stream } from "./api.js";
-import { $ } from "./dom.js";
 import { settings, used } from "./settings.js";
 
 /**
- * Let `turn.model` answer `turns`, or go on with `turn` if it has words. Its words are added to `turn.content`, and `grown(words)` is
+ * Let `turn.model` answer `turns`, of which the first may be the system text, or go on with `turn` if it has words. Its words are added to `turn.content`, and `grown(words)` is
  * told. `values` are the settings. `turn.cut` says whether the model had more to say, and `turn.unseen` for how many of the turns its window had no room. Returns the number of tokens.
  */
 export async function reply(turn, turns, signal, grown, values = settings) {
   const { length, nsamples, ...sampling } = values;
   const goesOn = turn.content !== "";
-  const system = $("system").value.trim();
-  const said = [...(system ? [{ role: "system", content: system }] : []), ...turns, ...(goesOn ? [turn] : [])];
+  const said = goesOn ? [...turns, turn] : turns;
   const asked = {
     ...sampling,
     model: turn.model,

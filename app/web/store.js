@@ -25,11 +25,13 @@ export function draw() {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// Where the browser keeps nothing, for as long as the page is open.
+const drawn = draw();
+
 /** The voter's random name: always the same in this browser, and it says nothing about the person. */
 export function voter() {
   const known = load("voter");
   if (typeof known === "string") return known;
-  const drawn = draw();
   keep("voter", drawn);
   return drawn;
 }

@@ -23,11 +23,12 @@ export function versions(places, at, choose) {
   );
 }
 
-/** Let a person change the words. `done(words)` is called with them, or with none if nothing is to change. */
-export function edit(line, content, label, done) {
+/** Let a person change the words. `typed(words)` is told them, and `done(words)` too in the end, or with none if nothing is to change. */
+export function edit(line, content, label, done, typed) {
   const field = make("textarea", { value: content, rows: 1 + content.length / 40, maxLength: 20000, "aria-label": "Change these words" });
   const finish = () => field.value.trim() && done(field.value.trim());
   const leave = () => done();
+  field.addEventListener("input", () => typed(field.value));
   ask(field, finish, leave);
   line.words.replaceWith(field);
   line.row.replaceChildren(

@@ -148,6 +148,18 @@ def test_a_guess_that_was_not_stored_tells_nothing_and_is_made_again(page: Page,
     expect(page.get_by_role("alert")).to_be_empty()
 
 
+def test_a_text_that_the_server_no_longer_knows_is_replaced(page: Page, url: str) -> None:
+    """Only Try again was offered, and could never help."""
+    page.goto(f"{url}/play")
+    expect(button(page, "A model")).to_be_enabled()
+    forget = lambda route: route.continue_(post_data=route.request.post_data_json | {"id": "gone"})  # noqa: E731
+    page.route("**/play/guesses", forget, times=1)
+    button(page, "A model").click()
+    expect(page.get_by_role("alert")).to_have_text("The server no longer knows that text: here is another one.")
+    guess(page, "A model")
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
 def test_without_a_game_the_page_says_what_to_set(page: Page) -> None:
     with serving(ENGINE, feedback="") as url:
         page.goto(url)
