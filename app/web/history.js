@@ -152,7 +152,7 @@ export function open(again, now) {
   $("search").oninput = again;
   button.onblur = () => sure(false);
   // The second press is one of its own, neither a double click's nor that of a key held down.
-  button.onkeydown = (event) => event.repeat && event.preventDefault();
+  button.onkeydown = ({ repeat }) => !repeat;
   button.onclick = ({ detail }) => {
     if (!button.classList.contains("sure")) return sure(true);
     if (detail > 1) return;
