@@ -11,7 +11,7 @@ In simulated polls the intervals held the true rate 95 times of 100 with fifty p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,10 @@ DAYS_SHOWN = 31
 
 @dataclass(frozen=True, kw_only=True)
 class LikeRate:
-    """The like rate of one origin or source: counts, effective sample size, and the ends of the 95 % interval (Wilson)."""
+    """The like rate of one origin or source: counts, effective sample size, and the ends of the 95 % interval (Wilson).
+
+    by_person [voters of the whole table]: how far each person's votes move the rate
+    """
 
     name: str
     source: str
@@ -38,6 +41,7 @@ class LikeRate:
     effective_votes: float
     low: float
     high: float
+    by_person: NDArray[np.float64] = field(compare=False, repr=False)
 
     @property
     def value(self) -> float:
@@ -64,6 +68,7 @@ def like_rate(votes: VoteTable, chosen: Flags, name: str, source: str) -> LikeRa
         effective_votes=effective,
         low=float(low),
         high=float(high),
+        by_person=np.bincount(people, weights=up - up.mean(), minlength=votes.voter.max() + 1) / len(up),
     )
 
 

@@ -21,6 +21,19 @@ def test_a_few_people_with_many_votes_prove_nothing() -> None:
         assert found.low < 0.2 < found.high
 
 
+def test_verdicts_on_two_texts_side_by_side_count_once() -> None:
+    """Each is two votes that cannot agree. Taken for independent, 14 % of polls without a difference reported one."""
+    rows = [*votes("a", 58, 42), *votes("b", 42, 58)]
+    [alone] = compare_all_pairs(rates_by_origin(collect_votes(rows)))
+    # Who likes the one does not like the other.
+    pairs = [row._replace(voter=f"{(n if n < 100 else n + 58) % 100}") for n, row in enumerate(rows)]
+    [beside] = compare_all_pairs(rates_by_origin(collect_votes(pairs)))
+    assert alone.is_significant
+    assert not beside.is_significant
+    assert beside.low < 0 < alone.low
+    assert (alone.needed or 0) * 1.9 < (beside.needed or 0)
+
+
 def test_required_votes_are_what_the_textbook_says() -> None:
     """50 % against 60 %, at 5 % significance and 80 % power: 387 votes each. Equal rates need none."""
     [found] = compare_all_pairs(rates_by_origin(collect_votes([*votes("a", 120, 80), *votes("b", 100, 100)])))
