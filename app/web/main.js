@@ -9,7 +9,7 @@ import { get, keyRefusal } from "./api.js";
 import { offer } from "./arena.js";
 import * as chat from "./chat.js";
 import * as colours from "./colours.js";
-import { $, announce, isEnter, icon, make } from "./dom.js";
+import { $, announce, icon, isEnter, make } from "./dom.js";
 import { examples } from "./examples.js";
 import * as exchange from "./exchange.js";
 import * as history from "./history.js";
