@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import shutil
+import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
 from contextlib import suppress
@@ -74,7 +75,10 @@ def open_speech(voice: str) -> Speech | None:
 async def run(command: Sequence[str], given: bytes) -> bytes:
     """What a program makes of its input. Raises OSError, and ends the program if it is cancelled."""
     environ = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {"LANG": "C.UTF-8"}
-    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environ)
+    # A program that is a script is ended with all that it has started.
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environ, process_group=0
+    )
     writing = asyncio.create_task(feed(process, given))
     try:
         limit_memory(process.pid)
@@ -89,9 +93,13 @@ async def run(command: Sequence[str], given: bytes) -> bytes:
         return bytes(made)
     finally:
         writing.cancel()
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        if process.stdin is not None:
+            process.stdin.close()
+        # Reads what is left, and closes the pipe.
+        await process.communicate()
 
 
 async def feed(process: asyncio.subprocess.Process, given: bytes) -> None:
