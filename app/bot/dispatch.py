@@ -148,7 +148,7 @@ class Dispatcher:
             elif update.message_reaction is not None:
                 await self._see_reaction(update.message_reaction, outbox)
             elif update.inline_query is not None:
-                await self._inline.answer(update.inline_query, outbox)
+                await self._inline.answer(update.inline_query, update.update_id, outbox)
             elif update.chosen_inline_result is not None:
                 await self._inline.keep_chosen(update.chosen_inline_result)
         except (TelegramError, QueueUnavailable):

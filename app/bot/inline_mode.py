@@ -52,26 +52,32 @@ class InlineMode:
         self._allowance = allowance
         self._votes = votes
         self._personal = personal
-        # What is being written for each person.
-        self._writing: dict[int, asyncio.Task[Composition | str]] = {}
+        # What is being written for each person, and the number of the update that asked for it.
+        self._writing: dict[int, tuple[int, asyncio.Task[Composition | str]]] = {}
 
-    async def answer(self, query: InlineQuery, outbox: Outbox) -> None:
-        """Offer a text, or say what to do. Nothing is sent again later: by then the person has typed on."""
+    async def answer(self, query: InlineQuery, number: int, outbox: Outbox) -> None:
+        """Offer a text, or say what to do. Nothing is sent again later: by then the person has typed on.
+
+        `number` is the update's: one that a newer update has overtaken is not answered.
+        """
         person = query.from_user.id
         if earlier := self._writing.get(person):
-            earlier.cancel()
+            if earlier[0] > number:
+                return
+            earlier[1].cancel()
         if not self._allowance.may_ask(person, person):
             await outbox.offer(query, [], personal=True)
             return
         if not query.query.strip():
             await outbox.offer(query, [], button(INLINE_BEGIN), cache_seconds=CACHE_SECONDS)
             return
-        writing = self._writing[person] = asyncio.create_task(self._write(query.query, person))
+        writing = asyncio.create_task(self._write(query.query, person))
+        mine = self._writing[person] = (number, writing)
         try:
             await asyncio.wait([writing])
         finally:
             writing.cancel()
-            if self._writing.get(person) is writing:
+            if self._writing.get(person) is mine:
                 del self._writing[person]
         if writing.cancelled():
             return
