@@ -28,6 +28,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     return {"TELEGRAM_TOKEN": TOKEN, "TELEGRAM_SECRET": SECRET, "ENGINE": "fake", "FEEDBACK": ""}
 
 
+@pytest.mark.slow
 def test_the_webhook_is_set_shown_and_deleted(environ: dict[str, str]) -> None:
     with Telegram().serving() as telegram:
         environ["TELEGRAM_API_URL"] = telegram.url

@@ -196,6 +196,7 @@ def assert_weights_of(folder: Path, step: int) -> None:
     assert all(np.array_equal(weight, expected[name]) for name, weight in read_weights(newest).items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("best", [True, False])
 def test_a_stop_at_any_moment_of_a_save_leaves_files_that_agree(
     vocabulary: Path, killer: Killer, tmp_path: Path, best: bool

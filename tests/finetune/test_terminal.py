@@ -25,6 +25,7 @@ def report(tmp_path: Path) -> list[str]:
 OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("latin-1", "cp1252", "utf-16")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8", *OTHERS])
 def test_output_is_utf_8_whatever_the_terminal_says(
     encoding: str, report: list[str], monkeypatch: pytest.MonkeyPatch

@@ -32,6 +32,7 @@ def in_pieces_and_whole(piece: int, multiple: int) -> list[list[np.ndarray]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("piece", "multiple"), [(10, 1), (4, 16)])
 def test_pieces_and_padding_change_nothing(four_devices: Callable[..., Any], piece: int, multiple: int) -> None:
     pieces, whole = four_devices(in_pieces_and_whole, piece, multiple)

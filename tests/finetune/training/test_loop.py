@@ -105,6 +105,7 @@ def test_saves_by_the_clock_change_nothing_else(
     assert all(np.array_equal(weight, weights[name]) for name, weight in weights_of(run).items())
 
 
+@pytest.mark.slow
 def test_a_run_that_a_person_stops_early_has_a_best_save(
     base: Path, finished: Path, keras: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_run_that_a_person_stops_early_has_a_best_save(
     assert RunFolder(run).lowest_validation == RunFolder(finished).lowest_validation
 
 
+@pytest.mark.slow
 def test_a_run_ends_when_its_minutes_are_over(base: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
     """A busy machine took three times as long as was planned. What is measured at the end decides which save is the best."""
     run = tmp_path / "run"

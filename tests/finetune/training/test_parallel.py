@@ -54,6 +54,7 @@ def test_several_devices_train_as_one(
     assert all(shared[name] == pytest.approx(weight, abs=2e-3) for name, weight in weights.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

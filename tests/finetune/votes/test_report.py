@@ -54,6 +54,7 @@ def test_the_report_is_for_people_and_the_table_for_programs(
     report(store=store, out=out)
 
 
+@pytest.mark.slow
 def test_guesses_are_reported_beside_the_votes(store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fill_guesses(store, guesses(model=(130, 76), human=(109, 97)))
     out = tmp_path / "report"
