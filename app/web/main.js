@@ -118,6 +118,7 @@ async function describe({ detail: again }) {
 
 /** Show the text that the address holds, if it is a link: even before the server has answered, it can be read. */
 async function receive() {
+  // What is being written is stopped and kept.
   if (task.busy()) {
     document.addEventListener("changed", receive, { once: true });
     return task.stop();
@@ -270,8 +271,6 @@ function refresh() {
   document.body.classList.toggle("busy", busy);
   if (wasBusy && !busy) {
     remember();
-    // A link that was opened meanwhile.
-    receive();
     if ([$("stop"), document.body].includes(document.activeElement)) $("go").focus();
   }
   if (!wasBusy && busy && document.activeElement === document.body) $("stop").focus();

@@ -102,17 +102,19 @@ def test_a_link_shows_a_conversation(enter: Callable[..., BrowserContext]) -> No
         expect(other.locator("#turns p")).to_have_text(["Are you there?", "Yes. Yes.", "Still?", "Yes. Yes."])
 
 
-def test_a_link_that_is_opened_while_a_text_is_written_is_shown_after_it(page: Page) -> None:
-    """It was once forgotten, and its address shown all the same."""
-    with serving(FakeEngine(seconds_per_token=0.002)) as url:
+def test_a_link_that_is_opened_while_a_text_is_written_is_shown_once(page: Page) -> None:
+    """It was once forgotten, and its address shown all the same; then it was shown twice, and twice in the history."""
+    with serving(FakeEngine(seconds_per_token=0.02)) as url:
         page.goto(url)
         text(page).fill("Mine")
         button(page, "Continue").click()
+        expect(text(page)).to_have_value(re.compile("^MineThe"))
         page.evaluate("location.hash = 'mode=write&text=Yours'")
         expect(text(page)).to_have_value("Yours")
         assert page.url == f"{url}/"
         button(page, "History").click()
-        expect(page.locator("#entries")).to_contain_text("MineThe quick")
+        expect(page.locator("#entries")).to_contain_text("MineThe")
+        expect(page.locator("#entries > li", has_text="Yours")).to_have_count(1)
 
 
 def test_a_link_of_an_earlier_version_still_works(page: Page) -> None:
