@@ -46,10 +46,3 @@ FrequencyPenalty = Annotated[
         extra_json_schema={"x-otherwise": 0},
     ),
 ]
-LastN = Annotated[
-    Annotated[int, Meta(ge=-1, lt=2**31)] | None,
-    Meta(
-        description="the penalties look at this number of the last tokens, the prompt's included; 64 if left out, 0 for no "
-        "penalties, -1 for the window"
-    ),
-]

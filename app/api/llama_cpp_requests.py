@@ -11,10 +11,11 @@ import msgspec
 from msgspec import Meta
 
 from app.api.compatibility_fields import EmptyList, EmptyText, Unused
-from app.api.field_types import FrequencyPenalty, LastN, PresencePenalty, StopString, Stream
+from app.api.field_types import FrequencyPenalty, PresencePenalty, Stream
+from app.api.llama_cpp_fields import LastN, NewTokens, RepeatPenalty, Seed, Stop, Temperature, TypicalP
 from app.api.openai_requests import MAX_TEXTS, LogitBias, TokenId
 from app.api.validation import invalid_value
-from app.engine.sampling import Probability, RepetitionPenalty, Temperature, TypicalP
+from app.engine.sampling import Probability
 
 Bias = LogitBias | bool
 MixedPrompt = list[str | TokenId]
@@ -28,18 +29,10 @@ class LlamaCppRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         Meta(description="the text to continue, its tokens, texts and tokens mixed, or a list of such prompts"),
     ]
     model: Annotated[str | None, Meta(description="one of /v1/models; the default model if left out")] = None
-    n_predict: Annotated[
-        Annotated[int, Meta(ge=-2, lt=2**31)] | None,
-        Meta(
-            description="the maximum number of new tokens; -1 and -2 for as many as fit in the window",
-            extra_json_schema={"x-otherwise": -1},
-        ),
-    ] = None
+    n_predict: NewTokens = None
     n_cmpl: Annotated[int, Meta(ge=1, le=MAX_TEXTS, description="the number of texts for each prompt")] = 1
     stream: Stream = False
-    temperature: Annotated[
-        Temperature | None, Meta(description="divides the logits, at 0 greedy", extra_json_schema={"x-otherwise": 0.8})
-    ] = None
+    temperature: Temperature = None
     top_k: Annotated[
         Annotated[int, Meta(ge=-1, lt=2**31)] | None,
         Meta(description="choose among the k likeliest tokens, 0 or -1 for all", extra_json_schema={"x-otherwise": 40}),
@@ -58,28 +51,13 @@ class LlamaCppRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             extra_json_schema={"x-otherwise": 0.05},
         ),
     ] = None
-    typical_p: Annotated[
-        TypicalP | None,
-        Meta(description="choose among the most typical tokens that add up to p", extra_json_schema={"x-otherwise": 1}),
-    ] = None
-    repeat_penalty: Annotated[
-        RepetitionPenalty | None,
-        Meta(
-            description="above 1, tokens that occurred among the last become less likely",
-            extra_json_schema={"x-otherwise": 1},
-        ),
-    ] = None
+    typical_p: TypicalP = None
+    repeat_penalty: RepeatPenalty = None
     repeat_last_n: LastN = None
     presence_penalty: PresencePenalty = None
     frequency_penalty: FrequencyPenalty = None
-    seed: Annotated[
-        Annotated[int, Meta(ge=-1, le=2**63 - 1)] | None,
-        Meta(description="the same seed gives the same text; a random one if left out or -1"),
-    ] = None
-    stop: Annotated[
-        StopString | Annotated[list[StopString], Meta(max_length=16)] | None,
-        Meta(description="end the text before this string, or before any of up to 16"),
-    ] = None
+    seed: Seed = None
+    stop: Stop = None
     ignore_eos: Annotated[bool, Meta(description="go on after the model's end marker")] = False
     logit_bias: Annotated[
         Annotated[list[tuple[str | TokenId, Bias]], Meta(max_length=1024)]

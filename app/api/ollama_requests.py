@@ -11,10 +11,11 @@ import msgspec
 from msgspec import Meta
 
 from app.api.compatibility_fields import EmptyList, EmptyObject, EmptyText, Unused
-from app.api.field_types import FrequencyPenalty, LastN, MinP, PresencePenalty, StopString
+from app.api.field_types import FrequencyPenalty, MinP, PresencePenalty
+from app.api.llama_cpp_fields import LastN, NewTokens, RepeatPenalty, Seed, Stop, Temperature, TypicalP
 from app.api.validation import invalid_value
 from app.engine.prompts import Turn
-from app.engine.sampling import Probability, RepetitionPenalty, Temperature, TopK, TypicalP
+from app.engine.sampling import Probability, TopK
 from app.errors import InvalidRequest
 
 ModelName = Annotated[str, Meta(min_length=1, description="one of /api/tags, with or without its tag")]
@@ -27,16 +28,8 @@ TopLogprobs = Annotated[
 class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`options`: how long a text is and how its tokens are chosen."""
 
-    num_predict: Annotated[
-        Annotated[int, Meta(ge=-2, lt=2**31)] | None,
-        Meta(
-            description="the maximum number of new tokens; -1 and -2 for as many as fit in the window",
-            extra_json_schema={"x-otherwise": -1},
-        ),
-    ] = None
-    temperature: Annotated[
-        Temperature | None, Meta(description="divides the logits, at 0 greedy", extra_json_schema={"x-otherwise": 0.8})
-    ] = None
+    num_predict: NewTokens = None
+    temperature: Temperature = None
     top_k: Annotated[
         TopK | None,
         Meta(description="choose among the k likeliest tokens, 0 for all", extra_json_schema={"x-otherwise": 40}),
@@ -49,28 +42,13 @@ class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         ),
     ] = None
     min_p: MinP = None
-    typical_p: Annotated[
-        TypicalP | None,
-        Meta(description="choose among the most typical tokens that add up to p", extra_json_schema={"x-otherwise": 1}),
-    ] = None
-    repeat_penalty: Annotated[
-        RepetitionPenalty | None,
-        Meta(
-            description="above 1, tokens that occurred among the last become less likely",
-            extra_json_schema={"x-otherwise": 1},
-        ),
-    ] = None
+    typical_p: TypicalP = None
+    repeat_penalty: RepeatPenalty = None
     repeat_last_n: LastN = None
     presence_penalty: PresencePenalty = None
     frequency_penalty: FrequencyPenalty = None
-    seed: Annotated[
-        Annotated[int, Meta(ge=-1, le=2**63 - 1)] | None,
-        Meta(description="the same seed gives the same text; a random one if left out or -1"),
-    ] = None
-    stop: Annotated[
-        StopString | Annotated[list[StopString], Meta(max_length=16)] | None,
-        Meta(description="end the text before this string, or before any of up to 16"),
-    ] = None
+    seed: Seed = None
+    stop: Stop = None
     num_ctx: Annotated[
         Annotated[int, Meta(ge=1, lt=2**31)] | None,
         Meta(description="use only this number of the prompt's last tokens; the model's window if that is smaller"),
