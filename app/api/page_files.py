@@ -1,4 +1,4 @@
-"""The page's files under `/web/VERSION/`, sent without their comments and needless spaces, a fifth of them.
+"""The page's files under `/web/VERSION/`, sent without their comments and needless spaces, a third of them.
 
 The version is a hash of all files. A new version has new addresses, so browsers may keep each file for a year.
 """
@@ -39,8 +39,8 @@ SECURITY_HEADERS = {
 ONE_YEAR = "public, max-age=31536000, immutable"
 # Compressing a file takes a millisecond, once for each visitor and version, so it needs no thread.
 COMPRESSED = [Middleware(GZipMiddleware)]
-# Comments that have lines of their own.
-COMMENTS = re.compile(r"^[ \t]*(?://.*|/\*(?:(?!\*/)[\s\S])*\*/|<!--(?:(?!-->)[\s\S])*-->)[ \t]*\n", re.MULTILINE)
+# Comments that have lines of their own, of style sheets and HTML.
+COMMENTS = re.compile(r"^[ \t]*(?:/\*(?:(?!\*/)[\s\S])*\*/|<!--(?:(?!-->)[\s\S])*-->)[ \t]*\n", re.MULTILINE)
 INDENTATION = re.compile(r"^[ \t]+|^\n", re.MULTILINE)
 # Of a style sheet: before a brace, and after a brace or a sign. Before a colon, a space says something.
 SPACES = re.compile(r"\s+(?=[{}])|(?<=[{}:;,])\s+")
@@ -66,10 +66,15 @@ def read_files() -> PageFiles:
 
 
 def lean(path: Path) -> bytes:
-    """A file as it is sent. No string goes over lines, so a line that begins as a comment is one."""
+    """A file as it is sent."""
+    from rjsmin import jsmin
+
     if path.suffix == ".png":
         return path.read_bytes()
-    text = INDENTATION.sub("", COMMENTS.sub("", path.read_text(encoding="utf-8")))
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".js":
+        return jsmin(text).encode()
+    text = INDENTATION.sub("", COMMENTS.sub("", text))
     return (SPACES.sub("", text) if path.suffix == ".css" else text).encode()
 
 
