@@ -18,7 +18,7 @@ CONTAINERS = $(firstword $(foreach name,docker podman buildah,$(shell $(name) in
 # With it, every process of the tests would compile TensorFlow's modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test test-all browser clients lint format hooks image image-check starter bench docs lock help
+.PHONY: serve test test-all torture browser clients lint format hooks image image-check starter bench docs lock help
 
 serve: .venv/container  ## Serve the bundle exported last, or MODEL=..., on http://localhost:8080
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 exec $(BIN)/python -m app
@@ -28,6 +28,9 @@ test: lint  ## Check format, lint and types, and run all tests but the slow ones
 
 test-all: lint  ## The same with the slow tests, and with the coverage floor
 	$(PYTEST) --numprocesses=logical --cov
+
+torture: .venv/tests  ## Attack the app at full size, or with ATTACK="overload fuzz" only; an hour or two on two quiet cores
+	$(BIN)/pytest $(if $(ATTACK),$(ATTACK:%=tests/robustness/test_%.py),tests/robustness) --torture -o addopts= -v
 
 browser: .venv/browser  ## Test the page in Chromium, which `apt-get install chromium` brings
 	$(BIN)/pytest tests/browser -o addopts= -q

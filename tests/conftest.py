@@ -60,6 +60,12 @@ def write_tiny(folder: Path, **changes: int) -> None:
     write_checkpoint(folder, hparams, weights, vocabulary=folder, step=7)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--torture", action="store_true", help="attack at full size (tests/robustness), for an hour or two"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The same invented examples every time, with no time limit, and nothing written into the repository."""
     few = config.option.markexpr == "not slow"

@@ -73,7 +73,7 @@ def lean(path: Path) -> bytes:
         return path.read_bytes()
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".js":
-        return jsmin(text).encode()
+        return str(jsmin(text)).encode()
     text = INDENTATION.sub("", COMMENTS.sub("", text))
     return (SPACES.sub("", text) if path.suffix == ".css" else text).encode()
 
