@@ -104,13 +104,21 @@ def parse_json(body: bytes, example: str = EXAMPLE) -> dict[str, Any]:
         value = json.loads(
             text, object_pairs_hook=unique_fields, parse_float=read_float, parse_constant=refuse_constant
         )
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise too_deep() from None
+    except ValueError as error:
+        # Python's own message about digits names a setting of Python.
+        problem = "a number has thousands of digits" if "int_max_str_digits" in str(error) else error
         raise InvalidRequest(
-            f"the body is not JSON ({error}): send an object such as {example}.", code="invalid_json"
+            f"the body is not JSON ({problem}): send an object such as {example}.", code="invalid_json"
         ) from None
     if not isinstance(value, dict):
         raise InvalidRequest(f"the body is not a JSON object: send one such as {example}.", code="invalid_json")
     return value
+
+
+def too_deep() -> InvalidRequest:
+    return InvalidRequest("the body is nested too deeply: send a flat object.", code="invalid_json")
 
 
 def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from app.api.msgspec_response import MsgspecResponse
 from app.api.replies.tgi_reply import TgiReply
 from app.api.state import State
 from app.api.tgi_requests import DEFAULT_NEW_TOKENS, TgiParameters, TgiRequest, check_stream
-from app.api.validation import validate, without_nulls
+from app.api.validation import validate
 from app.ask import Generation, read_prompt
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
@@ -65,7 +65,10 @@ async def info(request: Request[State]) -> Response:
 
 async def generate_stream(request: Request[State]) -> Response:
     began = time.monotonic()
-    return await continue_inputs(request, {"stream": True} | without_nulls(await read_object(request, EXAMPLE)), began)
+    given = await read_object(request, EXAMPLE)
+    if given.get("stream") is None:
+        given["stream"] = True
+    return await continue_inputs(request, given, began)
 
 
 async def continue_inputs(request: Request[State], given: dict[str, Any], began: float) -> Response:

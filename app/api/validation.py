@@ -18,12 +18,14 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from app.api.body import has_surrogates
+from app.api.body import has_surrogates, too_deep
 from app.errors import InvalidRequest
 
 Schema = TypeVar("Schema", bound=msgspec.Struct)
 # The longest part of a wrong value that an error message repeats, in characters.
 SHOWN_CHARACTERS = 40
+# Of objects and lists within each other. What handles them calls itself for each level, and Python allows about a thousand calls.
+MAX_DEPTH = 100
 
 
 def validate(fields: Mapping[str, Any], schema: type[Schema], *, text: bool = False) -> Schema:
@@ -31,14 +33,11 @@ def validate(fields: Mapping[str, Any], schema: type[Schema], *, text: bool = Fa
 
     `text`: numbers and booleans may be given as strings, as a query string and a web form give them.
     """
-    try:
-        given = without_nulls(fields)
-        for name, value in given.items():
-            if name not in schema.__struct_encode_fields__:
-                raise unknown_field(name, "", schema)
-            check_value(name, value)
-    except RecursionError:
-        raise InvalidRequest("the body is nested too deeply: send a flat object.", code="invalid_json") from None
+    for name, value in fields.items():
+        if value is not None and name not in schema.__struct_encode_fields__:
+            raise unknown_field(name, "", schema)
+        check_value(name, value)
+    given = without_nulls(fields)
     try:
         return msgspec.convert(given, schema, strict=not text)
     except msgspec.ValidationError as error:
@@ -57,18 +56,22 @@ def invalid_value(param: str, message: str) -> InvalidRequest:
     return InvalidRequest(message, param=param, code="invalid_value")
 
 
-def check_value(name: str, value: object) -> None:
-    """Refuse two things that msgspec accepts: integers beyond 64 bits and unpaired surrogates. Raises InvalidRequest."""
-    if isinstance(value, list):
-        for item in value:
-            check_value(name, item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            check_value(name, item)
-    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise invalid_value(name, f"{name} is too large a number: send a smaller one.")
-    elif isinstance(value, str) and has_surrogates(value):
-        raise invalid_value(name, f"{name} holds half a character (a lone surrogate): send whole characters.")
+def check_value(field: str, value: object, depth: int = 1) -> None:
+    """Refuse what JSON can express and nothing behind it can hold, anywhere in the value of a field. Raises InvalidRequest.
+
+    That is numbers beyond 64 bits, unpaired surrogates, and lists within a hundred others.
+    """
+    if isinstance(value, str):
+        if has_surrogates(value):
+            raise invalid_value(field, f"{field} holds half a character (a lone surrogate): send whole characters.")
+    elif isinstance(value, int | float):
+        if not -(2**63) <= value < 2**63:
+            raise invalid_value(field, f"{field} is too large a number: send a smaller one.")
+    elif isinstance(value, list | dict):
+        if depth == MAX_DEPTH:
+            raise too_deep()
+        for each in value.values() if isinstance(value, dict) else value:
+            check_value(field, each, depth + 1)
 
 
 def refusal(message: str, fields: Mapping[str, Any], schema: type[msgspec.Struct]) -> InvalidRequest:

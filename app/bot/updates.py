@@ -70,8 +70,10 @@ class Updates:
     async def take(self, update: dict[str, Any]) -> None:
         """Handle the update, or wait for it if it is being handled already. Raises Undelivered, QueueUnavailable."""
         try:
+            # What cannot be written as JSON again, such as half a character, cannot be answered or stored either.
+            msgspec.json.encode(update)
             envelope = msgspec.convert(update, UpdateEnvelope)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeEncodeError, RecursionError):
             log.warning("ignored a malformed update")
             return
         task = self._running.get(envelope.update_id)

@@ -61,6 +61,19 @@ def test_broken_utf_8_and_half_characters(url: str) -> None:
     assert_error(httpx.post(url, content=b'{"stop": ["\\ud83d"]}'), 400, "stop")
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [("/", 400), ("/generate_stream", 422), ("/v1/chat/completions", 400), ("/api/chat", 400)]
+)
+def test_what_json_can_express_and_nothing_can_hold(url: str, path: str, status: int) -> None:
+    """Seen on /generate_stream: 500, since its fields were read in a way that calls itself for each level of a list."""
+    deep = '{"stop": ' + "[" * 900 + "]" * 900 + "}"
+    for body in (deep, '{"stop": "\\ud800"}', '{"\\ud800": null}', '{"a": {"\\udc00": 1}}', '{"stop": 1e400}'):
+        reply = httpx.post(url + path, content=body)
+        assert reply.status_code == status, body
+    said = httpx.post(url, content='{"length": ' + "9" * 5000 + "}").json()["error"]["message"]
+    assert said.startswith("the body is not JSON (a number has thousands of digits)")
+
+
 def test_a_body_over_the_limit(url: str) -> None:
     assert_error(httpx.post(url, content=b" " * 300_000), 413, None)
     assert_error(httpx.post(url, content=(b" " * 1000 for _ in range(300))), 413, None)

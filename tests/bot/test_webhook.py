@@ -60,6 +60,7 @@ MALFORMED = [
     b'{"update_id": 7, "callback_query": {}}', b'{"update_id": 8, "callback_query": {"id": "1", "from": 5, "data": "up:x"}}',
     b'{"update_id": 9}', b'{"update_id": 10, "edited_message": {"chat": {"id": 7}}}', b"[" * 100_000, b"x" * 300_000,
     written(text="hi", entities=[{"type": "mention", "offset": 900, "length": 5}]), written(text="\ud800"), written(text=["a"]),
+    b'{"update_id": "\\ud800"}', b'{"update_id": 11, "message": {"chat": {"id": 7}, "from": {"id": 7, "first_name": "\\ud800"}}}',
 ]  # fmt: skip
 
 
