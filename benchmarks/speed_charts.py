@@ -71,15 +71,19 @@ def paint_load(panels: Sequence[Any]) -> None:
         scale(axes, clients, title, "clients")
 
 
+def colours(theme: str) -> dict[str, Any]:
+    """Matplotlib's settings for a theme."""
+    paper, ink, faint = THEMES[theme]
+    return {"text.color": ink, "axes.labelcolor": ink, "xtick.color": ink, "ytick.color": ink, "axes.edgecolor": faint,
+            "grid.color": faint, "axes.facecolor": paper, "figure.facecolor": paper, "font.size": 9}  # fmt: skip
+
+
 def draw(name: str, theme: str, paint: Callable[[Sequence[Any]], None], folder: Path = RESULTS) -> Path:
     """Write a picture of three panels with one legend."""
     from finetune.charts import new_figure
 
-    paper, ink, faint = THEMES[theme]
-    style = {"text.color": ink, "axes.labelcolor": ink, "xtick.color": ink, "ytick.color": ink, "axes.edgecolor": faint,
-             "grid.color": faint, "axes.facecolor": paper, "figure.facecolor": paper, "font.size": 9}  # fmt: skip
     path = folder / f"{name}-{theme}.png"
-    with new_figure(11, 3.6, **style) as figure:
+    with new_figure(11, 3.6, **colours(theme)) as figure:
         panels = figure.subplots(1, 3)
         paint(panels)
         lines, labels = panels[0].get_legend_handles_labels()

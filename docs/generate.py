@@ -160,10 +160,18 @@ def figures(name: str) -> str:
     return figures(name)
 
 
+def attacks() -> str:
+    """What `make torture` measured, before and now."""
+    from benchmarks.torture import compared
+
+    return table(("attack", "figure", "at most", "before", "now"), compared())
+
+
 PARTS: dict[str, Callable[..., str]] = {
     "settings": settings, "verbs": verb_list, "options": options, "routes": routes, "fields": fields, "tree": tree,
     "folders": folders, "dependencies": dependencies, "queries": queries,
     "guardrails": guardrails, "figures": figures, "sources": sources, "googlesql": googlesql,
+    "attacks": attacks,
 }  # fmt: skip
 
 if __name__ == "__main__":
