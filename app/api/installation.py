@@ -15,8 +15,8 @@ from app.api.preview_picture import PAPER, PEN, draw_preview
 from app.api.state import State
 
 WORKER = "worker.js"
-KEPT = b'{"version": "", "files": []}'
-"""What worker.js has in the place of the version and its files."""
+KEPT = b'{"version":"","files":[]}'
+"""What worker.js, without its spaces, has in the place of the version and its files."""
 KEPT_KINDS = (".js", ".css", ".svg")
 LONGEST_SHORT_NAME = 12
 """Characters. Longer names are cut below an icon."""

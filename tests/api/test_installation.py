@@ -111,7 +111,7 @@ def test_the_worker_keeps_this_version_and_nothing_of_the_api(url: str) -> None:
         "text/javascript; charset=utf-8",
         "no-cache",
     )
-    kept = json.loads(re.findall(r"= (\{.*\});", reply.text)[0])
+    kept = json.loads(re.findall(r"=(\{.*?\});", reply.text)[0])
     assert all(httpx.get(f"{url}/{file}").headers["cache-control"].endswith("immutable") for file in kept["files"])
     needed = set(re.findall(r'(?:href|src)="(web/[^"]+\.(?:js|css|svg))"', httpx.get(url, headers=HTML).text))
     assert needed <= set(kept["files"])
