@@ -54,7 +54,10 @@ class AccessLog:
 
         async def recorded_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = record.id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = record.id
+                # No browser takes a reply for something else than it says, whatever is in it.
+                headers["X-Content-Type-Options"] = "nosniff"
             record.see(message)
             await send(message)
 
@@ -114,8 +117,9 @@ class RequestRecord:
         seconds = time.monotonic() - self._began
         scope, path = self._scope, self._scope["raw_path"].decode("latin-1")[:SHOWN_CHARACTERS]
         # https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#HttpRequest
+        method = scope["method"][:SHOWN_CHARACTERS]
         request = {
-            "requestMethod": scope["method"],
+            "requestMethod": method,
             "requestUrl": path,
             "status": status,
             "responseSize": str(self._size),
@@ -123,7 +127,7 @@ class RequestRecord:
             "protocol": f"HTTP/{scope['http_version']}",
             "userAgent": header(scope["headers"], b"user-agent")[:SHOWN_CHARACTERS],
         }
-        line = f"{scope['method']} {path} {status} in {seconds:.3f} s"
+        line = f"{method} {path} {status} in {seconds:.3f} s"
         log.log(level, "%s", line, extra={"http_request": request, "request_id": self.id})
 
 

@@ -15,14 +15,17 @@ class CrossOriginMiddleware(CORSMiddleware):
     """Starlette's middleware, but the headers are sent even if the request names no Origin."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Starlette's reply, but a refusal is an error object."""
+        """Starlette's reply, but without a text if it allows, and an error object if it refuses."""
         reply = super().preflight_response(request_headers)
+        headers = {name: value for name, value in reply.headers.items() if not name.startswith("content-")}
         if reply.status_code == 200:
-            return reply
+            return Response(status_code=204, headers=headers)
         origin, method = request_headers["origin"], request_headers["access-control-request-method"]
         problem = f"pages of {origin} may not send {method} here: CORS_ORIGINS lists who may."
+        if self.is_allowed_origin(origin):
+            problem = f"no page may send {method} here, nor from the internet to a local network: use GET or POST."
         refused = error_response(Forbidden(problem, code="origin_not_allowed"))
-        refused.headers.update({name: reply.headers[name] for name in reply.headers if not name.startswith("content-")})
+        refused.headers.update(headers)
         return refused
 
     async def send(self, message: Message, send: Send, request_headers: Headers) -> None:

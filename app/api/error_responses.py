@@ -106,10 +106,14 @@ async def handle_disconnect(request: Request, error: Exception) -> Response:
 async def handle_unexpected_error(request: Request, error: Exception) -> Response:
     """A mistake in this program.
 
-    Starlette sends this reply from outside of all middleware, so the CORS header is set here.
+    Starlette sends this reply from outside of all middleware, so the CORS headers are set here.
     """
     log.error("a request could not be answered", exc_info=error)
     failure = ServerError("something went wrong here; the server's log has the cause.", code="internal_error")
     response = error_response(failure, form_of(request.scope))
-    response.headers["Access-Control-Allow-Origin"] = "*"
+    origins, origin = request.state["settings"].origins, request.headers.get("origin")
+    if "*" in origins:
+        response.headers["Access-Control-Allow-Origin"] = "*"
+    elif origin is not None and origin in origins:
+        response.headers.update({"Access-Control-Allow-Origin": origin, "Vary": "Origin"})
     return response

@@ -44,6 +44,46 @@ def test_an_unexpected_exception_is_an_error_object_too() -> None:
         assert httpx.get(f"{url}/health").status_code == 200
 
 
+def test_only_named_origins_may_read_an_unexpected_error() -> None:
+    """Seen: `*`, whatever CORS_ORIGINS said, because this reply is sent from outside of what adds the header."""
+
+    class Broken(FakeEngine):
+        def slots(self, count: int, positions: int) -> NoReturn:
+            raise ZeroDivisionError
+
+    with serving(Broken(), cors_origins="https://a.example") as url:
+        for origin, allowed in (
+            ("https://a.example", "https://a.example"),
+            ("https://b.example", None),
+            ("\xff", None),
+        ):
+            reply = httpx.post(url, json={}, headers={b"Origin": origin.encode("latin-1")})
+            assert (reply.status_code, reply.headers.get("access-control-allow-origin")) == (500, allowed)
+
+
+@pytest.mark.parametrize("origins", ["*", "https://a.example"])
+def test_a_preflight_with_any_bytes_is_allowed_without_a_text_or_refused_in_an_error_object(origins: str) -> None:
+    """Seen: text/plain, which is no answer of this API."""
+    with serving(FakeEngine(), cors_origins=origins) as url:
+        for origin, method, header in (
+            (b"\xff", b"GET", b"a"),
+            (b"https://a.example", b"\xff", b"a"),
+            (b"https://a.example", b"GET", b"\xff, \xfe"),
+            (b"", b"", b""),
+        ):
+            asked = {
+                b"Origin": origin,
+                b"Access-Control-Request-Method": method,
+                b"Access-Control-Request-Headers": header,
+            }
+            reply = httpx.options(f"{url}/version/%ff", headers=asked)
+            if reply.status_code == 204:
+                assert (reply.content, "content-type" in reply.headers) == (b"", False)
+            else:
+                assert (reply.status_code, reply.json()["error"]["code"]) == (403, "origin_not_allowed")
+            assert len(reply.headers["x-request-id"]) == 32
+
+
 def test_an_exception_in_the_middle_of_a_stream_is_its_last_event() -> None:
     """Many clients would take a stream that just breaks off for a complete one."""
     with serving(BreakingEngine()) as url:
