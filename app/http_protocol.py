@@ -11,6 +11,8 @@ from uvicorn._types import HTTPScope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from app.outflow import Outflow
+
 # Limits of a request line together with its headers.
 HEADER_BYTES = 16384
 HEADER_SECONDS = 10.0
@@ -24,10 +26,11 @@ OTHER_PROTOCOLS = {b"\x16\x03": "TLS", b"PRI * HTTP/2": "HTTP/2"}
 
 
 class HttpProtocol(H11Protocol):
-    """Uvicorn's protocol, but for three things.
+    """Uvicorn's protocol, but for four things.
 
     - A connection whose request line and headers have not arrived after HEADER_SECONDS is closed.
     - Characters beyond ASCII in an address are percent-encoded, which browsers do and curl does not.
+    - A reply that nobody reads is dropped: see app.outflow. A stream goes on until then, as it would wait where it takes more.
     - What h11 refuses becomes a request with `scope["malformed"]`, the error, so that the application can answer it.
     """
 
@@ -35,7 +38,8 @@ class HttpProtocol(H11Protocol):
     malformed: bool = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # As in uvicorn.
-        super().connection_made(transport)
+        self.outflow = Outflow(transport, self.loop)
+        super().connection_made(self.outflow)
         # What has arrived of the request line and the headers.
         self.head = b""
         self.start_deadline()
@@ -50,7 +54,13 @@ class HttpProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.cancel_deadline()
+        self.outflow.lost()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Much of a reply waits here. Let only those wait that are not being generated, such as a file."""
+        if "generation" not in self.scope:
+            super().pause_writing()
 
     def start_deadline(self) -> None:
         self.deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
