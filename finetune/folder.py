@@ -1,7 +1,16 @@
-"""Atomic folders: written under a temporary name, then renamed; complete or absent."""
+"""Atomic folders: written under a temporary name, then renamed; complete or absent.
+
+    .NAME-12345678.new   what a process writes, which holds a lock on it
+    .NAME-12345678.old   what it replaces, for the moment between two renamings
+
+Nobody can clean up after a process that was killed but the next one: it removes what nobody holds a lock on.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import shutil
 import signal
 import sys
@@ -12,18 +21,48 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.errors import SettingError
+from finetune.run_lock import is_locked, try_lock
 
 
 @contextmanager
 def written_aside(out: Path) -> Iterator[Path]:
-    """A new temporary folder beside `out` to write in. Removed at the end, unless `replace_folder` moved it into place."""
+    """A new temporary folder beside `out` to write in. Removed at the end, unless `replace_folder` moved it into place.
+
+    First removes what killed processes left of writing `out`.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out)
     with leaving_at_signals():
         aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        held = os.open(aside, os.O_RDONLY)
         try:
+            try_lock(held, alone=True)
+            # Only now does it have a name that others may remove if nobody holds a lock on it.
+            aside = aside.rename(f"{aside}.new")
             yield aside
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+            os.close(held)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for what is needed for a while. Like `written_aside`, it removes what killed processes left there."""
+    with written_aside(Path(tempfile.gettempdir()) / "gpt-2-scratch") as folder:
+        yield folder
+
+
+def remove_leftovers(out: Path) -> None:
+    """Remove what nobody writes any more. A process killed while it replaced `out` has moved that away: it is put back."""
+    name = re.compile(rf"\.{re.escape(out.name)}-[a-z0-9_]{{8}}\.(new|old)")
+    for left in sorted((path for path in out.parent.iterdir() if name.fullmatch(path.name)), reverse=True):
+        written = left.with_suffix(".new")
+        if written.exists() and is_locked(written) is not False:
+            continue
+        if left.suffix == ".old" and not out.exists():
+            with contextlib.suppress(OSError):  # Another process has just put something there.
+                left.rename(out)
+        shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
@@ -58,7 +97,7 @@ def replace_folder(aside: Path, out: Path, files: Collection[str]) -> None:
     for path in out.iterdir():
         if path.name not in files:
             (shutil.copytree if path.is_dir() else shutil.copy2)(path, aside / path.name)
-    old = aside.with_name(f"{aside.name}-old")
+    old = aside.with_suffix(".old")
     out.rename(old)
     aside.rename(out)
-    shutil.rmtree(old)
+    shutil.rmtree(old, ignore_errors=True)

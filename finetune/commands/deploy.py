@@ -14,7 +14,6 @@ import getpass
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -39,7 +38,7 @@ from finetune.deployment.service_settings import source_of, url_of
 from finetune.deployment.shell_script import SOURCE, TAKE_COMMENTS, UNKNOWN, commands, script
 from finetune.deployment.staged_sources import stage_sources
 from finetune.deployment.webhook import BotInfo, bot_info, check_token, delete_webhook, set_webhook
-from finetune.folder import leaving_at_signals
+from finetune.folder import leaving_at_signals, scratch_folder
 from finetune.inventory import find_bundle
 from finetune.readable_json import readable_json
 from finetune.terminal import consents
@@ -146,9 +145,9 @@ def put_online(
     if votes and not dry_run:
         find_program("bq")
     bundle = open_bundle(chosen_bundle(model))
-    with tempfile.TemporaryDirectory(prefix="gpt2-deploy-") as folder:
+    with scratch_folder() as folder:
         place, state = look(project, region, service, secret_names(service) if token else (), votes, dry_run)
-        wanted = Deployment(service, bundle, stage_sources(bundle.folder, Path(folder)), token, votes)
+        wanted = Deployment(service, bundle, stage_sources(bundle.folder, folder), token, votes)
         steps = plan(wanted, state, place)
         lines = list(summary(wanted, state, place, steps))
         if dry_run:

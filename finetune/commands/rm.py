@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from app.engine.default_bundle import MODELS, default_bundle, deployed_model
@@ -17,6 +16,7 @@ from app.errors import FatalError, SettingError
 from finetune.build_context import send_default
 from finetune.columns import shown_bytes
 from finetune.default_choice import forget_default
+from finetune.folder import written_aside
 from finetune.inventory import RUNS, StoredModel, describe, find_model
 from finetune.terminal import consents, harmless
 
@@ -70,15 +70,13 @@ def agree(yes: bool) -> None:
 def delete(model: StoredModel) -> None:
     """Delete a folder. It loses its name first: an interruption leaves no half of it under that name."""
     folder = Path(model.name)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with written_aside(folder) as aside:
         folder.rename(aside / folder.name)
         if model.default:
             forget_default()
         with contextlib.suppress(FatalError):
             send_default()
-    finally:
-        shutil.rmtree(aside)
+        shutil.rmtree(aside / folder.name)
 
 
 def default_now() -> str:

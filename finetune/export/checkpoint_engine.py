@@ -5,7 +5,6 @@ The checkpoint is first written as a bundle in a temporary folder, rounded as `e
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from finetune.export.bundle_writer import WRITING_STEPS, describe_bundle, write_
 from finetune.export.end_markers import find_end_marker
 from finetune.export.profile_options import own_profile
 from finetune.export.quantization import Bits
+from finetune.folder import scratch_folder
 from finetune.progress_bar import progress_bar
 from finetune.run_folder import RunFolder
 
@@ -49,8 +49,7 @@ def checkpoint_engine(
 @contextmanager
 def temporary_bundle(source: CheckpointFolder, bits: Bits, end: EndMarker, quiet: bool = False) -> Iterator[Bundle]:
     """A bundle whose parity is not measured, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="gpt-2-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         with progress_bar("read", WRITING_STEPS, quiet=quiet) as progress:
             write_model(source, bits, folder, progress)
         yield Bundle(

@@ -11,13 +11,14 @@ It is removed once the corpus is written.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
+
+from finetune.folder import scratch_folder
 
 Row = Mapping[str, Any]
 
@@ -49,8 +50,8 @@ class Journal:
     @contextmanager
     def plainly_named(self) -> Iterator[None]:
         """Go by a link with a plain name for a while: DuckDB takes a path with * ? or [ for a pattern."""
-        with tempfile.TemporaryDirectory(prefix="fetch-") as folder:
-            self.folder = Path(folder) / "journal"
+        with scratch_folder() as folder:
+            self.folder = folder / "journal"
             self.folder.symlink_to(self._place.absolute())
             try:
                 yield

@@ -7,7 +7,6 @@ no validation loss.
 from __future__ import annotations
 
 import random
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +18,7 @@ from app.engine.checkpoint_folder import open_checkpoint, step_of
 from app.errors import SettingError
 from finetune.checkpoint import read_weights, replace_text, save_note, write_checkpoint
 from finetune.data.prepared import Data
+from finetune.folder import scratch_folder
 from finetune.option_ranges import option
 from finetune.run_folder import RunFolder, saves
 from finetune.training.divergence import refuse_infinite_weights
@@ -45,11 +45,11 @@ def train_with_gpt_2_simple(options: TrainingOptions, data: Data, run: RunFolder
     refuse_unsupported(options, data)
     start = starting_point(options, data, run)
     refuse_window(options, start.hparams.n_ctx)
-    with tempfile.TemporaryDirectory() as work:
-        tokens = Path(work) / "tokens.npz"
+    with scratch_folder() as work:
+        tokens = work / "tokens.npz"
         np.savez_compressed(tokens, np.asarray(data.train.tokens, np.int32))
         # Also for a resumption: gpt-2-simple takes the shape and the vocabulary from there, and cannot from the run itself.
-        write_checkpoint(model := Path(work) / "start", start.hparams, start.weights, start.vocabulary)
+        write_checkpoint(model := work / "start", start.hparams, start.weights, start.vocabulary)
         if options.resume:
             name_save(run.folder, start.step)
         else:
