@@ -8,6 +8,7 @@ and so on; names here omit the leading `model/`. TensorFlow is imported where it
 from __future__ import annotations
 
 import contextlib
+import glob
 import math
 import os
 import re
@@ -34,6 +35,7 @@ from app.engine.checkpoint_folder import (
 from app.engine.vocabulary_files import encode_byte_pairs, read_byte_pairs, read_text
 from app.errors import CheckpointError
 from finetune.openai_shapes import StoredShape, stored_shape
+from finetune.run_lock import is_locked, try_lock
 
 Array = NDArray[np.float32]
 
@@ -269,10 +271,16 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write a small file in one go: a stop leaves the old file or the new one. A file that has this content is left alone."""
     if path.is_file() and path.read_bytes() == content:
         return
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.new"):  # By a process that was killed.
+        if is_locked(left) is False:
+            left.unlink(missing_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.new")  # Two processes may write it at once.
     try:
-        aside.write_bytes(content)
-        aside.replace(path)
+        with aside.open("wb") as file:
+            try_lock(file.fileno(), alone=True)
+            file.write(content)
+            file.flush()
+            aside.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:

@@ -14,8 +14,10 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import re
+import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +32,15 @@ from app.engine.templates import Template, layout_of
 from app.engine.vocabulary_files import read_text
 from app.engine.wrong_files import POINTERS, wrong_file
 from app.errors import CheckpointError, SettingError
-from finetune.checkpoint import Array, older_saves, remove_save, replace_text, write_checkpoint
+from finetune.checkpoint import Array, older_saves, replace_text, write_checkpoint
 from finetune.readable_json import readable_json
 
 TrainingState = dict[str, NDArray[Any]]
 """The optimizer's variables by name, as training-N.npz stores them."""
+OF_A_SAVE = re.compile(
+    r"(?P<hidden>\.?)(model|training)-(?P<step>\d+)\.(index|meta|npz|data-\d+-of-\d+)(?P<unfinished>\.tempstate\d+)?"
+)
+"""The files of a save. NumPy's are hidden until they are whole; TensorFlow's have another ending."""
 
 
 class LogEntry(msgspec.Struct, frozen=True):
@@ -178,10 +184,7 @@ class RunFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.describe(content.description)
         write_checkpoint(self.folder, content.hparams, content.weights, content.vocabulary, content.step, kept)
-        for index in self.folder.glob("model-*.index"):
-            if index.stem not in (*kept, f"model-{content.step}"):
-                remove_save(index.with_suffix(""))
-                (self.folder / f"training-{step_of(index.stem)}.npz").unlink(missing_ok=True)
+        remove_other_saves(self.folder, {step_of(save) for save in kept} | {content.step})
 
     def state(self, source: CheckpointFolder) -> TrainingState | None:
         """The optimizer state of a save; None if it has none, as in gpt-2-simple's saves. Raises CheckpointError if damaged."""
@@ -232,6 +235,14 @@ def saves(folder: Path) -> list[str]:
         return saves_in(folder)
     listed = [*reversed(older_saves(folder)), newest_save(folder)]
     return [save for save in listed if (folder / f"{save}.index").is_file()]
+
+
+def remove_other_saves(folder: Path, kept: Collection[int]) -> None:
+    """Remove the files of all saves but those of the steps `kept`, and what a killed process left of writing any."""
+    for path in folder.iterdir():
+        found = OF_A_SAVE.fullmatch(path.name)
+        if found and (int(found["step"]) not in kept or found["hidden"] or found["unfinished"]):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def write_arrays(path: Path, arrays: TrainingState) -> None:

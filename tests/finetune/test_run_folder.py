@@ -18,7 +18,7 @@ from app.engine.bundle import Hparams
 from app.engine.checkpoint_folder import open_checkpoint
 from app.errors import SettingError
 from finetune.checkpoint import initial_weights, newest_whole, read_weights
-from finetune.run_folder import LogEntry, RunDescription, RunFolder, RunSave
+from finetune.run_folder import LogEntry, RunDescription, RunFolder, RunSave, remove_other_saves
 from tests.conftest import ROOT, write_tiny
 
 SHAPE = Hparams(n_vocab=300, n_ctx=8, n_embd=4, n_head=1, n_layer=1)
@@ -242,3 +242,23 @@ def test_a_stop_at_any_moment_of_the_first_save_leaves_a_save_or_a_folder_to_beg
         else:
             break
     assert at > 10
+
+
+def test_what_a_killed_process_left_of_a_save_goes_with_the_next(tmp_path: Path) -> None:
+    """Only what had an index was removed: weights and optimizer states without one stayed, gigabytes with a large model."""
+    names = [
+        "model-8.index",
+        "model-8.data-00000-of-00001",
+        "training-8.npz",
+        "model-12.index",
+        "training-12.npz",
+        "log.csv",
+    ]
+    left = [
+        "model-9.data-00000-of-00001", "training-9.npz", ".training-12.npz", "model-12.data-00000-of-00001.tempstate17",
+    ]  # fmt: skip
+    for name in names + left:
+        (tmp_path / name).touch()
+    (tmp_path / "model-card.md").touch()
+    remove_other_saves(tmp_path, {8, 12})
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, "model-card.md"])
