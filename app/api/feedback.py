@@ -17,9 +17,10 @@ from starlette.responses import JSONResponse, Response
 
 from app.api.body import read_object
 from app.api.state import State
+from app.api.store_errors import storing
 from app.api.telegram_user import voter_of
 from app.api.validation import validate
-from app.errors import NotFound, StoreError, Unavailable
+from app.errors import NotFound
 from app.feedback.store import ShownText, Vote
 
 
@@ -43,11 +44,9 @@ async def feedback(request: Request[State]) -> Response:
     fields = validate(await read_object(request, example='{"vote": "up", "text": "…"}'), FeedbackRequest)
     fields = msgspec.structs.replace(fields, voter=voter_of(request, fields.voter))
     text, vote = text_and_vote(fields, request.state["models"].get(fields.model).name, datetime.now(UTC))
-    try:
+    async with storing():
         await store.add_text(text)
         await store.vote(vote)
-    except StoreError as error:
-        raise Unavailable(str(error), error.retry_after, "store_unavailable") from None
     return JSONResponse({"id": text.id, "vote": fields.vote})
 
 

@@ -10,8 +10,8 @@ import asyncio
 import hashlib
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from html import escape
 from typing import Annotated
 
@@ -25,10 +25,11 @@ from app.api.client_disconnect import while_connected
 from app.api.msgspec_response import MsgspecResponse
 from app.api.page import document_headers, origin, read_page
 from app.api.state import State
+from app.api.store_errors import storing
 from app.api.telegram_user import voter_of
 from app.api.validation import validate
 from app.blind.guessing_game import GAME_OFF, GuessingGame
-from app.errors import NotFound, StoreError, Unavailable, UnknownText
+from app.errors import NotFound, UnknownText
 from app.feedback.store import Id, Source, new_id
 
 PAGE = "play.html"
@@ -86,7 +87,7 @@ async def draw(request: Request[State]) -> Response:
     fields = validate(await read_object(request, example='{"voter": "c4Uu0bBq"}'), PlayRequest)
     voter = voter_of(request, fields.voter) or fields.voter
     ticket = new_id()
-    with store_errors():
+    async with storing(None):
         text = await while_connected(request, game.draw(id_for(ticket, voter), voter, fields.number, "web"))
     return MsgspecResponse(TextToGuess(ticket, text.question, text.text))
 
@@ -98,7 +99,7 @@ async def guess(request: Request[State]) -> Response:
         await read_object(request, example='{"id": "…", "voter": "c4Uu0bBq", "guess": "model"}'), GuessRequest
     )
     voter = voter_of(request, fields.voter) or fields.voter
-    with store_errors():
+    async with storing(), known_text():
         found = await game.judge(id_for(fields.id, voter), voter, fields.guess, "web")
     return MsgspecResponse(GuessReply(fields.id, found.right, found.source, found.generated_by))
 
@@ -132,13 +133,11 @@ def id_for(ticket: str, voter: str) -> str:
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-@contextmanager
-def store_errors() -> Iterator[None]:
-    """Turn the store's errors into HTTP errors. Raises NotFound, Unavailable."""
+@asynccontextmanager
+async def known_text() -> AsyncIterator[None]:
+    """Raises NotFound in place of UnknownText."""
     try:
         yield
     except UnknownText:
         message = "no text with this id was shown to this voter: ask /play for one, and guess with the same voter."
         raise NotFound(message, param="id", code="unknown_text") from None
-    except StoreError as error:
-        raise Unavailable(str(error), error.retry_after, "store_unavailable") from None

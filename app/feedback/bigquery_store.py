@@ -34,8 +34,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-# Seconds for one call including its retries. Telegram waits 60 seconds, and the first vote can take three calls.
-PATIENCE = 15.0
+# Seconds for one call including its retries and its wait for a thread.
+PATIENCE = 8.0
+# Bytes of an answer. The largest is that of 200 liked texts.
+MAX_ANSWER = 2**24
+# Where Google's message is about an account and its tables, and helps. Others may quote what was sent.
+ABOUT_THE_ACCOUNT = (401, 403, 404)
+MAX_QUOTED = 300
 THREADS = 8
 # Each tally is billed as 20 MB or more. Twelve an hour come to 0.2 TB a month, and 1 TB is free.
 TALLY_SECONDS = 300.0
@@ -131,10 +136,12 @@ class BigQueryStore:
         await self._insert("texts", row | {"created": timestamp(text.created)})
 
     async def text(self, text_id: str) -> ShownText | None:
-        rows = await self._query(TEXT, text_id)
-        if not rows:
-            return None
-        return msgspec.convert(rows[0] | {"settings": msgspec.json.decode(rows[0]["settings"])}, ShownText)
+        def shown(rows: list[dict[str, Any]]) -> ShownText | None:
+            if not rows:
+                return None
+            return msgspec.convert(rows[0] | {"settings": msgspec.json.decode(rows[0]["settings"])}, ShownText)
+
+        return await self._query(TEXT, shown, text_id)
 
     async def vote(self, vote: Vote) -> None:
         await self._insert("votes", msgspec.structs.asdict(vote) | {"at": timestamp(vote.at)})
@@ -143,41 +150,48 @@ class BigQueryStore:
         await self._insert("guesses", msgspec.structs.asdict(guess) | {"at": timestamp(guess.at)})
 
     async def tally(self) -> list[Tally]:
-        return [Tally(**row) for row in await self._query(TALLY)]
+        return await self._query(TALLY, lambda rows: [Tally(**row) for row in rows])
 
     async def text_votes(self, text_id: str) -> TextVotes:
-        return TextVotes(**(await self._query(TEXT_VOTES, text_id))[0])
+        return await self._query(TEXT_VOTES, lambda rows: TextVotes(**rows[0]), text_id)
 
     async def liked_texts(self, since: datetime | None = None) -> list[LikedText]:
-        return [LikedText(**row) for row in await self._query(LIKED, timestamp(since or THE_BEGINNING))]
+        key = timestamp(since or THE_BEGINNING)
+        return await self._query(LIKED, lambda rows: [LikedText(**row) for row in rows], key)
 
     async def chat(self, chat_id: str) -> bytes | None:
-        rows = await self._query(CHAT, chat_id)
-        return base64.b64decode(rows[0]["state"]) if rows else None
+        return await self._query(CHAT, lambda rows: base64.b64decode(rows[0]["state"]) if rows else None, chat_id)
 
     async def keep_chat(self, chat_id: str, state: bytes) -> None:
         now = timestamp(datetime.now(UTC))
         await self._insert("chats", {"id": chat_id, "state": base64.b64encode(state).decode(), "at": now})
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._threads.shutdown)
+        # A call that nobody waits for any more is left to its own end.
+        self._threads.shutdown(wait=False, cancel_futures=True)
         if self._opened is not None:
             self._opened.close()
 
     async def _insert(self, table: str, row: dict[str, Any]) -> None:
         await self._on_thread(lambda client: insert(client, f"{self._dataset}.{table}", row))
 
-    async def _query(self, statement: str, key: str | None = None) -> list[dict[str, Any]]:
+    async def _query(self, statement: str, read: Callable[[list[dict[str, Any]]], T], key: str | None = None) -> T:
+        """What `read` makes of the rows, which are not what they should be if somebody else than BigQuery answers."""
         tables = {table: f"`{self._dataset}.{table}`" for table in TABLES}
-        return await self._on_thread(lambda client: query(client, statement.format(**tables), key))
+        return await self._on_thread(lambda client: read(query(client, statement.format(**tables), key)))
 
     async def _on_thread(self, work: Callable[[Client], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._attempt, work)
+        """Raises StoreError, after PATIENCE seconds at the latest."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self._attempt, work)
+        except TimeoutError:
+            log.error("the votes in %s: BigQuery did not answer within %g s", self._dataset, PATIENCE)
+            raise StoreError("votes cannot be stored or read right now: try again later.") from None
 
     def _attempt(self, work: Callable[[Client], T]) -> T:
-        from google.api_core.exceptions import GoogleAPIError, NotFound
+        from google.api_core.exceptions import NotFound
         from google.api_core.retry import Retry, if_exception_type
-        from google.auth.exceptions import GoogleAuthError
 
         try:
             client = self._client()
@@ -188,9 +202,8 @@ class BigQueryStore:
                 # A new table takes a moment until every server of BigQuery knows it.
                 patient = Retry(if_exception_type(NotFound), initial=0.25, maximum=4, timeout=PATIENCE)
                 return patient(work)(client)
-        except (GoogleAPIError, GoogleAuthError, OSError) as error:
-            # The values are query parameters, so Google's message cannot quote them.
-            log.error("the votes in %s: %s", self._dataset, error)
+        except Exception as error:  # Google's library raises anything for an answer that is not BigQuery's.
+            log.error("the votes in %s: %s", self._dataset, explain_failure(error))
             raise StoreError("votes cannot be stored or read right now: try again later.") from None
 
     def _client(self) -> Client:
@@ -198,8 +211,38 @@ class BigQueryStore:
 
         with self._lock:
             if self._opened is None:
-                self._opened = Client(project=self._project)
+                self._opened = bounded(Client(project=self._project))
             return self._opened
+
+
+def bounded(client: Client) -> Client:
+    """Bound what is read of answers, and for how long. No redirect is followed: it would take votes to another server."""
+    from app.bounded_adapter import BoundedAdapter
+
+    session = client._http
+    session.max_redirects = 0
+    for each in (session, session._auth_request.session):
+        for scheme in ("http://", "https://"):
+            each.mount(scheme, BoundedAdapter(MAX_ANSWER, PATIENCE))
+    return client
+
+
+def explain_failure(error: Exception) -> str:
+    """What happened, without anything that was sent: a server may repeat it."""
+    from google.api_core.exceptions import GoogleAPICallError, RetryError
+
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, RetryError) and isinstance(error.cause, Exception):
+        return explain_failure(error.cause)
+    if isinstance(error, GoogleAPICallError):
+        told = f": {error.message[:MAX_QUOTED]}" if error.code in ABOUT_THE_ACCOUNT and error.errors else ""
+        return f"HTTP status {error.code}{told}"
+    return type(error).__name__
+
+
+class Refused(Exception):
+    """BigQuery refused a row. The message names columns and no values."""
 
 
 def make_tables(client: Client, dataset: str) -> None:
@@ -230,14 +273,13 @@ def make_table(client: Client, dataset: str, name: str) -> None:
 
 
 def insert(client: Client, table: str, row: dict[str, Any]) -> None:
-    """Add a row. The client gives it an insert id, so a retry does not add it twice. Raises GoogleAPIError."""
-    from google.api_core.exceptions import GoogleAPIError
+    """Add a row. The client gives it an insert id, so a retry does not add it twice. Raises GoogleAPIError, Refused."""
     from google.cloud.bigquery import DEFAULT_RETRY
 
     retry = DEFAULT_RETRY.with_timeout(PATIENCE).with_delay(initial=0.25, maximum=4)
     if refused := client.insert_rows_json(table, [row], retry=retry, timeout=PATIENCE):
         reasons = ", ".join(f"{error['reason']} in {error['location']}" for error in refused[0]["errors"])
-        raise GoogleAPIError(f"BigQuery refused the row: {reasons}")
+        raise Refused(f"BigQuery refused the row: {reasons}"[:MAX_QUOTED])
 
 
 def query(client: Client, statement: str, key: str | None) -> list[dict[str, Any]]:

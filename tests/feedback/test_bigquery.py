@@ -156,13 +156,16 @@ def test_a_forbidden_call_is_reported_and_not_retried(fake: BigQuery, caplog: py
     assert "nobody" not in caplog.text
 
 
-@pytest.mark.usefixtures("hurried")
-def test_a_server_that_is_down_is_reported_and_works_again_afterwards(fake: BigQuery) -> None:
+def test_a_server_that_is_down_is_reported_and_works_again_afterwards(
+    fake: BigQuery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def work(store: Store) -> None:
         await store.add_text(text())
         fake.failures.append(Failure(".", times=1000))
-        for call in (store.vote(vote("anna")), store.text("t"), store.tally(), store.chat("1")):
-            await refused(call)
+        with monkeypatch.context() as hurry:
+            hurry.setattr("app.feedback.bigquery_store.PATIENCE", 0.6)
+            for call in (store.vote(vote("anna")), store.text("t"), store.tally(), store.chat("1")):
+                await refused(call)
         fake.failures.clear()
         await store.vote(vote("anna"))
         assert await store.tally() == [Tally("tiny", "model", 1, 1, 0)]
