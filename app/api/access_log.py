@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.ids import new_id
 from app.log import current_trace, read_trace
 
 log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The client's id of the request if it is safe to log, else a new one."""
     sent = header(headers, b"x-request-id")
-    return sent if re.fullmatch(r"[\w.:-]{1,128}", sent, re.ASCII) else secrets.token_hex(16)
+    return sent if re.fullmatch(r"[\w.:-]{1,128}", sent, re.ASCII) else new_id()
 
 
 def severity(status: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 
 from app.api.field_types import Stop
@@ -12,6 +11,7 @@ from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
 from app.engine.profile import SamplingDefaults
 from app.engine.sampling import Sampling
+from app.ids import new_seed
 
 # OpenAI's defaults.
 OPENAI_SAMPLING = Sampling(temperature=1, top_p=1)
@@ -96,7 +96,7 @@ def asked_sampling(request: GenerateRequest | OpenAIRequest) -> dict[str, float 
 
 def seed_or_random(seed: int | None) -> int:
     """The seed, or a random one that is small enough for every JSON parser to read back exactly."""
-    return secrets.randbelow(2**32) if seed is None else seed
+    return new_seed() if seed is None else seed
 
 
 def stop_list(stop: Stop) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from app.api.replies.reply import GeneratedText, parts
 from app.ask import Generation
 from app.engine.generation import TextDelta, TokenScore
 from app.errors import RequestError
+from app.ids import new_id
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ChatReply:
     generation: Generation
     request: ChatRequest
     left_out: int | None = None
-    id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(16)}")
+    id: str = field(default_factory=lambda: new_id("chatcmpl-"))
     created: int = field(default_factory=lambda: int(time.time()))
     framing = EVENTS_UNTIL_DONE
 

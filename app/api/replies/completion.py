@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from app.api.replies.reply import GeneratedText, parts
 from app.ask import Generation
 from app.engine.generation import TextDelta, TokenScore
 from app.errors import RequestError
+from app.ids import new_id
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class CompletionReply:
     generation: Generation
     request: CompletionRequest
     echoes: Sequence[str]
-    id: str = field(default_factory=lambda: f"cmpl-{secrets.token_hex(16)}")
+    id: str = field(default_factory=lambda: new_id("cmpl-"))
     created: int = field(default_factory=lambda: int(time.time()))
     framing = EVENTS_UNTIL_DONE
 

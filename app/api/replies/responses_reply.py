@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from app.api.responses_requests import ResponsesRequest
 from app.ask import Generation
 from app.engine.generation import FinishReason, TextDelta, TokenScore
 from app.errors import RequestError
+from app.ids import new_id
 
 ResponseStatus = Literal["in_progress", "completed", "incomplete"]
 
@@ -160,8 +160,8 @@ class ResponsesReply:
     def __init__(self, generation: Generation, request: ResponsesRequest) -> None:
         self.generation = generation
         self._request = request
-        self._id = f"resp_{secrets.token_hex(24)}"
-        self._item_id = f"msg_{secrets.token_hex(24)}"
+        self._id = new_id("resp_", 24)
+        self._item_id = new_id("msg_", 24)
         self._created = int(time.time())
         # Of a stream: the number of events, and the text so far.
         self._events = 0
