@@ -14,6 +14,7 @@ import json
 import re
 import typing
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -100,8 +101,17 @@ def unknown_field(field: str, path: str, schema: type[msgspec.Struct]) -> Invali
 
 def documented_fields(schema: type[msgspec.Struct]) -> list[str]:
     """The fields with a description, which leaves out those that are taken and change nothing."""
-    hints = typing.get_type_hints(schema, include_extras=True)
-    return [name for name, hint in hints.items() if any(meta.description for meta in getattr(hint, "__metadata__", ()))]
+    return [
+        name
+        for name, hint in hints_of(schema).items()
+        if any(meta.description for meta in getattr(hint, "__metadata__", ()))
+    ]
+
+
+@cache
+def hints_of(schema: type[msgspec.Struct]) -> dict[str, Any]:
+    """The annotation of each field. Reading them takes milliseconds."""
+    return typing.get_type_hints(schema, include_extras=True)
 
 
 def in_words(expected: str, path: str, schema: type[msgspec.Struct]) -> str:
@@ -118,7 +128,7 @@ def choices(path: str, schema: type[msgspec.Struct]) -> list[Any]:
     """The values that the field at a path such as `messages[0].role` may have, if they can be listed."""
     hint: Any = schema
     for name in re.findall(r"[a-z]\w*", path):
-        hints = [typing.get_type_hints(each) for each in parts_of(hint) if hasattr(each, "__struct_fields__")]
+        hints = [hints_of(each) for each in parts_of(hint) if hasattr(each, "__struct_fields__")]
         hint = next((each[name] for each in hints if name in each), None)
     return [value for each in parts_of(hint) if typing.get_origin(each) is Literal for value in typing.get_args(each)]
 
