@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import math
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -62,12 +63,19 @@ class QueuedGeneration:
     claim: MemoryClaim | None = None
     began: float = 0.0
     ended: bool = False
+    # What the thread has written and the event loop has not fetched, and whether it has been told to.
+    _written: deque[TextDelta] = field(default_factory=deque)
+    _told: bool = False
 
     def report(self, deltas: Sequence[TextDelta]) -> None:
         """Hand deltas over to the reader. On the thread that writes."""
         for delta in deltas:
             self.timer.see(delta)
-        self.on_loop(self._put, deltas)
+        self._written.extend(deltas)
+        # Once is enough: a loop that is busy meanwhile fetches several at a time.
+        if not self._told:
+            self._told = True
+            self.on_loop(self.fetch)
 
     def finish(self, error: Exception | None) -> None:
         """Tell the queue that all is written. On the thread that writes."""
@@ -78,9 +86,11 @@ class QueuedGeneration:
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(function, *arguments)
 
-    def _put(self, deltas: Sequence[TextDelta]) -> None:
-        for delta in deltas:
-            self.events.put_nowait(delta)
+    def fetch(self) -> None:
+        """Let the reader have what has been written. On the event loop."""
+        self._told = False
+        while self._written:
+            self.events.put_nowait(self._written.popleft())
 
 
 class GenerationQueue:
@@ -247,6 +257,7 @@ class GenerationQueue:
 
     def _end(self, generation: QueuedGeneration, error: Exception | None) -> None:
         """Tell the reader of the end, and the thread that writes that nobody reads on."""
+        generation.fetch()
         if isinstance(error, DeadlinePassed):
             error = self._nothing_in_time(generation)
         generation.ended = True
