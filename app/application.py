@@ -37,6 +37,7 @@ from app.api.page_files import COMPRESSED, page_file
 from app.api.paths import PathMiddleware
 from app.api.plain_page import plain, wrong_address
 from app.api.play import draw, guess, play_page
+from app.api.refusals import RefusalPace
 from app.api.service import health, metrics, version
 from app.api.shutdown import ShutdownMiddleware
 from app.api.state import State
@@ -61,6 +62,7 @@ def create_application(
     """The whole application, which closes `queue`, its stores and `telemetry` when it stops. Raises SettingError."""
     request_counts: Counter[RequestLabels] = Counter()
     access = AccessControl(ApiKeys(settings.keys), RateLimiter(settings.rate_limit), on_cloud_run())
+    refusals = RefusalPace()
     store = open_store(settings.feedback) if settings.feedback else None
     settings.require_telegram_secret()
     settings.require_a_use_of_compare()
@@ -76,6 +78,7 @@ def create_application(
             "settings": settings,
             "request_counts": request_counts,
             "access": access,
+            "refusals": refusals,
             "feedback": store,
             "game": game,
             "updates": updates,

@@ -23,7 +23,9 @@ from app.errors import (
     NotIdle,
     Postponed,
     PromptTooLong,
+    QueueFull,
     QueueUnavailable,
+    RateLimited,
     RequestError,
     ServerError,
     Unavailable,
@@ -75,11 +77,15 @@ def error_response(error: RequestError, form: ErrorForm = openai_error) -> Respo
 
 async def handle_request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
+    if isinstance(error, RateLimited):
+        await request.state["refusals"].wait()
     return error_response(error, form_of(request.scope))
 
 
 async def handle_generation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GenerationError)
+    if isinstance(error, (QueueFull, NotIdle)):
+        await request.state["refusals"].wait()
     return error_response(http_error(error), form_of(request.scope))
 
 

@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from app.api.access_log import RequestLabels
 from app.api.keys import AccessControl
+from app.api.refusals import RefusalPace
 from app.blind.guessing_game import GuessingGame
 from app.bot.updates import Updates
 from app.engine.generation_queue import GenerationQueue
@@ -26,6 +27,7 @@ class State(TypedDict):
     settings: Settings
     access: AccessControl
     request_counts: Counter[RequestLabels]
+    refusals: RefusalPace
     feedback: Store | None
     game: GuessingGame | None
     updates: Updates | None
