@@ -55,6 +55,7 @@ def rows(path: Path, query: str) -> list[Any]:
         return connection.execute(query).fetchall()
 
 
+@pytest.mark.slow
 def test_texts_of_both_look_alike_and_half_of_them_are_a_models(path: Path) -> None:
     async def work(game: GuessingGame) -> Counter[Any]:
         drawn = [await game.draw(new_id(), "anna", number, "web") for number in range(120)]
@@ -74,6 +75,7 @@ def test_texts_of_both_look_alike_and_half_of_them_are_a_models(path: Path) -> N
     assert 36 < sum(count for (*_, author), count in found.items() if author == "answers") < 84
 
 
+@pytest.mark.slow
 def test_a_model_that_never_ends_writes_as_much_as_people(path: Path) -> None:
     async def work(game: GuessingGame) -> set[str]:
         return {(await game.draw(new_id(), "anna", 0, "web")).text for _ in range(20)}

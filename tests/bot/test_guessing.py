@@ -23,6 +23,7 @@ def game(tmp_path: Path, store: str) -> Iterator[Telegram]:
         yield telegram
 
 
+@pytest.mark.slow
 def test_a_round_is_ten_texts_and_ends_with_a_score(game: Telegram, store: str) -> None:
     said = ask(game, "/play")
     for number in range(1, 11):

@@ -177,6 +177,7 @@ def test_a_file_that_was_written_by_hand_is_read(project: Path, content: bytes) 
     assert default_bundle() == Path("models/jokes")
 
 
+@pytest.mark.slow
 def test_the_export_is_what_is_served(
     project: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

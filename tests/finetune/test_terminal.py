@@ -67,6 +67,7 @@ def test_bytes_of_a_file_name_are_printed_as_escapes(tmp_path: Path, monkeypatch
     assert printed.getvalue().decode().startswith("error: a\\udcffé.txt matches no file")
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_a_verb_quietly(
     report: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -71,6 +71,7 @@ def test_where_nobody_can_be_asked_it_is_a_script_for_a_new_project(
     assert not list(scratch.iterdir())
 
 
+@pytest.mark.slow
 def test_odd_names_are_quoted(cloud: FakeGcloud, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("it's $(touch pwned) a joké", "-n", "$SOURCE", "two\n rm -rf lines"):
         shutil.copytree(STARTER, Path("models") / name)

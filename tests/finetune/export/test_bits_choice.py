@@ -37,6 +37,7 @@ def test_the_fewest_bits_within_the_divergence_are_chosen(
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["DEFAULT", "a"]
 
 
+@pytest.mark.slow
 def test_without_held_out_data_the_model_writes_the_text(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

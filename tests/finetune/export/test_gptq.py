@@ -70,6 +70,7 @@ def test_packing_can_be_undone() -> None:
     assert np.array_equal(unpack(pack(values))[:, :7], values)
 
 
+@pytest.mark.slow
 def test_a_whole_model_strays_less_and_its_first_layer_has_8_bits() -> None:
     hparams = Hparams(n_vocab=97, n_ctx=64, n_embd=64, n_head=2, n_layer=3)
     weights = {name: w * 6 if w.ndim > 1 else w for name, w in initial_weights(hparams, seed=2).items()}

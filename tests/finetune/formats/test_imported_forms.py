@@ -73,6 +73,7 @@ forms = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(forms)
 def test_every_form_is_the_same_model(

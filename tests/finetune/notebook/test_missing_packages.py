@@ -53,6 +53,7 @@ def test_all_packages_of_the_verbs_are_asked_for(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == "All packages are here.\n"
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_installed(tmp_path: Path, wheels: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_wheel(wheels, "absent_package")
     (tmp_path / "some.in").write_text("numpy\nabsent_package\n")

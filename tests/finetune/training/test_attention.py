@@ -89,6 +89,7 @@ def places(segments: list[list[int]], most: int) -> tuple[list[list[int]], list[
     return ops.convert_to_numpy(starts).tolist(), ops.convert_to_numpy(lengths).tolist()
 
 
+@pytest.mark.slow
 def test_documents_have_places_and_padding_belongs_to_the_last(four_devices: Callable[..., Any]) -> None:
     """A row of padding alone is one document."""
     starts, lengths = four_devices(places, [[1, 1, 2, 3, 3, 0], [1, 1, 1, 1, 1, 1], [0] * 6], 4)

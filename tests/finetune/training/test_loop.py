@@ -186,6 +186,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run(base: Path, keras: Callable[..
     assert not list((tmp_path / "run").glob("model-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -56,6 +56,7 @@ def test_a_run_of_gpt_2_simple_is_resumed(base: Path, keras: Callable[..., Any],
     assert all(np.allclose(after[name], before[name], rtol=0, atol=1e-25) for name in before)
 
 
+@pytest.mark.slow
 def test_a_damaged_save_is_skipped(base: Path, finished: Path, keras: Callable[..., Any], tmp_path: Path) -> None:
     """The newest save is only half written, so the one before it is used."""
     run = shutil.copytree(finished, tmp_path / "run")
