@@ -71,7 +71,7 @@ def read_all(response: requests.Response, max_bytes: int) -> None:
         if len(body) > max_bytes:
             response.close()
             raise AnswerTooLarge(f"an answer of more than {max_bytes // 10**6} MB")
-    response._content, response._content_consumed = bytes(body), True  # type: ignore[attr-defined]  # As requests does.
+    response._content, response._content_consumed = bytes(body), True  # As requests does.
 
 
 @contextlib.contextmanager
