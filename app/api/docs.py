@@ -42,15 +42,16 @@ SwaggerUIBundle({url: description, dom_id: "#ui", validatorUrl: null});
 
 
 async def openapi(request: Request[State]) -> Response:
-    document = await asyncio.to_thread(describe_api, bool(request.state["settings"].keys))
+    settings = request.state["settings"]
+    document = await asyncio.to_thread(describe_api, bool(settings.keys), settings.max_length)
     return Response(document, media_type="application/json")
 
 
-def describe_api(needs_key: bool) -> bytes:
+def describe_api(needs_key: bool, max_length: int) -> bytes:
     """The OpenAPI document. On a thread, since the first call imports the module that makes it."""
     from app.api.openapi import describe
 
-    return describe(needs_key)
+    return describe(needs_key, max_length)
 
 
 async def docs(request: Request[State]) -> Response:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -15,6 +14,7 @@ import app
 from app.api.framing import EVENTS, EVENTS_UNTIL_DONE, LINES, TYPED_EVENTS
 from app.api.generate_request import GenerateRequest
 from app.api.route_types import ERRORS, GETS, POSTS, STREAMS, Generated, Kind, StreamOf, error_kinds, kinds_of
+from app.api.schema_rules import Schema, add_rules
 from app.api.service import Health
 
 JSON = "application/json"
@@ -23,7 +23,6 @@ SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
 }
-Schema = dict[str, Any]
 MODELS_OWN = "; by default the model's own, which /version tells, else"
 STREAM_DESCRIPTIONS = {
     EVENTS_UNTIL_DONE: "Server-sent events: lines of `data: ` and JSON; the last one is `data: [DONE]`.",
@@ -32,11 +31,20 @@ STREAM_DESCRIPTIONS = {
     LINES: "Lines of JSON.",
 }
 WITHOUT_KEY = ("/health", "/version")
+# Where there are voters.
+OF_A_PERSON = ("/feedback", "/play", "/play/guesses")
+TELEGRAM_USER = {
+    "name": "X-Telegram-Init-Data",
+    "in": "header",
+    "description": "the launch data that Telegram gives to a page of this service's bot; its person then counts as the voter",
+    "schema": {"type": "string"},
+}
 
 
-def describe(needs_key: bool) -> bytes:
-    """The OpenAPI 3.1 document, as JSON. `needs_key`: the service has API keys."""
+def describe(needs_key: bool, max_length: int) -> bytes:
+    """The OpenAPI 3.1 document, as JSON. `needs_key`: the service has API keys. `max_length`: the most tokens of a text."""
     components = component_schemas()
+    add_rules(components, max_length)
     document = {
         "openapi": "3.1.0",
         "info": {"title": "GPT-2", "version": app.__version__, "description": app.__doc__},
@@ -90,6 +98,8 @@ def post_operation(path: str, summary: str, request: Kind, reply: Kind) -> Schem
     # If every field has a default, the body may be empty.
     required = all(any(field.required for field in msgspec.structs.fields(kind)) for kind in requests)
     body: Schema = {"required": required, "content": {JSON: {"schema": reference(request)}}}
+    if path in OF_A_PERSON:
+        described["parameters"] = [TELEGRAM_USER]
     if GenerateRequest in requests:
         body["description"] = "Numbers and booleans may also be strings, as web forms send them."
     return described | {"requestBody": body}
