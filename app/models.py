@@ -71,7 +71,8 @@ def load_models(settings: Settings) -> Models:
 
 def bundle_models(settings: Settings) -> Models:
     """The bundle of MODEL and those of MODELS, on ONNX Runtime. Bundles with the same vocabulary share it."""
-    from app.engine.onnx import OnnxEngine, read_tokenizer
+    from app.engine.bundle_parts import read_tokenizer
+    from app.engine.onnx import OnnxEngine
 
     chosen = Path(settings.model) if settings.model else default_bundle()
     if chosen == PACKAGED:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from app.engine.json_text import decode_json
 from app.engine.profile import NO_DEFAULTS, SamplingDefaults
 from app.engine.vocabulary_files import read_text
 from app.errors import CheckpointError
@@ -53,7 +54,7 @@ def read_sampling_defaults(folder: Path) -> SamplingDefaults:
     if not path.is_file():
         return NO_DEFAULTS
     try:
-        given = msgspec.json.decode(read_text(path), type=dict[str, Any])
+        given = decode_json(read_text(path), dict[str, Any])
     except msgspec.DecodeError as error:
         raise CheckpointError(f"{path} has no sampling defaults ({error})", "correct it, or delete it") from None
     found = {name: given[name] for name in SAME if given.get(name) is not None}

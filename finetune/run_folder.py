@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from app.engine.bundle import Hparams
 from app.engine.checkpoint_folder import CheckpointFolder, newest_save, open_checkpoint, saves_in, step_of
+from app.engine.json_text import decode_json
 from app.engine.templates import Template, layout_of
 from app.engine.vocabulary_files import read_text
 from app.engine.wrong_files import POINTERS, wrong_file
@@ -105,7 +106,7 @@ class RunFolder:
         if not path.is_file():
             return None
         try:
-            return msgspec.json.decode(read_text(path), type=RunDescription)
+            return decode_json(read_text(path), RunDescription)
         except msgspec.DecodeError as error:
             raise CheckpointError(f"{path} does not describe a run ({error}): give another folder.") from None
 

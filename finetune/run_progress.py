@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from app.engine.json_text import decode_json
 from finetune.checkpoint import replace_text
 from finetune.run_lock import is_locked
 
@@ -50,7 +51,7 @@ class RunProgress(msgspec.Struct, frozen=True, kw_only=True):
 def read_progress(folder: Path) -> RunProgress | None:
     """None where there is none, as in runs of earlier versions and of gpt-2-simple, or where it cannot be read now."""
     try:
-        return msgspec.json.decode((folder / FILE).read_bytes(), type=RunProgress)
+        return decode_json((folder / FILE).read_bytes(), RunProgress)
     except (OSError, msgspec.DecodeError):
         return None
 

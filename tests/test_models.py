@@ -82,7 +82,7 @@ def test_bundles_share_one_vocabulary_and_are_read_without_their_weights(
 ) -> None:
     """Fifteen megabytes each, of what is nearly always the same."""
     (tmp_path / "second").mkdir()
-    for file in ("manifest.json", "tokenizer.json"):
+    for file in ("manifest.json", "tokenizer.json", "model.onnx", "batch.onnx"):
         shutil.copy(bundles[8] / file, tmp_path / "second")
     models = load_models(Settings(model=str(bundles[32]), models=str(tmp_path / "second")))
     assert models.get("tiny8").tokenizer is models.get("tiny32").tokenizer

@@ -25,6 +25,7 @@ from typing import Literal
 
 import msgspec
 
+from app.engine.json_text import decode_json, read_bounded, refuse_repeated_keys, shortened
 from app.engine.profile import Profile
 from app.engine.templates import Template
 from app.engine.wrong_files import wrong_file
@@ -37,6 +38,14 @@ FILES = (*WEIGHTS, "tokenizer.json")
 BATCH = ("batch.onnx", "batch.onnx.data")
 """What it may have besides."""
 Checksum = Literal["crc32", "sha256"]
+LARGEST_MANIFEST, LARGEST_TEXT = 2**20, 2**27
+"""Bytes of a manifest, which has about two thousand, and of a vocabulary or a graph, which have a few millions at most."""
+LONGEST_NAME, LONGEST_END = 200, 300
+"""Characters."""
+
+
+LARGEST = {"n_vocab": 2**24, "n_ctx": 2**20, "n_embd": 2**16, "n_head": 2**16, "n_layer": 2**12}
+"""Above any model, and low enough that nothing runs for ever because of a wrong number."""
 
 
 class Hparams(msgspec.Struct, frozen=True):
@@ -48,8 +57,18 @@ class Hparams(msgspec.Struct, frozen=True):
     n_head: int
     n_layer: int
 
+    @property
+    def fault(self) -> str:
+        """What no GPT-2 has, as in `n_ctx 0, which no GPT-2 has`; "" where there is nothing of the kind."""
+        for name, largest in LARGEST.items():
+            if not 1 <= (value := getattr(self, name)) <= largest:
+                return f"{name} {value}, which no GPT-2 has"
+        if self.n_embd % self.n_head:
+            return f"n_embd {self.n_embd}, which {self.n_head} heads cannot share equally"
+        return ""
 
-class EndMarker(msgspec.Struct, frozen=True, omit_defaults=True):
+
+class EndMarker(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """How a text of this model ends: with a token, or with a string that is several ordinary tokens.
 
     Models that gpt-2-simple trained have learned the string `<|endoftext|>`. Models that were trained on documents with the real
@@ -58,6 +77,16 @@ class EndMarker(msgspec.Struct, frozen=True, omit_defaults=True):
 
     token: int | None = None
     text: str | None = None
+
+    def fault(self, n_vocab: int) -> str:
+        """What makes it no end in a vocabulary of this size, in half a sentence; "" if nothing does."""
+        if (self.token is None) == (self.text is None):
+            return f"an end with {'neither a token nor a text' if self.text is None else 'both a token and a text'}"
+        if self.token is not None and not 0 <= self.token < n_vocab:
+            return f"the end token {self.token}, and the vocabulary has the tokens 0 to {n_vocab - 1}"
+        if self.text is not None and not 1 <= len(self.text) <= LONGEST_END:
+            return f"an end text of {len(self.text)} characters, and expected are 1 to {LONGEST_END}"
+        return ""
 
 
 class Parity(msgspec.Struct, frozen=True):
@@ -75,7 +104,7 @@ class Parity(msgspec.Struct, frozen=True):
     reference: Literal["TensorFlow", "NumPy"] = "TensorFlow"
 
 
-class Manifest(Profile, frozen=True, kw_only=True, omit_defaults=True):
+class Manifest(Profile, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """manifest.json: the model's profile, and what it is.
 
     `files` has the SHA-256 of each file and `crc32` its CRC-32, which older bundles lack. `training` and `made` say where the
@@ -146,10 +175,19 @@ class Bundle:
             refuse_wrong_file(path)
             if not path.is_file():
                 raise BundleError(f"{path} is missing: copy the whole bundle, or export it again.")
+            if path.stat().st_size > self.largest(name := path.name):
+                raise BundleError(f"{path} is larger than {name} of such a model can be: export the bundle again.")
             if not self.describes(path):
                 raise BundleError(
                     f"{path} is not the file its manifest describes: copy the bundle again, or export it again."
                 )
+
+    def largest(self, name: str) -> int:
+        """Bytes that a file cannot have: no checksum is computed of a terabyte."""
+        shape = self.manifest.hparams
+        weights = shape.n_embd * (shape.n_vocab + shape.n_ctx + 12 * shape.n_layer * shape.n_embd)
+        # Four bytes each, twice where a graph has the embedding twice, and small constants.
+        return LARGEST_TEXT + (8 * weights if name.endswith(".data") else 0)
 
     def describes(self, path: Path) -> bool:
         """Whether the manifest describes this file. Raises BundleError where it cannot be read."""
@@ -176,18 +214,40 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.exists():
         refuse_other_model(folder)
     try:
-        text = path.read_bytes()
+        text = read_bounded(path, LARGEST_MANIFEST)
+        version = decode_json(text, dict[str, object]).get("format")
+        if type(version) is not int or version != FORMAT:
+            raise BundleError(
+                f"{path} has format {shortened(repr(version))} and this version reads {FORMAT}: export the bundle again."
+            )
+        refuse_repeated_keys(text)
+        manifest = decode_json(text, Manifest)
     except OSError as error:
         raise BundleError(f"{path} cannot be read ({error.strerror}): set MODEL to a bundle; {make}.") from None
-    try:
-        version = msgspec.json.decode(text, type=dict[str, object]).get("format")
-        if version != FORMAT:
-            raise BundleError(
-                f"{path} has format {version!r} and this version reads {FORMAT}: export the bundle again."
-            )
-        return msgspec.json.decode(text, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise BundleError(f"{path} is not a bundle's manifest ({error}): {make}.") from None
+    if fault := manifest_fault(manifest):
+        raise BundleError(f"{path} has {fault}: correct it, or export the bundle again.")
+    return manifest
+
+
+def manifest_fault(manifest: Manifest) -> str:
+    """What is wrong with a manifest's values, in half a sentence; "" if nothing is."""
+    name, hparams = manifest.name, manifest.hparams
+    if hparams.fault:
+        return f"hparams with {hparams.fault}"
+    if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
+        return f"the name {shortened(repr(name))}, and expected is one line of 1 to {LONGEST_NAME} characters"
+    return manifest.end.fault(hparams.n_vocab) or checksums_fault(manifest)
+
+
+def checksums_fault(manifest: Manifest) -> str:
+    """What is wrong with its tables of checksums, in half a sentence; "" if nothing is."""
+    if unknown := sorted({*manifest.files, *manifest.crc32} - {*FILES, *BATCH}):
+        return f"checksums of {shortened(repr(unknown[0]))}, which is no file of a bundle"
+    needed = FILES + BATCH if manifest.batch else FILES
+    missing = [name for name in needed if name not in manifest.files]
+    return f"no checksum of {missing[0]} in files" if missing else ""
 
 
 def refuse_other_model(folder: Path) -> None:

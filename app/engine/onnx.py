@@ -18,6 +18,7 @@ import onnxruntime
 
 from app.engine.base import Slots
 from app.engine.bundle import BATCH, WEIGHTS, Bundle
+from app.engine.bundle_parts import check_graph, read_tokenizer
 from app.engine.heap import return_free_memory
 from app.engine.processor import batches_fast, has_vnni
 from app.engine.profile import Profile
@@ -37,7 +38,8 @@ ROW_BYTES = 10
 class OnnxEngine:
     """A bundle on ONNX Runtime. Models may share a vocabulary.
 
-    `vocabulary` reads the vocabulary when that is first needed; else the constructor does. Both raise BundleError.
+    `vocabulary` reads the vocabulary when that is first needed; else the constructor does. Both raise BundleError, the
+    constructor also for a graph that is not the manifest's.
     """
 
     kind = "onnx"
@@ -48,6 +50,8 @@ class OnnxEngine:
         hparams = bundle.manifest.hparams
         # Whether it runs the graph for batches.
         self.shares_passes = bundle.has_batch and batches_fast(rows, bundle.size_of(BATCH))
+        self._graph, self._data = BATCH if self.shares_passes else WEIGHTS
+        check_graph(bundle, self._graph)
         self.name = bundle.manifest.name
         self.n_ctx = hparams.n_ctx
         self.end = bundle.manifest.end
@@ -75,10 +79,9 @@ class OnnxEngine:
 
     def load(self) -> None:
         if self._session is None:
-            graph, data = BATCH if self.shares_passes else WEIGHTS
-            self._bundle.check([graph, data])
+            self._bundle.check([self._graph, self._data])
             return_free_memory()
-            self._session = open_session(self._bundle, self._threads, graph)
+            self._session = open_session(self._bundle, self._threads, self._graph)
             # What loading took besides the weights, which is tens of megabytes even for a small model.
             return_free_memory()
 
@@ -96,19 +99,6 @@ class OnnxEngine:
         # The keys and the values of each head begin and end within pages of their own.
         pages = 2 * self.hparams.n_layer * self.hparams.n_head * mmap.PAGESIZE
         return positions * self.position_bytes + pages + ROW_BYTES * self.hparams.n_vocab
-
-
-def read_tokenizer(bundle: Bundle) -> Tokenizer:
-    """The bundle's vocabulary, which must have the size that the manifest says. Raises BundleError."""
-    bundle.check([bundle.tokenizer.name])
-    try:
-        tokenizer = Tokenizer.from_file(bundle.tokenizer)
-    except Exception:  # The tokenizers library raises bare Exceptions.
-        raise BundleError(f"{bundle.tokenizer} is not a vocabulary: export the bundle again.") from None
-    if len(tokenizer) != bundle.manifest.hparams.n_vocab:
-        sizes = f"{len(tokenizer)} tokens and the manifest says {bundle.manifest.hparams.n_vocab}"
-        raise BundleError(f"{bundle.tokenizer} has {sizes}: export the bundle again.")
-    return tokenizer
 
 
 def open_session(bundle: Bundle, threads: int, graph: str = WEIGHTS[0]) -> onnxruntime.InferenceSession:

@@ -15,7 +15,7 @@ from app.engine.accent import check_accent
 from app.engine.sampling import Sampling
 from app.engine.templates import Template, layout_of, stop_tags
 
-LONGEST = {"title": 60, "about": 300, "beginnings": 300}
+LONGEST = {"title": 60, "about": 300, "beginnings": 300, "template": 300}
 """Characters."""
 MOST_BEGINNINGS = 8
 MaxLength = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -64,6 +64,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         for template in filter(None, (self.template, self.questions)):
+            if len(template) > LONGEST["template"]:
+                raise ValueError(f"template is {template[:40]!r}: expected at most {LONGEST['template']} characters")
             layout_of(template)
         for name in ("title", "about"):
             check_line(name, getattr(self, name))

@@ -21,6 +21,9 @@ END_OF_TEXT = "<|endoftext|>"
 # Characters. The library encodes batches without Python's lock, so that other threads go on; for a short text that is slower.
 LONG = 1000
 
+SAMPLE = "Straße in 東京: \t3.5 £ e\u0301\n  <|endoftext|> [PAD] 🦆"
+"""A text that a vocabulary for another kind of model does not give back."""
+
 
 class Tokenizer:
     """A vocabulary. `len` is the number of its tokens."""
@@ -76,6 +79,18 @@ class Tokenizer:
         """The id of the token that ends a text, or None if the vocabulary has none."""
         found: int | None = self._tokenizer.token_to_id(END_OF_TEXT)
         return found
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the ids are 0 to n - 1, each with a token."""
+        return None not in map(self._tokenizer.id_to_token, range(len(self)))
+
+    @property
+    def keeps_text(self) -> bool:
+        """Whether any text comes back as it was: each byte has a token, and nothing is cut, added or changed."""
+        known = self._tokenizer.token_to_id
+        alphabet = all(known(character) is not None for character in self._alphabet)
+        return alphabet and self.decode(self.encode(SAMPLE)) == SAMPLE
 
     def encode(self, text: str) -> list[int]:
         if len(text) > LONG:

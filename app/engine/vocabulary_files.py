@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from app.engine.bundle import LARGEST_TEXT
+from app.engine.json_text import decode_json, read_bounded
 from app.engine.wrong_files import wrong_file
 from app.errors import CheckpointError
 
@@ -45,7 +47,7 @@ def read_byte_pairs(folder: Path, names: Sequence[str] = VOCABULARY_FILES) -> By
 
 def read_ids(path: Path) -> dict[str, int]:
     try:
-        return msgspec.json.decode(read_text(path), type=dict[str, int])
+        return decode_json(read_text(path), dict[str, int])
     except msgspec.DecodeError as error:
         raise CheckpointError(f"{path} is not a vocabulary ({error})", COPY_FILE_AGAIN) from None
 
@@ -70,13 +72,16 @@ def read_text(path: Path) -> str:
     if found := wrong_file(path):
         raise CheckpointError(*found)
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path, LARGEST_TEXT).decode("utf-8-sig")
+        return text.replace("\r\n", "\n")
     except OSError as error:
         raise CheckpointError(
             f"{path} cannot be read ({error.strerror})", "copy it from the model it belongs to"
         ) from None
     except UnicodeDecodeError:
         raise CheckpointError(f"{path} is not text", COPY_FILE_AGAIN) from None
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no file of a model: {error}", COPY_FILE_AGAIN) from None
 
 
 def refuse_gaps(byte_pairs: BytePairs, encoder: Path, merges: Path) -> None:

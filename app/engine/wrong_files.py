@@ -47,9 +47,14 @@ def wrong_file(path: Path, signs: Mapping[bytes, tuple[str, str]] = SIGNS) -> tu
             f"{path} is a link to {path.readlink()}, which is not there",
             "copy the files themselves, as `cp -rL` does",
         )
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return f"{path} is a pipe or a device and not a file", "copy the file itself"
     if not path.is_file():
         return None
-    with path.open("rb") as file:
-        head = file.read(HEAD)
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror})", "see who may read it, or copy it again"
     found = next((meaning for sign, meaning in signs.items() if re.match(sign, head)), None)
     return found and (f"{path} {found[0]}", found[1])

@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from app.engine.bundle import open_bundle
+from app.engine.bundle_parts import open_whole_bundle
 from app.engine.default_bundle import RUN, deployed_model
 from app.errors import FatalError, MachineError, SettingError
 from finetune.deployment.cloud_project import CloudProject, find_project
@@ -144,7 +144,7 @@ def put_online(
 ) -> dict[str, Any]:
     if votes and not dry_run:
         find_program("bq")
-    bundle = open_bundle(chosen_bundle(model))
+    bundle = open_whole_bundle(chosen_bundle(model))
     with scratch_folder() as folder:
         place, state = look(project, region, service, secret_names(service) if token else (), votes, dry_run)
         wanted = Deployment(service, bundle, stage_sources(bundle.folder, folder), token, votes)

@@ -5,7 +5,7 @@ python -m finetune use NAME
 
 from __future__ import annotations
 
-from app.engine.bundle import open_bundle
+from app.engine.bundle_parts import open_whole_bundle
 from app.engine.default_bundle import MODELS
 from app.errors import SettingError
 from finetune.default_choice import choose_default
@@ -21,6 +21,6 @@ def use(model: str, /) -> None:
     bundle = find_bundle(model)
     if bundle.parent.resolve() != MODELS.resolve():
         raise SettingError(f"{bundle} is not right in {MODELS} of this folder: copy it there.")
-    open_bundle(bundle)  # One that is damaged could not be served.
+    open_whole_bundle(bundle)  # One that is damaged could not be served.
     choose_default(bundle)
     print(f"{bundle} is the default now: it is what is served and deployed")

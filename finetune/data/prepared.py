@@ -23,6 +23,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine.json_text import decode_json
 from app.engine.templates import Template, layout_of
 from app.engine.tokenizer import Tokenizer
 from app.errors import DataError
@@ -191,8 +192,8 @@ def read_description(folder: Path) -> DataDescription:
     if not path.is_file():
         raise DataError(f"{folder} is not prepared data ({path.name} is missing): {make}.")
     try:
-        description = msgspec.json.decode(path.read_bytes(), type=DataDescription)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        description = decode_json(path.read_bytes(), DataDescription)
+    except msgspec.DecodeError as error:
         raise DataError(f"{path} does not describe prepared data ({error}): {make}.") from None
     if description.format != FORMAT:
         raise DataError(f"{path} has format {description.format} and this version reads format {FORMAT}: {make}.")

@@ -124,6 +124,7 @@ def model_found() -> Finding:
     """What `serve` and `deploy` take."""
     try:
         from app.engine.bundle import Bundle, read_manifest
+        from app.engine.bundle_parts import check_parts
         from app.engine.default_bundle import RUN, deployed_model
 
         folder = deployed_model()
@@ -132,6 +133,7 @@ def model_found() -> Finding:
         bundle = Bundle(folder, read_manifest(folder), checked=False, checksum="sha256")
         if bundle.weight_bytes < QUICKLY_READ:
             bundle.check(bundle.files)
+            check_parts(bundle)
     except ImportError as error:
         return broken("model", f"cannot be read without {error.name}", install_command(needed=True))
     except FatalError as error:

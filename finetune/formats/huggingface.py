@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
+from app.engine.json_text import decode_json
 from app.engine.vocabulary_files import read_text
 from app.errors import CheckpointError
 
@@ -38,6 +39,6 @@ def read_json(path: Path, kind: type[T], what: str) -> T:
     """Read a file that should be `what`. Raises CheckpointError naming it."""
     text = read_text(path)
     try:
-        return msgspec.json.decode(text, type=kind)
+        return decode_json(text, kind)
     except msgspec.DecodeError as error:
         raise CheckpointError(f"{path} is not {what} ({error}): name a Hugging Face folder of a GPT-2.") from None

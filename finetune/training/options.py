@@ -16,8 +16,7 @@ import msgspec
 from cyclopts import Group, Parameter
 from msgspec import Meta
 
-from app.engine.bundle import Hparams
-from app.engine.checkpoint_folder import LARGEST
+from app.engine.bundle import LARGEST, Hparams
 from app.engine.generation import Length
 from app.errors import SettingError
 from finetune.data.packing import Learn

@@ -140,15 +140,6 @@ def test_a_checkpoint_is_not_a_bundle(checkpoint: Path) -> None:
         open_bundle(checkpoint)
 
 
-def test_a_vocabulary_of_another_model_is_refused(copy: Path) -> None:
-    """Even if the hashes in the manifest are right."""
-    manifest = json.loads((copy / "manifest.json").read_text())
-    edit(copy, hparams=manifest["hparams"] | {"n_vocab": 99})
-    ended = run_module("app", MODEL=str(copy))
-    assert ended.returncode == 2
-    assert "tokenizer.json has 300 tokens and the manifest says 99" in ended.stderr
-
-
 def test_a_graph_that_the_runtime_cannot_read_is_refused(copy: Path) -> None:
     (copy / "model.onnx").write_bytes(b"not a graph")
     files = json.loads((copy / "manifest.json").read_text())["files"]
