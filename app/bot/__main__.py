@@ -33,6 +33,8 @@ MAX_CONNECTIONS = 100
 
 
 async def set_webhook(client: Bot, settings: Settings, url: str) -> None:
+    from app.bot.client import understood
+
     settings.require_telegram_secret()
     if not re.fullmatch(r"https?://[^\s?#]+", url):
         raise SettingError(f"{url!r} is not a URL: give the service's, such as https://NAME.run.app.")
@@ -40,8 +42,10 @@ async def set_webhook(client: Bot, settings: Settings, url: str) -> None:
     address = f"{base}/telegram"
     # As many as one container can run and queue.
     connections = min(settings.concurrency + settings.queue_limit, MAX_CONNECTIONS)
-    await client.set_webhook(
-        address, secret_token=settings.telegram_secret, allowed_updates=UPDATE_KINDS, max_connections=connections
+    await understood(
+        client.set_webhook(
+            address, secret_token=settings.telegram_secret, allowed_updates=UPDATE_KINDS, max_connections=connections
+        )
     )
     print(f"Telegram now sends updates to {address}")
     await set_appearance(client, settings, base)
@@ -52,13 +56,13 @@ async def set_appearance(client: Bot, settings: Settings, base: str) -> None:
     from telegram.error import TelegramError
 
     from app.bot.appearance import ask_service, introduce, show_commands
-    from app.bot.client import explain_failure
+    from app.bot.client import explain_failure, understood
     from app.bot.languages import offered
 
     served = await ask_service(base)
     try:
         commands = served.commands if served else offered(votes=True, two_models=False, game=False)
-        await show_commands(client, commands)
+        await understood(show_commands(client, commands))
         if served is None:
             print(
                 f"note: {base}/version does not answer, so the bot's description and menu button stay as they are:"
@@ -66,7 +70,7 @@ async def set_appearance(client: Bot, settings: Settings, base: str) -> None:
                 file=sys.stderr,
             )
         else:
-            await introduce(client, served, base)
+            await understood(introduce(client, served, base))
     except TelegramError as error:
         print(
             f"warning: updates will come, but commands and descriptions are not all set: {explain_failure(error, settings)}"
@@ -76,12 +80,16 @@ async def set_appearance(client: Bot, settings: Settings, base: str) -> None:
 
 
 async def delete_webhook(client: Bot, settings: Settings) -> None:
-    await client.delete_webhook()
+    from app.bot.client import understood
+
+    await understood(client.delete_webhook())
     print("the webhook is deleted")
 
 
 async def info(client: Bot, settings: Settings) -> None:
-    me, webhook = await client.get_me(), await client.get_webhook_info()
+    from app.bot.client import understood
+
+    me, webhook = await understood(client.get_me()), await understood(client.get_webhook_info())
     print(f"bot      @{me.username}")
     print(f"webhook  {webhook.url or 'none'}")
     print(f"waiting  {webhook.pending_update_count}")
@@ -96,6 +104,7 @@ async def poll(client: Bot, settings: Settings) -> None:
     from app.blind.comparison import read_comparison
     from app.blind.guessing_game import open_game
     from app.bot import open_updates
+    from app.bot.client import understood
     from app.bot.polling import answer_forever
     from app.engine.generation_queue import GenerationQueue
     from app.feedback import open_store
@@ -105,8 +114,8 @@ async def poll(client: Bot, settings: Settings) -> None:
     configure_logging(settings.log_level, as_json=False)
     for warning in misspelt():
         log.warning(warning)
-    me = await client.get_me()
-    if (await client.get_webhook_info()).url:
+    me = await understood(client.get_me())
+    if (await understood(client.get_webhook_info())).url:
         raise SettingError("a webhook is set, so updates go there: run `python -m app.bot delete-webhook` first.")
     models = await asyncio.to_thread(load_models, settings)
     queue = GenerationQueue(settings.concurrency, settings.queue_limit, settings.request_timeout, models.memory)

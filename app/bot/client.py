@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 import re
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
 from telegram import Bot
 from telegram.error import BadRequest, Conflict, InvalidToken, NetworkError, TelegramError
-from telegram.request import HTTPXRequest
+from telegram.request import HTTPXRequest, RequestData
 
 from app.network import check_certificates, find_proxy
 from app.settings import Settings
 
+T = TypeVar("T")
 # With these errors the request cannot have reached the server. A ProxyError means that the proxy did not connect to it.
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 # Seconds to wait after a 429 that does not say how long.
 DEFAULT_RETRY_AFTER = 2.0
 # Seconds to wait for the answer to a call: less than what is kept for sending at the end of an update's time.
 READ_SECONDS = 8.0
+CONNECT_SECONDS = 3.0
+UPLOAD_SECONDS = 20.0
+CONNECTIONS = 128
+# Bytes of an answer. The largest is a hundred updates.
+MAX_ANSWER = 2**23
 # Characters of an answer that an error message may quote.
 MAX_QUOTED = 200
 
@@ -33,6 +42,10 @@ class NotCarriedOut(NetworkError):
         self.retry_after = retry_after
 
 
+class AnswerTooLarge(httpx.TransportError):
+    """An answer has more bytes than any that is expected."""
+
+
 class PerhapsCarriedOut(NetworkError):
     """The connection broke, or a gateway gave up, after the call was sent. Trying again may do it twice."""
 
@@ -43,13 +56,12 @@ def open_client(settings: Settings) -> Bot:
     check_certificates()
     proxy = find_proxy(settings.telegram_api_url, "httpx")
     request = ClassifyingRequest(
-        connection_pool_size=128,
+        connection_pool_size=CONNECTIONS,
         read_timeout=READ_SECONDS,
-        connect_timeout=3.0,
-        pool_timeout=3.0,
-        proxy=proxy.address if proxy else None,
+        connect_timeout=CONNECT_SECONDS,
+        pool_timeout=CONNECT_SECONDS,
         # The proxy has been found. httpx itself would also read the variables that concern other hosts.
-        httpx_kwargs={"trust_env": False, "verify": httpx.create_ssl_context()},
+        httpx_kwargs={"trust_env": False, "transport": BoundedTransport(proxy.address if proxy else None)},
     )
     address = settings.telegram_api_url.rstrip("/")
     return Bot(settings.telegram_token, f"{address}/bot", request=request, get_updates_request=request)
@@ -61,13 +73,60 @@ def silence_libraries() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
+class BoundedTransport(httpx.AsyncHTTPTransport):
+    """Reads no more of an answer than MAX_ANSWER bytes, and decompresses none: they could become a thousand times as many."""
+
+    def __init__(self, proxy: str | None) -> None:
+        limits = httpx.Limits(max_connections=CONNECTIONS)
+        super().__init__(verify=httpx.create_ssl_context(), proxy=proxy, limits=limits, trust_env=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        request.headers["Accept-Encoding"] = "identity"
+        response = await super().handle_async_request(request)
+        response.headers.pop("Content-Encoding", None)
+        return httpx.Response(
+            response.status_code,
+            headers=response.headers,
+            stream=BoundedStream(response.stream),
+            extensions=response.extensions,
+        )
+
+
+class BoundedStream(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> None:
+        assert isinstance(stream, httpx.AsyncByteStream)
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Raises AnswerTooLarge."""
+        size = 0
+        async for piece in self._stream:
+            size += len(piece)
+            if size > MAX_ANSWER:
+                raise AnswerTooLarge(f"an answer of more than {MAX_ANSWER // 10**6} MB")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
 class ClassifyingRequest(HTTPXRequest):
     """The library's transport. It sees the status and the cause of an error, which the library's own exceptions blur."""
 
-    async def do_request(self, *arguments: Any, **options: Any) -> tuple[int, bytes]:
-        """Raises NotCarriedOut, PerhapsCarriedOut."""
+    async def do_request(  # type: ignore[override]  # The others are passed on.
+        self, url: str, method: str, request_data: RequestData | None = None, **options: Any
+    ) -> tuple[int, bytes]:
+        """Raises NotCarriedOut, PerhapsCarriedOut, which also say that the answer is not Telegram's."""
+        # The library's timeouts are for each read. The whole answer is to come in the time of one.
+        wanted = options.get("read_timeout")
+        seconds = CONNECT_SECONDS + (wanted if isinstance(wanted, int | float) else READ_SECONDS)
+        if request_data and request_data.contains_files:
+            seconds += UPLOAD_SECONDS
         try:
-            status, payload = await super().do_request(*arguments, **options)
+            async with asyncio.timeout(seconds):
+                status, payload = await super().do_request(url, method, request_data, **options)
+        except TimeoutError as error:
+            raise PerhapsCarriedOut(f"no whole answer within {seconds:g} s") from error
         except NetworkError as error:
             unsent = isinstance(error.__cause__, UNSENT)
             raise (NotCarriedOut if unsent else PerhapsCarriedOut)(str(error.__cause__) or error.message) from error
@@ -80,16 +139,48 @@ class ClassifyingRequest(HTTPXRequest):
             raise PerhapsCarriedOut("Gateway Timeout")
         if status >= 500:
             raise NotCarriedOut(f"HTTP status {status}")
-        return status, payload
+        if not is_of_telegram(payload) and status < 300:
+            raise PerhapsCarriedOut("the answer is not one of Telegram's")
+        return status, payload if is_of_telegram(payload) else b"{}"
+
+
+NOTHING = msgspec.Raw()
+
+
+class TelegramAnswer(msgspec.Struct):
+    """What every answer of Telegram's has, and nothing else that a web server says."""
+
+    ok: bool
+    result: msgspec.Raw = NOTHING
+    description: str = ""
+    parameters: dict[str, int] | None = None
+
+
+def is_of_telegram(payload: bytes) -> bool:
+    try:
+        answer = msgspec.json.decode(payload, type=TelegramAnswer)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return not answer.ok or answer.result != NOTHING
 
 
 def retry_after(payload: bytes) -> float:
     """The seconds that Telegram asks to wait, from the body of a 429."""
     try:
         wait = float(msgspec.json.decode(payload)["parameters"]["retry_after"])
-        return wait if wait >= 0 else DEFAULT_RETRY_AFTER
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+    except (msgspec.MsgspecError, LookupError, TypeError, ValueError, OverflowError, RecursionError):
         return DEFAULT_RETRY_AFTER
+    return wait if 0 <= wait < math.inf else DEFAULT_RETRY_AFTER
+
+
+async def understood(call: Awaitable[T]) -> T:
+    """What a call of the library returns. Raises PerhapsCarriedOut for an answer that the library makes nothing of."""
+    try:
+        return await call
+    except TelegramError:
+        raise
+    except Exception as error:  # The library checks nothing, so anything can be raised.
+        raise PerhapsCarriedOut(f"the answer is not one of Telegram's ({type(error).__name__})") from error
 
 
 def explain_failure(error: TelegramError, settings: Settings) -> str:

@@ -25,7 +25,7 @@ from telegram import (
 from telegram.constants import ChatAction, MessageEntityType
 from telegram.error import BadRequest, TelegramError
 
-from app.bot.client import NotCarriedOut, PerhapsCarriedOut
+from app.bot.client import NotCarriedOut, PerhapsCarriedOut, understood
 from app.bot.message_limits import cut, units
 from app.bot.updates import UpdateContext
 
@@ -93,7 +93,7 @@ class Outbox:
 
     async def _send_once(self, call: Coroutine[Any, Any, Message]) -> Message:
         """Make a call that sends a message, and note in the context whether the message may have been sent."""
-        sending = asyncio.create_task(call)
+        sending = asyncio.create_task(understood(call))
         try:
             return await asyncio.shield(sending)
         finally:
@@ -154,10 +154,10 @@ class Outbox:
     async def show_draft(self, message: Message, text: str | None) -> None:
         """Show the beginning of an answer; without a text, Telegram shows that one is coming. Private chats only."""
         # All drafts of an answer share a number, which must not be zero.
-        await message.reply_text_draft(self.context.update_id or 1, text, read_timeout=PROGRESS_TIMEOUT)
+        await understood(message.reply_text_draft(self.context.update_id or 1, text, read_timeout=PROGRESS_TIMEOUT))
 
     async def show_typing(self, message: Message) -> None:
-        await message.reply_chat_action(ChatAction.TYPING, read_timeout=PROGRESS_TIMEOUT)
+        await understood(message.reply_chat_action(ChatAction.TYPING, read_timeout=PROGRESS_TIMEOUT))
 
     async def own_username(self) -> str:
         """The bot's username, without the @."""
@@ -167,10 +167,10 @@ class Outbox:
         """`longest` is the longest pause, in seconds, that Telegram may ask for."""
         for pause in PAUSES:
             try:
-                return await call()
+                return await understood(call())
             except NotCarriedOut as error:
                 wait = pause if error.retry_after is None else error.retry_after
                 if wait > longest or not self.context.allows(wait):
                     raise
             await asyncio.sleep(wait)
-        return await call()
+        return await understood(call())

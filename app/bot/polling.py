@@ -11,7 +11,7 @@ from typing import Any
 from telegram import Bot
 from telegram.error import BadRequest, NetworkError
 
-from app.bot.client import NotCarriedOut, explain_failure
+from app.bot.client import NotCarriedOut, explain_failure, understood
 from app.bot.updates import Updates
 from app.errors import QueueUnavailable, Undelivered
 from app.settings import Settings
@@ -22,6 +22,8 @@ POLL_SECONDS = 25
 MAX_PAUSE = 60
 # Seconds to wait when Telegram cannot be reached, unless it says how long.
 NETWORK_PAUSE = 2.0
+# Telegram asks for no longer pause in earnest.
+LONGEST_PAUSE = 3600.0
 
 
 async def answer_forever(client: Bot, updates: Updates, kinds: Sequence[str], settings: Settings) -> None:
@@ -29,20 +31,27 @@ async def answer_forever(client: Bot, updates: Updates, kinds: Sequence[str], se
     offset = 0
     while True:
         try:
-            fetched = await client.get_updates(
-                offset=offset, timeout=POLL_SECONDS, allowed_updates=kinds, read_timeout=POLL_SECONDS + 10
-            )
+            fetched, following = await understood(fetch(client, offset, kinds))
         except BadRequest:
             # The library counts it among the network errors, but it does not go away.
             raise
         except NetworkError as error:
-            pause = (error.retry_after if isinstance(error, NotCarriedOut) else None) or NETWORK_PAUSE
+            asked = error.retry_after if isinstance(error, NotCarriedOut) else None
+            pause = min(asked or NETWORK_PAUSE, LONGEST_PAUSE)
             log.warning("%s Trying again in %g s.", explain_failure(error, settings), pause)
             await asyncio.sleep(pause)
             continue
-        await asyncio.gather(*(answer(updates, update.to_dict()) for update in fetched))
+        await asyncio.gather(*(answer(updates, update) for update in fetched))
         # A request for the updates from `offset` on tells Telegram that the earlier ones are done.
-        offset = max([offset, *(update.update_id + 1 for update in fetched)])
+        offset = following
+
+
+async def fetch(client: Bot, offset: int, kinds: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
+    """The updates from `offset` on, and the next offset."""
+    fetched = await client.get_updates(
+        offset=offset, timeout=POLL_SECONDS, allowed_updates=kinds, read_timeout=POLL_SECONDS + 10
+    )
+    return [update.to_dict() for update in fetched], max([offset, *(update.update_id + 1 for update in fetched)])
 
 
 async def answer(updates: Updates, update: dict[str, Any]) -> None:
