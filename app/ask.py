@@ -14,21 +14,31 @@ All errors are GenerationErrors (app.errors), which the API and the bot each tra
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 from app.engine.base import Engine, start_tokens
-from app.engine.generation import FinishReason, GenerationOptions, TextDelta, check
+from app.engine.generation import FinishReason, GenerationOptions, TextDelta, check, refuse_long
 from app.engine.generation_queue import GenerationQueue
 from app.engine.generation_stats import GenerationTimer
-from app.engine.prompts import Turn, fitting_turn_tokens
+from app.engine.prompts import Turn, fitting_turn_tokens, size_of
 from app.engine.templates import Template
+from app.off_loop import off_loop
 
 
-async def read_prompt(engine: Engine, prompt: str) -> list[int]:
-    """The tokens of a text to continue, computed on a thread, since the longest prompts take a tenth of a second."""
-    return await asyncio.to_thread(start_tokens, engine, prompt)
+async def read_prompt(engine: Engine, prompt: str, last: int | None = None) -> list[int]:
+    """The tokens of a text to continue, or the `last` of them.
+
+    Raises PromptTooLong for a text that the window cannot hold, whatever its tokens are.
+    """
+
+    def read() -> list[int]:
+        if last is None:
+            refuse_long(engine, [prompt])
+        tokens = start_tokens(engine, prompt)
+        return tokens[-(last or len(tokens)) :]
+
+    return await off_loop(len(prompt), read)
 
 
 async def read_turns(
@@ -38,7 +48,7 @@ async def read_turns(
 
     The oldest turns are left out until `room` tokens are free for the answer; see app.engine.prompts. Raises PromptTooLong.
     """
-    return await asyncio.to_thread(fitting_turn_tokens, engine, turns, room, template)
+    return await off_loop(size_of(turns), lambda: fitting_turn_tokens(engine, turns, room, template))
 
 
 def turn_options(engine: Engine, options: GenerationOptions) -> GenerationOptions:

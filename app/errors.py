@@ -100,14 +100,18 @@ class ModelNotLoaded(GenerationError):
 
 
 class PromptTooLong(GenerationError):
-    """`n_prompt_tokens` is the prompt's length, `n_ctx` the model's window, both in tokens."""
+    """`n_prompt_tokens` is the prompt's length, or `at_least` that, and `n_ctx` the model's window, both in tokens."""
 
-    def __init__(self, n_prompt_tokens: int, n_ctx: int) -> None:
-        super().__init__(
-            f"the prompt is {n_prompt_tokens} tokens long and the model's window holds {n_ctx}: shorten it."
-        )
+    def __init__(self, n_prompt_tokens: int, n_ctx: int, *, at_least: bool = False) -> None:
+        super().__init__(f"the prompt is {length_in_words(n_prompt_tokens, n_ctx, at_least=at_least)}")
+        self.at_least = at_least
         self.n_prompt_tokens = n_prompt_tokens
         self.n_ctx = n_ctx
+
+
+def length_in_words(n_prompt_tokens: int, n_ctx: int, *, at_least: bool) -> str:
+    least = "at least " if at_least else ""
+    return f"{least}{n_prompt_tokens} tokens long and the model's window holds {n_ctx}: shorten it."
 
 
 class BatchTooLarge(GenerationError):
@@ -211,8 +215,8 @@ class InvalidRequest(RequestError):
 class ContextExceeded(InvalidRequest):
     kind = "exceed_context_size_error"
 
-    def __init__(self, n_prompt_tokens: int, n_ctx: int, param: str) -> None:
-        message = f"{param} is {n_prompt_tokens} tokens long and the model's window holds {n_ctx}: shorten it."
+    def __init__(self, n_prompt_tokens: int, n_ctx: int, param: str, *, at_least: bool = False) -> None:
+        message = f"{param} is {length_in_words(n_prompt_tokens, n_ctx, at_least=at_least)}"
         super().__init__(
             message, param=param, code="context_length_exceeded", n_prompt_tokens=n_prompt_tokens, n_ctx=n_ctx
         )

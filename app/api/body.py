@@ -8,13 +8,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
 from app.api.foreign_parameters import is_tracking
 from app.errors import BodyTooLarge, InvalidRequest, RequestTimeout
+from app.off_loop import off_loop
+
+Fields = TypeVar("Fields")
 
 # In bytes.
 MAX_BODY = 256 * 1024
@@ -49,16 +53,20 @@ def check_size(size: int, limit: int) -> None:
         raise BodyTooLarge(f"the body is larger than {limit} bytes: send less.", code="body_too_large")
 
 
-async def read_object(request: Request[Any], example: str = EXAMPLE) -> dict[str, Any]:
-    """Read the fields of a POST from its JSON body. Raises InvalidRequest, BodyTooLarge, RequestTimeout.
+async def read_object(
+    request: Request[Any], checked: Callable[[dict[str, Any]], Fields], example: str = EXAMPLE
+) -> Fields:
+    """Read the fields of a POST from its JSON body, as `checked` returns them.
 
     A query with fields is refused. `example` is what an error message shows as a body.
+    Raises InvalidRequest, BodyTooLarge, RequestTimeout.
     """
     if query := parse_query(request.scope["query_string"]):
         raise InvalidRequest(
             "a POST takes its fields from the JSON body: move the fields of the query there.", param=next(iter(query))
         )
-    return parse_json(await read_body(request), example)
+    body = await read_body(request)
+    return await off_loop(len(body), lambda: checked(parse_json(body, example)))
 
 
 async def read_query(request: Request[Any]) -> dict[str, str]:
@@ -66,7 +74,8 @@ async def read_query(request: Request[Any]) -> dict[str, str]:
 
     A body with fields is refused.
     """
-    if fields := parse_json(await read_body(request)):
+    body = await read_body(request)
+    if fields := await off_loop(len(body), lambda: parse_json(body)):
         raise InvalidRequest(
             "a GET takes its fields from the query: move the fields of the body there, or send a POST.",
             param=next(iter(fields)),

@@ -10,7 +10,6 @@ import time
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.body import read_object
 from app.api.error_responses import naming_fields
 from app.api.generation_options import chat_options
 from app.api.generation_response import respond
@@ -28,7 +27,7 @@ from app.api.openai_prompts import read_conversation
 from app.api.openai_requests import ChatRequest
 from app.api.replies.chat_reply import ChatReply
 from app.api.state import State
-from app.api.validation import validate
+from app.api.validation import read_fields
 from app.ask import Generation, turn_options
 from app.engine.base import Engine
 
@@ -37,7 +36,7 @@ EXAMPLE = '{"messages": [{"role": "user", "content": "Hello!"}]}'
 
 async def chat(request: Request[State]) -> Response:
     began = time.monotonic()
-    fields = validate(await read_object(request, EXAMPLE), ChatRequest)
+    fields = await read_fields(request, ChatRequest, EXAMPLE)
     engine = openai_model(request.state["models"], fields.model)
     with naming_fields(prompt="messages", samples="n"):
         max_length = request.state["settings"].max_length

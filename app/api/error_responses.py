@@ -47,7 +47,7 @@ def naming_fields(*, prompt: str, samples: str = "") -> Iterator[None]:
     try:
         yield
     except PromptTooLong as error:
-        raise ContextExceeded(error.n_prompt_tokens, error.n_ctx, prompt) from None
+        raise ContextExceeded(error.n_prompt_tokens, error.n_ctx, prompt, at_least=error.at_least) from None
     except BatchTooLarge as error:
         sum_of_tokens = f"{samples} × ({prompt} + length) comes to {error.n_tokens} tokens"
         message = f"{sum_of_tokens} and {error.max_tokens} fit in memory at once: ask for fewer or shorter texts."

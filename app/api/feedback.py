@@ -15,11 +15,10 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.api.body import read_object
 from app.api.state import State
 from app.api.store_errors import storing
 from app.api.telegram_user import voter_of
-from app.api.validation import validate
+from app.api.validation import read_fields
 from app.errors import NotFound
 from app.feedback.store import ShownText, Vote
 
@@ -41,7 +40,7 @@ async def feedback(request: Request[State]) -> Response:
     store = request.state["feedback"]
     if store is None:
         raise NotFound("this service stores no votes: set FEEDBACK to the address of a store.", code="feedback_off")
-    fields = validate(await read_object(request, example='{"vote": "up", "text": "…"}'), FeedbackRequest)
+    fields = await read_fields(request, FeedbackRequest, '{"vote": "up", "text": "…"}')
     fields = msgspec.structs.replace(fields, voter=voter_of(request, fields.voter))
     text, vote = text_and_vote(fields, request.state["models"].get(fields.model).name, datetime.now(UTC))
     async with storing():

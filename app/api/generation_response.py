@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -18,6 +17,7 @@ from app.api.state import State
 from app.ask import Generation
 from app.engine.generation import TextDelta
 from app.errors import ServerError
+from app.off_loop import off_loop
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +34,8 @@ async def respond(request: Request[State], reply: Reply, *, stream: bool) -> Res
 
 async def respond_whole(request: Request[State], reply: Reply) -> Response:
     texts = await while_connected(request, collect(reply.generation))
-    # On a thread, since encoding the log probabilities of the longest texts takes half a second.
-    return await asyncio.to_thread(
-        lambda: MsgspecResponse(reply.whole(texts), headers=headers(reply.generation, finished=True))
-    )
+    known = headers(reply.generation, finished=True)
+    return await off_loop(size_of(reply.generation), lambda: MsgspecResponse(reply.whole(texts), headers=known))
 
 
 async def respond_streamed(request: Request[State], reply: Reply) -> Response:
@@ -73,7 +71,15 @@ async def stream_body(reply: Reply, first: TextDelta) -> AsyncIterator[bytes]:
         failure = ServerError("the generation failed; the server's log has the cause.", code="internal_error")
         yield frame(reply.failure(failure))
         return
-    yield b"".join(map(frame, reply.last())) + reply.framing.done
+    last = await off_loop(size_of(reply.generation), lambda: b"".join(map(frame, reply.last())))
+    yield last + reply.framing.done
+
+
+def size_of(generation: Generation) -> int:
+    """About how many characters a reply has that repeats the prompts and has every log probability."""
+    options = generation.options
+    tokens = options.samples * generation.prompt_tokens + generation.generated_tokens
+    return tokens * (4 if options.logprobs is None else 50 * (1 + options.logprobs))
 
 
 def headers(generation: Generation, *, finished: bool) -> dict[str, str]:

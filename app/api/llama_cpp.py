@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from typing import Any, Literal
@@ -12,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import app
-from app.api.body import read_object
 from app.api.error_responses import naming_fields
 from app.api.generation_options import seed_or_random, stop_list
 from app.api.generation_response import respond
@@ -29,12 +27,13 @@ from app.api.model_limits import (
 from app.api.msgspec_response import MsgspecResponse
 from app.api.replies.llama_cpp_reply import LlamaCppReply
 from app.api.state import State
-from app.api.validation import invalid_value, validate
+from app.api.validation import invalid_value, read_fields
 from app.ask import Generation
 from app.engine.base import Engine, begin
-from app.engine.generation import GenerationOptions
+from app.engine.generation import GenerationOptions, refuse_long
 from app.engine.sampling import Sampling
 from app.engine.tokenizer import Tokenizer
+from app.off_loop import off_loop
 
 EXAMPLE = '{"prompt": "Why", "n_predict": 20}'
 # The defaults of llama.cpp's server.
@@ -70,14 +69,16 @@ class Props(msgspec.Struct, frozen=True, kw_only=True):
 
 async def completion(request: Request[State]) -> Response:
     began = time.monotonic()
-    fields = validate(await read_object(request, EXAMPLE), LlamaCppRequest)
+    fields = await read_fields(request, LlamaCppRequest, EXAMPLE)
     engine, max_length = request.state["models"].get(fields.model), request.state["settings"].max_length
-    prompts = await asyncio.to_thread(read_llama_cpp_prompts, fields, engine)
+    with naming_fields(prompt="prompt"):
+        prompts = await off_loop(fields.size, lambda: read_llama_cpp_prompts(fields, engine))
     length = default_length(engine, AS_MANY_AS_FIT, max_length) if fields.n_predict is None else fields.n_predict
     if length < 0:
         length = fitting_length(engine, max(map(len, prompts)), max_length)
     check_length("n_predict", length, max_length)
-    options = llama_cpp_options(fields, length, engine)
+    bias = await off_loop(fields.bias_size, lambda: read_bias(fields, engine.tokenizer))
+    options = llama_cpp_options(fields, length, engine, bias)
     check_logprobs(len(prompts) * fields.n_cmpl * length, options.logprobs, "n_probs")
     with naming_fields(prompt="prompt", samples="n_cmpl"):
         generation = Generation(request.state["queue"], engine, prompts, options, since=began)
@@ -96,7 +97,7 @@ async def completion(request: Request[State]) -> Response:
 async def props(request: Request[State]) -> Response:
     models, settings = request.state["models"], request.state["settings"]
     engine = models.get()
-    options = llama_cpp_options(LlamaCppRequest(prompt="", seed=0), AS_MANY_AS_FIT, engine)
+    options = llama_cpp_options(LlamaCppRequest(prompt="", seed=0), AS_MANY_AS_FIT, engine, {})
     return MsgspecResponse(
         Props(
             default_generation_settings=DefaultSettings(
@@ -112,14 +113,12 @@ async def props(request: Request[State]) -> Response:
 
 
 def read_llama_cpp_prompts(fields: LlamaCppRequest, engine: Engine) -> list[list[int]]:
-    """The tokens of each prompt. Tokens alone are used as they are. Raises InvalidRequest.
-
-    Call it on a thread: the longest prompts take a tenth of a second.
-    """
+    """The tokens of each prompt. Tokens alone are used as they are. Raises InvalidRequest, PromptTooLong."""
     prompts = []
     for prompt in fields.prompts:
         given = [item for item in prompt if isinstance(item, int)]
         check_token_ids("prompt", given, engine.tokenizer)
+        refuse_long(engine, (item for item in prompt if isinstance(item, str)))
         tokens = [
             token for item in prompt for token in (engine.tokenizer.encode(item) if isinstance(item, str) else [item])
         ]
@@ -128,8 +127,10 @@ def read_llama_cpp_prompts(fields: LlamaCppRequest, engine: Engine) -> list[list
     return prompts
 
 
-def llama_cpp_options(fields: LlamaCppRequest, length: int, engine: Engine) -> GenerationOptions:
-    """The options of a request, for up to `length` new tokens. Raises InvalidRequest."""
+def llama_cpp_options(
+    fields: LlamaCppRequest, length: int, engine: Engine, bias: dict[int, float]
+) -> GenerationOptions:
+    """The options of a request, for up to `length` new tokens."""
     penalties, window = last_n_penalties(fields, engine.n_ctx)
     sampling = engine.profile.sampling.sampling(
         {
@@ -149,7 +150,7 @@ def llama_cpp_options(fields: LlamaCppRequest, length: int, engine: Engine) -> G
         sampling=sampling,
         stops=stop_list(fields.stop),
         ignore_end=fields.ignore_eos,
-        bias=read_bias(fields, engine.tokenizer),
+        bias=bias,
         penalty_window=window,
         # The scores have the token ids.
         logprobs=fields.n_probs if fields.n_probs or fields.return_tokens or fields.stream else None,

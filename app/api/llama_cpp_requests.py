@@ -119,6 +119,16 @@ class LlamaCppRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return None if self.seed == -1 else self.seed
 
     @property
+    def size(self) -> int:
+        """Characters and token ids of all the prompts."""
+        return sum(1 if isinstance(item, int) else len(item) for prompt in self.prompts for item in prompt)
+
+    @property
+    def bias_size(self) -> int:
+        """Characters of the texts that logit_bias has."""
+        return sum(len(str(item[0] if isinstance(item, tuple) else item)) for item in self.logit_bias)
+
+    @property
     def several(self) -> bool:
         """Whether the reply is a list, since there may be several texts."""
         return self.n_cmpl > 1 or self._is_list

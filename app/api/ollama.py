@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,7 +10,7 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.body import read_object
+from app.api.error_responses import naming_fields
 from app.api.generation_options import going_on, seed_or_random, stop_list
 from app.api.generation_response import respond
 from app.api.last_n_penalties import last_n_penalties
@@ -20,14 +19,15 @@ from app.api.model_names import ollama_model
 from app.api.ollama_requests import OllamaChatRequest, OllamaGenerateRequest, OllamaRequest
 from app.api.replies.ollama_reply import OllamaReply
 from app.api.state import State
-from app.api.validation import validate
+from app.api.validation import read_fields
 from app.ask import Generation, read_prompt, read_turns, turn_options
 from app.engine.base import Engine
 from app.engine.generation import GenerationOptions
-from app.engine.prompts import Turn, all_turn_tokens
+from app.engine.prompts import Turn, all_turn_tokens, size_of, whole_turn_tokens
 from app.engine.sampling import Sampling
 from app.engine.templates import layout_of
 from app.errors import ContextExceeded, PromptTooLong
+from app.off_loop import off_loop
 
 # Ollama's defaults, but for a penalty.
 OLLAMA_SAMPLING = Sampling(temperature=0.8, top_k=40, top_p=0.9)
@@ -37,29 +37,32 @@ CHAT_EXAMPLE = '{"model": "starter", "messages": [{"role": "user", "content": "H
 
 async def ollama_generate(request: Request[State]) -> Response:
     began = time.monotonic()
-    fields = validate(await read_object(request, GENERATE_EXAMPLE), OllamaGenerateRequest)
+    fields = await read_fields(request, OllamaGenerateRequest, GENERATE_EXAMPLE)
     engine = ollama_model(request.state["models"], fields.model)
     layout = layout_of(engine.profile.template)
     turns = [Turn(fields.system, instructs=True)] if fields.system else []
     turns.append(Turn(fields.prompt))
     if fields.raw or not (fields.system or layout.has_turns):
-        prompt = await read_prompt(engine, fields.prompt)
+        with naming_fields(prompt="prompt"):
+            prompt = await read_prompt(engine, fields.prompt, engine.n_ctx if fields.truncate else None)
         options = ollama_options(fields, engine)
     else:
-        prompt = await read_ollama_turns(fields, engine, turns)
+        with naming_fields(prompt="prompt"):
+            prompt = await read_ollama_turns(fields, engine, turns)
         options = answer_options(fields, engine)
     return await answer(request, fields, engine, prompt, options, began, loads=not fields.prompt)
 
 
 async def ollama_chat(request: Request[State]) -> Response:
     began = time.monotonic()
-    fields = validate(await read_object(request, CHAT_EXAMPLE), OllamaChatRequest)
+    fields = await read_fields(request, OllamaChatRequest, CHAT_EXAMPLE)
     engine = ollama_model(request.state["models"], fields.model)
     # An answer of which nothing has been said has not begun.
     turns = [message.turn for message in fields.messages if message.content.strip() or message.role != "assistant"]
     turns = turns or [Turn("")]
     turns[-1] = turns[-1]._replace(goes_on=turns[-1].by_model)
-    prompt = await read_ollama_turns(fields, engine, turns)
+    with naming_fields(prompt="messages"):
+        prompt = await read_ollama_turns(fields, engine, turns)
     options = answer_options(fields, engine, fields.unfinished)
     return await answer(request, fields, engine, prompt, options, began, loads=not fields.messages)
 
@@ -91,12 +94,16 @@ async def answer(
 
 
 async def read_ollama_turns(fields: OllamaRequest, engine: Engine, turns: Sequence[Turn]) -> list[int]:
-    """The tokens of a conversation, without its oldest turns where they do not fit, if it may be shortened."""
+    """The tokens of a conversation, without its oldest turns where they do not fit, if it may be shortened.
+
+    Raises PromptTooLong.
+    """
     if fields.truncate:
         asked = fields.options.num_predict
         with suppress(PromptTooLong):
             return await read_turns(engine, turns, asked if asked and asked > 0 else None)
-    return await asyncio.to_thread(all_turn_tokens, engine, turns)
+    read = all_turn_tokens if fields.truncate else whole_turn_tokens
+    return await off_loop(size_of(turns), lambda: read(engine, turns))
 
 
 def text_length(fields: OllamaRequest, engine: Engine, prompt: int, max_length: int) -> int:

@@ -10,13 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import app
-from app.api.body import read_object
 from app.api.model_list import STARTED
 from app.api.model_names import ollama_model, tagged
 from app.api.msgspec_response import MsgspecResponse
 from app.api.ollama_requests import OllamaShowRequest
 from app.api.state import State
-from app.api.validation import validate
+from app.api.validation import read_fields
 from app.engine.base import Engine
 from app.engine.bundle import Hparams, Manifest
 from app.engine.templates import layout_of
@@ -105,7 +104,7 @@ async def ollama_version(request: Request[State]) -> Response:
 
 
 async def show(request: Request[State]) -> Response:
-    fields = validate(await read_object(request, '{"model": "starter"}'), OllamaShowRequest)
+    fields = await read_fields(request, OllamaShowRequest, '{"model": "starter"}')
     return MsgspecResponse(shown(ollama_model(request.state["models"], fields.named)))
 
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from app.api.conversation import ChatMessage
 from app.api.model_limits import check_token_ids
 from app.api.openai_requests import ChatRequest, CompletionRequest, OpenAIRequest
 from app.engine.base import Engine, start_tokens
-from app.engine.prompts import FittingTurns, Turn, all_turn_tokens, fitting_turns
+from app.engine.generation import refuse_long
+from app.engine.prompts import FittingTurns, Turn, all_turn_tokens, fitting_turns, size_of
+from app.off_loop import off_loop
 
 
 def read_prompts(request: CompletionRequest, engine: Engine) -> list[list[int]]:
-    """The tokens of each prompt. Prompts that are token ids are used as they are. Raises InvalidRequest.
-
-    Call it on a thread: the longest prompts take a tenth of a second.
-    """
+    """The tokens of each prompt. Prompts that are token ids are used as they are. Raises InvalidRequest, PromptTooLong."""
     prompts: list[list[int]] = []
     for prompt in request.prompts:
         if isinstance(prompt, list):
             check_token_ids("prompt", prompt, engine.tokenizer)
+        elif request.truncate_prompt_tokens is None:
+            refuse_long(engine, [prompt])
         tokens = start_tokens(engine, prompt) if isinstance(prompt, str) else prompt
         prompts.append(last_tokens(tokens, request, engine.n_ctx))
     return prompts
@@ -32,9 +32,10 @@ async def read_conversation(request: ChatRequest, engine: Engine, room: int | No
     The oldest turns are left out until there is `room` for the answer or, with `truncate_prompt_tokens`, the oldest tokens.
     """
     turns = turns_of(request.messages, goes_on=bool(request.continue_final_message))
+    size = size_of(turns)
     if request.truncate_prompt_tokens is None:
-        return await asyncio.to_thread(fitting_turns, engine, turns, room)
-    tokens = await asyncio.to_thread(all_turn_tokens, engine, turns)
+        return await off_loop(size, lambda: fitting_turns(engine, turns, room))
+    tokens = await off_loop(size, lambda: all_turn_tokens(engine, turns))
     return FittingTurns(last_tokens(tokens, request, engine.n_ctx))
 
 

@@ -167,6 +167,11 @@ class CompletionRequest(OpenAIRequest, frozen=True, kw_only=True, forbid_unknown
         return self.n if self.best_of is None else self.best_of
 
     @property
+    def size(self) -> int:
+        """Characters and token ids of all the prompts."""
+        return len(self.prompt) + sum(len(item) for item in self.prompt if not isinstance(item, int))
+
+    @property
     def prompts(self) -> list[str | list[int]]:
         """The prompts one by one, each as a text or as token ids."""
         if isinstance(self.prompt, str):

@@ -20,14 +20,13 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from app.api.body import read_object
 from app.api.client_disconnect import while_connected
 from app.api.msgspec_response import MsgspecResponse
 from app.api.page import document_headers, origin, read_page
 from app.api.state import State
 from app.api.store_errors import storing
 from app.api.telegram_user import voter_of
-from app.api.validation import validate
+from app.api.validation import read_fields
 from app.blind.guessing_game import GAME_OFF, GuessingGame
 from app.errors import NotFound, UnknownText
 from app.feedback.store import Id, Source, new_id
@@ -84,7 +83,7 @@ class GuessReply(msgspec.Struct):
 async def draw(request: Request[State]) -> Response:
     """Raises NotFound, InvalidRequest, Unavailable, GenerationError."""
     game = open_game_of(request)
-    fields = validate(await read_object(request, example='{"voter": "c4Uu0bBq"}'), PlayRequest)
+    fields = await read_fields(request, PlayRequest, '{"voter": "c4Uu0bBq"}')
     voter = voter_of(request, fields.voter) or fields.voter
     ticket = new_id()
     async with storing(None):
@@ -95,9 +94,7 @@ async def draw(request: Request[State]) -> Response:
 async def guess(request: Request[State]) -> Response:
     """Raises NotFound, InvalidRequest, Unavailable."""
     game = open_game_of(request)
-    fields = validate(
-        await read_object(request, example='{"id": "…", "voter": "c4Uu0bBq", "guess": "model"}'), GuessRequest
-    )
+    fields = await read_fields(request, GuessRequest, '{"id": "…", "voter": "c4Uu0bBq", "guess": "model"}')
     voter = voter_of(request, fields.voter) or fields.voter
     async with storing(), known_text():
         found = await game.judge(id_for(fields.id, voter), voter, fields.guess, "web")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -65,24 +66,31 @@ async def info(request: Request[State]) -> Response:
 
 async def generate_stream(request: Request[State]) -> Response:
     began = time.monotonic()
-    given = await read_object(request, EXAMPLE)
-    if given.get("stream") is None:
-        given["stream"] = True
-    return await continue_inputs(request, given, began)
+    fields = await read_object(request, partial(check_stream_inputs, request), EXAMPLE)
+    return await continue_inputs(request, fields, began)
 
 
-async def continue_inputs(request: Request[State], given: dict[str, Any], began: float) -> Response:
-    """Answer a request of TGI's protocol, which came at `began`, a time of time.monotonic()."""
+def check_stream_inputs(request: Request[State], given: dict[str, Any]) -> TgiRequest:
+    """Unless it says otherwise, it asks for a stream."""
+    return check_inputs(request, given if given.get("stream") is not None else given | {"stream": True})
+
+
+def check_inputs(request: Request[State], given: dict[str, Any]) -> TgiRequest:
+    """The fields of a request of TGI's protocol, whose errors have its form from here on. Raises InvalidRequest."""
     request.scope["error_form"] = tgi_error
-    fields = validate(given, TgiRequest)
+    return validate(given, TgiRequest)
+
+
+async def continue_inputs(request: Request[State], fields: TgiRequest, began: float) -> Response:
+    """Answer a request of TGI's protocol, which came at `began`, a time of time.monotonic()."""
     parameters, compatible = fields.parameters, request.scope["path"] == "/"
     if fields.stream:
         check_stream(parameters)
     engine, max_length = request.state["models"].get(), request.state["settings"].max_length
     length = parameters.max_new_tokens or default_length(engine, DEFAULT_NEW_TOKENS, max_length)
     check_length("max_new_tokens", length, max_length)
-    prompt = await read_prompt(engine, fields.inputs)
-    prompt = prompt[-(parameters.truncate or len(prompt)) :]
+    with naming_fields(prompt="inputs"):
+        prompt = await read_prompt(engine, fields.inputs, parameters.truncate)
     options = tgi_options(parameters, length, engine, stream=fields.stream)
     scored = parameters.samples * length + (len(prompt) if options.score_prompt else 0)
     check_logprobs(scored, options.logprobs, "top_n_tokens" if parameters.top_n_tokens else "details")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.body import read_object
 from app.api.logprobs import token_text
 from app.api.model_limits import check_token_ids
 from app.api.msgspec_response import MsgspecResponse
@@ -17,24 +15,35 @@ from app.api.openai_prompts import turns_of
 from app.api.openai_replies import DetokenizeReply, TokenizeReply
 from app.api.state import State
 from app.api.token_requests import DetokenizeRequest, TokenizeRequest
-from app.api.validation import validate
+from app.api.validation import read_fields
 from app.engine.base import Engine, start_tokens
 from app.engine.generation import end_tokens
 from app.engine.prompts import all_turn_tokens
 from app.engine.tokenizer import Detokenizer
+from app.off_loop import off_loop
 
 
 async def tokenize(request: Request[State]) -> Response:
-    fields = validate(await read_object(request, '{"prompt": "Why"}'), TokenizeRequest)
+    fields = await read_fields(request, TokenizeRequest, '{"prompt": "Why"}')
     engine = request.state["models"].get(fields.model)
-    return await asyncio.to_thread(lambda: MsgspecResponse(tokenized(fields, engine)))
+    return await off_loop(sized(fields), lambda: MsgspecResponse(tokenized(fields, engine)))
 
 
 async def detokenize(request: Request[State]) -> Response:
-    fields = validate(await read_object(request, '{"tokens": [87]}'), DetokenizeRequest)
+    fields = await read_fields(request, DetokenizeRequest, '{"tokens": [87]}')
     engine = request.state["models"].get(fields.model)
+    return await off_loop(len(fields.tokens), lambda: MsgspecResponse(detokenized(fields, engine)))
+
+
+def sized(fields: TokenizeRequest) -> int:
+    """Characters to tokenize."""
+    return len(fields.prompt or "") + sum(len(message.text) for message in fields.messages or ())
+
+
+def detokenized(fields: DetokenizeRequest, engine: Engine) -> DetokenizeReply:
+    """Raises InvalidRequest."""
     check_token_ids("tokens", fields.tokens, engine.tokenizer)
-    return MsgspecResponse(DetokenizeReply(await asyncio.to_thread(engine.tokenizer.decode, fields.tokens)))
+    return DetokenizeReply(engine.tokenizer.decode(fields.tokens))
 
 
 def tokenized(fields: TokenizeRequest, engine: Engine) -> TokenizeReply:

@@ -18,8 +18,9 @@ from functools import cache
 from typing import Any, Literal, TypeVar
 
 import msgspec
+from starlette.requests import Request
 
-from app.api.body import has_surrogates, too_deep
+from app.api.body import has_surrogates, read_object, too_deep
 from app.errors import InvalidRequest
 
 Schema = TypeVar("Schema", bound=msgspec.Struct)
@@ -27,6 +28,14 @@ Schema = TypeVar("Schema", bound=msgspec.Struct)
 SHOWN_CHARACTERS = 40
 # Of objects and lists within each other. What handles them calls itself for each level, and Python allows about a thousand calls.
 MAX_DEPTH = 100
+
+
+async def read_fields(request: Request[Any], schema: type[Schema], example: str) -> Schema:
+    """Read a POST: its JSON body as `schema`. Raises InvalidRequest, BodyTooLarge, RequestTimeout.
+
+    `example` is what an error message shows as a body.
+    """
+    return await read_object(request, lambda fields: validate(fields, schema), example)
 
 
 def validate(fields: Mapping[str, Any], schema: type[Schema], *, text: bool = False) -> Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -108,6 +108,17 @@ def check(engine: Engine, tokens: Sequence[int], options: GenerationOptions) -> 
     positions = options.samples * needed_positions(engine, tokens, options)
     if options.samples > 1 and positions > engine.max_positions:
         raise BatchTooLarge(positions, engine.max_positions)
+
+
+def refuse_long(engine: Engine, texts: Iterable[str]) -> None:
+    """Refuse texts that the window cannot hold together, before they are tokenized: no token is longer than the longest.
+
+    Raises PromptTooLong with the fewest tokens that they can have.
+    """
+    size = sum(len(text.encode()) for text in texts)
+    # What is only a little too long, tokenizing tells soon enough.
+    if size > 4 * engine.n_ctx and (least := engine.tokenizer.fewest(size)) > engine.n_ctx:
+        raise PromptTooLong(least, engine.n_ctx, at_least=True)
 
 
 def needed_positions(engine: Engine, tokens: Sequence[int], options: GenerationOptions) -> int:

