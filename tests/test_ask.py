@@ -15,7 +15,14 @@ from app.engine.fake import SCRIPT, FakeEngine, FakeSlots
 from app.engine.generation import GenerationOptions
 from app.engine.generation_queue import GenerationQueue
 from app.engine.prompts import Turn
-from app.errors import BatchTooLarge, PromptTooLong, QueueFull, QueueTimeout, ShuttingDown, UnknownModel
+from app.errors import (
+    BatchTooLarge,
+    GenerationTimeout,
+    PromptTooLong,
+    QueueFull,
+    ShuttingDown,
+    UnknownModel,
+)
 from app.models import Models
 from tests.fakes.listening_engine import ListeningEngine
 
@@ -132,7 +139,7 @@ def test_a_reader_does_not_wait_for_a_step_that_takes_too_long() -> None:
         assert await write(generation) == [SCRIPT[:3], SCRIPT[:2]]
         assert generation.finish_reasons == ["timeout", "timeout"]
         assert queue.running == 1
-        with pytest.raises(QueueTimeout):
+        with pytest.raises(GenerationTimeout):
             await write(Generation(queue, engine, [[256]], GenerationOptions(length=1)))
         engine.go_on.set()
         await settled(queue)

@@ -4,6 +4,9 @@ At most `concurrency` generations write at a time and `queue_limit` more wait; f
 of their arrival, but for those whose model is being loaded. One that is asked for `only_if_idle` begins if there is no other, and
 gives way to the next.
 
+A generation that has written for longer than a turn counts no more: the next one begins beside it, if there is memory for both.
+So a dear one delays each other one by a turn, not by all the time that it may take.
+
 One thread writes all texts, pass after pass, another one loads models, and the event loop reads. When the reader stops (the
 client left), its texts leave at the next pass. When the deadline passes, the texts end as they are; a generation without a single
 token by then is refused. The reader does not wait for a thread that is late, such as one that is loading a large model.
@@ -17,18 +20,17 @@ import asyncio
 import contextlib
 import math
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Literal
 
 from app.engine.base import Engine
-from app.engine.deadline import Deadline, DeadlinePassed
+from app.engine.deadline import DeadlinePassed
 from app.engine.generation import GenerationOptions, TextDelta
 from app.engine.generation_stats import GenerationStats, GenerationTimer
 from app.engine.memory import MemoryClaim, ModelMemory
 from app.engine.passes import Passes, work_bytes
+from app.engine.queued_generation import QueuedGeneration
 from app.errors import (
     FatalError,
     GenerationTimeout,
@@ -41,56 +43,9 @@ from app.errors import (
 
 # Seconds after the deadline until the reader gives a thread up. A step of a large model may take longer.
 LATE = 0.3
-
-
-@dataclass(eq=False)
-class QueuedGeneration:
-    """A generation that waits or runs. Its reader gets `events`: deltas, then an error or None. `alarm` goes off when late.
-
-    `claim` is its memory, and `done` tells the queue that the thread is done with it.
-    """
-
-    engine: Engine
-    prompts: Sequence[Sequence[int]]
-    options: GenerationOptions
-    timer: GenerationTimer
-    loop: asyncio.AbstractEventLoop
-    done: Callable[[QueuedGeneration, Exception | None], None]
-    only_if_idle: bool = False
-    deadline: Deadline = field(default_factory=Deadline)
-    alarm: asyncio.TimerHandle | None = None
-    events: asyncio.Queue[TextDelta | Exception | None] = field(default_factory=asyncio.Queue)
-    claim: MemoryClaim | None = None
-    began: float = 0.0
-    ended: bool = False
-    # What the thread has written and the event loop has not fetched, and whether it has been told to.
-    _written: deque[TextDelta] = field(default_factory=deque)
-    _told: bool = False
-
-    def report(self, deltas: Sequence[TextDelta]) -> None:
-        """Hand deltas over to the reader. On the thread that writes."""
-        for delta in deltas:
-            self.timer.see(delta)
-        self._written.extend(deltas)
-        # Once is enough: a loop that is busy meanwhile fetches several at a time.
-        if not self._told:
-            self._told = True
-            self.on_loop(self.fetch)
-
-    def finish(self, error: Exception | None) -> None:
-        """Tell the queue that all is written. On the thread that writes."""
-        self.on_loop(self.done, self, error)
-
-    def on_loop(self, function: Callable[..., object], *arguments: object) -> None:
-        """Call a function on the event loop. It is closed if the process ends without waiting for the thread."""
-        with contextlib.suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(function, *arguments)
-
-    def fetch(self) -> None:
-        """Let the reader have what has been written. On the event loop."""
-        self._told = False
-        while self._written:
-            self.events.put_nowait(self._written.popleft())
+# The longest turn in seconds, and as a share of the time that a generation may take: so many dear ones one can wait for.
+TURN = 10.0
+TURN_SHARE = 1 / 10
 
 
 class GenerationQueue:
@@ -107,6 +62,7 @@ class GenerationQueue:
         self.stats = GenerationStats()
         self._memory = memory or ModelMemory()
         self._timeout = timeout
+        self._turn_seconds = min(TURN, timeout * TURN_SHARE)
         self._concurrency = concurrency
         self._capacity = concurrency + queue_limit
         self._passes = Passes(self._memory.prefixes)
@@ -197,7 +153,7 @@ class GenerationQueue:
         Who waits for a model that is being loaded lets others pass. Who waits for memory does not, or would wait for ever.
         """
         for generation in [*self._waiting]:
-            if self.running == self._concurrency:
+            if sum(not each.dear for each in self._running) >= self._concurrency:
                 return
             if generation.deadline.passed:
                 self._end(generation, DeadlinePassed())
@@ -215,10 +171,15 @@ class GenerationQueue:
         self._running.add(generation)
         generation.timer.leave_queue()
         generation.claim, generation.began = claim, time.monotonic()
+        generation.turn = generation.loop.call_later(self._turn_seconds, self._end_turn, generation)
         if claim.loads:
             self._loader.submit(self._load, generation, claim)
         else:
             self._passes.begin(generation)
+
+    def _end_turn(self, generation: QueuedGeneration) -> None:
+        generation.dear = True
+        self._begin_waiting()
 
     def _load(self, generation: QueuedGeneration, claim: MemoryClaim) -> None:
         """Free the models that have to go, then load the wanted one. On the thread that loads."""
@@ -247,6 +208,8 @@ class GenerationQueue:
     def _finish(self, generation: QueuedGeneration, error: Exception | None) -> None:
         """The thread is done with it."""
         self._running.discard(generation)
+        if generation.turn:
+            generation.turn.cancel()
         if generation.claim:
             self._memory.release(generation.claim)
         if not generation.ended:

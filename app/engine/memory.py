@@ -80,7 +80,8 @@ class ModelMemory:
                 f"CONCURRENCY is {rows}, and beside {where} {room // window} texts as long as its window fit into the "
                 f"{self._allowed // MEGABYTE} MB that the container may use: set CONCURRENCY={room // window}, or allow more."
             )
-        batch = (room - MOST_ROWS * engine.slot_bytes(1)) * engine.n_ctx // window
+        # Beside the largest request there is room for a text of another, where there is room for two.
+        batch = (room - window - MOST_ROWS * engine.slot_bytes(1)) * engine.n_ctx // window
         engine.max_positions = min(engine.max_positions, max(batch, engine.n_ctx))
 
     def load(self, engine: Engine) -> None:

@@ -23,6 +23,8 @@ from app.engine.prefix_cache import PrefixCache
 # The most texts of one request that are written side by side, unless one of its prompts has more: they share the passes with all
 # other requests, and more are hardly faster.
 ROWS_OF_A_REQUEST = 16
+# The slots of a batch: room for others beside the largest request.
+ROWS = MOST_ROWS + ROWS_OF_A_REQUEST
 
 
 class PassRequest(Protocol):
@@ -126,7 +128,7 @@ class Passes:
     def _begin(self, request: PassRequest) -> None:
         engine = request.engine
         if engine not in self._batches:
-            batch = self._batches[engine] = TextBatch(engine, MOST_ROWS, prefixes=self._prefixes)
+            batch = self._batches[engine] = TextBatch(engine, ROWS, prefixes=self._prefixes)
             self._running[batch] = []
         self._running[self._batches[engine]].append(RunningRequest(request))
         self._go_on()

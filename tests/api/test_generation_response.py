@@ -59,10 +59,10 @@ def test_the_deadline_ends_a_generation_with_the_text_so_far() -> None:
 
 
 def test_a_request_that_waits_past_its_deadline_is_refused() -> None:
-    """Tokens are slow, so that none comes in the moment that is left to a request which arrived a little later."""
+    """Each has a turn of a tenth of the time, however dear it is, so that behind ten of them nothing is left."""
     with serving(FakeEngine(seconds_per_token=0.3), request_timeout=1) as url:
-        replies = together(url, 3, length=1000)
-    assert sorted(reply.status_code for reply in replies) == [200, 503, 503]
+        replies = together(url, 30, length=1000)
+    assert {reply.status_code for reply in replies} == {200, 503}
 
 
 class CountingEngine(FakeEngine):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
@@ -161,6 +162,51 @@ def test_many_long_prompts_of_one_request_delay_a_short_one_by_no_more_than_one(
     read = [each.read for each in engine.passes]
     assert read.index(2) == 2 * passes_of_a_prompt
     assert len(read) == 10 * passes_of_a_prompt + 1
+
+
+def test_a_dear_request_delays_the_next_by_no_more_than_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen with 128 prompts of 4,096 tokens: others waited for eleven seconds, and got 503."""
+    monkeypatch.setattr("app.engine.generation_queue.TURN", 0.01)
+    engine, queue = HistoryEngine(), GenerationQueue(concurrency=1)
+
+    async def ask() -> None:
+        endless = GenerationOptions(length=10**6, ignore_end=True)
+        dear = [asyncio.create_task(write(Generation(queue, engine, [[5]] * 128, endless))) for _ in range(3)]
+        await asyncio.sleep(0)
+        for seed in range(3):
+            options = GenerationOptions(length=5, seed=seed)
+            assert await write(Generation(queue, engine, [[seed, 9]], options)) == alone(engine, [[seed, 9]], options)
+        assert not any(each.done() for each in dear)
+        assert queue.running == len(dear)
+        for each in dear:
+            each.cancel()
+        await asyncio.wait(dear)
+        await asyncio.wait_for(settled(queue), 10)
+
+    asyncio.run(ask())
+    queue.close()
+
+
+def test_whose_turn_is_over_keeps_its_memory_and_the_next_waits_for_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.engine.generation_queue.TURN", 0.01)
+    engine = HistoryEngine()
+    memory = ModelMemory(SCRATCH + 24, base=0, prefixes=PrefixCache(0))
+    queue = GenerationQueue(concurrency=1, timeout=0.5, memory=memory)
+
+    async def ask() -> None:
+        dear = Generation(queue, engine, [[5]], GenerationOptions(length=10**6, ignore_end=True))
+        dear_text = asyncio.create_task(write(dear))
+        await asyncio.sleep(0)
+        (text,) = await write(
+            Generation(queue, engine, [[5]], GenerationOptions(length=3), since=time.monotonic() + 60)
+        )
+        assert dear_text.done()
+        assert dear.finish_reasons == ["timeout"]
+        assert alone(engine, [[5]], GenerationOptions(length=3)) == [text]
+
+    asyncio.run(ask())
+    assert engine.most_filled <= 24
+    queue.close()
 
 
 def test_a_reader_who_leaves_frees_the_slot_for_the_next(queue: GenerationQueue) -> None:

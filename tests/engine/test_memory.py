@@ -56,7 +56,7 @@ def test_a_model_that_does_not_fit_with_one_text_is_refused() -> None:
         ModelMemory(needed - 1, base=7).fit(LargeEngine("a", n_ctx=50), Path("models/a"))
 
 
-@pytest.mark.parametrize(("room", "positions"), [(50, 50), (MOST_ROWS + 49, 50), (MOST_ROWS + 70, 70), (10_000, 400)])
+@pytest.mark.parametrize(("room", "positions"), [(50, 50), (MOST_ROWS + 99, 50), (MOST_ROWS + 120, 70), (10_000, 400)])
 def test_batches_are_no_larger_than_what_fits_beside_the_weights(room: int, positions: int) -> None:
     engine = LargeEngine("a", n_ctx=50)
     ModelMemory(100 + SCRATCH + room, base=0).fit(engine, Path("a"))

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tokenizers
 from gpt_2_simple.src.encoder import get_encoder
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import models
 
 from app.engine.checkpoint_folder import open_checkpoint
-from app.engine.tokenizer import Detokenizer, Tokenizer
+from app.engine.tokenizer import Detokenizer, Tokenizer, byte_characters
 
 SCRIPTS = [
     "Why did the duck cross the road?",
@@ -60,3 +64,19 @@ def test_a_saved_tokenizer_is_the_same(tokenizer: Tokenizer, tmp_path: Path) -> 
     again = Tokenizer.from_file(tmp_path / "tokenizer.json")
     assert [again.encode(text) for text in SCRIPTS] == [tokenizer.encode(text) for text in SCRIPTS]
     assert (len(again), again.end_of_text) == (len(tokenizer), tokenizer.end_of_text)
+
+
+@given(text=st.text())
+def test_a_text_has_no_fewer_tokens_than_its_bytes_need(tokenizer: Tokenizer, text: str) -> None:
+    """By this, a prompt that no window could hold is refused before it is tokenized."""
+    assert tokenizer.fewest(len(text.encode())) <= len(tokenizer.encode(text))
+
+
+def test_a_text_of_the_longest_token_has_the_fewest_tokens() -> None:
+    bytes_and_a_word = {**dict(zip(byte_characters(), range(256), strict=True)), "word": 256}
+    merged = Tokenizer(tokenizers.Tokenizer(models.BPE(bytes_and_a_word, [])))
+    assert [merged.fewest(size) for size in (0, 4, 5, 400)] == [0, 1, 2, 100]
+
+
+def test_a_vocabulary_that_may_lose_characters_says_nothing_of_the_fewest() -> None:
+    assert Tokenizer(tokenizers.Tokenizer(models.BPE({"a": 0}, []))).fewest(10**6) == 0
