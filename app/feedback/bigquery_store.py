@@ -31,6 +31,7 @@ from app.feedback.store import (
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client
+    from requests import Response
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ MAX_ANSWER = 2**24
 # Where Google's message is about an account and its tables, and helps. Others may quote what was sent.
 ABOUT_THE_ACCOUNT = (401, 403, 404)
 MAX_QUOTED = 300
+# What the answer says that it is.
+INSERTED = b"bigquery#tableDataInsertAllResponse"
 THREADS = 8
 # Each tally is billed as 20 MB or more. Twelve an hour come to 0.2 TB a month, and 1 TB is free.
 TALLY_SECONDS = 300.0
@@ -221,10 +224,17 @@ def bounded(client: Client) -> Client:
 
     session = client._http
     session.max_redirects = 0
+    session.hooks["response"].append(check_insertion)
     for each in (session, session._auth_request.session):
         for scheme in ("http://", "https://"):
             each.mount(scheme, BoundedAdapter(MAX_ANSWER, PATIENCE))
     return client
+
+
+def check_insertion(response: Response, **options: Any) -> None:
+    """Google's client takes any object for the news that a row is stored, and so would the voter. Raises Refused."""
+    if response.ok and response.url.partition("?")[0].endswith("/insertAll") and INSERTED not in response.content:
+        raise Refused("somebody else than BigQuery answered")
 
 
 def explain_failure(error: Exception) -> str:
@@ -242,7 +252,7 @@ def explain_failure(error: Exception) -> str:
 
 
 class Refused(Exception):
-    """BigQuery refused a row. The message names columns and no values."""
+    """A row was not stored. The message names columns and no values."""
 
 
 def make_tables(client: Client, dataset: str) -> None:
