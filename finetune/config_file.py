@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from cyclopts import App, config
 
+from app.engine.json_text import read_bounded
 from app.errors import SettingError
 from finetune.command_line import flat_options
 
@@ -32,12 +33,16 @@ def take_config(line: App, arguments: Sequence[str]) -> tuple[list[str], bool]:
     return rest, given.print_config
 
 
+LARGEST = 2**20
+"""Bytes of a file of options."""
+
+
 def read_options(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        options = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        options = yaml.safe_load(read_bounded(path, LARGEST).decode())
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         why = " ".join(str(error).split())
         raise SettingError(f"--config is {path}, which is not YAML in UTF-8 ({why}).") from None
     if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):

@@ -17,6 +17,7 @@ import io
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,8 +197,9 @@ class RunFolder:
             raise CheckpointError(*found)
         try:
             with np.load(path, allow_pickle=False) as stored:
+                refuse_bomb(path, stored.zip)
                 return {name: stored[name] for name in stored.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+        except (ValueError, OSError, EOFError, AttributeError, zlib.error, zipfile.BadZipFile):
             raise CheckpointError(f"{path} is damaged: delete it to resume with a new optimizer state.") from None
 
     def log(self) -> list[LogEntry]:
@@ -244,6 +246,12 @@ def remove_other_saves(folder: Path, kept: Collection[int]) -> None:
         found = OF_A_SAVE.fullmatch(path.name)
         if found and (int(found["step"]) not in kept or found["hidden"] or found["unfinished"]):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def refuse_bomb(path: Path, archive: zipfile.ZipFile) -> None:
+    """Raises ValueError where an archive's arrays are larger than itself: `save` compresses nothing."""
+    if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+        raise ValueError("its arrays are larger than the file")
 
 
 def write_arrays(path: Path, arrays: TrainingState) -> None:

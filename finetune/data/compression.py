@@ -19,6 +19,8 @@ from app.errors import DataError
 
 CHUNK = 2**17
 """Bytes that are read from disk at a time."""
+MOUTHFUL = 2**12
+"""Bytes that are unpacked at a time, since few may hold gigabytes. Of zstandard's zeros, so many are 128 MB."""
 LARGEST_WINDOW = 2**31
 """Bytes of zstandard's window at most. Reddit's dumps need as much, which most readers refuse."""
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")
@@ -69,7 +71,7 @@ def decompressed(path: Path, file: IO[bytes], progress: Callable[[int], object])
     chunk = file.read(CHUNK)
     new_decompressor = next((new for magic, new in FORMATS if magic.match(chunk)), None)
     if new_decompressor is not None:
-        yield from decompress(path, file, chunk, new_decompressor, progress)
+        yield from joined(decompress(path, file, chunk, new_decompressor, progress))
         return
     while chunk:
         progress(len(chunk))
@@ -84,20 +86,42 @@ def decompress(
     decompressor = None
     while packed:
         progress(len(packed))
-        while packed:
+        at = 0
+        while at < len(packed):
             decompressor = decompressor or new_decompressor()
             with damage_explained(path):
-                chunk = decompressor.decompress(packed)
+                chunk = decompressor.decompress(packed[at : at + MOUTHFUL])
+            at = min(at + MOUTHFUL, len(packed))
             if chunk:
                 yield chunk
-            packed, decompressor = (decompressor.unused_data, None) if decompressor.eof else (b"", decompressor)
-            if decompressor is None:
-                packed = packed.lstrip(b"\0")  # Archives on tapes, and xz, are filled up with zeros.
+            if decompressor.eof:
+                # Archives on tapes, and xz, are filled up with zeros.
+                at = len(packed) - len(packed[at - len(decompressor.unused_data) :].lstrip(b"\0"))
+                decompressor = None
         packed = file.read(CHUNK)
         if decompressor is None:
             packed = packed.lstrip(b"\0")
     if decompressor is not None:
         raise DamagedFile(path, "it is cut off")
+
+
+def joined(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in chunks that are worth a step. What comes before damage is not lost."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        for chunk in chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= CHUNK:
+                yield b"".join(parts)
+                parts, size = [], 0
+    except DamagedFile:
+        if parts:
+            yield b"".join(parts)
+        raise
+    if parts:
+        yield b"".join(parts)
 
 
 @contextmanager

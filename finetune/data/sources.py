@@ -115,7 +115,7 @@ def mail_texts(source: Source) -> Iterator[str]:
 def own_messages(source: Source) -> Iterator[str]:
     """What the owner of Discord's data package wrote in a channel."""
     if suffix_of(source.file.name) == ".csv":
-        chat = read_discord_table(source.file, lines_of(source.decoded()), ME)
+        chat = read_discord_table(source.file, lines_of(str(source.file), source.decoded()), ME)
     else:
         chat = read_discord_package(source.file, ME, source.progress)
     return map(source.chats.text, monologues(chat))
@@ -125,7 +125,7 @@ def own_messages(source: Source) -> Iterator[str]:
 STRETCHES: dict[Kind | None, Callable[[Source], Iterator[Stretch]]] = {
     "text": lambda source: split_text(source.decoded(), BORDERS[source.split]),
     "fortunes": lambda source: split_text(chain(["\n"], source.decoded(), ["\n"]), FORTUNE_BORDER),
-    "subtitles": lambda source: split_text(subtitle_text(lines_of(source.decoded())), NO_BORDER),
+    "subtitles": lambda source: split_text(subtitle_text(lines_of(str(source.file), source.decoded())), NO_BORDER),
     "epub": lambda source: split_text(read_epub(source.file, source.progress), NO_BORDER),
     "npz": archived_texts,
 }
@@ -140,7 +140,7 @@ TEXTS: dict[Kind | None, Callable[[Source], Iterator[str]]] = {
 def read_jsonl(source: Source) -> Iterator[Document]:
     """The document of each line that is not blank. Raises DataError naming the line that cannot be read."""
     decoder = msgspec.json.Decoder(JsonlRecord)
-    for number, text in enumerate(lines_of(source.decoded(is_json=True)), start=1):
+    for number, text in enumerate(lines_of(str(source.file), source.decoded(is_json=True)), start=1):
         if is_blank(text):
             continue
         try:
@@ -178,5 +178,5 @@ def columns_of(file: InputFile, named: Sequence[str], encoding: str) -> TextColu
 
 
 def opened_table(file: InputFile, named: Sequence[str], blocks: Iterator[str]) -> tuple[CsvTable, TextColumns]:
-    table = open_table(str(file), lines_of(blocks), named or USUAL_COLUMNS)
+    table = open_table(str(file), lines_of(str(file), blocks), named or USUAL_COLUMNS)
     return table, find_columns(table, named)

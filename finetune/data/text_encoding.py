@@ -29,6 +29,8 @@ ASCII = bytes(range(128))
 
 BLOCK = 2**20
 """Bytes that are decoded at a time at least."""
+LONGEST_LINE = 2**26
+"""Characters of a line, or bytes: a file of a few kilobytes may unpack to one of gigabytes."""
 
 
 class Position(NamedTuple):
@@ -77,14 +79,28 @@ def decode(name: str, chunks: Iterable[bytes], encoding: str, is_json: bool = Fa
             yield text
 
 
-def lines_of(blocks: Iterable[str]) -> Iterator[str]:
-    """The lines of a text that comes in blocks, each with its newline."""
-    rest = ""
+def lines_of(name: str, blocks: Iterable[str]) -> Iterator[str]:
+    """The lines of a text that comes in blocks, each with its newline. Raises DataError for one that is too long for memory."""
+    parts: list[str] = []
+    length = 0
     for block in blocks:
-        *whole, rest = (rest + block).split("\n")
-        yield from (f"{line}\n" for line in whole)
-    if rest:
-        yield rest
+        first, *others = block.split("\n")
+        parts.append(first)
+        length += len(first)
+        if length > LONGEST_LINE:
+            raise DataError(long_line(name))
+        if others:
+            yield "".join([*parts, "\n"])
+            yield from (f"{line}\n" for line in others[:-1])
+            parts = others[-1:]
+            length = len(parts[0])
+    if length:
+        yield "".join(parts)
+
+
+def long_line(name: str) -> str:
+    """What is wrong with a file of one endless line, and what to do about it."""
+    return f"{name} has a line of more than {LONGEST_LINE:,} characters: see whether it is what its name says, or split it."
 
 
 def check_utf_8(name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:

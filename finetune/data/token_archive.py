@@ -70,7 +70,7 @@ def token_blocks(file: IO[bytes]) -> Iterator[NDArray[np.integer[Any]]]:
     version = np.lib.format.read_magic(file)
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     _, _, kind = header(file)
-    if kind.kind not in "iu":
+    if kind.kind not in "iu" or kind.shape:
         raise ValueError(f"an array of {kind} instead of token ids")
     tokens = np.zeros(1, kind)
     while len(tokens):

@@ -11,9 +11,10 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
+from app.errors import DataError
 from finetune.data.compression import DamagedFile
 from finetune.data.input_files import InputFile
-from finetune.data.text_encoding import check_utf_8, decode
+from finetune.data.text_encoding import LONGEST_LINE, check_utf_8, decode, long_line
 
 BLOCK = 2**26
 """Uncompressed bytes of a block at least."""
@@ -71,15 +72,17 @@ class Dump:
 
         A last line without a line end gets one. In an incomplete file that line is cut off, so it is left out.
         """
-        rest = b""
+        rest = bytearray()
         for chunk in chunks:
             if end := chunk.rfind(b"\n") + 1:
-                yield rest + chunk[:end]
-                rest = chunk[end:]
+                yield bytes(rest) + chunk[:end]
+                rest = bytearray(chunk[end:])
+            elif len(rest) > LONGEST_LINE:
+                raise DataError(long_line(str(self.file)))
             else:
                 rest += chunk
         if rest and not self.incomplete:
-            yield rest + b"\n"
+            yield bytes(rest) + b"\n"
 
     def _chunks(self) -> Iterator[bytes]:
         """The uncompressed file, as far as it can be read. `incomplete` is set where it ends early."""

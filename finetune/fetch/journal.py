@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from app.engine.json_text import decode_json
 from finetune.folder import scratch_folder
 
 Row = Mapping[str, Any]
@@ -61,10 +62,10 @@ class Journal:
     def _load(self) -> bool:
         """Whether there is a state of the same request."""
         try:
-            kept = msgspec.json.decode((self.folder / "state.json").read_bytes())
+            kept = decode_json((self.folder / "state.json").read_bytes(), dict[str, dict[str, Any]])
         except (OSError, msgspec.DecodeError):
             return False
-        if kept["asked"] != self._request:
+        if kept.get("asked") != self._request or "state" not in kept:
             self.notify(f"{self.folder} belongs to another fetch: starting again.")
             return False
         self.state = kept["state"]

@@ -43,7 +43,7 @@ class SourceText(NamedTuple):
 
     def lines(self, file: InputFile, progress: Callable[[int], object]) -> Iterator[str]:
         """The lines of a text file. Raises DataError."""
-        return lines_of(decode(str(file), file.chunks(progress), self.encoding))
+        return lines_of(str(file), decode(str(file), file.chunks(progress), self.encoding))
 
 
 def files_of_kinds(path: Path, named: bool, kinds: Sequence[Kind]) -> Iterator[InputFile]:

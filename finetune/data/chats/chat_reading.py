@@ -59,7 +59,7 @@ def read_chats(file: InputFile, encoding: str, progress: Callable[[int], object]
     """The chats of a file. Raises DataError."""
 
     def lines(told: Callable[[int], object] = lambda _: None) -> Iterator[str]:
-        return lines_of(decode(str(file), file.chunks(told), encoding))
+        return lines_of(str(file), decode(str(file), file.chunks(told), encoding))
 
     match file.kind:
         case "whatsapp":

@@ -14,6 +14,8 @@ from finetune.data.file_kinds import WRONG_JSON
 from finetune.data.input_files import InputFile
 
 Record = TypeVar("Record")
+LARGEST_PACKED = 2**29
+"""Bytes of a compressed export, which cannot be mapped."""
 # How an archive of X begins each file, so that a browser can read it.
 ASSIGNMENT = re.compile(rb"\s*window\.YTD\.[\w.]+\s*=\s*")
 
@@ -41,7 +43,17 @@ def each(file: InputFile, items: Iterable[msgspec.Raw], kind: type[Record]) -> I
 
 def content(file: InputFile, progress: Callable[[int], object]) -> bytes | mmap.mmap:
     if file.is_packed or not file.path.stat().st_size:
-        return b"".join(file.chunks(progress))
+        return unpacked(file, progress)
     with file.path.open("rb") as opened:
         progress(file.path.stat().st_size)
         return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def unpacked(file: InputFile, progress: Callable[[int], object]) -> bytes:
+    """The whole content. Raises DataError where that is too much for memory."""
+    content = bytearray()
+    for chunk in file.chunks(progress):
+        content += chunk
+        if len(content) > LARGEST_PACKED:
+            raise DataError(f"{file} has more than {LARGEST_PACKED:,} bytes when it is unpacked: unpack it yourself.")
+    return bytes(content)
