@@ -95,7 +95,7 @@ def length_of(model: OpenaiModel, name: str) -> int:
         reply = requests.head(address(model, name), headers={"Accept-Encoding": "identity"}, timeout=TIMEOUT)
     except requests.RequestException as error:
         raise CheckpointError(f"{unreachable(error)}; `download` resumes where it stopped.") from None
-    if reply.status_code != requests.codes.ok or "content-length" not in reply.headers:
+    if reply.status_code != requests.codes.ok or not reply.headers.get("content-length", "").isdecimal():
         raise CheckpointError(
             f"{address(model, name)} answered {reply.status_code} {reply.reason}: try again later; "
             "the download resumes where it stopped."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import httpx
 import msgspec
 from telegram import Bot, MenuButtonCommands, MenuButtonWebApp, WebAppInfo
 
+from app.bot.client import BoundedTransport
 from app.bot.languages import LANGUAGES, Language, offered
 from app.network import find_proxy
 
@@ -47,9 +49,11 @@ async def ask_service(address: str) -> ServedVersion | None:
     """What is served there, or None if nothing answers yet."""
     try:
         proxy = find_proxy(address, "httpx")
-        async with httpx.AsyncClient(
-            timeout=PATIENCE, proxy=proxy.address if proxy else None, trust_env=False, verify=httpx.create_ssl_context()
-        ) as client:
+        transport = BoundedTransport(proxy.address if proxy else None)
+        async with (
+            asyncio.timeout(PATIENCE),
+            httpx.AsyncClient(timeout=PATIENCE, transport=transport, trust_env=False) as client,
+        ):
             reply = await client.get(f"{address}/version", headers={"Accept": "application/json"})
             return msgspec.json.decode(reply.raise_for_status().content, type=ServedVersion)
     except (httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError, ValueError, OSError):

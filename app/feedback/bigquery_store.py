@@ -218,7 +218,7 @@ class BigQueryStore:
             return self._opened
 
 
-def bounded(client: Client) -> Client:
+def bounded(client: Client, max_bytes: int = MAX_ANSWER, seconds: float = PATIENCE) -> Client:
     """Bound what is read of answers, and for how long. No redirect is followed: it would take votes to another server."""
     from app.bounded_adapter import BoundedAdapter
 
@@ -227,7 +227,7 @@ def bounded(client: Client) -> Client:
     session.hooks["response"].append(check_insertion)
     for each in (session, session._auth_request.session):
         for scheme in ("http://", "https://"):
-            each.mount(scheme, BoundedAdapter(MAX_ANSWER, PATIENCE))
+            each.mount(scheme, BoundedAdapter(max_bytes, seconds))
     return client
 
 

@@ -8,6 +8,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import NamedTuple
 
 from app.errors import MachineError
@@ -17,6 +18,8 @@ PREFIX = "Why"
 PATIENCE = 120.0
 """Seconds. A new address takes a moment until all of Google's servers know it."""
 PAUSE = 2.0
+LARGEST = 2**20
+"""Bytes of an answer that are read."""
 LATER = {404, 429, 500, 502, 503, 504}
 
 
@@ -43,7 +46,7 @@ def first_answer(url: str, service: str, region: str) -> FirstAnswer:
                     f"--region {region} --no-invoker-iam-check`, or ask your organisation's administrator why it may not be."
                 ) from None
             problem, passing = f"it answers with status {error.code}", error.code in LATER
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             problem, passing = network_problem(error) or str(error), True
         if not passing or time.monotonic() > ends:
             raise MachineError(
@@ -56,7 +59,7 @@ def answer_of(url: str) -> FirstAnswer:
     """Raises OSError, or ValueError for what is no answer of the app's."""
     request = urllib.request.Request(f"{url}/?prefix={PREFIX}&length=30", headers={"Accept": "application/json"})  # noqa: S310
     with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310  # gcloud names the address.
-        said = json.loads(reply.read())
+        said = json.loads(reply.read(LARGEST))
     if not isinstance(said, dict) or not isinstance(said.get("text"), str):
         raise ValueError("what it answers is no text")
     return FirstAnswer(str(said.get("model", "")), said["text"])

@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from app.errors import DataError, SettingError
+from app.feedback.bigquery_store import bounded
 from finetune.fetch.bigquery_cost import CostEstimate
 from finetune.fetch.googlesql.grammar import selected_columns
 from finetune.fetch.journal import Journal, write_rows
@@ -34,6 +35,8 @@ PAGE = 10_000
 """Rows of a page."""
 PATIENCE, PATIENCE_AT_FIRST = 120.0, 15.0
 """Seconds for which a failing request is retried; the first one fails soon, while somebody is still looking."""
+MAX_PAGE = 2**28
+"""Bytes of an answer; BigQuery's own limit for a page is 10 MB, or one row."""
 LOG_IN = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file"
 LARGE = 50_000
 """Rows from which on the Storage Read API is worth opening a session for."""
@@ -159,7 +162,7 @@ def create_client(project: str | None, location: str | None) -> Client:
         raise no_project
     try:
         credentials = AnonymousCredentials() if emulated else None
-        return Client(project=project, credentials=credentials, location=location)
+        return bounded(Client(project=project, credentials=credentials, location=location), MAX_PAGE, PATIENCE)
     except (TransportError, RequestException) as error:
         raise DataError(f"{network_problem(error, 'BigQuery')}.") from None
     except GoogleAuthError:
@@ -192,6 +195,11 @@ def bigquery_errors(query: Query) -> Iterator[None]:
             network_problem(error, "BigQuery") or f"BigQuery cannot be reached ({type(error).__name__}): try again"
         )
         raise DataError(f"{problem}; the rows fetched so far are kept.") from None
+    except (AttributeError, LookupError, TypeError) as error:  # Google's library checks nothing of an answer.
+        raise DataError(
+            f"what answers is not BigQuery ({type(error).__name__}): check HTTPS_PROXY and BIGQUERY_EMULATOR_HOST; "
+            "the rows fetched so far are kept."
+        ) from None
     except GoogleAuthError as error:
         raise SettingError(f"BigQuery does not accept your credentials ({first_line(error)}): {LOG_IN}.") from None
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, urlsplit
@@ -26,6 +27,11 @@ ENDPOINT = "https://huggingface.co"
 ATTEMPTS = 4
 TIMEOUT = 30.0
 CHUNK = 2**20
+MAX_DESCRIPTION = 2**25
+"""Bytes of what the Hub says of a model: a few hundred for each of its files."""
+MAX_REDIRECTS = 5
+SLOWEST, SLOW_SECONDS = 1000, 60.0
+"""Bytes a second; who sends fewer for so long has hung."""
 NOTHING_BEHIND = 416
 """The status of a range that begins at or after the end of the file."""
 RESUMES = "what arrived is kept, and the same command goes on from there"
@@ -74,7 +80,13 @@ def endpoint() -> str:
 
 
 def host() -> str:
-    return urlsplit(endpoint()).netloc or endpoint()
+    """Without the name and the password that an address may begin with."""
+    return urlsplit(endpoint()).netloc.rpartition("@")[2]
+
+
+def shown_endpoint() -> str:
+    """The address, as a message may have it."""
+    return re.sub(r"//[^/]*@", "//", endpoint())
 
 
 def token() -> str | None:
@@ -94,21 +106,32 @@ def hugging_face_home() -> Path:
 def describe_model(name: str, revision: str) -> HubModel:
     """What the Hub knows of a model. Raises CheckpointError in one sentence where it does not tell."""
     address = f"{endpoint()}/api/models/{name}/revision/{quote(revision, safe='')}?blobs=true"
-    with ask(address, name, revision) as reply:
+    with ask(address, name, revision, whole=True) as reply:
         try:
             return msgspec.json.decode(reply.content, type=HubModel)
-        except msgspec.DecodeError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise CheckpointError(
                 f"{host()} answered for {name} with something else than a model's description: check HF_ENDPOINT and the proxy."
             ) from None
 
 
-def ask(address: str, name: str, revision: str, headers: Mapping[str, str] | None = None) -> requests.Response:
-    """A reply whose body is read by the caller. Raises CheckpointError for a refusal, and requests' errors of the network."""
+def ask(
+    address: str, name: str, revision: str, headers: Mapping[str, str] | None = None, *, whole: bool = False
+) -> requests.Response:
+    """A reply that is read to its end if it is to be `whole`, within bounds; otherwise its body is read by the caller.
+
+    Raises CheckpointError for a refusal, and requests' errors of the network.
+    """
     import requests
 
+    from app.bounded_adapter import BoundedAdapter
+
     given = {"Accept-Encoding": "identity", **(headers or {})}
-    reply = requests.get(address, headers=given, auth=authorize, stream=True, timeout=TIMEOUT)
+    session = requests.Session()
+    session.max_redirects = MAX_REDIRECTS
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, BoundedAdapter(MAX_DESCRIPTION, TIMEOUT))
+    reply = session.get(address, headers=given, auth=authorize, stream=not whole, timeout=TIMEOUT)
     if not reply.ok and reply.status_code != NOTHING_BEHIND:
         with reply:
             raise CheckpointError(refusal(reply, name, revision))
@@ -126,7 +149,8 @@ def refusal(reply: requests.Response, name: str, revision: str) -> str:
     """Why the Hub does not deliver, in one sentence."""
     code, status = reply.headers.get("X-Error-Code", ""), reply.status_code
     if code == "GatedRepo":
-        return f"{name} is gated: accept its conditions on {endpoint()}/{name}, and set HF_TOKEN to a token of that account."
+        page = f"{shown_endpoint()}/{name}"
+        return f"{name} is gated: accept its conditions on {page}, and set HF_TOKEN to a token of that account."
     if code == "RevisionNotFound":
         return (
             f"{name} has no revision {revision!r}: give --revision a branch, a tag or a commit of it, or leave it out."
@@ -174,7 +198,30 @@ def append_rest(address: str, model: HubModel, file: HubFile, path: Path) -> boo
         resumed = reply.status_code == 206
         bar = progress_bar(file.rfilename, file.length, "B", have if resumed else 0)
         with path.open("ab" if resumed else "wb") as out, bar:
-            for chunk in reply.iter_content(CHUNK) if reply.ok else []:
-                out.write(chunk)
-                bar.update(len(chunk))
+            for piece in pieces(reply) if reply.ok else []:
+                have = out.tell() + len(piece)
+                if file.length is not None and have > file.length:
+                    break  # It cannot be the file, however much is still to come.
+                out.write(piece)
+                bar.update(len(piece))
     return reply.ok and file.length in {None, path.stat().st_size}
+
+
+def pieces(reply: requests.Response) -> Iterator[bytes]:
+    """The body as it arrives. Raises requests' errors, also where less than SLOWEST arrives."""
+    import requests
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+    since, arrived = time.monotonic(), 0
+    try:
+        while piece := reply.raw.read1(CHUNK, decode_content=True):
+            yield piece
+            arrived += len(piece)
+            if (seconds := time.monotonic() - since) > SLOW_SECONDS:
+                if arrived < SLOWEST * seconds:
+                    raise requests.ReadTimeout("hardly anything arrives")
+                since, arrived = time.monotonic(), 0
+    except ReadTimeoutError:
+        raise requests.ReadTimeout("nothing arrives") from None
+    except HTTPError as error:
+        raise requests.exceptions.ChunkedEncodingError(type(error).__name__) from None

@@ -22,7 +22,15 @@ from urllib.parse import urlsplit
 from app.engine.bundle import sha256
 from app.errors import CheckpointError
 from finetune.checkpoint import replace_text
-from finetune.formats.hub_server import HubFile, HubModel, describe_model, endpoint, fetch_file, host, hugging_face_home
+from finetune.formats.hub_server import (
+    HubFile,
+    HubModel,
+    describe_model,
+    fetch_file,
+    host,
+    hugging_face_home,
+    shown_endpoint,
+)
 from finetune.formats.huggingface import (
     ADDED_TOKENS,
     CHAT_TEMPLATE,
@@ -79,7 +87,7 @@ def fetch_snapshot(name: str, revision: str) -> Snapshot:
     try:
         model = describe_model(name, revision)
     except requests.RequestException as error:
-        problem = network_problem(error, host()) or f"{endpoint()} cannot be asked ({type(error).__name__})"
+        problem = network_problem(error, host()) or f"{shown_endpoint()} cannot be asked ({type(error).__name__})"
         return cached_snapshot(name, revision, f"{problem}, or name the folder of a model")
     weights, tokenizer = wanted_weights(model), wanted_tokenizer(model)
     folder = cache_of(name) / "snapshots" / model.sha

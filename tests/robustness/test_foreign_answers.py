@@ -13,12 +13,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
+import pytest
 
+from finetune.__main__ import main
 from tests.fakes.bot_api import TOKEN
 from tests.fakes.hostile_server import AT_ONCE, RETRIED, HostileServer, hostile_server
 from tests.fakes.telegram import SECRET
 from tests.robustness.service import Service
 
+IMPORT = ["import", "ann/jokes", "--out", "model"]
+FETCH = ["fetch", "jokes", "--out", "x.jsonl", "--project", "jokes-1", "--yes"]
 TEXT = "purple elephants"
 VOTE = {"vote": "up", "text": TEXT, "voter": "anna"}
 ACCOUNT = {
@@ -120,3 +124,33 @@ def test_twenty_votes_at_once_while_bigquery_sends_a_byte_a_second(
             bigquery.answer = AT_ONCE["null"]
             time.sleep(10)
             record("a vote once BigQuery answers again, s", vote(service)[1], 2)
+
+
+@pytest.mark.parametrize("asked", ["the hub", "BigQuery"])
+def test_a_download_from_a_wrong_server_ends_in_one_sentence(
+    asked: str,
+    record: Callable[..., None],
+    torture: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """BigQuery's library raised a TypeError for a list, which `fetch` showed with its traceback."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setattr("finetune.fetch.bigquery.PATIENCE_AT_FIRST", 2.0)
+    command = {"the hub": IMPORT, "BigQuery": FETCH}[asked]
+    slowest = 0.0
+    for answer in (AT_ONCE | (RETRIED if torture else {})).values():
+        with hostile_server(answer) as server:
+            monkeypatch.setenv("HF_ENDPOINT", server.url.replace("//", "//ann:hunter2@"))
+            monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", server.url)
+            began = time.monotonic()
+            assert main(command) == 2
+            slowest = max(slowest, time.monotonic() - began)
+        said = capsys.readouterr().err
+        assert said.startswith("error: ")
+        assert "hunter2" not in said
+        assert len(said.splitlines()) == 1
+    record(f"slowest refusal of a wrong answer in place of {asked}, s", slowest, 125)
+    assert not list(tmp_path.rglob("*.jsonl"))
