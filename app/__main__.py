@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     # What is imported and loaded stays: looking for garbage in it would take a twentieth of the start, and time later on.
     gc.disable()
     try:
-        from app.engine.heap import share_heap
+        from app.engine.heap import loading_weights, share_heap
         from app.models import load_models
         from app.port import listen, reserve
         from app.telemetry import open_telemetry
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         port = reserve(settings.port, settings.listen)
         share_heap()
         # On a thread, so that this one imports the server meanwhile, and hears a signal to stop while a large model is loaded.
-        with ThreadPoolExecutor(1) as thread:
+        with loading_weights(), ThreadPoolExecutor(1) as thread:
             loading = thread.submit(load_models, settings)
             from app.application import create_application
             from app.engine.generation_queue import GenerationQueue

@@ -48,6 +48,7 @@ from app.blind.comparison import read_comparison
 from app.blind.guessing_game import open_game
 from app.bot import open_updates
 from app.engine.generation_queue import GenerationQueue
+from app.engine.heap import return_free_memory_regularly
 from app.errors import GenerationError, RequestError
 from app.feedback import open_store
 from app.models import Models
@@ -72,6 +73,7 @@ def create_application(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
+        returning = asyncio.create_task(return_free_memory_regularly())
         yield {
             "models": models,
             "queue": queue,
@@ -83,6 +85,7 @@ def create_application(
             "game": game,
             "updates": updates,
         }
+        returning.cancel()
         if updates is not None:
             await updates.close()
         queue.close()

@@ -28,6 +28,7 @@ from app.engine.base import Engine
 from app.engine.deadline import DeadlinePassed
 from app.engine.generation import GenerationOptions, TextDelta
 from app.engine.generation_stats import GenerationStats, GenerationTimer
+from app.engine.heap import loading_weights
 from app.engine.memory import MemoryClaim, ModelMemory
 from app.engine.passes import Passes, work_bytes
 from app.engine.queued_generation import QueuedGeneration
@@ -186,7 +187,8 @@ class GenerationQueue:
         error: Exception | None = None
         try:
             self._passes.make_room(claim.freed).result()
-            claim.engine.load()
+            with loading_weights():
+                claim.engine.load()
         except Exception as raised:
             error = raised
         generation.on_loop(self._loaded, generation, claim, error)
