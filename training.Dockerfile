@@ -15,7 +15,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/opt/venv/bin:$PATH PIP_NO
 COPY requirements/gpu.txt /requirements/
 RUN pip install --quiet --no-deps --require-hashes --requirement /requirements/gpu.txt
 WORKDIR /source
-COPY app/__init__.py app/errors.py app/
+COPY app/__init__.py app/bounded_adapter.py app/errors.py app/
 COPY app/engine app/engine
 COPY finetune finetune
 ENTRYPOINT ["python3", "-m", "finetune"]

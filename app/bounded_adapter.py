@@ -23,7 +23,17 @@ PIECE = 2**16
 current = threading.local()
 
 
-class AnswerTooLarge(requests.RequestException):
+def bound(session: requests.Session, max_bytes: int, seconds: float) -> None:
+    """Bound all answers to a session, and follow no redirect: it would take what is sent to another server."""
+    session.max_redirects = 0
+    # Google's sessions have another one within, with which they log in.
+    within = getattr(getattr(session, "_auth_request", None), "session", session)
+    for each in {session, within}:
+        for scheme in ("http://", "https://"):
+            each.mount(scheme, BoundedAdapter(max_bytes, seconds))
+
+
+class OversizedAnswer(requests.RequestException):
     """An answer has more bytes than any that is expected."""
 
 
@@ -64,13 +74,13 @@ class BoundedAdapter(HTTPAdapter):
 
 
 def read_all(response: requests.Response, max_bytes: int) -> None:
-    """Read the body into the response. Raises AnswerTooLarge."""
+    """Read the body into the response. Raises OversizedAnswer."""
     body = bytearray()
     for piece in response.raw.stream(PIECE, decode_content=True):
         body += piece
         if len(body) > max_bytes:
             response.close()
-            raise AnswerTooLarge(f"an answer of more than {max_bytes // 10**6} MB")
+            raise OversizedAnswer(f"an answer of more than {max_bytes // 10**6} MB")
     response._content, response._content_consumed = bytes(body), True  # As requests does.
 
 

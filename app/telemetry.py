@@ -5,7 +5,9 @@ Nothing of OpenTelemetry is imported unless they do. Its packages are those of r
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +21,10 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 EXPORTERS = ("otlp", "console")
 SERVICE_NAME = "gpt-2-cloud-run"
+# Seconds for one answer of the collector, and for what is left to send at the end.
+PATIENCE, CLOSE_SECONDS = 10.0, 3.0
+# Bytes of such an answer.
+MAX_ANSWER = 2**20
 
 
 class Telemetry(NamedTuple):
@@ -65,14 +71,36 @@ def start(exporters: list[str]) -> Telemetry:
     from opentelemetry.sdk.resources import SERVICE_NAME as NAME
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+    from requests import Session
 
     import app
+    from app.bounded_adapter import bound
 
-    kinds = {"otlp": OTLPSpanExporter, "console": ConsoleSpanExporter}
+    def otlp() -> OTLPSpanExporter:
+        session = Session()
+        bound(session, MAX_ANSWER, PATIENCE)
+        # Its own lines hold what the collector says, which may be anything.
+        logging.getLogger(OTLPSpanExporter.__module__).addFilter(shorten)
+        return OTLPSpanExporter(session=session)
+
+    kinds: dict[str, Callable[[], SpanExporter]] = {"otlp": otlp, "console": ConsoleSpanExporter}
     resource = Resource.create({NAME: SERVICE_NAME}).merge(OTELResourceDetector().detect())
     # Not the provider of the whole process: what other libraries would trace is nobody's business.
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     for name in exporters:
         provider.add_span_processor(BatchSpanProcessor(kinds[name]()))
-    return Telemetry(provider.get_tracer(SERVICE_NAME, app.__version__), provider.shutdown)
+
+    def close() -> None:
+        # A collector that does not answer must not keep the process.
+        closing = threading.Thread(target=provider.shutdown, daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS)
+
+    return Telemetry(provider.get_tracer(SERVICE_NAME, app.__version__), close)
+
+
+def shorten(record: logging.LogRecord) -> bool:
+    """Let a line of the exporter say only that it failed."""
+    record.msg, record.args = "traces could not be sent: check the collector and OTEL_EXPORTER_OTLP_ENDPOINT", ()
+    return True

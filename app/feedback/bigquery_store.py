@@ -212,36 +212,27 @@ class BigQueryStore:
     def _client(self) -> Client:
         from google.cloud.bigquery import Client
 
+        from app.bounded_adapter import bound
+
         with self._lock:
             if self._opened is None:
-                self._opened = bounded(Client(project=self._project))
+                self._opened = Client(project=self._project)
+                bound(self._opened._http, MAX_ANSWER, PATIENCE)
+                self._opened._http.hooks["response"].append(check_insertion)
             return self._opened
 
 
-def bounded(client: Client, max_bytes: int = MAX_ANSWER, seconds: float = PATIENCE) -> Client:
-    """Bound what is read of answers, and for how long. No redirect is followed: it would take votes to another server."""
-    from app.bounded_adapter import BoundedAdapter
-
-    session = client._http
-    session.max_redirects = 0
-    session.hooks["response"].append(check_insertion)
-    for each in (session, session._auth_request.session):
-        for scheme in ("http://", "https://"):
-            each.mount(scheme, BoundedAdapter(max_bytes, seconds))
-    return client
-
-
 def check_insertion(response: Response, **options: Any) -> None:
-    """Google's client takes any object for the news that a row is stored, and so would the voter. Raises Refused."""
+    """Google's client takes any object for the news that a row is stored, and so would the voter. Raises RowRefused."""
     if response.ok and response.url.partition("?")[0].endswith("/insertAll") and INSERTED not in response.content:
-        raise Refused("somebody else than BigQuery answered")
+        raise RowRefused("somebody else than BigQuery answered")
 
 
 def explain_failure(error: Exception) -> str:
     """What happened, without anything that was sent: a server may repeat it."""
     from google.api_core.exceptions import GoogleAPICallError, RetryError
 
-    if isinstance(error, Refused):
+    if isinstance(error, RowRefused):
         return str(error)
     if isinstance(error, RetryError) and isinstance(error.cause, Exception):
         return explain_failure(error.cause)
@@ -251,7 +242,7 @@ def explain_failure(error: Exception) -> str:
     return type(error).__name__
 
 
-class Refused(Exception):
+class RowRefused(Exception):
     """A row was not stored. The message names columns and no values."""
 
 
@@ -283,13 +274,13 @@ def make_table(client: Client, dataset: str, name: str) -> None:
 
 
 def insert(client: Client, table: str, row: dict[str, Any]) -> None:
-    """Add a row. The client gives it an insert id, so a retry does not add it twice. Raises GoogleAPIError, Refused."""
+    """Add a row. The client gives it an insert id, so a retry does not add it twice. Raises GoogleAPIError, RowRefused."""
     from google.cloud.bigquery import DEFAULT_RETRY
 
     retry = DEFAULT_RETRY.with_timeout(PATIENCE).with_delay(initial=0.25, maximum=4)
     if refused := client.insert_rows_json(table, [row], retry=retry, timeout=PATIENCE):
         reasons = ", ".join(f"{error['reason']} in {error['location']}" for error in refused[0]["errors"])
-        raise Refused(f"BigQuery refused the row: {reasons}"[:MAX_QUOTED])
+        raise RowRefused(f"BigQuery refused the row: {reasons}"[:MAX_QUOTED])
 
 
 def query(client: Client, statement: str, key: str | None) -> list[dict[str, Any]]:

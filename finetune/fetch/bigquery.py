@@ -17,7 +17,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from app.errors import DataError, SettingError
-from app.feedback.bigquery_store import bounded
 from finetune.fetch.bigquery_cost import CostEstimate
 from finetune.fetch.googlesql.grammar import selected_columns
 from finetune.fetch.journal import Journal, write_rows
@@ -155,6 +154,8 @@ def create_client(project: str | None, location: str | None) -> Client:
     from google.cloud.bigquery import Client
     from requests import RequestException
 
+    from app.bounded_adapter import bound
+
     emulated = "BIGQUERY_EMULATOR_HOST" in os.environ
     project = project or os.environ.get("GOOGLE_CLOUD_PROJECT", "").strip() or None
     no_project = SettingError("BigQuery needs a project to bill: name yours with --project.")
@@ -162,7 +163,9 @@ def create_client(project: str | None, location: str | None) -> Client:
         raise no_project
     try:
         credentials = AnonymousCredentials() if emulated else None
-        return bounded(Client(project=project, credentials=credentials, location=location), MAX_PAGE, PATIENCE)
+        client = Client(project=project, credentials=credentials, location=location)
+        bound(client._http, MAX_PAGE, PATIENCE)
+        return client
     except (TransportError, RequestException) as error:
         raise DataError(f"{network_problem(error, 'BigQuery')}.") from None
     except GoogleAuthError:

@@ -124,13 +124,12 @@ def ask(
     """
     import requests
 
-    from app.bounded_adapter import BoundedAdapter
+    from app.bounded_adapter import bound
 
     given = {"Accept-Encoding": "identity", **(headers or {})}
     session = requests.Session()
+    bound(session, MAX_DESCRIPTION, TIMEOUT)
     session.max_redirects = MAX_REDIRECTS
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, BoundedAdapter(MAX_DESCRIPTION, TIMEOUT))
     reply = session.get(address, headers=given, auth=authorize, stream=not whole, timeout=TIMEOUT)
     if not reply.ok and reply.status_code != NOTHING_BEHIND:
         with reply:
