@@ -151,6 +151,10 @@ def allow_null(schema: Schema) -> None:
         if name not in schema.get("required", ()) and not any(choice.get("type") == "null" for choice in known):
             described = {key: field.pop(key) for key in ("description", "default") if key in field}
             schema["properties"][name] = described | {"anyOf": [field, {"type": "null"}]}
+        for choice in known:
+            # So is a field of an object whose names are free.
+            if values := choice.get("additionalProperties"):
+                choice["additionalProperties"] = {"anyOf": [values, {"type": "null"}]}
 
 
 def reference(kind: Kind) -> Schema:

@@ -11,8 +11,15 @@ LENGTHS = (
     "min_tokens",
 )  # fmt: skip
 BOUNDED = ("Request", "Options", "Parameters")
-# One of two fields is there, and the other is not.
-ONE_OF_TWO = {"TokenizeRequest": ("prompt", "messages"), "OllamaShowRequest": ("model", "name")}
+# One of two fields is there, and the other is not, or it is one of these values.
+ONE_OF_TWO: dict[str, tuple[tuple[str, str], list[str | None]]] = {
+    "TokenizeRequest": (("prompt", "messages"), [None]),
+    "OllamaShowRequest": (("model", "name"), [None, ""]),
+}
+TEXT: Schema = {"type": "string"}
+TOKEN: Schema = {"type": "integer", "minimum": 0, "exclusiveMaximum": 2**31}
+# Web forms send text, and some programs numbers.
+SPELT_BOOLEANS: Schema = {"enum": [0, 1, "0", "1", "false", "true"]}
 
 
 def add_rules(components: Schema, max_length: int) -> None:
@@ -21,11 +28,24 @@ def add_rules(components: Schema, max_length: int) -> None:
         if name.endswith(BOUNDED):
             for field in LENGTHS:
                 bound(schema["properties"].get(field, {}), max_length)
-    for name, fields in ONE_OF_TWO.items():
-        components[name]["oneOf"] = [given(field) for field in fields]
+    for name, (fields, none) in ONE_OF_TWO.items():
+        components[name]["oneOf"] = [given(field, none) for field in fields]
     # Only an assistant's turn may come without content.
-    components["ChatMessage"]["anyOf"] = [given("content"), {"properties": {"role": {"const": "assistant"}}}]
-    components["LlamaCppRequest"]["properties"]["prompt"]["anyOf"] = mixed_prompts()
+    components["ChatMessage"]["anyOf"] = [given("content", [None]), {"properties": {"role": {"const": "assistant"}}}]
+    # A list is one prompt, or a list of prompts: a token beside a list is neither.
+    mixed = {"anyOf": [TEXT, TOKEN]}
+    components["LlamaCppRequest"]["properties"]["prompt"]["anyOf"] = [
+        TEXT, listed(mixed), listed({"anyOf": [TEXT, listed(mixed)]}),
+    ]  # fmt: skip
+    components["CompletionRequest"]["properties"]["prompt"]["anyOf"] = [
+        TEXT, listed(TEXT), listed(TOKEN), listed(listed(TOKEN)), {"type": "null"},
+    ]  # fmt: skip
+    # Nothing is stored that these could name.
+    for field in ("conversation", "previous_response_id"):
+        components["ResponsesRequest"]["properties"][field] = {"type": "null"}
+    for field in components["GenerateRequest"]["properties"].values():
+        if {"type": "boolean"} in field.get("anyOf", ()):
+            field["anyOf"].append(SPELT_BOOLEANS)
     # With response_fields, a reply has only those.
     del components["LlamaCppCompletion"]["required"]
 
@@ -38,13 +58,11 @@ def bound(field: Schema, most: int) -> None:
             choice["maximum"] = most
 
 
-def given(field: str) -> Schema:
-    """The field is there. One that is null or an empty text counts as left out."""
-    return {"required": [field], "properties": {field: {"not": {"enum": [None, ""]}}}}
+def given(field: str, none: list[str | None]) -> Schema:
+    """The field is there, and its value is not one of those that count as left out."""
+    return {"required": [field], "properties": {field: {"not": {"enum": none}}}}
 
 
-def mixed_prompts() -> list[Schema]:
-    """A text; texts and tokens, which are one prompt; or a list of such prompts, in which no token stands alone."""
-    text = {"type": "string"}
-    one = {"type": "array", "minItems": 1, "items": {"anyOf": [text, {"type": "integer", "minimum": 0}]}}
-    return [text, one, {"type": "array", "minItems": 1, "items": {"anyOf": [text, one]}}]
+def listed(items: Schema) -> Schema:
+    """A list with at least one item."""
+    return {"type": "array", "minItems": 1, "items": items}

@@ -49,9 +49,14 @@ def validate(fields: Mapping[str, Any], schema: type[Schema], *, text: bool = Fa
         check_value(name, value)
     given = without_nulls(fields)
     try:
-        return msgspec.convert(given, schema, strict=not text)
+        converted = msgspec.convert(given, schema, strict=not text)
     except msgspec.ValidationError as error:
         raise refusal(str(error), given, schema) from None
+    for name, value in given.items():
+        # Where text may stand for another value, msgspec takes this word for null.
+        if value is not None and getattr(converted, name) is None:
+            raise invalid_value(name, f"{name} is {shorten(value)}: expected a value, leave it out for none.")
+    return converted
 
 
 def without_nulls(value: Any) -> Any:
