@@ -16,7 +16,10 @@ from app.outflow import Outflow
 # Limits of a request line together with its headers.
 HEADER_BYTES = 16384
 HEADER_SECONDS = 10.0
+# Until a connection without a request is closed.
+IDLE_SECONDS = 5
 REQUEST_LINE = re.compile(rb"[^\n]* HTTP/\d\.\d\r?\n")
+LENGTHS = (b"\ncontent-length", b"\ntransfer-encoding")
 END_OF_HEAD = re.compile(rb"\n\r?\n")
 # Of a request line that is malformed. The rest may be anything, which is not for the log.
 KNOWN_START = re.compile(rb"(?P<method>GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) (?P<path>/[!->@-~]*)")
@@ -40,6 +43,7 @@ class HttpProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # As in uvicorn.
         self.outflow = Outflow(transport, self.loop)
         super().connection_made(self.outflow)
+        self.timeout_keep_alive = IDLE_SECONDS
         # What has arrived of the request line and the headers.
         self.head = b""
         self.start_deadline()
@@ -61,6 +65,13 @@ class HttpProtocol(H11Protocol):
         """Much of a reply waits here. Let only those wait that are not being generated, such as a file."""
         if "generation" not in self.scope:
             super().pause_writing()
+
+    def on_response_complete(self) -> None:
+        """The reply has been written. Who still sends the request's body by then sends it too slowly, or for ever."""
+        unfinished = self.conn.their_state is h11.SEND_BODY
+        super().on_response_complete()
+        if unfinished:
+            self.transport.close()
 
     def start_deadline(self) -> None:
         self.deadline = self.loop.call_later(HEADER_SECONDS, self.transport.close)
@@ -102,6 +113,9 @@ class HttpProtocol(H11Protocol):
             return h11.RemoteProtocolError("illegal request line")
         if len(self.head) > HEADER_BYTES and not END_OF_HEAD.search(self.head, 0, HEADER_BYTES):
             return h11.RemoteProtocolError("the head is too long", error_status_hint=431)
+        # h11 believes the second, and a proxy may believe the first: it would take for another request what is a body here.
+        if (end := END_OF_HEAD.search(self.head)) and all(name in self.head[: end.start()].lower() for name in LENGTHS):
+            return h11.RemoteProtocolError("Content-Length and Transfer-Encoding")
         return None
 
     def _should_upgrade(self) -> bool:

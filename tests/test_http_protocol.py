@@ -58,6 +58,8 @@ def send(url: str, *pieces: bytes) -> httpx.Response:
         (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: x\r\n\r\n", "Content-Length is not a number"),
         (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n", "Content-Length is not a number"),
         (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", "contradict each other"),
+        (CHUNKED[:-2] + b"Content-Length: 4\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "are both there"),
+        (b"POST / HTTP/1.1\r\ncontent-length: 0\r\n" + HOST + b"transfer-encoding: chunked\r\n\r\n", "are both there"),
         (b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip\r\n\r\n", "may only be `chunked`"),
         (CHUNKED + b"zz\r\n", "a chunk of the body does not begin with its size"),
         (CHUNKED + b"2\r\n{}xx0\r\n\r\n", "a chunk of the body is not as long as it says"),

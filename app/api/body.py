@@ -24,7 +24,7 @@ Fields = TypeVar("Fields")
 MAX_BODY = 256 * 1024
 MAX_QUERY_FIELDS = 100
 # A slow sender is cut off, so that it does not keep the container busy.
-RECEIVE_SECONDS = 20.0
+RECEIVE_SECONDS = 10.0
 SURROGATE = re.compile("[\ud800-\udfff]")
 EXAMPLE = '{"length": 100}'
 

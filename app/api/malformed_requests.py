@@ -23,6 +23,7 @@ ADVICE = {
     "Found multiple Host": "the Host header is there more than once: send one.",
     "conflicting Content-Length": "the Content-Length headers contradict each other: send one.",
     "bad Content-Length": "Content-Length is not a number of bytes: send the length of the body.",
+    "Content-Length and Transfer-Encoding": "Content-Length and Transfer-Encoding are both there: send one of them.",
     "multiple Transfer-Encoding": "Transfer-Encoding is there more than once: send one, `chunked`.",
     "Only Transfer-Encoding": "Transfer-Encoding may only be `chunked`: send the body in chunks, or with Content-Length.",
     "illegal chunk header": "a chunk of the body does not begin with its size: send the body with Content-Length.",

@@ -15,9 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.body import MAX_BODY
 from app.api.malformed_requests import refused
 
-# How long, how much, and how long without anything new.
+# How long, how much, and how much has to arrive in how many seconds.
 READ_ON_SECONDS = 30.0
 READ_ON_BYTES = 2**29
+LEAST_BYTES = 4096
 PAUSE_SECONDS = 2.0
 
 
@@ -73,6 +74,13 @@ class RequestBody:
             async with asyncio.timeout(READ_ON_SECONDS):
                 while self.unread and size < READ_ON_BYTES:
                     async with asyncio.timeout(PAUSE_SECONDS):
-                        message = await self._receive()
-                    size += len(message.get("body", b""))
-                    self.unread = message.get("more_body", False)
+                        size += await self._discard_some()
+
+    async def _discard_some(self) -> int:
+        """Read LEAST_BYTES or to the end. Returns how many were read."""
+        size = 0
+        while self.unread and size < LEAST_BYTES:
+            message = await self._receive()
+            size += len(message.get("body", b""))
+            self.unread = message.get("more_body", False)
+        return size
