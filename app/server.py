@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 GRACE = 7.0
 DROP = 8
 END = 9.5
+# Seconds for which a thread that computes in Python keeps the event loop waiting. An answer takes the loop several turns, so that
+# Python's own 5 ms would add up.
+SWITCH = 0.001
 # Seconds until the process ends after a second signal.
 LAST_WORDS = 2.0
 
@@ -74,5 +78,6 @@ def serve(app: Any, model: str, port: socket.socket, log_level: str, drain: Call
     # uvicorn raises the signal again when it is done, which would end the process with an error code.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    sys.setswitchinterval(SWITCH)
     log.info("serving %s on %s", model, url(port))
     DrainingServer(config, drain).run(sockets=[port])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -20,6 +23,8 @@ from app.errors import ServerError
 from app.off_loop import off_loop
 
 log = logging.getLogger(__name__)
+# What Starlette imports for the first stream, on the event loop: it takes a twentieth of a second.
+STREAMING = "anyio._backends._asyncio"
 
 
 async def respond(request: Request[State], reply: Reply, *, stream: bool) -> Response:
@@ -40,6 +45,8 @@ async def respond_whole(request: Request[State], reply: Reply) -> Response:
 
 async def respond_streamed(request: Request[State], reply: Reply) -> Response:
     """Wait for the first delta before the status line is sent: an error until then still has a status of its own."""
+    if STREAMING not in sys.modules:
+        await asyncio.to_thread(importlib.import_module, STREAMING)
     first = await while_connected(request, anext(reply.generation))
     known = framing.HEADERS | headers(reply.generation, finished=False)
     return StreamingResponse(stream_body(reply, first), media_type=reply.framing.media_type, headers=known)

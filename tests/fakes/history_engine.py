@@ -35,7 +35,7 @@ class HistoryEngine(FakeEngine):
         self.before_pass: Callable[[], object] = lambda: None
         self.most_filled = 0
 
-    def slots(self, count: int, positions: int) -> FakeSlots:
+    def slots(self, count: int, positions: int) -> HistorySlots:
         return HistorySlots(self, count, positions)
 
     def slot_bytes(self, positions: int) -> int:
@@ -46,7 +46,7 @@ class HistorySlots(FakeSlots):
     def __init__(self, engine: HistoryEngine, count: int, capacity: int) -> None:
         super().__init__(engine, count, capacity)
         self._history = engine
-        self._held: list[list[tuple[int, How]]] = [[] for _ in range(count)]
+        self.held: list[list[tuple[int, How]]] = [[] for _ in range(count)]
 
     def run(self, steps: Sequence[RowStep], chunk: Chunk | None) -> Logits:
         self._history.before_pass()
@@ -68,21 +68,21 @@ class HistorySlots(FakeSlots):
         self._history.passes.append(
             HistoryPass([step.slot for step in steps], chunk.slot if chunk else None, len(chunk.tokens) if chunk else 0)
         )
-        self._history.most_filled = max(self._history.most_filled, sum(map(len, self._held)))
+        self._history.most_filled = max(self._history.most_filled, sum(map(len, self.held)))
         return np.stack(rows)
 
     def copy(self, source: int, target: int, length: int) -> None:
-        assert 0 < length <= len(self._held[source])
-        self._held[target] = self._held[source][:length]
+        assert 0 < length <= len(self.held[source])
+        self.held[target] = self.held[source][:length]
 
     def release(self, slot: int) -> None:
-        self._held[slot] = []
+        self.held[slot] = []
 
     def _put(self, slot: int, position: int, tokens: list[tuple[int, How]]) -> None:
-        assert position <= len(self._held[slot])
+        assert position <= len(self.held[slot])
         assert position + len(tokens) <= self.capacity
-        self._held[slot] = self._held[slot][:position] + tokens
+        self.held[slot] = self.held[slot][:position] + tokens
 
     def _logits_at(self, slot: int, position: int) -> Logits:
-        logits: Logits = LOGITS[zlib.crc32(repr(self._held[slot][: position + 1]).encode()) % len(LOGITS)].copy()
+        logits: Logits = LOGITS[zlib.crc32(repr(self.held[slot][: position + 1]).encode()) % len(LOGITS)].copy()
         return logits
