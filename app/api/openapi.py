@@ -152,9 +152,10 @@ def allow_null(schema: Schema) -> None:
             described = {key: field.pop(key) for key in ("description", "default") if key in field}
             schema["properties"][name] = described | {"anyOf": [field, {"type": "null"}]}
         for choice in known:
-            # So is a field of an object whose names are free.
+            # So is a field of an object whose names are free. It counts for nothing, so they cannot be counted.
             if values := choice.get("additionalProperties"):
                 choice["additionalProperties"] = {"anyOf": [values, {"type": "null"}]}
+                choice.pop("maxProperties", None)
 
 
 def reference(kind: Kind) -> Schema:

@@ -40,6 +40,8 @@ def add_rules(components: Schema, max_length: int) -> None:
     components["CompletionRequest"]["properties"]["prompt"]["anyOf"] = [
         TEXT, listed(TEXT), listed(TOKEN), listed(listed(TOKEN)), {"type": "null"},
     ]  # fmt: skip
+    for name in ("CompletionRequest", "ChatRequest"):
+        components[name]["properties"]["truncate_prompt_tokens"]["not"] = {"const": 0}
     # Nothing is stored that these could name.
     for field in ("conversation", "previous_response_id"):
         components["ResponsesRequest"]["properties"][field] = {"type": "null"}

@@ -26,7 +26,7 @@ def url() -> Iterator[str]:
         "top_k=-1", "top_k=1.5", "top_k=99999999999999999999999", "top_p=1.1", "top_p=-1", "min_p=2", "min_p=nan",
         "repetition_penalty=0", "repetition_penalty=-1", "presence_penalty=3", "frequency_penalty=-3",
         "seed=-1", "seed=x", "seed=9223372036854775808", "seed=0.5",
-        "top_p=null", "model=Null", "seed=null", "nsamples=0", "nsamples=-2", "nsamples=1000000", "include_prefix=maybe", "stream=2",
+        "top_p=null", "seed=null", "nsamples=0", "nsamples=-2", "nsamples=1000000", "include_prefix=maybe", "stream=2",
         "unknown=1", "Length=5", "prompt=Why",
     ],
 )  # fmt: skip
