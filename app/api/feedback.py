@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -21,6 +21,7 @@ from app.api.telegram_user import voter_of
 from app.api.validation import read_fields
 from app.errors import NotFound
 from app.feedback.store import ShownText, Vote
+from app.feedback.vote_clock import VOTE_CLOCK
 
 
 class FeedbackRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,7 +43,7 @@ async def feedback(request: Request[State]) -> Response:
         raise NotFound("this service stores no votes: set FEEDBACK to the address of a store.", code="feedback_off")
     fields = await read_fields(request, FeedbackRequest, '{"vote": "up", "text": "…"}')
     fields = msgspec.structs.replace(fields, voter=voter_of(request, fields.voter))
-    text, vote = text_and_vote(fields, request.state["models"].get(fields.model).name, datetime.now(UTC))
+    text, vote = text_and_vote(fields, request.state["models"].get(fields.model).name, VOTE_CLOCK.now())
     async with storing():
         await store.add_text(text)
         await store.vote(vote)

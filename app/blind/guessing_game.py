@@ -31,6 +31,7 @@ from app.engine.generation_queue import GenerationQueue
 from app.engine.prompts import Turn
 from app.errors import NothingWritten, UnknownText
 from app.feedback.store import Channel, Guess, ShownText, Source, Store
+from app.feedback.vote_clock import VOTE_CLOCK
 from app.models import Models
 
 ROUND = 10
@@ -122,7 +123,7 @@ class GuessingGame:
         if text is None:
             raise UnknownText("there is no such text to guess: ask for another one.")
         await self._store.guess(
-            Guess(text_id=text_id, voter=voter, guessed=guessed, channel=channel, at=datetime.now(UTC))
+            Guess(text_id=text_id, voter=voter, guessed=guessed, channel=channel, at=VOTE_CLOCK.now())
         )
         return Judgement(guessed == text.source, text.source, text.generated_by)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import UTC, datetime
 from typing import Literal
 
 from telegram import CallbackQuery, InlineKeyboardMarkup, Message
@@ -15,6 +14,7 @@ from app.bot.strings import EXPIRED_BUTTON, VOTE_COUNTED, VOTE_NOT_STORED
 from app.errors import StoreError, UnknownText
 from app.feedback.pseudonym import pseudonym
 from app.feedback.store import Store, Vote
+from app.feedback.vote_clock import VOTE_CLOCK
 
 # A press is under way for seconds.
 REPLACED = 1000
@@ -69,7 +69,7 @@ class VoteButtons:
             voter=pseudonym(self._key, voter),
             value=VALUES[action],
             channel="telegram",
-            at=datetime.now(UTC),
+            at=VOTE_CLOCK.now(),
         )
         await self._store.vote(vote)
 

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 VERSION = 1
 # Seconds to wait for the lock of another process that is writing.
 PATIENCE = 5.0
+# By how much the order of votes can be mixed up on their way here.
+MIX_UP = timedelta(minutes=2)
 # Files of before the game get this table when they are opened. It changes no other table, so programs of before the game can
 # still read the file, and the version stays.
 GUESSES = """
@@ -75,10 +77,12 @@ CREATE TABLE IF NOT EXISTS chats (id TEXT PRIMARY KEY, state BLOB NOT NULL) STRI
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
-# A vote never replaces a later one by the same voter, whichever order they arrive in.
+# A vote never replaces a later one by the same voter, whichever order they arrive in. One that is more than MIX_UP later is from
+# before the clock was set back.
 VOTE = """
 INSERT INTO votes VALUES (:text_id, :voter, :value, :channel, :at)
-ON CONFLICT DO UPDATE SET value = excluded.value, channel = excluded.channel, at = excluded.at WHERE excluded.at >= at
+ON CONFLICT DO UPDATE SET value = excluded.value, channel = excluded.channel, at = excluded.at
+WHERE excluded.at >= at OR at > :set_back
 """
 TALLY = """
 SELECT generated_by, source, count(DISTINCT id), count(*) FILTER (WHERE value = 1), count(*) FILTER (WHERE value = -1)
@@ -127,7 +131,8 @@ class SqliteStore:
         return msgspec.convert(values | {"settings": msgspec.json.decode(values["settings"])}, ShownText)
 
     async def vote(self, vote: Vote) -> None:
-        await self._rows(VOTE, msgspec.structs.asdict(vote) | {"at": timestamp(vote.at)})
+        times = {"at": timestamp(vote.at), "set_back": timestamp(vote.at + MIX_UP)}
+        await self._rows(VOTE, msgspec.structs.asdict(vote) | times)
 
     async def guess(self, guess: Guess) -> None:
         statement = "INSERT INTO guesses VALUES (:text_id, :voter, :guessed, :channel, :at)"

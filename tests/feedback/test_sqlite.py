@@ -8,14 +8,16 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
 from app.errors import UnknownText
 from app.feedback.sqlite_store import SqliteStore
 from app.feedback.store import Store, Tally
+from app.feedback.vote_clock import VoteClock
 from tests.conftest import ROOT
 from tests.feedback.stores import guess, liked_texts_are_counted, opened, text, vote, with_store
 
@@ -187,3 +189,32 @@ def test_two_processes_may_share_a_file(path: Path) -> None:
             return await other.tally()
 
     assert asyncio.run(main()) == [Tally("tiny", "model", 1, 100, 0)]
+
+
+def test_a_vote_counts_after_the_clock_was_set_back(path: Path) -> None:
+    """It was acknowledged and dropped, since the one before seemed later, until the clock had caught up."""
+
+    async def work(store: Store) -> Any:
+        await store.add_text(text())
+        await store.vote(vote("anna", 1, after=3600))
+        await store.vote(vote("anna", -1))
+        return await store.text_votes("t")
+
+    assert with_store(path, work) == (0, 1)
+
+
+def test_votes_of_one_process_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(datetime):
+        hours = 5
+
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime(2026, 1, 1, cls.hours, tzinfo=tz)
+
+    monkeypatch.setattr("app.feedback.vote_clock.datetime", Clock)
+    clock = VoteClock()
+    first = clock.now()
+    Clock.hours = 2
+    second = clock.now()
+    Clock.hours = 9
+    assert first < second < clock.now()

@@ -24,7 +24,7 @@ import pytest
 
 from app.engine.checkpoint_folder import open_checkpoint
 from finetune.checkpoint import read_weights
-from tests.conftest import ROOT, SENTENCES, await_health, free_port
+from tests.conftest import SENTENCES, await_health, free_port
 from tests.robustness.service import CODE, STARTER
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)
@@ -115,7 +115,8 @@ def weights_of(out: Path) -> Any:
 def verbs(checkpoint: Path, data: Path, tmp_path: Path) -> dict[str, Verb]:
     text = tmp_path / "text.txt"
     text.write_text("\n".join(SENTENCES * 20), encoding="utf-8")
-    source = str(ROOT / "finetune/starter_corpus/jokes.jsonl")
+    source = str(tmp_path / "rows.jsonl")
+    Path(source).write_text("\n".join(f'{{"body": "{sentence} {n}"}}' for n in range(20) for sentence in SENTENCES))
     return {
         "prepare": Verb(["prepare", str(text), "--vocabulary", str(checkpoint), "--out", "data"], "data", files_of),
         "export": Verb(["export", "--checkpoint", str(checkpoint), "--out", "bundle"], "bundle", files_of),
@@ -145,23 +146,21 @@ def run_to_its_end(verb: Verb, folder: Path) -> float:
     return time.monotonic() - began
 
 
-# What a small size costs: a second for `prepare`, four for what loads TensorFlow.
 @pytest.mark.parametrize("name", ["prepare", "fetch", "export", "train"])
 def test_a_killed_command(
     name: str,
-    verbs: dict[str, Verb],
-    rounds: Callable[[int, int], int],
+    request: pytest.FixtureRequest,
     record: Callable[..., None],
     torture: bool,
     tmp_path: Path,
 ) -> None:
-    if not torture and name != "prepare":
+    if not torture:
         pytest.skip("make torture")
-    verb, chance = verbs[name], random.Random(18)
+    verb, chance = request.getfixturevalue("verbs")[name], random.Random(18)
     (tmp_path / "calm").mkdir()
     seconds = run_to_its_end(verb, tmp_path / "calm")
     whole = verb.read(tmp_path / "calm" / verb.out)
-    kills, half = rounds(1, {"prepare": 45, "fetch": 45, "export": 40, "train": 30}[name]), 0
+    kills, half = {"prepare": 45, "fetch": 45, "export": 40, "train": 30}[name], 0
     for number in range(kills):
         folder = tmp_path / f"killed{number // 5}"  # The next one starts from what five kills have left.
         folder.mkdir(exist_ok=True)
