@@ -15,7 +15,7 @@ class Asked(NamedTuple):
 
 
 def asked(path: str, fields: dict[str, Any], status: int = 200) -> Asked:
-    return Asked(path, json.dumps(fields).encode(), status)
+    return Asked(path, json.dumps(fields, separators=(",", ":")).encode(), status)
 
 
 def prompts(count: int, tokens: int) -> list[list[int]]:
@@ -108,3 +108,32 @@ REPLIES = {
         },
     ),
 }
+ENDLESS = {"stream": True, **MORE}
+STREAMS = {
+    "completions": (
+        asked("/v1/completions", {"prompt": prompts(64, 1), **ENDLESS}),
+        "data: [DONE]",
+    ),
+    "chat": (
+        asked("/v1/chat/completions", {"messages": [{"role": "user", "content": "Why?"}], "n": 20, **ENDLESS}),
+        "data: [DONE]",
+    ),
+    "Responses": (
+        asked("/v1/responses", {"input": "Why?", "max_output_tokens": 4096, "stream": True}),
+        '"type":"response.',
+    ),
+    "TGI": (
+        asked("/generate_stream", {"inputs": "Why", "parameters": {"max_new_tokens": 4096}}),
+        '"generated_text":"',
+    ),
+    "Ollama": (
+        asked("/api/generate", {"model": "starter", "prompt": "Why", "options": {"num_predict": 4096}}),
+        '"done":true',
+    ),
+    "llama.cpp": (
+        asked("/completion", {"prompt": "Why", "n_predict": 4096, "ignore_eos": True, "stream": True}),
+        '"stop":true',
+    ),
+    "the page": (asked("/generate", {"prefix": "Why", "nsamples": 9, "length": 4096, "stream": True}), "data: [DONE]"),
+}
+"""Endless streams, and what the last line of each has at its end."""

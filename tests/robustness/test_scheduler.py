@@ -230,5 +230,5 @@ def noting(engine: HistoryEngine, opened: list[HistorySlots]) -> None:
 
 def test_every_text_is_the_reference_s_whatever_happens_around_it(rounds: Callable[[int, int], int]) -> None:
     run_state_machine_as_test(
-        Scheduler, settings=settings(max_examples=rounds(15, 300), stateful_step_count=rounds(20, 50))
+        Scheduler, settings=settings(max_examples=rounds(10, 300), stateful_step_count=rounds(20, 50))
     )
