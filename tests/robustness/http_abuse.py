@@ -13,8 +13,7 @@ from typing import NamedTuple
 HOST = b"Host: a\r\n"
 POST = b"POST /generate HTTP/1.1\r\n" + HOST
 LONG_STREAM = json.dumps({"prompt": "Why", "max_tokens": 4096, "min_tokens": 4096, "stream": True}).encode()
-LONG_REPLY = json.dumps({"prompt": "why " * 60_000, "return_token_strs": True}).encode()
-TOKENIZE = json.dumps({"prompt": "why " * 500}).encode()
+LONG_FILE = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\n" + HOST + b"\r\n"
 # From Linux's tcp_states.h: the states of a connection that the other side has closed.
 CLOSED = (6, 7, 8, 9, 11)
 
@@ -36,7 +35,6 @@ class Kind(NamedTuple):
     statuses: Sequence[int] = (0,)
     reads: bool = True
     half: bool = False
-    engine: bool = False
 
 
 KINDS = [
@@ -59,10 +57,9 @@ KINDS = [
     Kind("expect without a body", POST + b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n", statuses=(100,)),
     Kind("half-open in the head", b"GET / HTTP/1.1\r\nHo", half=True),
     Kind("half-open in the body", POST + b"Content-Length: 100\r\n\r\n{", half=True),
-    Kind("pipelined and not read", post("/tokenize", TOKENIZE) * 400, reads=False),
+    Kind("pipelined and not read", LONG_FILE * 200, reads=False),
     Kind("pipelined", post("/tokenize", b'{"prompt": "a"}') * 50, statuses=(200,)),
-    Kind("stream not read", post("/v1/completions", LONG_STREAM), reads=False, engine=True),
-    Kind("reply not read", post("/tokenize", LONG_REPLY), reads=False),
+    Kind("reply not read", LONG_FILE, reads=False),
     Kind("smuggling by two lengths", POST + b"Content-Length: 4\r\nContent-Length: 9\r\n\r\n", b"x", (400,)),
     Kind("smuggling by both", POST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"G", (400,)),
     Kind("smuggling by a space", POST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", b"G", (400,)),
@@ -80,6 +77,9 @@ KINDS = [
     Kind("unknown method", b"BREW / HTTP/1.1\r\n" + HOST + b"\r\n", b"\r\n", (405,)),
     Kind("tunnel", b"CONNECT a:443 HTTP/1.1\r\n" + HOST + b"\r\n", b"\x16", (404, 405)),
 ]
+
+
+UNREAD_STREAM = Kind("stream not read", post("/v1/completions", LONG_STREAM), reads=False)
 
 
 @dataclass
@@ -126,14 +126,19 @@ class Abuse:
             self.connection.close()
 
 
-def abuse(kinds: Sequence[Kind], port: int, count: int, seconds: float) -> list[Abuse]:
-    """`count` connections of each kind at once, until all are closed, or after so many seconds. They are closed then."""
-    connections = [Abuse(kind, port) for kind in kinds for _ in range(count)]
-    until = time.monotonic() + seconds
-    while (left := [each for each in connections if each.seconds is None]) and time.monotonic() < until:
+def abuse(kinds: Sequence[Kind], port: int, seconds: float, every: float = 0.0) -> list[Abuse]:
+    """A connection of each of `kinds`, one after `every` seconds, until each is closed or has lasted so many seconds."""
+    connections: list[Abuse] = []
+    began = time.monotonic()
+    while True:
+        while len(connections) < len(kinds) and time.monotonic() - began >= every * len(connections):
+            connections.append(Abuse(kinds[len(connections)], port))
+        left = [each for each in connections if each.seconds is None and time.monotonic() - each.began < seconds]
+        if not left and len(connections) == len(kinds):
+            break
         for each in left:
             each.go_on()
-        time.sleep(0.02)
-    for each in left:
+        time.sleep(0.01)
+    for each in connections:
         each.connection.close()
     return connections
