@@ -37,6 +37,19 @@ from app.errors import CheckpointError, SettingError
 from finetune.checkpoint import Array, older_saves, replace_text, write_checkpoint
 from finetune.readable_json import readable_json
 
+WRONG_ARCHIVE = (
+    ValueError,
+    OSError,
+    EOFError,
+    AttributeError,
+    KeyError,
+    RuntimeError,
+    NotImplementedError,
+    MemoryError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+"""What NumPy and zipfile raise for an .npz that is none."""
 TrainingState = dict[str, NDArray[Any]]
 """The optimizer's variables by name, as training-N.npz stores them."""
 OF_A_SAVE = re.compile(
@@ -199,7 +212,7 @@ class RunFolder:
             with np.load(path, allow_pickle=False) as stored:
                 refuse_bomb(path, stored.zip)
                 return {name: stored[name] for name in stored.files}
-        except (ValueError, OSError, EOFError, AttributeError, zlib.error, zipfile.BadZipFile):
+        except WRONG_ARCHIVE:
             raise CheckpointError(f"{path} is damaged: delete it to resume with a new optimizer state.") from None
 
     def log(self) -> list[LogEntry]:

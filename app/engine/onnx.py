@@ -22,7 +22,7 @@ from app.engine.bundle_parts import check_graph, read_tokenizer
 from app.engine.heap import return_free_memory
 from app.engine.processor import batches_fast, has_vnni
 from app.engine.profile import Profile
-from app.engine.slots import OnnxSlots
+from app.engine.slots import OnnxSlots, read_scales
 from app.engine.tokenizer import Tokenizer
 from app.engine.uniform_slots import UniformSlots
 from app.errors import BundleError, MachineError
@@ -81,9 +81,22 @@ class OnnxEngine:
         if self._session is None:
             self._bundle.check([self._graph, self._data])
             return_free_memory()
-            self._session = open_session(self._bundle, self._threads, self._graph)
+            session = open_session(self._bundle, self._threads, self._graph)
+            if self.shares_passes:
+                self._check_scales(session)
+            self._session = session
             # What loading took besides the weights, which is tens of megabytes even for a small model.
             return_free_memory()
+
+    def _check_scales(self, session: onnxruntime.InferenceSession) -> None:
+        """Raises BundleError unless the graph has a scale for each channel of its 8-bit cache."""
+        try:
+            complete = len(read_scales(session, self.hparams)) == 2 * self.hparams.n_layer
+        except ValueError:  # No base 64, not UTF-8, or not so many numbers.
+            complete = False
+        if not complete:
+            path = self._bundle.folder / self._graph
+            raise BundleError(f"{path} lacks the scales of its cache: copy the whole bundle again, or export it again.")
 
     def free(self) -> None:
         self._session = None
@@ -113,6 +126,8 @@ def open_session(bundle: Bundle, threads: int, graph: str = WEIGHTS[0]) -> onnxr
             providers=["CPUExecutionProvider"],
             # It would make one slow node of an addition and a layer norm.
             disabled_optimizers=["SkipLayerNormFusion"],
+            # There is no other provider to fall back to, and it would print what it does.
+            enable_fallback=0,
         )
     except Exception as error:  # Its exceptions have no common base.
         if any(sign in str(error) for sign in NO_MEMORY):

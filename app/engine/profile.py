@@ -63,7 +63,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     beginnings: list[str] = []
 
     def __post_init__(self) -> None:
-        for template in filter(None, (self.template, self.questions)):
+        for template in (self.template, *([] if self.questions is None else [self.questions])):
             if len(template) > LONGEST["template"]:
                 raise ValueError(f"template is {template[:40]!r}: expected at most {LONGEST['template']} characters")
             layout_of(template)

@@ -75,6 +75,11 @@ class DataDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
     def __post_init__(self) -> None:
         layout_of(self.template)
+        for name, counts in (("documents", self.documents), ("tokens", self.tokens), ("stretches", self.stretches)):
+            if counts is not None and any(counts.get(split, -1) < 0 for split in SPLITS):
+                raise ValueError(f"{name} should have a number for each of {' and '.join(SPLITS)}")
+        if not 0 <= self.end_of_text < self.n_vocab:
+            raise ValueError(f"end_of_text is {self.end_of_text}, and the vocabulary has {self.n_vocab} tokens")
 
 
 @dataclass(frozen=True)
@@ -205,6 +210,8 @@ def open_split(folder: Path, split: Split, description: DataDescription) -> Docu
     roles = map_file(file_of(folder, split, "roles"), np.uint8, description.tokens[split])
     stretches = description.stretches or description.documents
     ends = map_file(file_of(folder, split, "ends"), np.int64, stretches[split])
+    if (ends[-1] if len(ends) else 0) != len(tokens):
+        raise DataError(f"{file_of(folder, split, 'ends')} is not of these tokens: prepare the data again.")
     return Documents(tokens, roles, ends)
 
 

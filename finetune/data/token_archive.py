@@ -39,7 +39,7 @@ def read_archive(path: Path, vocabulary: Tokenizer, progress: Callable[[int], ob
 def refuse_other_archives(path: Path) -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError, OSError, RuntimeError) as error:
         raise DataError(
             f"{path} was not written by gpt-2-simple's encode_dataset ({error}): encode the text again."
         ) from None

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from app.engine.json_text import shortened
 from app.errors import CheckpointError
 from finetune.formats.huggingface import CONFIG, read_json
 
@@ -71,7 +72,7 @@ def refuse_other_architecture(model_type: object, path: Path) -> None:
     # The oldest folders do not say what they are. Their tensors will.
     if model_type not in {"gpt2", "", None}:
         raise CheckpointError(
-            f'{path} has model_type {json.dumps(model_type)} where gpt-2-simple\'s GPT-2 has "gpt2": '
+            f'{path} has model_type {shortened(json.dumps(model_type))} where gpt-2-simple\'s GPT-2 has "gpt2": '
             "this model cannot be imported."
         )
 
@@ -89,6 +90,6 @@ def refuse_other_computation(config: HuggingFaceConfig, path: Path) -> None:
     for key, values in supported.items():
         if (value := getattr(config, key)) not in values:
             raise CheckpointError(
-                f"{path} has {key} {json.dumps(value)} where gpt-2-simple's GPT-2 has {json.dumps(values[-1])}: "
+                f"{path} has {key} {shortened(json.dumps(value))} where gpt-2-simple's GPT-2 has {json.dumps(values[-1])}: "
                 "this model cannot be imported."
             )

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from app.engine.checkpoint_folder import listed
+from app.engine.json_text import shortened
 from app.engine.tokenizer import END_OF_TEXT, Tokenizer, byte_characters
 from app.engine.vocabulary_files import BytePairs, read_byte_pairs
 from app.errors import CheckpointError
@@ -194,6 +195,6 @@ def compare_tokenizers(source: Path, ours: Tokenizer) -> None:
         tokenizer.no_padding()
         theirs = tokenizer.encode(PROBE, add_special_tokens=False).ids
     except Exception as error:  # The tokenizers library raises bare Exceptions.
-        raise CheckpointError(f"{path} is damaged ({error}): copy it again.") from None
+        raise CheckpointError(f"{path} is damaged ({shortened(str(error))}): copy it again.") from None
     if theirs != ours.encode(PROBE):
         raise CheckpointError(f"{path} does not split text as GPT-2 does: this model cannot be imported.")

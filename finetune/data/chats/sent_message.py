@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from app.engine.json_text import shortened
 from app.errors import DataError
 
 # Marks for the direction of writing, with which apps wrap names and numbers.
@@ -30,7 +31,7 @@ def moment(name: str, date: str) -> float:
     try:
         at = datetime.fromisoformat(date.strip().removesuffix(" UTC"))
     except ValueError:
-        raise DataError(f"{name} has a message of the date {date!r}: export it again.") from None
+        raise DataError(f"{name} has a message of the date {shortened(repr(date))}: export it again.") from None
     return at.replace(tzinfo=at.tzinfo or UTC).timestamp()
 
 
