@@ -160,7 +160,7 @@ def test_a_killed_command(
     (tmp_path / "calm").mkdir()
     seconds = run_to_its_end(verb, tmp_path / "calm")
     whole = verb.read(tmp_path / "calm" / verb.out)
-    kills, half = {"prepare": 45, "fetch": 45, "export": 40, "train": 30}[name], 0
+    kills, half = {"prepare": 60, "fetch": 60, "export": 12, "train": 10}[name], 0
     for number in range(kills):
         folder = tmp_path / f"killed{number // 5}"  # The next one starts from what five kills have left.
         folder.mkdir(exist_ok=True)
