@@ -14,7 +14,7 @@ from app.engine.base import Chunk, Engine, Logits, RowStep
 from app.engine.fake import SCRIPT, FakeEngine, FakeSlots
 from app.engine.generation import GenerationOptions
 from app.engine.generation_queue import GenerationQueue
-from app.engine.prompts import Turn
+from app.engine.prompts import Turn, whole_turn_tokens
 from app.errors import (
     BatchTooLarge,
     GenerationTimeout,
@@ -127,6 +127,32 @@ class StuckSlots(FakeSlots):
         self._engine.steps -= bool(steps)
         assert self._engine.steps != 0 or self._engine.go_on.wait(20)
         return super().run(steps, chunk)
+
+
+class UnreadableEngine(FakeEngine):
+    """Has a vocabulary of bytes that tokenizes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(n_ctx=10)
+        self.tokenizer.encode = pytest.fail  # type: ignore[method-assign, assignment]
+
+
+@pytest.mark.parametrize("count", [66, 250_000])
+def test_what_no_window_can_hold_is_refused_before_it_is_tokenized(count: int) -> None:
+    """Seen: 250 kB took half a second, only to be refused. The longest token of this vocabulary has 13 bytes."""
+    engine, text = UnreadableEngine(), "é" * count
+    turns = [Turn(text, instructs=True), Turn("Hello!"), Turn("Hi.", by_model=True), Turn("Why?")]
+    least = -(-2 * count // 13)
+    with pytest.raises(
+        PromptTooLong, match=f"the prompt is at least {least} tokens long and the model's window holds 10"
+    ):
+        asyncio.run(read_prompt(engine, text))
+    with pytest.raises(PromptTooLong, match=f"at least {least} "):
+        asyncio.run(read_turns(engine, [Turn(text)], 1))
+    with pytest.raises(PromptTooLong, match="at least"):
+        asyncio.run(read_turns(engine, turns, None))
+    with pytest.raises(PromptTooLong, match="at least"):
+        whole_turn_tokens(engine, [Turn(text)])
 
 
 def test_a_reader_does_not_wait_for_a_step_that_takes_too_long() -> None:
