@@ -63,7 +63,9 @@ class HttpProtocol(H11Protocol):
 
     def pause_writing(self) -> None:
         """Much of a reply waits here. Let only those wait that are not being generated, such as a file."""
-        if "generation" not in self.scope:
+        if "generation" in self.scope:
+            self.outflow.hurry()
+        else:
             super().pause_writing()
 
     def on_response_complete(self) -> None:

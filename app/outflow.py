@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 # Seconds in which a client takes nothing of what waits for it until its connection is cut.
 UNREAD_SECONDS = 5.0
+# The same for a stream of which more than asyncio's 64 KB wait: its text would be written for nobody.
+STREAM_SECONDS = 3.0
 # Bytes that may wait on all connections together. Beyond, the connection with the most is cut.
 UNREAD_BYTES = 16 * 2**20
 # Bytes that may be written before they are handed on within a turn of the event loop.
@@ -40,6 +42,8 @@ class Outflow(asyncio.Transport):
         self._written = 0
         self._taken = 0
         self._watch: asyncio.TimerHandle | None = None
+        # Until it is cut, if not UNREAD_SECONDS.
+        self._seconds = 0.0
         if option := getattr(socket, "TCP_NOTSENT_LOWAT", None):
             with contextlib.suppress(OSError):
                 transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
@@ -70,12 +74,19 @@ class Outflow(asyncio.Transport):
         """Hand on what has been written."""
         if not self._pieces:
             return
-        self._transport.write(b"".join(self._pieces))
+        data = b"".join(self._pieces)
         self._pieces.clear()
-        self._written += self._size
         self._size = 0
+        self._written += len(data)
+        self._transport.write(data)
         if self.unread:
             self._look_after()
+
+    def hurry(self) -> None:
+        """Much of a stream waits."""
+        self._look_away()
+        self._seconds = STREAM_SECONDS
+        self._look_after()
 
     def close(self) -> None:
         """Close once everything has been read, or is not."""
@@ -103,7 +114,7 @@ class Outflow(asyncio.Transport):
         """Something waits: cut the client if it takes nothing for a while, and the slowest of all if too much waits."""
         if self._watch is None:
             self._taken = self._written - self.unread
-            self._watch = self._loop.call_later(UNREAD_SECONDS, self._check)
+            self._watch = self._loop.call_later(self._seconds or UNREAD_SECONDS, self._check)
             self.slow.add(self)
         if self.unread > PIECES and sum(each.unread for each in self.slow) > UNREAD_BYTES:
             max(self.slow, key=lambda each: each.unread).abort()
@@ -117,6 +128,7 @@ class Outflow(asyncio.Transport):
     def _check(self) -> None:
         self._look_away()
         if not self.unread:
+            self._seconds = 0.0
             return
         if self._written - self.unread > self._taken:
             self._look_after()

@@ -58,7 +58,7 @@ def wait_until_cut(connection: socket.socket) -> None:
 @pytest.mark.parametrize("path", STREAMS)
 def test_a_stream_that_nobody_reads_frees_the_engine(url: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seen: such a stream was written to its end, and all of it was kept for ever."""
-    monkeypatch.setattr(outflow, "UNREAD_SECONDS", 0.1)
+    monkeypatch.setattr(outflow, "STREAM_SECONDS", 0.1)
     with asked(url, path, STREAMS[path]) as connection:
         wait_until_cut(connection)
     assert httpx.get(f"{url}/?length=2", timeout=20).status_code == 200
@@ -66,6 +66,7 @@ def test_a_stream_that_nobody_reads_frees_the_engine(url: str, path: str, monkey
 
 def test_who_reads_slowly_gets_everything(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outflow, "UNREAD_SECONDS", 0.3)
+    monkeypatch.setattr(outflow, "STREAM_SECONDS", 0.3)
     with asked(url, "/v1/completions", STREAMS["/v1/completions"] | {"max_tokens": 800}) as connection:
         received = b""
         while b"data: [DONE]" not in received:
@@ -78,6 +79,7 @@ def test_all_together_keep_no_more_than_so_much(url: str, monkeypatch: pytest.Mo
     """The one that keeps the most is cut long before its time."""
     monkeypatch.setattr(outflow, "UNREAD_BYTES", 2**18)
     monkeypatch.setattr(outflow, "UNREAD_SECONDS", 60)
+    monkeypatch.setattr(outflow, "STREAM_SECONDS", 60)
     with asked(url, "/v1/completions", STREAMS["/v1/completions"]) as connection:
         wait_until_cut(connection)
 
