@@ -14,7 +14,7 @@ import app
 from app.api.framing import EVENTS, EVENTS_UNTIL_DONE, LINES, TYPED_EVENTS
 from app.api.generate_request import GenerateRequest
 from app.api.route_types import ERRORS, GETS, POSTS, STREAMS, Generated, Kind, StreamOf, error_kinds, kinds_of
-from app.api.schema_rules import Schema, add_rules
+from app.api.schema_rules import ONE_OF_TWO, Schema, add_rules
 from app.api.service import Health
 
 JSON = "application/json"
@@ -96,13 +96,18 @@ def post_operation(path: str, summary: str, request: Kind, reply: Kind) -> Schem
     requests = kinds_of(request)
     described["responses"]["200"]["content"] |= stream_content([STREAMS[kind] for kind in requests if kind in STREAMS])
     # If every field has a default, the body may be empty.
-    required = all(any(field.required for field in msgspec.structs.fields(kind)) for kind in requests)
+    required = all(needs_fields(kind) for kind in requests)
     body: Schema = {"required": required, "content": {JSON: {"schema": reference(request)}}}
     if path in OF_A_PERSON:
         described["parameters"] = [TELEGRAM_USER]
     if GenerateRequest in requests:
         body["description"] = "Numbers and booleans may also be strings, as web forms send them."
     return described | {"requestBody": body}
+
+
+def needs_fields(kind: Kind) -> bool:
+    """Whether a request of this type cannot be empty."""
+    return kind.__name__ in ONE_OF_TWO or any(field.required for field in msgspec.structs.fields(kind))
 
 
 def get_operation(path: str, summary: str, reply: type, components: Schema) -> Schema:

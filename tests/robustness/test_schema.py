@@ -17,6 +17,7 @@ from tests.robustness.service import Service
 
 # In a run of all checks, a check of ours stands for this one, which knows no reasons.
 LEFT_OUT = "positive_data_acceptance"
+CONFIG = Path(__file__).parent / "schemathesis.toml"
 HOOKS = "tests.robustness.schema_checks"
 
 
@@ -47,7 +48,8 @@ def report(service: Service, options: list[str], folder: Path) -> Any:
     """What a run of schemathesis found. The words are on standard output, which pytest shows if the test fails."""
     path = folder / "report.json"
     ended = subprocess.run(
-        [sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json", "--checks", "all",
+        [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run", f"{service.url}/openapi.json",
+         "--checks", "all",
          "--exclude-checks", LEFT_OUT, "--mode", "all", "--seed", "1", "--continue-on-failure", "--report", "json",
          "--report-json-path", str(path), *options],
         env=os.environ | {"SCHEMATHESIS_HOOKS": HOOKS, "PYTHONPATH": str(ROOT)},
