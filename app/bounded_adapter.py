@@ -38,11 +38,22 @@ class OversizedAnswer(requests.RequestException):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """For `session.mount`. A request with `stream=True` is bounded up to its headers only: its caller reads the rest."""
+    """For `session.mount`. A request with `stream=True` is bounded up to its headers only: its caller reads the rest.
+
+    Closing the session ends the requests of other threads too.
+    """
 
     def __init__(self, max_bytes: int, seconds: float, **options: Any) -> None:
         self._max_bytes, self._seconds = max_bytes, seconds
+        self._uses: set[Use] = set()
+        self._closed = False
         super().__init__(**options)
+
+    def close(self) -> None:
+        self._closed = True
+        for use in [*self._uses]:
+            use.cut()
+        super().close()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
@@ -56,8 +67,10 @@ class BoundedAdapter(HTTPAdapter):
     def send(  # type: ignore[override]  # The others are passed on.
         self, request: requests.PreparedRequest, stream: bool = False, **options: Any
     ) -> requests.Response:
-        """Raises requests' errors."""
-        with cut_after(self._seconds) as is_cut:
+        """Raises requests' errors, and RuntimeError once it is closed: Google's library would try again after any of those."""
+        if self._closed:
+            raise RuntimeError("the session is closed")
+        with cut_after(self._seconds, self._uses) as is_cut:
             try:
                 response = super().send(request, stream=True, **options)
                 if not stream:
@@ -85,10 +98,11 @@ def read_all(response: requests.Response, max_bytes: int) -> None:
 
 
 @contextlib.contextmanager
-def cut_after(seconds: float) -> Iterator[threading.Event]:
+def cut_after(seconds: float, uses: set[Use]) -> Iterator[threading.Event]:
     """Cut the connection that this thread uses if the block takes longer. Yields whether that has happened."""
     is_cut, use = threading.Event(), Use()
     current.use = use
+    uses.add(use)
 
     def cut() -> None:
         is_cut.set()
@@ -101,6 +115,7 @@ def cut_after(seconds: float) -> Iterator[threading.Event]:
         yield is_cut
     finally:
         timer.cancel()
+        uses.discard(use)
         current.use = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from tests.bot.conftest import MESSAGE, SECRET_HEADER, bot
 from tests.conftest import serving
 from tests.fakes.bigquery import BigQuery, Failure
 from tests.fakes.bigquery.account import ADDRESS, google
+from tests.fakes.hostile_server import RETRIED, hostile_server
 from tests.feedback.stores import guess, liked_texts_are_counted, text, vote
 
 VOTES = "jokes-1.ratings.votes"
@@ -197,3 +199,21 @@ def test_votes_from_web_pages_are_stored(fake: BigQuery) -> None:
         fake.failures.append(Failure("votes/insertAll", status=403, reason="accessDenied"))
         assert httpx.post(f"{url}/feedback", json=ask | {"vote": "down"}).status_code == 503
     assert [(row["voter"], row["value"]) for row in fake.rows(VOTES)] == [("anna", 1)]
+
+
+def test_a_call_that_hangs_does_not_keep_the_process(fake: BigQuery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python waits for such a thread before it exits: SIGTERM took 15 s while BigQuery was silent."""
+
+    async def work(store: Store) -> None:
+        await refused(store.vote(vote("anna")))
+        server.answer = RETRIED["silence"]
+        monkeypatch.setattr("app.feedback.bigquery_store.PATIENCE", 0.3)
+        await refused(store.vote(vote("anna")))
+
+    with hostile_server() as server:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", server.url)
+        with_store(work)
+        for thread in threading.enumerate():
+            if thread.name.startswith("feedback"):
+                thread.join(6)  # Its own bound is eight seconds.
+                assert not thread.is_alive()
