@@ -104,10 +104,12 @@ def test_twenty_votes_at_once_while_bigquery_sends_a_byte_a_second(
 ) -> None:
     """They took 40 s, and one of them never ended. The routes beside are as quick as ever, and so are votes afterwards."""
     if not torture:
-        return
+        pytest.skip("make torture")
     with hostile_server(RETRIED["a byte a second"]) as bigquery:
         chosen = settings(tmp_path, bigquery, bigquery) | {"TELEGRAM_TOKEN": ""}
         with serving(**chosen) as service, ThreadPoolExecutor(20) as people:
+            bigquery.answer = AT_ONCE["null"]
+            vote(service)  # The first one imports Google's library.
             for answer in (RETRIED["a byte a second"], RETRIED["silence"], RETRIED["503"]):
                 bigquery.answer = answer
                 voting = [people.submit(vote, service) for _ in range(20)]
@@ -116,6 +118,7 @@ def test_twenty_votes_at_once_while_bigquery_sends_a_byte_a_second(
                     asked = time.monotonic()
                     assert service.get().status_code == 200
                     health.append(time.monotonic() - asked)
+                    time.sleep(0.02)
                 record("twenty votes at once, the slowest, s", max(one.result()[1] for one in voting), 10)
                 record("/health meanwhile, p99 ms", 1000 * sorted(health)[int(0.99 * len(health))], 100)
                 assert {one.result()[0].status_code for one in voting} == {503}
