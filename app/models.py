@@ -119,7 +119,8 @@ def bundle_folders(names: str) -> list[Path]:
     found: list[Path] = []
     for name in filter(None, map(str.strip, names.split(","))):
         folder = Path(name)
-        inside = sorted(path.parent for path in folder.glob("*/manifest.json"))
+        # Hidden ones are being written, or were when a process was killed.
+        inside = sorted(path.parent for path in folder.glob("[!.]*/manifest.json"))
         if not inside and not is_bundle(folder):
             raise SettingError(f"MODELS names {name!r}, which is neither a bundle nor a folder of bundles.")
         found += inside or [folder]

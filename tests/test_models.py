@@ -24,7 +24,7 @@ from app.engine.fake import FakeEngine
 from app.engine.memory import SCRATCH, ModelMemory
 from app.engine.onnx import OnnxEngine, open_session
 from app.errors import BundleError, SettingError, UnknownModel
-from app.models import load_models
+from app.models import bundle_folders, load_models
 from app.settings import Settings
 from tests.conftest import ROOT, process, serving
 
@@ -271,3 +271,11 @@ def test_models_of_one_name_or_of_a_wrong_path_stop_the_start(bundles: dict[int,
         load_models(Settings(engine="fake", models=str(same)))
     with pytest.raises(BundleError):
         load_models(Settings(model=str(tmp_path / "empty")))
+
+
+def test_a_bundle_that_is_being_written_is_not_served(bundles: dict[int, Path], tmp_path: Path) -> None:
+    """`export` writes in a hidden folder beside, which kill -9 leaves there with its manifest: MODELS served it as a model."""
+    for name in ("jokes", ".jokes-1a2b3c4d.new", ".jokes-1a2b3c4d.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").touch()
+    assert bundle_folders(str(tmp_path)) == [tmp_path / "jokes"]

@@ -259,7 +259,7 @@ def refuse_other_model(folder: Path) -> None:
         raise BundleError(
             f"{folder} is a Hugging Face folder, not a bundle: run `gpt2 import {folder} --bundle --out models/NAME`."
         )
-    if inside := sorted(folder.glob("*/manifest.json")):
+    if inside := sorted(folder.glob("[!.]*/manifest.json")):
         raise BundleError(f"{folder} holds bundles and is none: name one of them, such as {inside[0].parent}.")
 
 
