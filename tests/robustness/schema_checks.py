@@ -15,7 +15,7 @@ import schemathesis
 BEYOND_A_SCHEMA = re.compile(
     r"half a character|nested too deeply|is too large a number|tokens long and the model's window|fit in memory at once|"
     r"model's tokens are|has a token that the model lacks|its tokens are|the model's vocabulary|"
-    r" needs |cannot be |is only for streams|X-Telegram-Init-Data|the last of messages|give one of them|give only one|"
+    r" needs |cannot be |is only for streams|X-Telegram-Init-Data|the last of (messages|input) is|give one of them|give only one|"
     r"at most \d+ texts|"
     r"expected at most (max|length|n_predict)|rules out every token|log probabilities|must be at least"
 )

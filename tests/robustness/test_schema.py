@@ -33,7 +33,7 @@ def test_schema(
     tmp_path: Path,
 ) -> None:
     """All routes, all checks. At full size also that list of cases: the library's phases "examples" and "coverage"."""
-    runs = [["--phases", "fuzzing", "--max-examples", str(rounds(1, 150))]]
+    runs = [["--phases", "fuzzing", "--max-examples", str(rounds(1, 100))]]
     if torture:
         runs.append(["--phases", "examples,coverage", "--exclude-path-regex", TOO_MANY_FIELDS])
     with serving(**everything_on(tmp_path)) as service:
