@@ -135,7 +135,12 @@ def read_weights(checkpoint: CheckpointFolder) -> dict[str, Array]:
 
 
 def refuse_other_shape(checkpoint: CheckpointFolder, stored: Mapping[str, Sequence[int]]) -> None:
-    """Raises CheckpointError unless the stored variables have the shapes that hparams.json gives."""
+    """Raises CheckpointError unless the stored variables have the shapes that hparams.json gives, and no layer more."""
+    if any(name.startswith(f"model/h{checkpoint.hparams.n_layer}/") for name in stored):
+        raise CheckpointError(
+            f"{checkpoint.prefix} has more layers than the {checkpoint.hparams.n_layer} of hparams.json",
+            what_belongs_there(stored_shape(stored)),
+        )
     for name, shape in variable_shapes(checkpoint.hparams).items():
         if tuple(stored.get(f"model/{name}", ())) != shape:
             there = stored.get(f"model/{name}", "not there")

@@ -7,8 +7,9 @@ with it. Importing gpt_2_simple switches TensorFlow's eager execution off for th
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +60,10 @@ class TensorflowEngine:
         self.logits, self.present = output["logits"], output["present"]
         # Not by gpt-2-simple's load_gpt2, which first fills the variables with random numbers: that doubles their memory.
         try:
+            stored = tf.train.load_checkpoint(str(checkpoint.held.prefix)).get_variable_to_shape_map()
+            refuse_other_shapes(tf.compat.v1.global_variables(), stored, self.hparams.n_layer)
             tf.compat.v1.train.Saver().restore(self.session, str(checkpoint.held.prefix))
-        except (tf.errors.OpError, ValueError):
+        except (tf.errors.OpError, ValueError, RuntimeError):
             raise CheckpointError(
                 f"{checkpoint.prefix} is damaged, or hparams.json is of another model: copy the whole checkpoint folder again."
             ) from None
@@ -90,6 +93,15 @@ class TensorflowEngine:
 
     def feed(self, tokens: Tokens, past: NDArray[np.float32]) -> dict[object, object]:
         return {self.tokens: tokens, self.past: past}
+
+
+def refuse_other_shapes(variables: Sequence[Any], stored: Mapping[str, Sequence[int]], n_layer: int) -> None:
+    """Raises ValueError unless a save has the variables of the graph: TensorFlow restores other shapes without a word."""
+    shapes = {variable.op.name: variable.shape.as_list() for variable in variables}
+    if any(list(stored.get(name, ())) != shape for name, shape in shapes.items()):
+        raise ValueError("hparams.json and the weights differ")
+    if any(name.startswith(f"model/h{n_layer}/") for name in stored):
+        raise ValueError("the weights have more layers than hparams.json")
 
 
 class TensorflowSlots:
