@@ -31,6 +31,10 @@ def print_utf_8() -> None:
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")
 
 
+LONGEST_ERROR = 2000
+"""Characters."""
+
+
 def harmless(text: str) -> str:
     """Without the characters that a terminal takes as commands. A model may write any, and a name may hold any."""
     return text.translate(CONTROLS)
@@ -74,5 +78,8 @@ def consents(question: str, nobody: str) -> bool:
 
 
 def print_error(sentence: str) -> None:
+    """Print an error. One that quotes a value of megabytes loses its middle."""
+    if len(sentence) > LONGEST_ERROR:
+        sentence = f"{sentence[: LONGEST_ERROR // 2]} … {sentence[-LONGEST_ERROR // 2 :]}"
     with contextlib.suppress(BrokenPipeError):
         print(f"error: {harmless(sentence)}", file=sys.stderr, flush=True)

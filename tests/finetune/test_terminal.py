@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from finetune.__main__ import main
-from finetune.terminal import harmless, print_utf_8
+from finetune.terminal import harmless, print_error, print_utf_8
 from tests.finetune.votes.polls import few, fill
 
 
@@ -116,3 +116,11 @@ def test_an_argument_that_is_not_utf_8_is_refused(tmp_path: Path, capsys: pytest
         capsys.readouterr().err
         == "error: '\\udcff' has bytes that are not UTF-8: write it in UTF-8, or rename the file.\n"
     )
+
+
+def test_an_error_that_quotes_megabytes_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error(f"seed is {'1' * 1_000_000}: expected a number below that.")
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: seed is 111")
+    assert printed.endswith("111: expected a number below that.\n")
+    assert len(printed) < 2100
