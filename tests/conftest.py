@@ -208,8 +208,13 @@ def run_module(*arguments: str, **environ: str) -> subprocess.CompletedProcess[s
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send all tests of Keras on a backend to one worker: its process and the run that tests share are then made once."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what has no small size, but in `make torture`.
+
+    Send all tests of Keras on a backend to one worker: its process and the run that tests share are then made once.
+    """
+    if not config.option.torture:
+        items[:] = [item for item in items if item.get_closest_marker("torture") is None]
     groups = {"four_devices": "jax", "two_devices": "jax", "keras": "keras"}
     for item in items:
         found = [group for fixture, group in groups.items() if fixture in getattr(item, "fixturenames", ())]

@@ -54,11 +54,10 @@ def test_a_dear_request_ends_in_time_and_others_have_their_turn(
             record(f"{name}: the next request, s", seconds, 1)
 
 
+@pytest.mark.torture
 def test_many_dear_requests_delay_a_little_one_by_their_turns_alone(
-    serving: Callable[..., AbstractContextManager[Service]], record: Callable[..., None], torture: bool
+    serving: Callable[..., AbstractContextManager[Service]], record: Callable[..., None]
 ) -> None:
-    if not torture:
-        pytest.skip("takes ten seconds")
     with serving(FEEDBACK="", REQUEST_TIMEOUT="10") as service, ThreadPoolExecutor(5) as clients:
         dear = [clients.submit(post, service, DEAR["128 prompts x 4,096 tokens"]) for _ in range(5)]
         time.sleep(0.3)
@@ -95,11 +94,10 @@ def test_a_signal_to_stop_ends_every_stream_as_its_protocol_does(
         record("from SIGTERM under six dear streams to the end, s", time.perf_counter() - began, STOP_SECONDS)
 
 
+@pytest.mark.torture
 def test_a_signal_to_stop_is_heard_under_the_dearest_requests(
-    serving: Callable[..., AbstractContextManager[Service]], record: Callable[..., None], torture: bool
+    serving: Callable[..., AbstractContextManager[Service]], record: Callable[..., None]
 ) -> None:
-    if not torture:
-        pytest.skip("takes seven seconds each")
     for name, request in DEAR.items():
         with (
             serving(FEEDBACK="", REQUEST_TIMEOUT="60") as service,

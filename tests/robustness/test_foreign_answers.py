@@ -96,15 +96,13 @@ def test_whatever_they_answer(
         assert secret not in said
 
 
+@pytest.mark.torture
 def test_twenty_votes_at_once_while_bigquery_sends_a_byte_a_second(
     serving: Callable[..., AbstractContextManager[Service]],
     record: Callable[..., None],
-    torture: bool,
     tmp_path: Path,
 ) -> None:
     """They took 40 s, and one of them never ended. The routes beside are as quick as ever, and so are votes afterwards."""
-    if not torture:
-        pytest.skip("make torture")
     with hostile_server(RETRIED["a byte a second"]) as bigquery:
         chosen = settings(tmp_path, bigquery, bigquery) | {"TELEGRAM_TOKEN": ""}
         with serving(**chosen) as service, ThreadPoolExecutor(20) as people:

@@ -73,13 +73,12 @@ def one_sentence(ended: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("name", ["prepare", "fetch", "export", "train"])
 def test_commands_on_a_full_disk(
-    name: str, request: pytest.FixtureRequest, torture: bool, record: Callable[..., None], tmp_path: Path
+    name: str, request: pytest.FixtureRequest, record: Callable[..., None], tmp_path: Path
 ) -> None:
     """The same command succeeds when there is room, and nothing is left of the tries."""
-    if not torture:
-        pytest.skip("make torture")
     checkpoint, data = request.getfixturevalue("checkpoint"), request.getfixturevalue("data")
     (tmp_path / "text.txt").write_text("\n".join(SENTENCES * 20), encoding="utf-8")
     rows = "\n".join(f'{{"body": "{sentence} {n}"}}' for n in range(20) for sentence in SENTENCES)
@@ -103,13 +102,10 @@ def test_commands_on_a_full_disk(
     record(f"full disks of {name} that ended in one sentence", sentences)
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("name", ["prepare", "fetch", "export", "train"])
-def test_commands_where_nothing_can_be_written(
-    name: str, request: pytest.FixtureRequest, torture: bool, tmp_path: Path
-) -> None:
+def test_commands_where_nothing_can_be_written(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """/proc, since root may write wherever there is a disk."""
-    if not torture:
-        pytest.skip("make torture")
     checkpoint, data = request.getfixturevalue("checkpoint"), request.getfixturevalue("data")
     (tmp_path / "text.txt").write_text("\n".join(SENTENCES), encoding="utf-8")
     (tmp_path / "rows.jsonl").write_text('{"body": "Why did the duck cross the road?"}\n', encoding="utf-8")

@@ -84,12 +84,11 @@ def test_each_kind_is_answered_and_closed(hurried: str) -> None:
     assert httpx.get(f"{hurried}/health").status_code == 200
 
 
+@pytest.mark.torture
 def test_hundreds_of_each_kind(
-    torture: bool, serving: Callable[..., AbstractContextManager[Service]], record: Callable[..., None]
+    serving: Callable[..., AbstractContextManager[Service]], record: Callable[..., None]
 ) -> None:
     """One kind after the other: a hundred connections come each second."""
-    if not torture:
-        pytest.skip("minutes; the test above has each kind once")
     for kind in KINDS:
         with serving() as service:
             measure(kind, service, record)

@@ -146,16 +146,14 @@ def run_to_its_end(verb: Verb, folder: Path) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("name", ["prepare", "fetch", "export", "train"])
 def test_a_killed_command(
     name: str,
     request: pytest.FixtureRequest,
     record: Callable[..., None],
-    torture: bool,
     tmp_path: Path,
 ) -> None:
-    if not torture:
-        pytest.skip("make torture")
     verb, chance = request.getfixturevalue("verbs")[name], random.Random(18)
     (tmp_path / "calm").mkdir()
     seconds = run_to_its_end(verb, tmp_path / "calm")

@@ -76,7 +76,7 @@ class Soak:
         client.close()
 
 
-@pytest.mark.parametrize("concurrency", ["1", "8"])
+@pytest.mark.parametrize("concurrency", ["1", pytest.param("8", marks=pytest.mark.torture)])
 def test_soak(
     concurrency: str,
     torture: bool,
@@ -85,8 +85,6 @@ def test_soak(
     rounds: Callable[[int, int], int],
 ) -> None:
     """Seen: 149 MB became 318, and nobody knew where it would end. The prefix cache fills first, up to 96 MB."""
-    if concurrency != "1" and not torture:
-        pytest.skip("another quarter of an hour")
     with serving(CONCURRENCY=concurrency) as service:
         soak = Soak(service, rounds(24, 105_000), rounds(3, 1000))
         asyncio.run(soak.run(8))
