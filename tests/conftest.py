@@ -208,14 +208,16 @@ def run_module(*arguments: str, **environ: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # Before pytest-xdist looks at the groups.
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what has no small size, but in `make torture`.
 
-    Send all tests of Keras on a backend to one worker: its process and the run that tests share are then made once.
+    Send all tests of Keras on a backend, and of the reference, to one worker: its process and the run that tests share are then
+    made once.
     """
     if not config.option.torture:
         items[:] = [item for item in items if item.get_closest_marker("torture") is None]
-    groups = {"four_devices": "jax", "two_devices": "jax", "keras": "keras"}
+    groups = {"four_devices": "jax", "two_devices": "jax", "keras": "keras", "reference": "reference"}
     for item in items:
         found = [group for fixture, group in groups.items() if fixture in getattr(item, "fixturenames", ())]
         if found:

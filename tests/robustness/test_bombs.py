@@ -109,6 +109,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", OPTIONS)
 def test_options_that_unfold_are_refused(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nine lines of YAML may stand for a billion values, and a number of a million digits ended in a traceback."""
