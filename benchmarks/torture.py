@@ -56,33 +56,43 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
+def worst(name: str) -> dict[tuple[str, str, float], tuple[Figure, int]]:
+    """Of each attack's figures with one limit and one unit, the largest, and how many there are."""
+    found: dict[tuple[str, str, float], tuple[Figure, int]] = {}
+    for figure in load(RESULTS / f"{name}.json"):
+        if figure.limit is not None:
+            key = (figure.attack, unit(figure.what), figure.limit)
+            largest, count = found.get(key, (figure, 0))
+            found[key] = (max(largest, figure, key=lambda each: each.value), count + 1)
+    return found
+
+
+def unit(what: str) -> str:
+    """`ms` of `the longest, ms`; nothing where things are counted."""
+    return what.rpartition(", ")[2] if ", " in what else ""
+
+
 def compared() -> list[tuple[str, str, str, str, str]]:
-    """Rows for a page: the attack, the figure, how much it may be, before, and now. Only figures with a limit."""
-    before = {figure[:2]: figure.value for figure in load(RESULTS / "torture-before.json")}
-    return [
-        (
-            attack,
-            what,
-            f"{limit:,g}",
-            f"{before[attack, what]:,.3g}" if (attack, what) in before else "",
-            f"{value:,.3g}",
-        )
-        for attack, what, value, limit in load(RESULTS / "torture.json")
-        if limit is not None
-    ]
+    """Rows for a page: the attack, its largest figure, how much it may be, the largest before, and now."""
+    before, rows = worst("torture-before"), []
+    for key, (figure, count) in worst("torture").items():
+        what = figure.what if count == 1 else f"{figure.what} (the largest of {count})"
+        earlier = f"{before[key][0].value:,.3g}" if key in before else ""
+        rows.append((figure.attack, what, f"{figure.limit:,g}", earlier, f"{figure.value:,.3g}"))
+    return rows
 
 
 def paint(axes: Any) -> None:
     """Bars of figures that may be more than nothing, on a logarithmic scale whose line at 1 is the limit."""
-    figures = [figure for figure in load(RESULTS / "torture.json") if figure.limit]
-    before = {figure[:2]: figure.value for figure in load(RESULTS / "torture-before.json")}
-    for place, (attack, what, value, limit) in enumerate(reversed(figures)):
-        assert limit
-        earlier = before.get((attack, what))
-        if earlier is not None:
-            axes.plot(max(earlier / limit, LEAST), place, "o", color="#e69f00", label="before" if place == 0 else None)
-        axes.barh(place, max(value / limit, LEAST), color="#0072b2", height=0.5, label="now" if place == 0 else None)
-    axes.set_yticks(range(len(figures)), [f"{figure.attack}: {figure.what}" for figure in reversed(figures)])
+    before = worst("torture-before")
+    figures = [(key, figure) for key, (figure, _) in worst("torture").items() if figure.limit]
+    for place, (key, figure) in enumerate(reversed(figures)):
+        limit = key[2]
+        axes.barh(place, max(figure.value / limit, LEAST), color="#0072b2", height=0.5, label="" if place else "now")
+        if key in before:
+            earlier = max(before[key][0].value / limit, LEAST)
+            axes.plot(earlier, place, "o", color="#e69f00", label="" if place else "before")
+    axes.set_yticks(range(len(figures)), [f"{figure.attack}: {figure.what}" for _, figure in reversed(figures)])
     axes.axvline(1, color="#cc79a7")
     axes.set_xscale("log")
     axes.set_xlabel("share of the most that it may be, on a logarithmic scale")
