@@ -69,7 +69,8 @@ def worst(name: str) -> dict[tuple[str, str, float], tuple[Figure, int]]:
 
 def unit(what: str) -> str:
     """`ms` of `the longest, ms`; nothing where things are counted."""
-    return what.rpartition(", ")[2] if ", " in what else ""
+    measured = what.rpartition(": ")[2]
+    return measured.rpartition(", ")[2] if ", " in measured else ""
 
 
 def compared() -> list[tuple[str, str, str, str, str]]:
@@ -95,6 +96,8 @@ def paint(axes: Any) -> None:
     axes.set_yticks(range(len(figures)), [f"{figure.attack}: {figure.what}" for _, figure in reversed(figures)])
     axes.axvline(1, color="#cc79a7")
     axes.set_xscale("log")
+    axes.set_xticks([0.001, 0.01, 0.1, 1, 10], ["0.1 %", "1 %", "10 %", "100 %", "1000 %"])
+    axes.minorticks_off()
     axes.set_xlabel("share of the most that it may be, on a logarithmic scale")
     axes.spines[["top", "right"]].set_visible(False)
 

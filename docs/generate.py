@@ -161,7 +161,7 @@ def figures(name: str) -> str:
 
 
 def attacks() -> str:
-    """What `make torture` measured, before and now."""
+    """What `make torture` measured."""
     from benchmarks.torture import compared
 
     return table(("attack", "figure", "at most", "before", "now"), compared())

@@ -46,7 +46,7 @@ KINDS: dict[str, tuple[float, Callable[[random.Random], Request]]] = {
     "health": (1, lambda chance: ("GET", "/health", None)),
 }
 """How often each comes, and how it is made."""
-ANSWERS = {200, 400, 404, 503}
+ANSWERS = {200, 400, 404, 405, 503}
 
 
 class Soak:
