@@ -1,4 +1,4 @@
-"""The page's files under `/web/VERSION/`, sent without their comments and needless spaces, a third of them.
+"""The page's files under `/web/VERSION/`, sent without their comments and needless spaces, a quarter of them.
 
 The version is a hash of all files. A new version has new addresses, so browsers may keep each file for a year.
 """
