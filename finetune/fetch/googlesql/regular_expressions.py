@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from importlib import import_module
 
 from finetune.fetch.googlesql.signatures import declared
 from finetune.fetch.googlesql.sql_types import string_literal
@@ -23,8 +24,8 @@ def groups_of(pattern: str) -> int:
 
 def may_match_nothing(pattern: str) -> bool:
     """Whether a pattern can match an empty text, as far as can be told: `a*` can, `a+` cannot."""
-    from re import _parser as parser  # type: ignore[attr-defined]
-
+    # By its name: whether mypy knows it depends on what other packages import.
+    parser = import_module("re._parser")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
