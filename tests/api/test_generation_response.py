@@ -179,6 +179,7 @@ def test_the_time_is_counted_from_the_arrival() -> None:
         assert httpx.post(f"{url}/generate", json={"prefix": "x"}).status_code == 503
 
 
+@pytest.mark.slow
 def test_a_client_that_leaves_frees_the_engine_in_every_loop() -> None:
     """The engine went on with the prompts of somebody who was gone, and the others waited."""
     engine = CountingEngine()

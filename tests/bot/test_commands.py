@@ -53,6 +53,7 @@ def test_the_webhook_is_set_shown_and_deleted(environ: dict[str, str]) -> None:
         assert telegram.webhook == {}
 
 
+@pytest.mark.slow
 def test_people_read_who_the_bot_is_in_their_language(environ: dict[str, str]) -> None:
     profile = Profile(title="Small jokes", about="Jokes & talk.", template="chat")
     with Telegram().serving() as telegram, serving(FakeEngine(profile=profile), feedback="") as url:

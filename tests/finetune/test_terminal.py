@@ -80,6 +80,7 @@ def test_a_reader_that_goes_away_ends_a_verb_quietly(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_full_disk_behind_the_output_is_a_sentence(
     report: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,6 +75,7 @@ def stream(service: Service, request: Asked) -> tuple[int, str]:
         return reply.status_code, reply.read().decode()
 
 
+@pytest.mark.slow
 def test_a_signal_to_stop_ends_every_stream_as_its_protocol_does(
     serving: Callable[..., AbstractContextManager[Service]], record: Callable[..., None], torture: bool
 ) -> None:

@@ -138,6 +138,7 @@ def test_a_second_run_changes_nothing(
     assert "Votes are kept in bigquery://my-project.ratings" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "trouble",
     [

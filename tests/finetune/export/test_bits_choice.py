@@ -46,6 +46,7 @@ def test_without_held_out_data_the_model_writes_the_text(
     assert "nats per token on sampled text\n" in printed
 
 
+@pytest.mark.slow
 def test_a_bundle_that_strays_beyond_all_measure_is_passed_over(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -106,6 +106,7 @@ def test_chats_of_other_formats_are_found(text: str, is_chat: bool) -> None:
     assert looks_like_chat(text) == is_chat
 
 
+@pytest.mark.slow
 def test_data_that_does_not_say_so_may_be_private(exported: Callable[..., list[str]], tmp_path: Path) -> None:
     """Older versions of `prepare` did not record it."""
     assert exported({"story.txt": STORY})

@@ -28,6 +28,7 @@ DIALOGPT_BY_KEY = "{%- for m in messages -%}\n    {{- m['content'] + eos_token -
 CHATML = "{% for message in messages %}{{ '<|im_start|>' + message.role + message.content }}{% endfor %}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [8, 4, 32])
 def test_the_files_are_those_of_import_and_export(folder: Path, tmp_path: Path, bits: Bits) -> None:
     import_(str(folder), out=tmp_path / "checkpoint")
